@@ -1,0 +1,1 @@
+//! heaptape-analysis (under construction).

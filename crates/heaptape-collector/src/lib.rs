@@ -1,0 +1,1 @@
+//! heaptape-collector (under construction).

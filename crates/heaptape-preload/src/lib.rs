@@ -1,0 +1,1 @@
+//! heaptape-preload (under construction).

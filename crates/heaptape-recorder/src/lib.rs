@@ -1,0 +1,1 @@
+//! heaptape-recorder (under construction).

@@ -1,0 +1,1 @@
+//! heaptape-report (under construction).

@@ -1,0 +1,1 @@
+//! heaptape-symbols (under construction).

@@ -1,0 +1,25 @@
+//! The vocabulary of heaptape and the file that holds a recording.
+//!
+//! A *tape* is the recording of one process tree: every allocation and free with time, thread, size and
+//! backtrace; modules as they come and go; memory samples; how it ended. It can be wound to any
+//! moment: it carries *keyframes* (the live set at an instant) and an index, so that "the heap at t"
+//! costs one seek and a short replay in bounded memory, whatever the length of the tape.
+//!
+//! * [`model`]: ids, events, and the facts beside them (processes, threads, modules, samples).
+//! * [`live`]: the live set: what is allocated and not yet freed, kept while events go by.
+//! * [`write`]: the file, written front to back, whole blocks at a time.
+//! * [`read`]: the file opened: index, salvage of a cut file, replay from keyframes.
+//!
+//! The format is described in `docs/format.md` and is readable for ever: unknown blocks are skipped.
+
+#![forbid(unsafe_code)]
+
+pub mod live;
+pub mod model;
+pub mod read;
+pub mod write;
+
+pub use live::{Effect, LiveBlock, LiveSet, Totals};
+pub use model::*;
+pub use read::{Condition, Moment, Tape, TapeError};
+pub use write::TapeWriter;

@@ -1,0 +1,114 @@
+//! The messages on the socket: short-lived `SOCK_SEQPACKET` connections to an abstract address.
+//!
+//! The target connects, sends one [`Hello`] (and, after it in the same packet, `payload_len` bytes), and
+//! for most purposes reads one [`Welcome`]; then both close. The target keeps no descriptor.
+//!
+//! The environment variable [`ENV`] holds the address and a token: 32 hex digits (the abstract name is
+//! [`NAME_PREFIX`] and these digits), a dot, 32 hex digits (the token). An address can be listed by any
+//! local user; without the token the collector does not answer.
+
+/// The environment variable that tells the recorder where its collector is.
+pub const ENV: &str = "HEAPTAPE_LINK";
+/// The abstract socket name is this and 32 hex digits.
+pub const NAME_PREFIX: &str = "heaptape-";
+/// Length of the value of [`ENV`].
+pub const LINK_LEN: usize = 32 + 1 + 32;
+
+/// [`Hello::magic`].
+pub const MAGIC: u64 = u64::from_le_bytes(*b"heaptape");
+
+/// [`Hello::purpose`]: a process begins (launch, exec, or fork when `fork_serial` is not 0). Answer:
+/// [`Welcome`] with two descriptors, the process memory and the session memory.
+pub const JOIN: u32 = 1;
+/// [`Hello::purpose`]: more streams. Answer: [`Welcome`] with one descriptor, the process memory.
+pub const MORE_STREAMS: u32 = 2;
+/// [`Hello::purpose`]: this process is about to replace itself (`exec`), or to spawn, the program whose
+/// path is the payload. No answer.
+pub const EXEC: u32 = 3;
+/// [`Hello::purpose`]: the calling thread stops until the collector has copied what it wants: contents
+/// at exit. Answer: [`Welcome`] when it may go on.
+pub const FREEZE: u32 = 4;
+/// [`Hello::purpose`]: a fatal signal; the payload is a [`CrashReport`]. Answer as for [`FREEZE`].
+pub const CRASH: u32 = 5;
+
+/// [`Welcome::options`]: record backtraces of frees too.
+pub const OPT_FREE_BACKTRACES: u32 = 1;
+/// [`Welcome::options`]: record mmap, munmap, mremap, brk and sbrk.
+pub const OPT_MMAP: u32 = 2;
+/// [`Welcome::options`]: send [`FREEZE`] at exit.
+pub const OPT_FREEZE_AT_EXIT: u32 = 4;
+/// [`Welcome::options`]: report fatal signals whose disposition is the default ([`CRASH`]).
+pub const OPT_CRASH: u32 = 8;
+/// [`Welcome::options`]: processes made by `exec` are recorded too: hand the preload on to them.
+pub const OPT_FOLLOW_EXEC: u32 = 16;
+/// [`Welcome::options`]: no backtraces at all.
+pub const OPT_NO_BACKTRACES: u32 = 32;
+
+/// [`Welcome::status`]: recorded.
+pub const ACCEPTED: u32 = 0;
+/// [`Welcome::status`]: not recorded (follow rule, limits, build mismatch): close the gate.
+pub const REFUSED: u32 = 1;
+
+/// What the target says first.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Hello {
+    /// [`MAGIC`].
+    pub magic: u64,
+    /// [`crate::BUILD`].
+    pub build: u64,
+    /// The token of [`ENV`], as bytes.
+    pub token: [u8; 16],
+    /// What for.
+    pub purpose: u32,
+    /// Bytes after this struct.
+    pub payload_len: u32,
+    /// [`JOIN`]: 0 for a fresh image (launch, exec), else a forked child. [`MORE_STREAMS`] and
+    /// others: unused.
+    pub fork_serial: u64,
+    /// [`Welcome::process`] of this process; of a forked child's [`JOIN`]: its parent's. 0 when not yet
+    /// welcomed.
+    pub process: u64,
+}
+
+/// What the collector answers.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Welcome {
+    /// [`MAGIC`].
+    pub magic: u64,
+    /// [`ACCEPTED`] or [`REFUSED`].
+    pub status: u32,
+    /// `OPT_*`.
+    pub options: u32,
+    /// A number of this process for later messages, unique in the session, not 0.
+    pub process: u64,
+}
+
+/// A fatal signal, as the handler saw it.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct CrashReport {
+    /// `CLOCK_MONOTONIC`, ns.
+    pub time_ns: u64,
+    /// The signal.
+    pub signal: i32,
+    /// `si_code`.
+    pub code: i32,
+    /// `si_addr`.
+    pub fault_addr: u64,
+    /// Program counter.
+    pub ip: u64,
+    /// Stack pointer.
+    pub sp: u64,
+    /// Kernel thread id, as the target sees it.
+    pub tid: u32,
+    /// Zero.
+    pub pad: u32,
+}
+
+const _: () = {
+    assert!(size_of::<Hello>() == 56);
+    assert!(size_of::<Welcome>() == 24);
+    assert!(size_of::<CrashReport>() == 48);
+};

@@ -1,0 +1,126 @@
+//! What lies where in the shared memory.
+//!
+//! The process memory is one sparse file: a [`ProcessPage`], then [`MAX_STREAMS`] stream areas of
+//! [`STREAM_BYTES`]: a page for the [`StreamHeader`], then the ring. The target maps the process page
+//! once and stream areas in batches, as threads come. The session memory is one [`SessionPage`].
+
+use crate::sync::{AtomicU32, AtomicU64};
+
+/// Bytes of a page on the machines we run on; areas of the shared memory are multiples of it.
+pub const PAGE: usize = 4096;
+/// 64-bit words of one ring; a power of two. 256 KiB stays in the L2 cache.
+pub const RING_WORDS: usize = 1 << 15;
+/// Bytes of one stream area.
+pub const STREAM_BYTES: usize = PAGE + RING_WORDS * 8;
+/// Most streams of one process: threads alive at once, plus one for each signal handler that
+/// interrupts a hook. A thread beyond it is not recorded and counted in [`ProcessPage::lost_threads`].
+pub const MAX_STREAMS: usize = 8192;
+/// Bytes of the process memory (sparse: untouched streams cost nothing).
+pub const PROCESS_BYTES: usize = PAGE + MAX_STREAMS * STREAM_BYTES;
+/// Stream areas that the target maps at once.
+pub const STREAM_BATCH: usize = 4;
+/// Most frames of one backtrace; deeper ones keep their innermost frames and are marked.
+pub const MAX_FRAMES: usize = 4096;
+
+/// [`ProcessPage::gate`]: recording.
+pub const GATE_OPEN: u32 = 1;
+/// [`ProcessPage::gate`]: the recorder is to pass every call through, for good.
+pub const GATE_CLOSED: u32 = 2;
+
+/// The offset of stream area `index` in the process memory.
+pub const fn stream_offset(index: usize) -> usize {
+    PAGE + index * STREAM_BYTES
+}
+
+/// First page of the session memory, shared by the collector and all targets.
+#[repr(C, align(64))]
+pub struct SessionPage {
+    /// Set by the collector while it sleeps on `doorbell`; a producer whose ring is half full rings.
+    pub sleeping: AtomicU32,
+    /// Futex: the collector sleeps on it; producers add one and wake.
+    pub doorbell: AtomicU32,
+    /// Counts the collector's rounds: one that stands still for seconds while a thread waits for
+    /// space is taken for dead.
+    pub heartbeat: AtomicU64,
+}
+
+/// First page of a process's memory.
+#[repr(C, align(64))]
+pub struct ProcessPage {
+    /// [`GATE_OPEN`] or [`GATE_CLOSED`]; either side may close, nobody opens again.
+    pub gate: AtomicU32,
+    /// Streams in use so far; written by the target.
+    pub streams: AtomicU32,
+    /// Allocator calls that were not recorded; written by the target.
+    pub lost_events: AtomicU64,
+    /// Threads that got no stream; written by the target.
+    pub lost_threads: AtomicU64,
+    /// Backtraces cut at [`MAX_FRAMES`]; written by the target.
+    pub truncated: AtomicU64,
+    /// Nanoseconds that threads waited for ring space; written by the target.
+    pub waited_ns: AtomicU64,
+    _pad: [u64; 3],
+    /// The order counter: every ordered record takes the next number, from 1. On a line of its own.
+    ///
+    /// A free takes its number before the real free, an allocation after the real allocation. The
+    /// real free of an address happens-before the real malloc that hands the address out again, so
+    /// the two increments are ordered alike, and the modification order of one atomic respects
+    /// happens-before: the history by number has every free after its allocation and every reuse
+    /// after its free.
+    pub order: AtomicU64,
+}
+
+/// First page of a stream area.
+#[repr(C, align(64))]
+pub struct StreamHeader {
+    /// Words published so far; written by the producer.
+    pub head: AtomicU64,
+    /// The kernel thread id of the owner (as the target sees it); 0 = never used. Written by the
+    /// target; a new thread may take over the stream of one that is gone.
+    pub owner: AtomicU32,
+    /// 1 while the producer waits for space.
+    pub waiting: AtomicU32,
+    /// While a record is being made: a number not greater than its order number; 0 otherwise.
+    ///
+    /// Lets the collector tell a number that is still to come from one that was lost with its thread.
+    pub intent: AtomicU64,
+    _pad: [u64; 5],
+    /// Words consumed so far; written by the consumer.
+    pub tail: AtomicU64,
+    /// Futex: the consumer adds one each time it has moved `tail`.
+    pub bell: AtomicU32,
+    _pad2: u32,
+}
+
+impl StreamHeader {
+    /// A header of an unused stream, as zeroed memory has it.
+    pub fn new() -> StreamHeader {
+        StreamHeader {
+            head: AtomicU64::new(0),
+            owner: AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
+            intent: AtomicU64::new(0),
+            _pad: [0; 5],
+            tail: AtomicU64::new(0),
+            bell: AtomicU32::new(0),
+            _pad2: 0,
+        }
+    }
+}
+
+impl Default for StreamHeader {
+    fn default() -> StreamHeader {
+        StreamHeader::new()
+    }
+}
+
+#[cfg(not(loom))]
+const _: () = {
+    assert!(RING_WORDS.is_power_of_two());
+    assert!(size_of::<SessionPage>() <= PAGE);
+    assert!(size_of::<ProcessPage>() == 128);
+    assert!(core::mem::offset_of!(ProcessPage, order) == 64);
+    assert!(size_of::<StreamHeader>() == 128);
+    assert!(core::mem::offset_of!(StreamHeader, tail) == 64);
+    assert!(STREAM_BYTES % PAGE == 0);
+};

@@ -1,0 +1,174 @@
+//! One single-producer single-consumer ring of 64-bit words in shared memory.
+//!
+//! ```text
+//!      tail (consumer)          head (producer)    position (producer's own)
+//!        │ published, not drained │ claimed, being written │ free …
+//! ```
+//!
+//! Semantics, in order of importance:
+//! * a record is a contiguous run of words whose first says how long it is ([`crate::record::Head`]);
+//!   where a record does not fit before the end of the ring, a `Pad` record fills the rest;
+//! * the producer *claims* space, writes, then *publishes*; the consumer sees whole records only;
+//! * nothing is dropped: a claim that does not fit says [`Full`], and the producer waits;
+//! * the consumer assumes that the producer may scribble: it bounds the published span, copies it out,
+//!   and only then looks at it.
+//!
+//! Words are relaxed atomics: on the machines we run on plain loads and stores, and no undefined
+//! behaviour when a hostile peer writes at the same time.
+
+use crate::layout::StreamHeader;
+use crate::record;
+use crate::sync::{AtomicU64, Ordering};
+
+/// A ring: its header and its words, as mapped by either side.
+#[derive(Clone, Copy)]
+pub struct Ring<'a> {
+    header: &'a StreamHeader,
+    words: &'a [AtomicU64],
+}
+
+/// No room: the consumer has to drain first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// The published span is not one a producer can have made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Corrupt;
+
+/// The producer's private cursor. All zero is a fresh one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cursor {
+    /// Words claimed so far.
+    pub position: u64,
+    /// A tail that was once read: space up to `seen_tail + capacity` is free for sure.
+    seen_tail: u64,
+}
+
+impl Cursor {
+    /// A cursor that goes on where the stream's last owner stopped.
+    pub fn resume(ring: Ring<'_>) -> Cursor {
+        // Acquire pairs with nothing: the last owner is gone; its own publications are what we read.
+        Cursor {
+            position: ring.header.head.load(Ordering::Acquire),
+            seen_tail: ring.header.tail.load(Ordering::Acquire),
+        }
+    }
+}
+
+impl<'a> Ring<'a> {
+    /// A ring over `words`, whose number is a power of two.
+    pub fn new(header: &'a StreamHeader, words: &'a [AtomicU64]) -> Ring<'a> {
+        debug_assert!(words.len().is_power_of_two());
+        Ring { header, words }
+    }
+
+    /// The header.
+    pub fn header(&self) -> &'a StreamHeader {
+        self.header
+    }
+
+    fn slot(&self, position: u64) -> &'a AtomicU64 {
+        &self.words[position as usize & (self.words.len() - 1)]
+    }
+
+    /// Words that can be claimed at most in one record, whatever the state of the ring.
+    pub fn largest_record(&self) -> u64 {
+        // Half: a pad of just under a half and the record itself always fit an empty ring.
+        self.words.len() as u64 / 2
+    }
+
+    /// Claims `count` contiguous words and returns the position of the first.
+    ///
+    /// The producer alone calls this. A pad before the record is written, not yet published.
+    pub fn claim(&self, cursor: &mut Cursor, count: u64) -> Result<u64, Full> {
+        debug_assert!(count > 0 && count <= self.largest_record());
+        let capacity = self.words.len() as u64;
+        let until_end = capacity - (cursor.position & (capacity - 1));
+        let pad = if count > until_end { until_end } else { 0 };
+        let end = cursor.position + pad + count;
+        if end - cursor.seen_tail > capacity {
+            // Acquire pairs with the release store of `tail` in `drain`: the consumer's reads of the
+            // words we are about to overwrite are done.
+            cursor.seen_tail = self.header.tail.load(Ordering::Acquire);
+            if end.wrapping_sub(cursor.seen_tail) > capacity {
+                return Err(Full);
+            }
+        }
+        if pad > 0 {
+            self.write(cursor.position, record::Head::pad(pad).0);
+        }
+        let start = cursor.position + pad;
+        cursor.position = end;
+        Ok(start)
+    }
+
+    /// Writes one word of a claimed record.
+    #[inline(always)]
+    pub fn write(&self, position: u64, word: u64) {
+        // Relaxed: `publish` orders it.
+        self.slot(position).store(word, Ordering::Relaxed);
+    }
+
+    /// Makes everything claimed so far visible to the consumer.
+    #[inline(always)]
+    pub fn publish(&self, cursor: &Cursor) {
+        // Release pairs with the acquire load of `head` in `drain`.
+        self.header.head.store(cursor.position, Ordering::Release);
+    }
+
+    /// Whether more than half of the ring waits to be drained; reads the shared tail.
+    pub fn is_half_full(&self, cursor: &mut Cursor) -> bool {
+        // Acquire as in `claim`, whose knowledge of the tail it refreshes.
+        cursor.seen_tail = self.header.tail.load(Ordering::Acquire);
+        cursor.position.wrapping_sub(cursor.seen_tail) > self.words.len() as u64 / 2
+    }
+
+    /// Published words that the consumer has not drained yet (0 for a corrupt span).
+    pub fn pending(&self) -> u64 {
+        let head = self.header.head.load(Ordering::Acquire);
+        let pending = head.wrapping_sub(self.header.tail.load(Ordering::Relaxed));
+        if pending > self.words.len() as u64 { 0 } else { pending }
+    }
+
+    /// The consumer's step: copies all published words to `sink` (at most two runs, in order), frees
+    /// their space, and returns whether the producer waits and must be woken through
+    /// [`StreamHeader::bell`].
+    pub fn drain(&self, mut sink: impl FnMut(u64)) -> Result<bool, Corrupt> {
+        let tail = self.header.tail.load(Ordering::Relaxed);
+        // Acquire pairs with the release store of `head` in `publish`.
+        let head = self.header.head.load(Ordering::Acquire);
+        let count = head.wrapping_sub(tail);
+        if count > self.words.len() as u64 {
+            return Err(Corrupt);
+        }
+        if count == 0 {
+            return Ok(false);
+        }
+        let mut position = tail;
+        while position != head {
+            sink(self.slot(position).load(Ordering::Relaxed));
+            position = position.wrapping_add(1);
+        }
+        // Release pairs with the acquire loads of `tail` in `claim` and `is_half_full`.
+        self.header.tail.store(head, Ordering::Release);
+        // Both SeqCst, against `prepare_wait`: either the producer's futex call sees the new bell, or
+        // we see that it waits.
+        self.header.bell.fetch_add(1, Ordering::SeqCst);
+        Ok(self.header.waiting.swap(0, Ordering::SeqCst) != 0)
+    }
+
+    /// The producer's step before it sleeps: announces that it waits and returns the bell value to
+    /// sleep on, or `None` when there is room for `count` words after all.
+    pub fn prepare_wait(&self, cursor: &Cursor, count: u64) -> Option<u32> {
+        let bell = self.header.bell.load(Ordering::SeqCst);
+        // SeqCst against `drain`, see there.
+        self.header.waiting.store(1, Ordering::SeqCst);
+        let mut probe = *cursor;
+        let capacity = self.words.len() as u64;
+        probe.seen_tail = self.header.tail.load(Ordering::SeqCst);
+        let until_end = capacity - (probe.position & (capacity - 1));
+        let pad = if count > until_end { until_end } else { 0 };
+        let fits = (probe.position + pad + count).wrapping_sub(probe.seen_tail) <= capacity;
+        if fits { None } else { Some(bell) }
+    }
+}

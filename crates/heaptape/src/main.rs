@@ -1,0 +1,2 @@
+//! The `heaptape` binary.
+fn main() {}

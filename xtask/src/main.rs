@@ -1,0 +1,2 @@
+//! Developer tasks: tidy, test, bench.
+fn main() {}
