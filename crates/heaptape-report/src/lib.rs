@@ -1,1 +1,8 @@
-//! heaptape-report (under construction).
+//! Results to text, JSON and HTML. No arithmetic on the recording happens here.
+
+#![forbid(unsafe_code)]
+
+pub mod canvas;
+pub mod text;
+
+pub use canvas::Canvas;

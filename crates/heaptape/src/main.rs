@@ -1,2 +1,50 @@
-//! The `heaptape` binary.
-fn main() {}
+//! The `heaptape` binary: `main` → [`run`] → one function per command.
+//!
+//! Every command is a file in `commands/` with `pub struct Args` and `pub fn run(args) -> Outcome`.
+//! Errors, exit codes and closed pipes are handled here and nowhere else.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod failure;
+mod glue;
+mod terminal;
+
+use cli::{Cli, Command};
+use failure::{Failure, Outcome};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run(std::env::args_os().collect()) {
+        Ok(code) => code,
+        Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("heaptape: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+/// Parses `argv`, by the name the program was called with, and runs the command it names.
+fn run(argv: Vec<OsString>) -> Outcome {
+    let Some(cli) = cli::parse(argv)? else { return Ok(ExitCode::SUCCESS) };
+    let Cli { color, command } = cli;
+    terminal::choose_color(color);
+    match command {
+        Command::Run(args) => commands::run::run(args),
+        Command::Summary(args) => commands::summary::run(args),
+        Command::At(args) => commands::at::run(args),
+        Command::Layout(args) => commands::layout::run(args),
+        Command::Events(args) => commands::events::run(args),
+        Command::Addr(args) => commands::addr::run(args),
+        Command::Tree(args) => commands::tree::run(args),
+        Command::Info(args) => commands::info::run(args),
+        Command::Doctor(args) => commands::doctor::run(args),
+        Command::InstallAliases(args) => commands::install_aliases::run(args),
+        Command::Vizzytrace(args) => commands::vizzy::run_trace(args),
+        Command::Vizzyreport(args) => commands::vizzy::run_report(args),
+        Command::Crunch(args) => commands::crunch::run(args),
+    }
+}

@@ -1,0 +1,145 @@
+//! The command line: one definition feeds parser, help, man page and completions.
+//!
+//! Called as `vizzytrace`, `vizzyreport` or `crunch` (links made by `heaptape install-aliases`), the
+//! program takes that tool's command line instead.
+
+use crate::commands::{
+    addr, at, crunch, doctor, events, info, install_aliases, layout, run, summary, tree, vizzy,
+};
+use crate::failure::Failure;
+use crate::terminal::Color;
+use clap::Parser;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Records every allocation of an unmodified program, and shows its heap at any moment.
+#[derive(Debug, Parser)]
+#[command(
+    name = "heaptape",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Start with: heaptape run -- PROGRAM [ARGS]…"
+)]
+pub(crate) struct Cli {
+    /// Colour the output
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(crate) color: Color,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    #[command(visible_alias = "record")]
+    Run(run::Args),
+    Summary(summary::Args),
+    At(at::Args),
+    Layout(layout::Args),
+    Tree(tree::Args),
+    Events(events::Args),
+    Addr(addr::Args),
+    Info(info::Args),
+    Doctor(doctor::Args),
+    InstallAliases(install_aliases::Args),
+    Vizzytrace(vizzy::TraceArgs),
+    Vizzyreport(vizzy::ReportArgs),
+    Crunch(crunch::Args),
+}
+
+/// The tape to read, and how to name what is on it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TapeArgs {
+    /// The tape, as `heaptape run` wrote it
+    #[arg(value_name = "TAPE")]
+    pub(crate) tape: PathBuf,
+    /// Which process: a pid, #n as `heaptape info` numbers them, or all [default: the launched one]
+    #[arg(long, value_name = "PID|#N|all")]
+    pub(crate) process: Option<ProcessChoice>,
+    /// Look for separate debug files here too (repeatable)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) debug_dir: Vec<PathBuf>,
+    /// Look for the target's files below this directory first
+    #[arg(long, value_name = "DIR")]
+    pub(crate) sysroot: Option<PathBuf>,
+}
+
+/// Which processes of a tape to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProcessChoice {
+    /// Every process with this pid (an `exec` makes a second one).
+    Pid(u32),
+    /// The process of this number on the tape.
+    Number(u32),
+    /// Every process.
+    All,
+}
+
+impl std::str::FromStr for ProcessChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ProcessChoice, String> {
+        if text == "all" {
+            return Ok(ProcessChoice::All);
+        }
+        let parsed = match text.strip_prefix('#') {
+            Some(number) => number.parse().map(ProcessChoice::Number),
+            None => text.parse().map(ProcessChoice::Pid),
+        };
+        parsed.map_err(|_| "expected a pid, #n, or all".to_owned())
+    }
+}
+
+/// Parses the command line; `None` when help or version was asked for and has been printed.
+pub(crate) fn parse(mut argv: Vec<OsString>) -> Result<Option<Cli>, Failure> {
+    let called_as = argv.first().and_then(|name| Path::new(name).file_name()).unwrap_or_default();
+    let parsed = match called_as.to_str() {
+        Some("vizzytrace") => {
+            vizzy::TraceArgs::try_parse_from(argv).map(|args| Cli::of(Command::Vizzytrace(args)))
+        }
+        Some("vizzyreport") => {
+            vizzy::ReportArgs::try_parse_from(argv).map(|args| Cli::of(Command::Vizzyreport(args)))
+        }
+        Some("crunch") => crunch::Args::try_parse_from(argv).map(|a| Cli::of(Command::Crunch(a))),
+        _ => {
+            if argv.is_empty() {
+                argv.push("heaptape".into());
+            }
+            Cli::try_parse_from(argv)
+        }
+    };
+    match parsed {
+        Ok(cli) => Ok(Some(cli)),
+        Err(error) if error.use_stderr() => error.exit(),
+        Err(help) => {
+            help.print()?;
+            Ok(None)
+        }
+    }
+}
+
+impl Cli {
+    fn of(command: Command) -> Cli {
+        Cli { color: Color::Auto, command }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn process_choices() {
+        assert_eq!("all".parse(), Ok(ProcessChoice::All));
+        assert_eq!("#2".parse(), Ok(ProcessChoice::Number(2)));
+        assert_eq!("4711".parse(), Ok(ProcessChoice::Pid(4711)));
+        assert!("x".parse::<ProcessChoice>().is_err());
+        assert!("#".parse::<ProcessChoice>().is_err());
+    }
+}

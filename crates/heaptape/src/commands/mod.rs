@@ -1,0 +1,14 @@
+//! The commands, one file each: `Args` (its help teaches by example) and `run`.
+
+pub(crate) mod addr;
+pub(crate) mod at;
+pub(crate) mod crunch;
+pub(crate) mod doctor;
+pub(crate) mod events;
+pub(crate) mod info;
+pub(crate) mod install_aliases;
+pub(crate) mod layout;
+pub(crate) mod run;
+pub(crate) mod summary;
+pub(crate) mod tree;
+pub(crate) mod vizzy;

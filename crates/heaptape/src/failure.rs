@@ -1,0 +1,69 @@
+//! How a command can fail, and with which exit code.
+//!
+//! 0: done. 1: what was asked for cannot be done. 2: the tape cannot be read, or the command line is
+//! wrong (clap's convention). A closed pipe (`| head`) is no failure: the reader has seen enough.
+
+use heaptape_tape::TapeError;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// What every command returns: its exit code, or why it failed.
+pub(crate) type Outcome = Result<ExitCode, Failure>;
+
+/// Why a command failed. Displays as one line: where, what, what to do.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Whoever read our output has closed it.
+    ClosedPipe,
+    /// What was asked for cannot be done: exit code 1.
+    Request(String),
+    /// A tape that cannot be read: exit code 2.
+    Unreadable(String),
+}
+
+impl Failure {
+    /// A failure of the request.
+    pub(crate) fn request(message: impl Into<String>) -> Failure {
+        Failure::Request(message.into())
+    }
+
+    /// The tape at `path` cannot be read.
+    pub(crate) fn unreadable(path: &Path, error: &TapeError) -> Failure {
+        let path = heaptape_report::text::escape(path.as_os_str().as_encoded_bytes());
+        Failure::Unreadable(match error {
+            TapeError::Io(e) if e.kind() == io::ErrorKind::NotFound => {
+                format!("{path}: no such file; make one with: heaptape run -o {path} -- PROGRAM")
+            }
+            _ => format!("{path}: {error}"),
+        })
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Failure::ClosedPipe => ExitCode::SUCCESS,
+            Failure::Request(_) => ExitCode::from(1),
+            Failure::Unreadable(_) => ExitCode::from(2),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::ClosedPipe => f.write_str("output closed"),
+            Failure::Request(message) | Failure::Unreadable(message) => f.write_str(message),
+        }
+    }
+}
+
+/// An error of writing the output; name the file yourself where it is about one.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::ClosedPipe,
+            _ => Failure::Request(format!("cannot write the output: {error}")),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Joins the crates: names from symbols, the progress of a read.
