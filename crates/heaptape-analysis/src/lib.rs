@@ -1,1 +1,38 @@
-//! heaptape-analysis (under construction).
+//! A recording and names in, plain results out.
+//!
+//! No I/O and no rendering: events come from a [`Recording`], frames from [`Names`], and every result is
+//! a plain struct that text, JSON and HTML draw alike. Sizes are bytes and counts are exact; nothing is
+//! sampled, nothing is interpolated. Memory is bounded by the live set and the number of backtraces,
+//! never by the length of the recording.
+//!
+//! * [`summary`]: how much, when, by whom. * [`at`]: the heap at a moment. * [`layout`]: where the live
+//!   blocks lie. * [`tree`]: who called whom. * [`events`], [`addr`]: what happened, one by one.
+//!   * [`info`]: what was recorded and what was not.
+
+#![forbid(unsafe_code)]
+
+pub mod addr;
+pub mod at;
+pub mod events;
+pub mod info;
+pub mod layout;
+pub mod memory;
+pub mod metric;
+pub mod moment;
+pub mod names;
+pub mod process;
+pub mod recording;
+pub mod series;
+pub mod sites;
+pub mod sizes;
+pub mod summary;
+pub mod temporary;
+pub mod tree;
+pub mod wrappers;
+
+pub use memory::MemoryRecording;
+pub use metric::{Metric, Unit, Weight, Weights};
+pub use moment::{When, Instant};
+pub use names::{Frame, Names};
+pub use recording::Recording;
+pub use sites::{Site, SiteId, Sites};
