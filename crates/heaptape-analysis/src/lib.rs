@@ -28,6 +28,7 @@ pub mod sizes;
 pub mod summary;
 pub mod temporary;
 pub mod tree;
+pub mod usage;
 pub mod wrappers;
 
 pub use memory::MemoryRecording;

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod canvas;
+pub mod seeds;
 pub mod text;
 
 pub use canvas::Canvas;
