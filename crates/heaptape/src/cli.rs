@@ -4,7 +4,8 @@
 //! program takes that tool's command line instead.
 
 use crate::commands::{
-    addr, at, crunch, doctor, events, info, install_aliases, layout, run, summary, tree, vizzy,
+    addr, at, crunch, doctor, events, info, install_aliases, layout, run, summary, tree,
+    vizzyreport, vizzytrace,
 };
 use crate::failure::Failure;
 use crate::terminal::Color;
@@ -42,8 +43,8 @@ pub(crate) enum Command {
     Info(info::Args),
     Doctor(doctor::Args),
     InstallAliases(install_aliases::Args),
-    Vizzytrace(vizzy::TraceArgs),
-    Vizzyreport(vizzy::ReportArgs),
+    Vizzytrace(vizzytrace::Args),
+    Vizzyreport(vizzyreport::Args),
     Crunch(crunch::Args),
 }
 
@@ -95,10 +96,10 @@ pub(crate) fn parse(mut argv: Vec<OsString>) -> Result<Option<Cli>, Failure> {
     let called_as = argv.first().and_then(|name| Path::new(name).file_name()).unwrap_or_default();
     let parsed = match called_as.to_str() {
         Some("vizzytrace") => {
-            vizzy::TraceArgs::try_parse_from(argv).map(|args| Cli::of(Command::Vizzytrace(args)))
+            vizzytrace::Args::try_parse_from(argv).map(|args| Cli::of(Command::Vizzytrace(args)))
         }
         Some("vizzyreport") => {
-            vizzy::ReportArgs::try_parse_from(argv).map(|args| Cli::of(Command::Vizzyreport(args)))
+            vizzyreport::Args::try_parse_from(argv).map(|args| Cli::of(Command::Vizzyreport(args)))
         }
         Some("crunch") => crunch::Args::try_parse_from(argv).map(|a| Cli::of(Command::Crunch(a))),
         _ => {

@@ -9,6 +9,7 @@ mod cli;
 mod commands;
 mod failure;
 mod glue;
+mod seeds;
 mod terminal;
 
 use cli::{Cli, Command};
@@ -43,8 +44,8 @@ fn run(argv: Vec<OsString>) -> Outcome {
         Command::Info(args) => commands::info::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
         Command::InstallAliases(args) => commands::install_aliases::run(args),
-        Command::Vizzytrace(args) => commands::vizzy::run_trace(args),
-        Command::Vizzyreport(args) => commands::vizzy::run_report(args),
+        Command::Vizzytrace(args) => commands::vizzytrace::run(args),
+        Command::Vizzyreport(args) => commands::vizzyreport::run(args),
         Command::Crunch(args) => commands::crunch::run(args),
     }
 }

@@ -3,7 +3,7 @@
 //! Numbers that vizzy's texts have no place for follow under `note:`, so that a script which reads
 //! vizzy's lines reads ours.
 
-use heaptape_tape::{Ending, LiveBlock, Totals};
+use heaptape_tape::{Ending, LiveBlock, TimeNs, Totals};
 use std::io::{self, Write};
 
 /// Smallest piece of memory that malloc hands out, and the bytes it keeps before each: glibc, 64 bit.
@@ -60,13 +60,14 @@ pub fn render_unmatched_free(out: &mut dyn Write, addr: u64) -> io::Result<()> {
 }
 
 /// The live blocks at a moment, by address; `...` stands where memory that is no live block lies between
-/// two of them. `seconds` is the moment as the user wrote it.
+/// two of them.
 pub fn render_layout(
     out: &mut dyn Write,
     process: Option<&str>,
-    seconds: &str,
+    time: TimeNs,
     blocks: &[LiveBlock],
 ) -> io::Result<()> {
+    let seconds = seconds(time);
     match process {
         Some(process) => writeln!(out, "HEAP VMEM LAYOUT @{seconds}s ({process}):")?,
         None => writeln!(out, "HEAP VMEM LAYOUT @{seconds}s:")?,
@@ -82,6 +83,14 @@ pub fn render_layout(
     Ok(())
 }
 
+/// Seconds as vizzy writes them: with one decimal at least.
+fn seconds(time: TimeNs) -> String {
+    let text = format!("{}.{:09}", time.0 / 1_000_000_000, time.0 % 1_000_000_000);
+    let decimals = text.trim_end_matches('0').len();
+    let least = text.len() - 8;
+    text[..decimals.max(least)].to_owned()
+}
+
 /// Where the next block begins when nothing lies between.
 fn next_block(block: &LiveBlock) -> u64 {
     let chunk = match block.usable {
@@ -94,7 +103,7 @@ fn next_block(block: &LiveBlock) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use heaptape_tape::{Api, BacktraceId, BlockId, ThreadId, TimeNs};
+    use heaptape_tape::{Api, BacktraceId, BlockId, ThreadId};
 
     fn text(render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
         let mut out = Vec::new();
@@ -142,7 +151,7 @@ mod tests {
             block(0x1080, 8, 24),
         ];
         assert_eq!(
-            text(|out| render_layout(out, None, "0.5", &blocks)),
+            text(|out| render_layout(out, None, TimeNs(500_000_000), &blocks)),
             "HEAP VMEM LAYOUT @0.5s:\n...\n0x1000 - 24 (malloc)\n0x1020 - 1 (malloc)\n\
              0x1040 - 40 (malloc)\n...\n0x1080 - 8 (malloc)\n"
         );
@@ -151,7 +160,17 @@ mod tests {
     #[test]
     fn a_hostile_block_at_the_end_of_memory() {
         let blocks = [block(u64::MAX - 1, u64::MAX, 0), block(u64::MAX, 1, u64::MAX)];
-        assert_eq!(text(|out| render_layout(out, None, "1", &blocks)).matches("...").count(), 1);
+        assert_eq!(
+            text(|out| render_layout(out, None, TimeNs(1), &blocks)).matches("...").count(),
+            1
+        );
+    }
+
+    #[test]
+    fn seconds_are_written_as_python_writes_them() {
+        assert_eq!(seconds(TimeNs(0)), "0.0");
+        assert_eq!(seconds(TimeNs(12_000_000_000)), "12.0");
+        assert_eq!(seconds(TimeNs(1_020_304_000)), "1.020304");
     }
 
     #[test]

@@ -11,4 +11,5 @@ pub(crate) mod layout;
 pub(crate) mod run;
 pub(crate) mod summary;
 pub(crate) mod tree;
-pub(crate) mod vizzy;
+pub(crate) mod vizzyreport;
+pub(crate) mod vizzytrace;
