@@ -1,0 +1,61 @@
+//! Compiles the programs of `targets/` as their `build:` lines say, once per change of the sources.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The folder of the sources.
+fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../targets").canonicalize().expect("targets/")
+}
+
+/// The program made of `targets/NAME.{c,cpp,rs}` by its `// build:` line.
+pub(crate) fn target(name: &str) -> PathBuf {
+    compile(name, "// build: ", &name.replace('/', "."))
+}
+
+/// The program made of the same source by its `// build(VARIANT):` line.
+pub(crate) fn variant(name: &str, variant: &str) -> PathBuf {
+    compile(name, &format!("// build({variant}): "), &format!("{name}.{variant}"))
+}
+
+fn compile(name: &str, marker: &str, file_name: &str) -> PathBuf {
+    let sources = sources();
+    let source = ["c", "cpp", "rs"]
+        .map(|extension| sources.join(format!("{name}.{extension}")))
+        .into_iter()
+        .find(|path| path.exists())
+        .unwrap_or_else(|| panic!("no target {name}"));
+    let text = fs::read_to_string(&source).expect("readable source");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(marker))
+        .unwrap_or_else(|| panic!("{} has no line {marker:?}", source.display()));
+
+    let mut hash = DefaultHasher::new();
+    (&text, line).hash(&mut hash);
+    for ledger in ["ledger.h", "ledger.rs"] {
+        fs::read(sources.join(ledger)).expect("readable ledger").hash(&mut hash);
+    }
+    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../heaptape-targets");
+    let folder = built.join(format!("{:016x}", hash.finish()));
+    let program = folder.join(file_name);
+    if !program.exists() {
+        fs::create_dir_all(&folder).expect("a folder for the target");
+        // Tests run side by side: each builds under a name of its own, the last rename wins.
+        let own = folder.join(format!("{file_name}.{:?}", std::thread::current().id()));
+        let own = own.with_extension(std::process::id().to_string());
+        let mut words = line.split_whitespace();
+        let output = Command::new(words.next().expect("a compiler"))
+            .args(words)
+            .arg("-o")
+            .arg(&own)
+            .arg(&source)
+            .output()
+            .unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        fs::rename(&own, &program).expect("the target in its place");
+    }
+    program.canonicalize().expect("the target's path")
+}

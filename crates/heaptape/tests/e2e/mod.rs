@@ -1,0 +1,21 @@
+//! The harness (`build`, `run`, `ledger`, `history`, `frames`, `valgrind`,
+//! `check`) and the tests that use it.
+
+mod build;
+mod check;
+mod frames;
+mod history;
+mod ledger;
+mod run;
+mod valgrind;
+
+mod test_apis;
+mod test_backtraces;
+mod test_endings;
+mod test_ledgers;
+mod test_processes;
+mod test_real_programs;
+mod test_stacks;
+mod test_surroundings;
+mod test_threads;
+mod test_witness;

@@ -1,0 +1,112 @@
+//! Every function of the family, in every form.
+
+use super::build;
+use super::check::{Check, check};
+use heaptape_tape::{Action, Api, ProcessId};
+
+#[test]
+fn realloc_of_null_to_nothing_shrinking_growing_moving_failing() {
+    check("realloc_forms");
+}
+
+#[test]
+fn aligned_allocators_and_refused_alignments() {
+    let recorded = check("alignment");
+    let process = ProcessId(0);
+    let largest = recorded
+        .tape
+        .events(process, 0)
+        .map(|event| event.expect("a readable event"))
+        .find(|event| event.size == 3 << 20)
+        .expect("the 3 MiB block");
+    assert_eq!((largest.api, largest.align_log2), (Api::AlignedAlloc, 21));
+}
+
+#[test]
+fn overflowing_products_fail_and_keep_the_block() {
+    let recorded = check("overflow");
+    let events: Vec<_> =
+        recorded.tape.events(ProcessId(0), 0).map(|event| event.expect("readable")).collect();
+    let failed = |api, action| events.iter().filter(|e| (e.api, e.action) == (api, action)).count();
+    assert_eq!(failed(Api::Calloc, Action::AllocFail), 3);
+    assert_eq!(failed(Api::Malloc, Action::AllocFail), 1);
+}
+
+#[test]
+fn blocks_of_no_bytes_and_usable_sizes() {
+    check("zero");
+}
+
+#[test]
+fn sized_frees_where_libc_or_the_recorder_has_them() {
+    // The recorder exports them, so that the program's weak reference finds them.
+    Check::of("sized_free").ledger_may_differ_from_bare().run();
+}
+
+#[test]
+fn operator_new_and_delete_in_all_forms() {
+    check("new_forms");
+}
+
+/// A runtime linked into the program is called in place of a preloaded one only if it is not
+/// exported; then the mallocs it makes are what is recorded.
+#[test]
+fn operator_new_of_a_static_runtime() {
+    let recorded = Check::program(build::variant("new_forms", "static_runtime")).run();
+    assert!(recorded.tape.event_count(ProcessId(0)) > 0);
+}
+
+#[test]
+fn an_operator_new_of_the_program_is_called() {
+    check("own_new");
+}
+
+#[test]
+fn mismatched_functions_are_told_apart() {
+    check("mismatch");
+}
+
+#[test]
+fn what_libc_allocates_for_the_program() {
+    check("inside_libc");
+}
+
+#[test]
+fn a_rust_program() {
+    check("rust");
+}
+
+#[test]
+fn mappings_are_a_series_of_their_own() {
+    const PAGE: u64 = 4096;
+    let recorded = Check::of("mappings").option("--mmap").run();
+    let mut mapped = Vec::new();
+    for event in recorded.tape.events(ProcessId(0), 0) {
+        let event = event.expect("a readable event");
+        if matches!(event.action, Action::Map | Action::Unmap) {
+            mapped.push((event.action, event.api, event.size / PAGE));
+        }
+    }
+    for expected in [
+        (Action::Map, Api::Mmap, 37),
+        (Action::Unmap, Api::Munmap, 11),
+        (Action::Unmap, Api::Munmap, 17),
+        (Action::Unmap, Api::Mremap, 9),
+        (Action::Map, Api::Mremap, 41),
+        (Action::Unmap, Api::Munmap, 41),
+        (Action::Map, Api::Mmap, 3),
+        (Action::Map, Api::Sbrk, 5),
+        (Action::Unmap, Api::Sbrk, 5),
+    ] {
+        assert!(mapped.contains(&expected), "{expected:?} is not in {mapped:?}");
+    }
+}
+
+#[test]
+fn mappings_are_not_recorded_unless_asked_for() {
+    let recorded = check("mappings");
+    for event in recorded.tape.events(ProcessId(0), 0) {
+        let action = event.expect("a readable event").action;
+        assert!(!matches!(action, Action::Map | Action::Unmap));
+    }
+}

@@ -1,0 +1,85 @@
+//! Process trees: every process of the tree is on the tape, or named with the reason why not.
+
+use super::build;
+use super::check::{Check, Recorded, check};
+use heaptape_tape::{Ending, ProcessId};
+
+fn endings(recorded: &Recorded) -> Vec<Ending> {
+    recorded.tape.processes().iter().map(|process| process.ending).collect()
+}
+
+#[test]
+fn fork() {
+    let recorded = check("fork");
+    let processes = recorded.tape.processes();
+    assert_eq!(processes.len(), 2);
+    assert_eq!(processes[1].forked_from.map(|(parent, _)| parent), Some(ProcessId(0)));
+    assert_eq!(endings(&recorded), [Ending::Exited(7), Ending::Exited(7)]);
+    // The child began with the parent's hundred blocks.
+    let inherited = recorded.tape.live_at_start(ProcessId(1)).expect("a live set");
+    assert_eq!(inherited.blocks().filter(|block| block.size == 4099).count(), 100);
+}
+
+#[test]
+fn fork_within_forks() {
+    assert_eq!(check("fork_nested").tape.processes().len(), 5);
+}
+
+#[test]
+fn fork_of_a_multithreaded_process() {
+    assert_eq!(check("fork_threads").tape.processes().len(), 51);
+}
+
+#[test]
+fn vfork_and_exec() {
+    // A vforked child that has not yet replaced itself borrows its parent's memory: it is no process
+    // of the tape, the image it becomes is.
+    assert_eq!(check("vfork_exec").tape.processes().len(), 6);
+}
+
+#[test]
+fn posix_spawn() {
+    assert_eq!(check("posix_spawn").tape.processes().len(), 5);
+}
+
+#[test]
+fn system_and_popen() {
+    Check::of("shell").with_others().run();
+}
+
+#[test]
+fn exec_replaces_a_process_twenty_times() {
+    let recorded = check("exec_chain");
+    let processes = recorded.tape.processes();
+    assert_eq!(processes.len(), 21);
+    assert!(processes.iter().all(|process| process.pid == processes[0].pid));
+    let endings = endings(&recorded);
+    assert!(endings[..20].iter().all(|ending| *ending == Ending::Exec), "{endings:?}");
+    assert_eq!(endings[20], Ending::Exited(20));
+}
+
+#[test]
+fn exec_with_an_empty_environment() {
+    assert_eq!(check("bare_environment").tape.processes().len(), 2);
+}
+
+#[test]
+fn a_daemon() {
+    assert_eq!(check("daemon").tape.processes().len(), 3);
+}
+
+#[test]
+fn a_static_child_is_named() {
+    let child = build::target("static");
+    Check::of("spawns_static").arg(&child).unrecorded(child, "static").run();
+}
+
+#[test]
+fn children_are_not_followed_when_not_asked_for() {
+    let program = build::target("fork");
+    let words = [program.into()];
+    let bare = super::run::bare(&words);
+    let recorded = super::run::recorded(&["--follow", "none"], &words);
+    super::check::same_behaviour(&bare, &recorded);
+    assert_eq!(super::check::open(&recorded).processes().len(), 1);
+}
