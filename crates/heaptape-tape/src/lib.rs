@@ -14,10 +14,25 @@
 
 #![forbid(unsafe_code)]
 
+mod addresses;
+mod columns;
+mod events;
+mod facts;
+mod format;
+mod history;
+mod index;
+mod keyframe;
 pub mod live;
+mod meta;
 pub mod model;
 pub mod read;
+mod replay;
+mod salvage;
+mod shapes;
+mod varint;
 pub mod write;
+
+pub use format::{FORMAT_MAJOR, FORMAT_MINOR};
 
 pub use live::{Effect, LiveBlock, LiveSet, Totals};
 pub use model::*;

@@ -1,25 +1,92 @@
 //! The tape, written front to back in whole, checksummed blocks.
 
-use crate::live::LiveSet;
+use crate::events::{EventsEncoder, MAX_EVENTS};
+use crate::format::{self, BlockMaker, FileHead, kind};
+use crate::index::{self, Entry, EventsKey, Footer};
+use crate::keyframe;
+use crate::live::{Effect, LiveSet};
+use crate::meta::Records;
 use crate::model::*;
+use crate::shapes;
+use crate::varint;
 use std::io::{self, Write};
+
+/// Events between keyframes of a process, at the least …
+const KEYFRAME_EVENTS: u64 = 1 << 20;
+/// … and for each live block: bounds what keyframes add to the tape.
+const KEYFRAME_EVENTS_PER_BLOCK: u64 = 4;
+/// Facts are written when so many bytes wait.
+const META_BYTES: usize = 1 << 20;
+/// Contents are cut into pieces of so many bytes, and written when as many wait.
+const CONTENTS_BYTES: usize = 4 << 20;
 
 /// Writes a tape to `out`. Nothing already written is ever changed: a tape cut anywhere opens and shows
 /// everything up to its last whole block.
+///
+/// All times are rounded down to the tick of the header. After an error of `out` the tape is cut where
+/// it was; every later call fails.
 pub struct TapeWriter<W: Write> {
-    out: W,
+    blocks: BlockWriter<W>,
+    tick_ns: u64,
+    records: Records,
+    processes: Vec<Track>,
+    threads: u32,
+    modules: u32,
 }
 
-#[allow(unused_variables, clippy::todo)]
+/// What the writer keeps of a process.
+struct Track {
+    live: LiveSet,
+    losses: Losses,
+    run: Option<Run>,
+    last_tick: u64,
+    last_keyframe: EventIndex,
+    contents: Vec<u8>,
+}
+
+/// Events that wait for their block.
+struct Run {
+    encoder: EventsEncoder,
+    first_event: EventIndex,
+    first_tick: u64,
+}
+
 impl<W: Write> TapeWriter<W> {
-    /// Begins a tape.
+    /// Begins a tape. [`Header::version`] is this code's whatever `header` says; a tick of 0 is taken
+    /// for 1.
     pub fn new(out: W, header: &Header) -> io::Result<TapeWriter<W>> {
-        todo!()
+        let tick_ns = header.tick_ns.max(1);
+        let mut writer = TapeWriter {
+            blocks: BlockWriter::new(out)?,
+            tick_ns,
+            records: Records::new(tick_ns),
+            processes: Vec::new(),
+            threads: 0,
+            modules: 0,
+        };
+        writer.blocks.put(&FileHead::encode(tick_ns))?;
+        writer.records.header(&Header { tick_ns, ..header.clone() });
+        writer.flush()?;
+        Ok(writer)
     }
 
     /// A process begins; ids are given in order from 0. Its `end`, `ending` and `losses` come later.
     pub fn process_start(&mut self, process: &Process) -> io::Result<()> {
-        todo!()
+        expect_next("process", process.id.0, self.processes.len() as u32)?;
+        let forked = process.forked_from.is_some();
+        if process.forked_from.is_some_and(|(parent, _)| parent >= process.id) {
+            return Err(misuse("a process forked from a later one"));
+        }
+        self.processes.push(Track {
+            live: if forked { LiveSet::forked() } else { LiveSet::new() },
+            losses: Losses::default(),
+            run: None,
+            last_tick: 0,
+            last_keyframe: 0,
+            contents: Vec::new(),
+        });
+        self.records.process_start(process);
+        self.close_full_records()
     }
 
     /// A process ended. May be said again with better knowledge; the last word counts.
@@ -30,72 +97,295 @@ impl<W: Write> TapeWriter<W> {
         ending: Ending,
         losses: &Losses,
     ) -> io::Result<()> {
-        todo!()
+        self.track(id)?.losses = *losses;
+        self.close_run(id)?;
+        self.records.process_end(id, end, ending, losses);
+        self.close_full_records()
     }
 
     /// A thread begins; ids are given in order from 0.
     pub fn thread_start(&mut self, thread: &Thread) -> io::Result<()> {
-        todo!()
+        self.track(thread.process)?;
+        expect_next("thread", thread.id.0, self.threads)?;
+        self.threads += 1;
+        self.records.thread_start(thread);
+        self.close_full_records()
     }
 
     /// A thread's name became known.
     pub fn thread_name(&mut self, id: ThreadId, name: &[u8]) -> io::Result<()> {
-        todo!()
+        if id.0 >= self.threads {
+            return Err(misuse("a name of a thread that was not begun"));
+        }
+        self.records.thread_name(id, name);
+        self.close_full_records()
     }
 
     /// A module was loaded; ids are given in order from 0.
     pub fn module_load(&mut self, module: &Module) -> io::Result<()> {
-        todo!()
+        self.track(module.process)?;
+        expect_next("module", module.id.0, self.modules)?;
+        self.modules += 1;
+        self.records.module_load(module);
+        self.close_full_records()
     }
 
     /// A module was unloaded.
     pub fn module_unload(&mut self, id: ModuleId, time: TimeNs) -> io::Result<()> {
-        todo!()
+        if id.0 >= self.modules {
+            return Err(misuse("the unloading of a module that was not loaded"));
+        }
+        self.records.module_unload(id, time);
+        self.close_full_records()
     }
 
     /// Adds a backtrace node and returns its id (dense from 1). The caller has made sure that it is new.
     pub fn backtrace_node(&mut self, node: &BacktraceNode) -> io::Result<BacktraceId> {
-        todo!()
+        if node.parent.0 > self.records.node_count() {
+            return Err(misuse("a node called by a later one"));
+        }
+        if node.module.is_some_and(|module| module.0 >= self.modules) {
+            return Err(misuse("a node in a module that was not loaded"));
+        }
+        let id = self.records.node(node);
+        self.close_full_records()?;
+        Ok(id)
     }
 
-    /// The next event of a process's history.
+    /// The next event of a process's history. A time before the last event's is raised to it.
     pub fn event(&mut self, process: ProcessId, event: &Event) -> io::Result<()> {
-        todo!()
+        if event.thread.0 >= self.threads || event.backtrace.0 > self.records.node_count() {
+            return Err(misuse("an event of a thread or backtrace that was not begun"));
+        }
+        let tick_ns = self.tick_ns;
+        let track = self.track(process)?;
+        let tick = (event.time.0 / tick_ns).max(track.last_tick);
+        track.push(&Event { time: TimeNs(tick * tick_ns), ..*event }, tick);
+        let full = track.run.as_ref().is_some_and(|run| run.encoder.count() == MAX_EVENTS);
+        if track.is_keyframe_due() {
+            self.close_run(process)?;
+            self.keyframe(process)?;
+        } else if full {
+            self.close_run(process)?;
+        }
+        Ok(())
     }
 
     /// A memory sample of a process.
     pub fn sample(&mut self, process: ProcessId, sample: &Sample) -> io::Result<()> {
-        todo!()
+        self.track(process)?;
+        self.records.sample(process, sample);
+        self.close_full_records()
     }
 
     /// A child that could not be recorded.
     pub fn unrecorded(&mut self, child: &Unrecorded) -> io::Result<()> {
-        todo!()
+        self.records.unrecorded(child);
+        self.close_full_records()
     }
 
-    /// The bytes of a block.
+    /// The bytes of a block. More than 4 MiB are read back as several [`Contents`], each with the
+    /// address where it starts.
     pub fn contents(&mut self, contents: &Contents) -> io::Result<()> {
-        todo!()
+        let tick = contents.time.0 / self.tick_ns;
+        let process = contents.process;
+        let mut addr = contents.addr;
+        let mut rest = &contents.bytes[..];
+        loop {
+            let (piece, after) = rest.split_at(rest.len().min(CONTENTS_BYTES));
+            let track = self.track(process)?;
+            for number in [tick, contents.block.0, addr] {
+                varint::put(&mut track.contents, number);
+            }
+            varint::put_bytes(&mut track.contents, piece);
+            if track.contents.len() >= CONTENTS_BYTES {
+                self.close_contents(process)?;
+            }
+            addr = addr.wrapping_add(piece.len() as u64);
+            rest = after;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
     }
 
     /// A fatal signal.
     pub fn crash(&mut self, crash: &Crash) -> io::Result<()> {
-        todo!()
+        self.track(crash.process)?;
+        self.records.crash(crash);
+        self.close_full_records()
     }
 
     /// The live set of a process as of the events written so far.
     pub fn live(&self, process: ProcessId) -> Option<&LiveSet> {
-        todo!()
+        self.processes.get(process.0 as usize).map(|track| &track.live)
     }
 
     /// Closes the blocks in progress and hands everything to `out`: what was said so far survives the
-    /// death of this process.
+    /// death of this process. Writes nothing when nothing was said.
     pub fn flush(&mut self) -> io::Result<()> {
-        todo!()
+        self.close_records()?;
+        for id in (0..self.processes.len() as u32).map(ProcessId) {
+            self.close_run(id)?;
+            self.close_contents(id)?;
+        }
+        self.blocks.flush()
     }
 
-    /// Writes index and footer and returns `out`.
-    pub fn finish(self) -> io::Result<W> {
-        todo!()
+    /// Writes last keyframes, index and footer and returns `out`.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.flush()?;
+        for id in (0..self.processes.len() as u32).map(ProcessId) {
+            let track = &self.processes[id.0 as usize];
+            if track.live.totals().events > track.last_keyframe {
+                self.keyframe(id)?;
+            }
+        }
+        let processes = self.processes.iter().map(|t| (*t.live.totals(), t.losses)).collect();
+        self.blocks.finish(processes)
     }
+
+    fn track(&mut self, id: ProcessId) -> io::Result<&mut Track> {
+        self.processes
+            .get_mut(id.0 as usize)
+            .ok_or_else(|| misuse("something of a process that was not begun"))
+    }
+
+    fn close_full_records(&mut self) -> io::Result<()> {
+        if self.records.len() >= META_BYTES { self.close_records() } else { Ok(()) }
+    }
+
+    fn close_records(&mut self) -> io::Result<()> {
+        if self.records.len() == 0 {
+            return Ok(());
+        }
+        let body = self.records.take();
+        self.blocks.block(kind::META, &[], &body)
+    }
+
+    /// Writes the events of a process that wait, after the facts that they refer to.
+    fn close_run(&mut self, process: ProcessId) -> io::Result<()> {
+        let (threads, nodes) = (self.threads, self.records.node_count());
+        let track = self.track(process)?;
+        let Some(run) = track.run.take() else {
+            return Ok(());
+        };
+        let key = EventsKey {
+            process,
+            count: run.encoder.count() as u32,
+            first_event: run.first_event,
+            first_tick: run.first_tick,
+            last_tick: track.last_tick,
+            threads,
+            nodes,
+            totals: *track.live.totals(),
+        };
+        self.close_records()?;
+        self.blocks.block(kind::EVENTS, &key.encode(), &run.encoder.finish())
+    }
+
+    fn keyframe(&mut self, process: ProcessId) -> io::Result<()> {
+        let track = &mut self.processes[process.0 as usize];
+        track.last_keyframe = track.live.totals().events;
+        for (key, body) in keyframe::parts(process, &track.live, self.tick_ns) {
+            self.blocks.block(kind::KEYFRAME, &key.encode(), &body)?;
+        }
+        Ok(())
+    }
+
+    fn close_contents(&mut self, process: ProcessId) -> io::Result<()> {
+        let body = std::mem::take(&mut self.track(process)?.contents);
+        if body.is_empty() {
+            return Ok(());
+        }
+        self.close_records()?;
+        self.blocks.block(kind::CONTENTS, &index::contents_key(process), &body)
+    }
+}
+
+impl Track {
+    fn push(&mut self, event: &Event, tick: u64) {
+        let first_event = self.live.totals().events;
+        let ended_room = match self.live.apply(event) {
+            Effect::Ended(block) => shapes::room(block.size, block.usable),
+            _ => 0,
+        };
+        self.last_tick = tick;
+        let encoder = EventsEncoder::new;
+        let run = self.run.get_or_insert_with(|| Run {
+            encoder: encoder(),
+            first_event,
+            first_tick: tick,
+        });
+        run.encoder.push(event, tick, ended_room);
+    }
+
+    fn is_keyframe_due(&self) -> bool {
+        let totals = self.live.totals();
+        let since = totals.events - self.last_keyframe;
+        since >= KEYFRAME_EVENTS.max(KEYFRAME_EVENTS_PER_BLOCK * totals.live_blocks)
+    }
+}
+
+/// Puts blocks into the file and remembers where they are.
+struct BlockWriter<W: Write> {
+    out: W,
+    offset: u64,
+    maker: BlockMaker,
+    entries: Vec<Entry>,
+    /// A write failed: what follows would not be where the index says.
+    broken: bool,
+}
+
+impl<W: Write> BlockWriter<W> {
+    fn new(out: W) -> io::Result<BlockWriter<W>> {
+        let maker = BlockMaker::new()?;
+        Ok(BlockWriter { out, offset: 0, maker, entries: Vec::new(), broken: false })
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.broken {
+            return Err(io::Error::other("the tape could not be written to before"));
+        }
+        let result = self.out.write_all(bytes);
+        self.broken = result.is_err();
+        self.offset += bytes.len() as u64;
+        result
+    }
+
+    fn block(&mut self, kind: u8, key: &[u8], raw: &[u8]) -> io::Result<()> {
+        let block = self.maker.block(kind, key, raw)?;
+        self.entries.push(Entry { kind, offset: self.offset, key: key.to_vec() });
+        self.put(&block)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn finish(mut self, processes: Vec<(crate::live::Totals, Losses)>) -> io::Result<W> {
+        let mut index_offsets = Vec::new();
+        for entries in std::mem::take(&mut self.entries).chunks(index::MAX_ENTRIES) {
+            index_offsets.push(self.offset);
+            self.block(kind::INDEX, &[], &index::encode_entries(entries))?;
+        }
+        let footer_offset = self.offset;
+        let footer = Footer { index_offsets, processes };
+        self.block(kind::FOOTER, &[], &footer.encode())?;
+        self.put(&format::encode_trailer(footer_offset))?;
+        self.flush()?;
+        Ok(self.out)
+    }
+}
+
+fn expect_next(what: &str, id: u32, next: u32) -> io::Result<()> {
+    if id == next {
+        return Ok(());
+    }
+    Err(misuse(&format!("{what} {id} was begun where {next} is next")))
+}
+
+/// The caller broke the order of things; nothing was written.
+fn misuse(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what.to_string())
 }

@@ -1,0 +1,385 @@
+//! The facts of an opened tape, gathered from its records.
+//!
+//! Ids are positions. When a damaged stretch of the file took facts with it, placeholders keep the
+//! later ones at their places: a process or thread without a name, a node without an address. No more
+//! placeholders are made than the lost bytes can explain.
+
+use crate::columns;
+use crate::meta::tag;
+use crate::model::*;
+use crate::varint::{Cursor, Malformed, unzigzag};
+
+/// A packed fact takes hardly less than a quarter of a byte.
+const PLACEHOLDERS_PER_BYTE: u64 = 4;
+/// Most placeholders, whatever was lost.
+const MAX_PLACEHOLDERS: u64 = 1 << 20;
+
+#[derive(Debug)]
+pub(crate) struct Facts {
+    tick_ns: u64,
+    placeholders_left: u64,
+    pub(crate) header: Option<Header>,
+    pub(crate) processes: Vec<Process>,
+    /// By process: whether its end is known.
+    pub(crate) ended: Vec<bool>,
+    pub(crate) threads: Vec<Thread>,
+    pub(crate) modules: Vec<Module>,
+    pub(crate) nodes: Vec<BacktraceNode>,
+    pub(crate) samples: Vec<Vec<Sample>>,
+    pub(crate) unrecorded: Vec<Unrecorded>,
+    pub(crate) crashes: Vec<Crash>,
+    pub(crate) unknown_records: u64,
+}
+
+impl Facts {
+    /// No facts yet.
+    pub(crate) fn new(tick_ns: u64) -> Facts {
+        Facts {
+            tick_ns,
+            placeholders_left: 0,
+            header: None,
+            processes: Vec::new(),
+            ended: Vec::new(),
+            threads: Vec::new(),
+            modules: Vec::new(),
+            nodes: Vec::new(),
+            samples: Vec::new(),
+            unrecorded: Vec::new(),
+            crashes: Vec::new(),
+            unknown_records: 0,
+        }
+    }
+
+    /// Nanoseconds of a tick.
+    pub(crate) fn tick_ns(&self) -> u64 {
+        self.tick_ns
+    }
+
+    /// So many bytes of the file are damaged: facts may be missing.
+    pub(crate) fn lost(&mut self, bytes: u64) {
+        let more = bytes.saturating_mul(PLACEHOLDERS_PER_BYTE);
+        self.placeholders_left = self.placeholders_left.saturating_add(more).min(MAX_PLACEHOLDERS);
+    }
+
+    /// Takes in one record.
+    pub(crate) fn apply(&mut self, tag: u64, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        match tag {
+            tag::HEADER => self.header(f),
+            tag::PROCESS_START => self.process_start(f),
+            tag::PROCESS_END => self.process_end(f),
+            tag::THREAD_START => self.thread_start(f),
+            tag::THREAD_NAME => self.thread_name(f),
+            tag::MODULE_LOAD => self.module_load(f),
+            tag::MODULE_UNLOAD => self.module_unload(f),
+            tag::NODES => self.nodes(f),
+            tag::SAMPLE => self.sample(f),
+            tag::UNRECORDED => self.unrecorded(f),
+            tag::CRASH => self.crash(f),
+            _ => {
+                self.unknown_records += 1;
+                Ok(())
+            }
+        }
+    }
+
+    fn time(&self, f: &mut Cursor<'_>) -> Result<TimeNs, Malformed> {
+        Ok(TimeNs(f.number()?.saturating_mul(self.tick_ns)))
+    }
+
+    fn header(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let mut header = Header {
+            version: u32::from(crate::format::FORMAT_MAJOR),
+            writer: text(f)?,
+            tick_ns: f.number()?.max(1),
+            epoch_unix_ns: f.number()?,
+            host: text(f)?,
+            command: list(f)?,
+            cwd: f.bytes()?.to_vec(),
+            page_size: f.number32()?,
+            options: Vec::new(),
+        };
+        for _ in 0..f.count()? {
+            header.options.push((text(f)?, text(f)?));
+        }
+        self.tick_ns = header.tick_ns;
+        self.header = Some(header);
+        Ok(())
+    }
+
+    fn process_start(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let id = ProcessId(f.number32()?);
+        let (pid, ppid) = (f.number32()?, f.number32()?);
+        let (parent, event) = (option32(f)?, f.number()?);
+        if parent.is_some_and(|parent| parent >= id.0) {
+            return Err(Malformed("a process forked from a later one"));
+        }
+        let process = Process {
+            id,
+            pid,
+            ppid,
+            forked_from: parent.map(|parent| (ProcessId(parent), event)),
+            exe: f.bytes()?.to_vec(),
+            argv: list(f)?,
+            start: self.time(f)?,
+            end: TimeNs(0),
+            ending: Ending::Unknown,
+            losses: Losses::default(),
+        };
+        self.processes_before(id.0)?;
+        if id.0 as usize != self.processes.len() {
+            return Err(Malformed("a process begins twice"));
+        }
+        self.add_process(process);
+        Ok(())
+    }
+
+    fn add_process(&mut self, process: Process) {
+        self.processes.push(process);
+        self.samples.push(Vec::new());
+        self.ended.push(false);
+    }
+
+    fn process_end(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let id = self.known_process(f)?;
+        let end = self.time(f)?;
+        let (number, value, core) = (f.number()?, signed(f)?, f.number()? != 0);
+        let losses = Losses {
+            events: f.number()?,
+            threads: f.number()?,
+            truncated_backtraces: f.number()?,
+            abandoned: f.number()?,
+            malformed: f.number()?,
+            waited_ns: f.number()?,
+        };
+        let process = &mut self.processes[id.0 as usize];
+        process.end = end;
+        process.losses = losses;
+        process.ending = match number {
+            1 => Ending::Exited(value),
+            2 => Ending::Signalled(value, core),
+            3 => Ending::Exec,
+            4 => Ending::Gone,
+            5 => Ending::Running,
+            _ => Ending::Unknown,
+        };
+        self.ended[id.0 as usize] = true;
+        Ok(())
+    }
+
+    fn thread_start(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let id = ThreadId(f.number32()?);
+        let process = self.known_process(f)?;
+        let tid = f.number32()?;
+        let thread = Thread { id, process, tid, name: f.bytes()?.to_vec(), start: self.time(f)? };
+        self.threads_before(id.0, process)?;
+        if id.0 as usize != self.threads.len() {
+            return Err(Malformed("a thread begins twice"));
+        }
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    fn thread_name(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let id = f.number32()?;
+        self.threads_before(id.saturating_add(1), ProcessId(0))?;
+        let thread = self.threads.get_mut(id as usize).ok_or(Malformed("a thread's id"))?;
+        thread.name = f.bytes()?.to_vec();
+        Ok(())
+    }
+
+    fn module_load(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let id = ModuleId(f.number32()?);
+        let module = Module {
+            id,
+            process: self.known_process(f)?,
+            path: f.bytes()?.to_vec(),
+            build_id: f.bytes()?.to_vec(),
+            start: f.number()?,
+            end: f.number()?,
+            bias: f.number()?,
+            loaded: self.time(f)?,
+            unloaded: None,
+        };
+        self.modules_before(id.0)?;
+        if id.0 as usize != self.modules.len() {
+            return Err(Malformed("a module is loaded twice"));
+        }
+        self.modules.push(module);
+        Ok(())
+    }
+
+    fn module_unload(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let id = f.number32()?;
+        let time = self.time(f)?;
+        self.modules_before(id.saturating_add(1))?;
+        self.modules.get_mut(id as usize).ok_or(Malformed("a module's id"))?.unloaded = Some(time);
+        Ok(())
+    }
+
+    fn nodes(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let (first, count) = (f.number32()?, f.count()?);
+        let [mut parents, mut places, mut addresses] = columns::split::<3>(f.take_all())?;
+        let known = self.nodes.len() as u64;
+        self.spend(u64::from(first).saturating_sub(known + 1))?;
+        if u64::from(first) <= known || first.checked_add(count as u32).is_none() {
+            return Err(Malformed("nodes are given twice"));
+        }
+        self.nodes.resize(first as usize - 1, LOST_NODE);
+        let mut address = 0;
+        for id in (first..).take(count) {
+            let parent = u64::from(id).checked_sub(parents.number()?);
+            let Some(parent) = parent.filter(|&parent| parent < u64::from(id)) else {
+                return Err(Malformed("a node called by a later one"));
+            };
+            let place = places.number()?;
+            let module = (place >> 2).checked_sub(1).map(|m| ModuleId(m as u32));
+            if let Some(module) = module {
+                self.modules_before(module.0.saturating_add(1))?;
+            }
+            address = addresses.delta(address)?;
+            let quality = FrameQuality::from_u8(place as u8 & 3).unwrap_or(FrameQuality::Truncated);
+            let parent = BacktraceId(parent as u32);
+            self.nodes.push(BacktraceNode { parent, module, address, quality });
+        }
+        Ok(())
+    }
+
+    fn sample(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let process = self.known_process(f)?;
+        let sample = Sample {
+            time: self.time(f)?,
+            rss: f.number()?,
+            rss_anon: f.number()?,
+            rss_file: f.number()?,
+            rss_shmem: f.number()?,
+            pss: f.number()?,
+            swap: f.number()?,
+        };
+        self.samples[process.0 as usize].push(sample);
+        Ok(())
+    }
+
+    fn unrecorded(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let (pid, time) = (f.number32()?, self.time(f)?);
+        let (exe, reason) = (f.bytes()?.to_vec(), text(f)?);
+        self.unrecorded.push(Unrecorded { pid, time, exe, reason });
+        Ok(())
+    }
+
+    fn crash(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let process = self.known_process(f)?;
+        let time = self.time(f)?;
+        let thread = option32(f)?.map(ThreadId);
+        if let Some(thread) = thread {
+            self.threads_before(thread.0.saturating_add(1), process)?;
+        }
+        let (signal, code) = (signed(f)?, signed(f)?);
+        let (fault_addr, ip, sp) = (f.number()?, f.number()?, f.number()?);
+        self.crashes.push(Crash { process, time, thread, signal, code, fault_addr, ip, sp });
+        Ok(())
+    }
+
+    fn known_process(&mut self, f: &mut Cursor<'_>) -> Result<ProcessId, Malformed> {
+        let id = f.number32()?;
+        self.processes_before(id.saturating_add(1))?;
+        Ok(ProcessId(id))
+    }
+
+    /// Sees to it that there are at least `count` processes.
+    pub(crate) fn processes_before(&mut self, count: u32) -> Result<(), Malformed> {
+        let known = self.processes.len() as u32;
+        self.spend(u64::from(count.saturating_sub(known)))?;
+        for id in known..count {
+            self.add_process(lost_process(ProcessId(id)));
+        }
+        Ok(())
+    }
+
+    /// Sees to it that there are at least `count` threads; lost ones are taken for `process`'s.
+    pub(crate) fn threads_before(
+        &mut self,
+        count: u32,
+        process: ProcessId,
+    ) -> Result<(), Malformed> {
+        let known = self.threads.len() as u32;
+        self.spend(u64::from(count.saturating_sub(known)))?;
+        self.threads.extend((known..count).map(|id| Thread {
+            id: ThreadId(id),
+            process,
+            tid: 0,
+            name: Vec::new(),
+            start: TimeNs(0),
+        }));
+        Ok(())
+    }
+
+    fn modules_before(&mut self, count: u32) -> Result<(), Malformed> {
+        let known = self.modules.len() as u32;
+        self.spend(u64::from(count.saturating_sub(known)))?;
+        self.modules.extend((known..count).map(|id| lost_module(ModuleId(id))));
+        Ok(())
+    }
+
+    fn spend(&mut self, placeholders: u64) -> Result<(), Malformed> {
+        self.placeholders_left = self
+            .placeholders_left
+            .checked_sub(placeholders)
+            .ok_or(Malformed("it refers to facts that are not on the tape"))?;
+        Ok(())
+    }
+}
+
+const LOST_NODE: BacktraceNode = BacktraceNode {
+    parent: BacktraceId::NONE,
+    module: None,
+    address: 0,
+    quality: FrameQuality::Truncated,
+};
+
+fn lost_process(id: ProcessId) -> Process {
+    Process {
+        id,
+        pid: 0,
+        ppid: 0,
+        forked_from: None,
+        exe: Vec::new(),
+        argv: Vec::new(),
+        start: TimeNs(0),
+        end: TimeNs(0),
+        ending: Ending::Unknown,
+        losses: Losses::default(),
+    }
+}
+
+fn lost_module(id: ModuleId) -> Module {
+    Module {
+        id,
+        process: ProcessId(0),
+        path: Vec::new(),
+        build_id: Vec::new(),
+        start: 0,
+        end: 0,
+        bias: 0,
+        loaded: TimeNs(0),
+        unloaded: None,
+    }
+}
+
+fn text(f: &mut Cursor<'_>) -> Result<String, Malformed> {
+    Ok(String::from_utf8_lossy(f.bytes()?).into_owned())
+}
+
+fn list(f: &mut Cursor<'_>) -> Result<Vec<Vec<u8>>, Malformed> {
+    (0..f.count()?).map(|_| Ok(f.bytes()?.to_vec())).collect()
+}
+
+fn signed(f: &mut Cursor<'_>) -> Result<i32, Malformed> {
+    i32::try_from(unzigzag(f.number()?)).map_err(|_| Malformed("a number is longer than 32 bits"))
+}
+
+/// Zero for none, or one more than the value.
+fn option32(f: &mut Cursor<'_>) -> Result<Option<u32>, Malformed> {
+    let value = f.number()?;
+    let value = value.checked_sub(1).map(u32::try_from).transpose();
+    value.map_err(|_| Malformed("a number is longer than 32 bits"))
+}

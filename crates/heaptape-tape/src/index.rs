@@ -1,0 +1,240 @@
+//! The keys of blocks, and the index: which block holds what, so that a reader goes straight there.
+//!
+//! A key lies unpacked between a block's head and its body. The index at the end of a finished tape
+//! repeats kind, offset and key of every block; on a cut tape the same is gathered from the blocks.
+
+use crate::live::Totals;
+use crate::model::*;
+use crate::varint::{self, Cursor, Malformed};
+
+/// The key of an EVENTS block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EventsKey {
+    pub(crate) process: ProcessId,
+    pub(crate) count: u32,
+    pub(crate) first_event: EventIndex,
+    pub(crate) first_tick: u64,
+    pub(crate) last_tick: u64,
+    /// Threads and nodes on the tape before this block; those that it uses are among them.
+    pub(crate) threads: u32,
+    pub(crate) nodes: u32,
+    /// The process's totals after the last event of the block.
+    pub(crate) totals: Totals,
+}
+
+/// The key of a KEYFRAME block: one part of a keyframe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyframeKey {
+    pub(crate) process: ProcessId,
+    /// This part, from 0, of so many.
+    pub(crate) part: u32,
+    pub(crate) parts: u32,
+    /// Live blocks in this part.
+    pub(crate) count: u32,
+    pub(crate) forked: bool,
+    /// The process's totals at the keyframe; `events` says where in its history it stands.
+    pub(crate) totals: Totals,
+}
+
+impl EventsKey {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        varint::put(&mut out, u64::from(self.process.0));
+        varint::put(&mut out, u64::from(self.count));
+        for number in [self.first_event, self.first_tick, self.last_tick] {
+            varint::put(&mut out, number);
+        }
+        varint::put(&mut out, u64::from(self.threads));
+        varint::put(&mut out, u64::from(self.nodes));
+        put_totals(&mut out, &self.totals);
+        out
+    }
+
+    pub(crate) fn parse(key: &[u8]) -> Result<EventsKey, Malformed> {
+        let mut key = Cursor::new(key);
+        let key = EventsKey {
+            process: ProcessId(key.number32()?),
+            count: key.number32()?,
+            first_event: key.number()?,
+            first_tick: key.number()?,
+            last_tick: key.number()?,
+            threads: key.number32()?,
+            nodes: key.number32()?,
+            totals: totals(&mut key)?,
+        };
+        match key.first_event.checked_add(u64::from(key.count)) {
+            Some(_) if key.count > 0 => Ok(key),
+            _ => Err(Malformed("an impossible number of events")),
+        }
+    }
+
+    /// The number of the event after the last.
+    pub(crate) fn end(&self) -> EventIndex {
+        self.first_event + u64::from(self.count)
+    }
+}
+
+impl KeyframeKey {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for number in [self.process.0, self.part, self.parts, self.count] {
+            varint::put(&mut out, u64::from(number));
+        }
+        varint::put(&mut out, u64::from(self.forked));
+        put_totals(&mut out, &self.totals);
+        out
+    }
+
+    pub(crate) fn parse(key: &[u8]) -> Result<KeyframeKey, Malformed> {
+        let mut key = Cursor::new(key);
+        Ok(KeyframeKey {
+            process: ProcessId(key.number32()?),
+            part: key.number32()?,
+            parts: key.number32()?,
+            count: key.number32()?,
+            forked: key.number()? != 0,
+            totals: totals(&mut key)?,
+        })
+    }
+}
+
+fn put_totals(out: &mut Vec<u8>, t: &Totals) {
+    let numbers = [
+        t.events,
+        t.allocs,
+        t.alloc_bytes,
+        t.frees,
+        t.failed,
+        t.unmatched_frees,
+        t.overlaid,
+        t.live_bytes,
+        t.live_blocks,
+        t.peak_bytes,
+        t.peak_blocks,
+        t.peak_time.0,
+        t.peak_event,
+    ];
+    for number in numbers {
+        varint::put(out, number);
+    }
+}
+
+fn totals(key: &mut Cursor<'_>) -> Result<Totals, Malformed> {
+    Ok(Totals {
+        events: key.number()?,
+        allocs: key.number()?,
+        alloc_bytes: key.number()?,
+        frees: key.number()?,
+        failed: key.number()?,
+        unmatched_frees: key.number()?,
+        overlaid: key.number()?,
+        live_bytes: key.number()?,
+        live_blocks: key.number()?,
+        peak_bytes: key.number()?,
+        peak_blocks: key.number()?,
+        peak_time: TimeNs(key.number()?),
+        peak_event: key.number()?,
+    })
+}
+
+/// The key of a CONTENTS block.
+pub(crate) fn contents_key(process: ProcessId) -> Vec<u8> {
+    let mut out = Vec::new();
+    varint::put(&mut out, u64::from(process.0));
+    out
+}
+
+pub(crate) fn parse_contents_key(key: &[u8]) -> Result<ProcessId, Malformed> {
+    Ok(ProcessId(Cursor::new(key).number32()?))
+}
+
+/// Where a block is and what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) kind: u8,
+    pub(crate) offset: u64,
+    pub(crate) key: Vec<u8>,
+}
+
+/// Most entries of one INDEX block: keeps its body within bounds whatever the keys.
+pub(crate) const MAX_ENTRIES: usize = 1 << 16;
+
+/// The body of an INDEX block.
+pub(crate) fn encode_entries(entries: &[Entry]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut last = 0;
+    for entry in entries {
+        out.push(entry.kind);
+        varint::put(&mut out, entry.offset - last);
+        last = entry.offset;
+        varint::put_bytes(&mut out, &entry.key);
+    }
+    out
+}
+
+pub(crate) fn parse_entries(body: &[u8], entries: &mut Vec<Entry>) -> Result<(), Malformed> {
+    let mut cursor = Cursor::new(body);
+    let mut last = 0u64;
+    while !cursor.is_empty() {
+        let kind = cursor.byte()?;
+        let offset = last.checked_add(cursor.number()?).ok_or(Malformed("an offset"))?;
+        last = offset;
+        entries.push(Entry { kind, offset, key: cursor.bytes()?.to_vec() });
+    }
+    Ok(())
+}
+
+/// What the FOOTER block says: where the index is, and what each process came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Footer {
+    pub(crate) index_offsets: Vec<u64>,
+    /// By process: totals and losses.
+    pub(crate) processes: Vec<(Totals, Losses)>,
+}
+
+impl Footer {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        varint::put(&mut out, self.index_offsets.len() as u64);
+        for &offset in &self.index_offsets {
+            varint::put(&mut out, offset);
+        }
+        varint::put(&mut out, self.processes.len() as u64);
+        for (totals, l) in &self.processes {
+            put_totals(&mut out, totals);
+            let losses = [
+                l.events,
+                l.threads,
+                l.truncated_backtraces,
+                l.abandoned,
+                l.malformed,
+                l.waited_ns,
+            ];
+            for number in losses {
+                varint::put(&mut out, number);
+            }
+        }
+        out
+    }
+
+    pub(crate) fn parse(body: &[u8]) -> Result<Footer, Malformed> {
+        let mut f = Cursor::new(body);
+        let mut footer = Footer::default();
+        for _ in 0..f.count()? {
+            footer.index_offsets.push(f.number()?);
+        }
+        for _ in 0..f.count()? {
+            let totals = totals(&mut f)?;
+            let losses = Losses {
+                events: f.number()?,
+                threads: f.number()?,
+                truncated_backtraces: f.number()?,
+                abandoned: f.number()?,
+                malformed: f.number()?,
+                waited_ns: f.number()?,
+            };
+            footer.processes.push((totals, losses));
+        }
+        Ok(footer)
+    }
+}

@@ -1,0 +1,171 @@
+//! A live set as blocks of the tape, and back.
+//!
+//! Live blocks are told in the order of their numbers, as the run of allocations that began them
+//! ([`crate::events`]): neighbours in time are alike. A large set is several parts; each holds up to
+//! [`MAX_EVENTS`] live blocks and as many freed inherited addresses.
+
+use crate::columns;
+use crate::events::{self, EventsEncoder, MAX_EVENTS, Surroundings};
+use crate::index::KeyframeKey;
+use crate::live::{LiveBlock, LiveSet, Totals};
+use crate::model::*;
+use crate::varint::{self, Cursor, Malformed};
+
+/// The parts of a set's keyframe one after the other: key and body. `tick_ns` divides all its times.
+pub(crate) fn parts(
+    process: ProcessId,
+    set: &LiveSet,
+    tick_ns: u64,
+) -> impl Iterator<Item = (KeyframeKey, Vec<u8>)> + '_ {
+    let mut order: Vec<(BlockId, u64)> = set.blocks().map(|b| (b.id, b.addr)).collect();
+    order.sort_unstable();
+    let mut freed: Vec<u64> = set.inherited_freed().collect();
+    freed.sort_unstable();
+    let parts = order.len().div_ceil(MAX_EVENTS).max(freed.len().div_ceil(MAX_EVENTS)).max(1);
+    (0..parts).map(move |part| {
+        let blocks = piece(&order, part);
+        let key = KeyframeKey {
+            process,
+            part: part as u32,
+            parts: parts as u32,
+            count: blocks.len() as u32,
+            forked: set.is_forked(),
+            totals: *set.totals(),
+        };
+        let blocks = blocks.iter().filter_map(|&(_, addr)| set.get(addr));
+        let releasing = if part == 0 { encode_releasing(set, tick_ns) } else { Vec::new() };
+        (key, encode_part(blocks, &releasing, piece(&freed, part), tick_ns))
+    })
+}
+
+/// The `part`th piece of a list.
+fn piece<T>(list: &[T], part: usize) -> &[T] {
+    let from = (part * MAX_EVENTS).min(list.len());
+    &list[from..list.len().min(from + MAX_EVENTS)]
+}
+
+fn encode_part<'a>(
+    blocks: impl Iterator<Item = &'a LiveBlock>,
+    releasing: &[u8],
+    freed: &[u64],
+    tick_ns: u64,
+) -> Vec<u8> {
+    let mut run = EventsEncoder::new();
+    let (mut ids, mut last_id) = (Vec::new(), 0);
+    for block in blocks {
+        run.push(&begin_of(block), block.time.0 / tick_ns, 0);
+        varint::put(&mut ids, block.id.0 - last_id);
+        last_id = block.id.0;
+    }
+    let (mut addresses, mut last) = (Vec::new(), 0);
+    for &addr in freed {
+        varint::put(&mut addresses, addr - last);
+        last = addr;
+    }
+    columns::join(&[&run.finish(), &ids, releasing, &addresses])
+}
+
+/// The allocation that began a block.
+fn begin_of(block: &LiveBlock) -> Event {
+    Event {
+        time: block.time,
+        thread: block.thread,
+        action: Action::Alloc,
+        api: block.api,
+        align_log2: block.align_log2,
+        addr: block.addr,
+        size: block.size,
+        usable: block.usable,
+        backtrace: block.backtrace,
+    }
+}
+
+fn encode_releasing(set: &LiveSet, tick_ns: u64) -> Vec<u8> {
+    let mut pairs: Vec<_> = set.releasing().collect();
+    pairs.sort_unstable_by_key(|(thread, _)| **thread);
+    let mut out = Vec::new();
+    for (thread, block) in pairs {
+        let ids = [thread.0, block.thread.0, block.backtrace.0].map(u64::from);
+        for number in ids {
+            varint::put(&mut out, number);
+        }
+        out.extend([block.api as u8, block.align_log2]);
+        for number in [block.addr, block.size, block.usable, block.id.0, block.time.0 / tick_ns] {
+            varint::put(&mut out, number);
+        }
+    }
+    out
+}
+
+fn parse_releasing(
+    column: &mut Cursor<'_>,
+    around: Surroundings,
+) -> Result<(ThreadId, LiveBlock), Malformed> {
+    let releaser = ThreadId(column.number32()?);
+    let (thread, backtrace) = (ThreadId(column.number32()?), column.number32()?);
+    let api = Api::from_u8(column.byte()?).ok_or(Malformed("an unknown function"))?;
+    let align_log2 = column.byte()?;
+    if releaser.0.max(thread.0) >= around.threads {
+        return Err(Malformed("a thread that is not on the tape"));
+    }
+    let backtrace = BacktraceId(if backtrace > around.nodes { 0 } else { backtrace });
+    let (addr, size, usable) = (column.number()?, column.number()?, column.number()?);
+    let (id, tick) = (BlockId(column.number()?), column.number()?);
+    let time = TimeNs(tick.saturating_mul(around.tick_ns));
+    let block = LiveBlock { addr, size, usable, id, time, thread, api, align_log2, backtrace };
+    Ok((releaser, block))
+}
+
+/// A keyframe being put together from its parts, in order.
+#[derive(Default)]
+pub(crate) struct Assembly {
+    blocks: Vec<LiveBlock>,
+    releasing: Vec<(ThreadId, LiveBlock)>,
+    freed: Vec<u64>,
+    run: Vec<Event>,
+}
+
+impl Assembly {
+    pub(crate) fn add(
+        &mut self,
+        key: &KeyframeKey,
+        body: &[u8],
+        around: Surroundings,
+    ) -> Result<(), Malformed> {
+        let [mut run, mut ids, mut releasing, mut freed] = columns::split::<4>(body)?;
+        self.run.clear();
+        events::decode(run.take_all(), key.count as usize, around, &mut self.run)?;
+        let mut id = 0u64;
+        for event in &self.run {
+            id = id.wrapping_add(ids.number()?);
+            self.blocks.push(block_of(event, BlockId(id)));
+        }
+        while !releasing.is_empty() {
+            self.releasing.push(parse_releasing(&mut releasing, around)?);
+        }
+        let mut addr = 0u64;
+        while !freed.is_empty() {
+            addr = addr.wrapping_add(freed.number()?);
+            self.freed.push(addr);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(self, forked: bool, totals: Totals) -> LiveSet {
+        LiveSet::from_parts(self.blocks, self.releasing, forked, self.freed, totals)
+    }
+}
+
+fn block_of(event: &Event, id: BlockId) -> LiveBlock {
+    LiveBlock {
+        addr: event.addr,
+        size: event.size,
+        usable: event.usable,
+        id,
+        time: event.time,
+        thread: event.thread,
+        api: event.api,
+        align_log2: event.align_log2,
+        backtrace: event.backtrace,
+    }
+}

@@ -1,0 +1,241 @@
+//! The facts beside the events, as records: a tag, a length, then fields.
+//!
+//! A later version may append fields to a record and add tags; a reader takes the fields it knows and
+//! counts the tags it does not. Times are in ticks.
+
+use crate::columns;
+use crate::model::*;
+use crate::varint::{self, Cursor, Malformed, zigzag};
+
+/// What a record says.
+pub(crate) mod tag {
+    pub(crate) const HEADER: u64 = 1;
+    pub(crate) const PROCESS_START: u64 = 2;
+    pub(crate) const PROCESS_END: u64 = 3;
+    pub(crate) const THREAD_START: u64 = 4;
+    pub(crate) const THREAD_NAME: u64 = 5;
+    pub(crate) const MODULE_LOAD: u64 = 6;
+    pub(crate) const MODULE_UNLOAD: u64 = 7;
+    pub(crate) const NODES: u64 = 8;
+    pub(crate) const SAMPLE: u64 = 9;
+    pub(crate) const UNRECORDED: u64 = 10;
+    pub(crate) const CRASH: u64 = 11;
+}
+
+/// Collects records for the next block of them.
+pub(crate) struct Records {
+    tick_ns: u64,
+    bytes: Vec<u8>,
+    nodes: Vec<BacktraceNode>,
+    first_node: u32,
+}
+
+/// The fields of one record.
+pub(crate) struct Fields {
+    tick_ns: u64,
+    bytes: Vec<u8>,
+}
+
+impl Fields {
+    pub(crate) fn number(&mut self, value: impl Into<u64>) -> &mut Fields {
+        varint::put(&mut self.bytes, value.into());
+        self
+    }
+
+    fn signed(&mut self, value: i32) -> &mut Fields {
+        self.number(zigzag(i64::from(value)))
+    }
+
+    pub(crate) fn time(&mut self, time: TimeNs) -> &mut Fields {
+        self.number(time.0 / self.tick_ns)
+    }
+
+    /// Zero, or one more than the value.
+    fn option(&mut self, value: Option<u64>) -> &mut Fields {
+        self.number(value.map_or(0, |v| v.saturating_add(1)))
+    }
+
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Fields {
+        varint::put_bytes(&mut self.bytes, bytes);
+        self
+    }
+
+    fn list(&mut self, items: &[Vec<u8>]) -> &mut Fields {
+        self.number(items.len() as u64);
+        for item in items {
+            self.bytes(item);
+        }
+        self
+    }
+}
+
+impl Records {
+    pub(crate) fn new(tick_ns: u64) -> Records {
+        Records { tick_ns, bytes: Vec::new(), nodes: Vec::new(), first_node: 1 }
+    }
+
+    /// About how many bytes are waiting.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() + 8 * self.nodes.len()
+    }
+
+    /// The records so far, as a body; begins anew.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.close_nodes();
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// Adds a record.
+    fn put(&mut self, tag: u64, fill: impl FnOnce(&mut Fields)) {
+        let mut fields = Fields { tick_ns: self.tick_ns, bytes: Vec::new() };
+        fill(&mut fields);
+        varint::put(&mut self.bytes, tag);
+        varint::put_bytes(&mut self.bytes, &fields.bytes);
+    }
+
+    pub(crate) fn header(&mut self, header: &Header) {
+        self.put(tag::HEADER, |f| {
+            f.bytes(header.writer.as_bytes()).number(header.tick_ns).number(header.epoch_unix_ns);
+            f.bytes(header.host.as_bytes()).list(&header.command).bytes(&header.cwd);
+            f.number(header.page_size).number(header.options.len() as u64);
+            for (name, value) in &header.options {
+                f.bytes(name.as_bytes()).bytes(value.as_bytes());
+            }
+        });
+    }
+
+    pub(crate) fn process_start(&mut self, process: &Process) {
+        let (parent, event) = process.forked_from.unzip();
+        self.put(tag::PROCESS_START, |f| {
+            f.number(process.id.0).number(process.pid).number(process.ppid);
+            f.option(parent.map(|p| u64::from(p.0))).number(event.unwrap_or(0));
+            f.bytes(&process.exe).list(&process.argv).time(process.start);
+        });
+    }
+
+    pub(crate) fn process_end(
+        &mut self,
+        id: ProcessId,
+        end: TimeNs,
+        ending: Ending,
+        losses: &Losses,
+    ) {
+        let (number, value, core) = match ending {
+            Ending::Unknown => (0u32, 0, false),
+            Ending::Exited(code) => (1, code, false),
+            Ending::Signalled(signal, core) => (2, signal, core),
+            Ending::Exec => (3, 0, false),
+            Ending::Gone => (4, 0, false),
+            Ending::Running => (5, 0, false),
+        };
+        self.put(tag::PROCESS_END, |f| {
+            f.number(id.0).time(end).number(number).signed(value).number(core);
+            f.number(losses.events).number(losses.threads).number(losses.truncated_backtraces);
+            f.number(losses.abandoned).number(losses.malformed).number(losses.waited_ns);
+        });
+    }
+
+    pub(crate) fn thread_start(&mut self, thread: &Thread) {
+        self.put(tag::THREAD_START, |f| {
+            f.number(thread.id.0).number(thread.process.0).number(thread.tid);
+            f.bytes(&thread.name).time(thread.start);
+        });
+    }
+
+    pub(crate) fn thread_name(&mut self, id: ThreadId, name: &[u8]) {
+        self.put(tag::THREAD_NAME, |f| {
+            f.number(id.0).bytes(name);
+        });
+    }
+
+    pub(crate) fn module_load(&mut self, module: &Module) {
+        self.put(tag::MODULE_LOAD, |f| {
+            f.number(module.id.0).number(module.process.0);
+            f.bytes(&module.path).bytes(&module.build_id);
+            f.number(module.start).number(module.end).number(module.bias);
+            f.time(module.loaded);
+        });
+        if let Some(time) = module.unloaded {
+            self.module_unload(module.id, time);
+        }
+    }
+
+    pub(crate) fn module_unload(&mut self, id: ModuleId, time: TimeNs) {
+        self.put(tag::MODULE_UNLOAD, |f| {
+            f.number(id.0).time(time);
+        });
+    }
+
+    /// Adds a node and returns its id.
+    pub(crate) fn node(&mut self, node: &BacktraceNode) -> BacktraceId {
+        self.nodes.push(*node);
+        BacktraceId(self.first_node + self.nodes.len() as u32 - 1)
+    }
+
+    /// Nodes so far, on the tape or waiting.
+    pub(crate) fn node_count(&self) -> u32 {
+        self.first_node - 1 + self.nodes.len() as u32
+    }
+
+    fn close_nodes(&mut self) {
+        if self.nodes.is_empty() {
+            return;
+        }
+        let nodes = std::mem::take(&mut self.nodes);
+        let first = self.first_node;
+        self.first_node += nodes.len() as u32;
+        let [mut parents, mut places, mut addresses] = [const { Vec::new() }; 3];
+        let mut last = 0;
+        for (id, node) in (first..).zip(&nodes) {
+            varint::put(&mut parents, u64::from(id - node.parent.0));
+            let module = node.module.map_or(0, |m| u64::from(m.0) + 1);
+            varint::put(&mut places, module << 2 | node.quality as u64);
+            varint::put_delta(&mut addresses, last, node.address);
+            last = node.address;
+        }
+        self.put(tag::NODES, |f| {
+            f.number(first).number(nodes.len() as u64);
+            f.bytes.extend(columns::join(&[&parents, &places, &addresses]));
+        });
+    }
+
+    pub(crate) fn sample(&mut self, process: ProcessId, s: &Sample) {
+        self.put(tag::SAMPLE, |f| {
+            f.number(process.0).time(s.time);
+            for bytes in [s.rss, s.rss_anon, s.rss_file, s.rss_shmem, s.pss, s.swap] {
+                f.number(bytes);
+            }
+        });
+    }
+
+    pub(crate) fn unrecorded(&mut self, child: &Unrecorded) {
+        self.put(tag::UNRECORDED, |f| {
+            f.number(child.pid).time(child.time);
+            f.bytes(&child.exe).bytes(child.reason.as_bytes());
+        });
+    }
+
+    pub(crate) fn crash(&mut self, crash: &Crash) {
+        self.put(tag::CRASH, |f| {
+            f.number(crash.process.0).time(crash.time);
+            f.option(crash.thread.map(|t| u64::from(t.0)));
+            f.signed(crash.signal).signed(crash.code);
+            f.number(crash.fault_addr).number(crash.ip).number(crash.sp);
+        });
+    }
+}
+
+/// Takes the records of a body apart: tag and fields.
+pub(crate) fn records(body: &[u8]) -> impl Iterator<Item = Result<(u64, Cursor<'_>), Malformed>> {
+    let mut cursor = Cursor::new(body);
+    std::iter::from_fn(move || {
+        if cursor.is_empty() {
+            return None;
+        }
+        let record = cursor.number().and_then(|tag| Ok((tag, Cursor::new(cursor.bytes()?))));
+        if record.is_err() {
+            cursor = Cursor::default();
+        }
+        Some(record)
+    })
+}

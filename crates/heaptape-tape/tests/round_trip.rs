@@ -1,0 +1,207 @@
+//! Whatever is written comes back: facts, events, and the live set at any moment, which equals the
+//! naive replay from the birth of the process. Random histories with threads, reallocs, failures,
+//! unmatched frees and forks.
+
+use heaptape_tape::*;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One step of a random history: which process, which thread of it, what, and two random numbers.
+type Step = (u8, u8, u8, u32, u32);
+
+/// A history as the test keeps it.
+#[derive(Default)]
+struct Told {
+    processes: Vec<Process>,
+    events: Vec<Vec<Event>>,
+    /// Live by address, inherited ones too: only to choose plausible addresses.
+    live: Vec<BTreeSet<u64>>,
+    pending: BTreeMap<u32, u64>,
+    nodes: u32,
+    now: u64,
+}
+
+const THREADS: u32 = 3;
+const TICK: u64 = 100;
+
+impl Told {
+    fn begin(&mut self, tape: &mut TapeWriter<Vec<u8>>, parent: Option<usize>) {
+        let id = ProcessId(self.processes.len() as u32);
+        let forked_from = parent.map(|p| (ProcessId(p as u32), self.events[p].len() as EventIndex));
+        let process = Process {
+            id,
+            pid: 100 + id.0,
+            ppid: 1,
+            forked_from,
+            exe: b"/bin/\xff".to_vec(),
+            argv: vec![b"prog".to_vec(), Vec::new()],
+            start: TimeNs(self.now / TICK * TICK),
+            end: TimeNs(self.now / TICK * TICK),
+            ending: Ending::Unknown,
+            losses: Losses::default(),
+        };
+        tape.process_start(&process).unwrap();
+        for thread in 0..THREADS {
+            let thread = ThreadId(id.0 * THREADS + thread);
+            let name = b"worker".to_vec();
+            let (process, start) = (id, TimeNs(0));
+            tape.thread_start(&Thread { id: thread, process, tid: 7, name, start }).unwrap();
+        }
+        self.live.push(parent.map(|p| self.live[p].clone()).unwrap_or_default());
+        self.processes.push(process);
+        self.events.push(Vec::new());
+    }
+
+    fn step(&mut self, tape: &mut TapeWriter<Vec<u8>>, step: Step) {
+        let (process, thread, what, a, b) = step;
+        let p = usize::from(process) % self.processes.len();
+        let thread = ThreadId(p as u32 * THREADS + u32::from(thread) % THREADS);
+        self.now += u64::from(b % 300);
+        if what % 50 == 49 && self.processes.len() < 6 {
+            return self.begin(tape, Some(p));
+        }
+        if what % 50 == 48 {
+            return tape.flush().unwrap();
+        }
+        if what % 5 == 0 {
+            let parent = BacktraceId(a % (self.nodes + 1));
+            let node = BacktraceNode {
+                parent,
+                module: None,
+                address: u64::from(b),
+                quality: FrameQuality::FramePointer,
+            };
+            self.nodes += 1;
+            assert_eq!(tape.backtrace_node(&node).unwrap(), BacktraceId(self.nodes));
+        }
+        let event = self.event(p, thread, what, a, b);
+        tape.event(ProcessId(p as u32), &event).unwrap();
+        let time = TimeNs(event.time.0 / TICK * TICK);
+        self.events[p].push(Event { time, ..event });
+    }
+
+    fn event(&mut self, p: usize, thread: ThreadId, what: u8, a: u32, b: u32) -> Event {
+        let live = &mut self.live[p];
+        let fresh = 0x5000_0000_0000 + u64::from(a % 64) * 48 + u64::from(a % 3 == 0);
+        let known = live.iter().copied().nth(a as usize % live.len().max(1));
+        let (action, api, addr) = match (self.pending.remove(&thread.0), what % 12, known) {
+            (Some(old), 0..=3, _) => (Action::ReallocFail, Api::Realloc, old),
+            (Some(_), _, _) if !live.contains(&fresh) => {
+                (Action::ReallocAlloc, Api::Realloc, fresh)
+            }
+            (_, 0..=3, Some(addr)) => (Action::Free, Api::Delete, addr),
+            (_, 4..=5, Some(addr)) => (Action::ReallocRelease, Api::Realloc, addr),
+            (_, 6, _) => (Action::AllocFail, Api::Malloc, 0),
+            (_, 7, _) => (Action::Map, Api::Mmap, u64::MAX - u64::from(a)),
+            (_, 8, _) => (Action::Free, Api::Free, 0x1234_0000 + u64::from(a % 9)),
+            _ if !live.contains(&fresh) => (Action::Alloc, Api::New, fresh),
+            _ => (Action::Unmap, Api::Munmap, fresh),
+        };
+        match action {
+            Action::Alloc | Action::ReallocAlloc | Action::ReallocFail => {
+                live.insert(addr);
+            }
+            Action::Free | Action::ReallocRelease => {
+                live.remove(&addr);
+            }
+            _ => {}
+        }
+        if action == Action::ReallocRelease {
+            self.pending.insert(thread.0, addr);
+        }
+        Event {
+            time: TimeNs(self.now),
+            thread,
+            action,
+            api,
+            align_log2: (b % 7) as u8,
+            addr,
+            size: u64::from(b) << (a % 30),
+            usable: if a % 4 == 0 { 0 } else { u64::from(b) + 8 },
+            backtrace: BacktraceId(b % (self.nodes + 1)),
+        }
+    }
+
+    /// The naive live set after `index` events of process `p`, by address.
+    fn live_at(&self, p: usize, index: usize) -> BTreeMap<u64, LiveBlock> {
+        let inherited = match self.processes[p].forked_from {
+            Some((parent, event)) => self.live_at(parent.0 as usize, event as usize),
+            None => BTreeMap::new(),
+        };
+        let mut set = LiveSet::with_inherited(inherited.into_values());
+        for event in &self.events[p][..index] {
+            set.apply(event);
+        }
+        by_addr(&set)
+    }
+}
+
+fn by_addr(set: &LiveSet) -> BTreeMap<u64, LiveBlock> {
+    set.blocks().map(|block| (block.addr, *block)).collect()
+}
+
+fn record(steps: &[Step]) -> (Told, Vec<u8>) {
+    let header = Header { tick_ns: TICK, writer: "test".to_string(), ..Header::default() };
+    let mut tape = TapeWriter::new(Vec::new(), &header).unwrap();
+    let mut told = Told::default();
+    told.begin(&mut tape, None);
+    for &step in steps {
+        told.step(&mut tape, step);
+    }
+    let losses = Losses { events: 3, waited_ns: 9, ..Losses::default() };
+    for process in &mut told.processes {
+        process.end = TimeNs(told.now / TICK * TICK);
+        process.ending = Ending::Signalled(9, true);
+        process.losses = losses;
+        tape.process_end(process.id, TimeNs(told.now), process.ending, &losses).unwrap();
+    }
+    (told, tape.finish().unwrap())
+}
+
+fn open(bytes: &[u8]) -> Tape {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    Tape::open(file.path()).unwrap()
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(any::<Step>(), 0..400)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn histories_come_back(steps in steps(), at in any::<prop::sample::Index>()) {
+        let (told, bytes) = record(&steps);
+        let tape = open(&bytes);
+        prop_assert!(tape.condition().complete);
+        prop_assert_eq!(tape.condition().damaged_blocks, 0);
+        prop_assert_eq!(tape.condition().unknown_blocks, 0);
+        prop_assert_eq!(tape.processes(), &told.processes[..]);
+        prop_assert_eq!(tape.nodes().len(), told.nodes as usize);
+        for (p, events) in told.events.iter().enumerate() {
+            let id = ProcessId(p as u32);
+            prop_assert_eq!(tape.event_count(id), events.len() as u64);
+            let from = at.index(events.len() + 1);
+            let read: Result<Vec<Event>, _> = tape.events(id, from as u64).collect();
+            prop_assert_eq!(&read.unwrap()[..], &events[from..]);
+            let live = tape.live_at(id, Moment::Event(from as u64)).unwrap();
+            prop_assert_eq!(by_addr(&live), told.live_at(p, from));
+            let live = tape.live_at(id, Moment::End).unwrap();
+            prop_assert_eq!(by_addr(&live), told.live_at(p, events.len()));
+            prop_assert_eq!(by_addr(&tape.live_at_start(id).unwrap()), told.live_at(p, 0));
+        }
+    }
+
+    #[test]
+    fn a_time_means_every_event_up_to_it(steps in steps(), time in 0u64..70_000) {
+        let (told, bytes) = record(&steps);
+        let tape = open(&bytes);
+        for (p, events) in told.events.iter().enumerate() {
+            let until = events.partition_point(|event| event.time <= TimeNs(time));
+            let found = tape.moment_event_index(ProcessId(p as u32), Moment::Time(TimeNs(time)));
+            prop_assert_eq!(found.unwrap(), until as u64);
+        }
+    }
+}
