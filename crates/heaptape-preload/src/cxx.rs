@@ -1,0 +1,235 @@
+//! Operators new and delete.
+//!
+//! The usual ones (libstdc++'s, libc++'s) call `malloc` and `free`, which are ours. There a stub only leaves
+//! a *tag*, "the next malloc is a `new[]` of 40 bytes", and jumps to the real operator: it is not on
+//! the stack when the operator throws. An allocator that brings operators of its own (tcmalloc,
+//! mimalloc) may not come by our `malloc`; there the real operator is called from a stub with proper
+//! unwind information, and recorded afterwards if the tag is still there.
+
+use crate::heap::{self, MALLOC, log2};
+use crate::real::{next, same_object};
+use core::arch::{global_asm, naked_asm};
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use heaptape_recorder::call::{self, Allocation};
+use heaptape_recorder::thread::Regs;
+use heaptape_wire::record::api;
+
+/// Where a form has a number: in which argument after the first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arg {
+    None,
+    Second,
+    Third,
+}
+
+/// One exported form.
+struct Form {
+    name: &'static CStr,
+    api: u8,
+    /// Where the alignment is.
+    align: Arg,
+    /// Of a delete: where the size is.
+    size: Arg,
+    /// The real operator; 0 until found. Bit 63: it belongs to the allocator itself.
+    real: AtomicUsize,
+}
+
+const OWN_OPERATOR: usize = 1 << 63;
+
+const fn form(name: &'static CStr, api: u8, size: Arg, align: Arg) -> Form {
+    Form { name, api, align, size, real: AtomicUsize::new(0) }
+}
+
+static FORMS: [Form; 20] = [
+    form(c"_Znwm", api::NEW, Arg::None, Arg::None),
+    form(c"_Znam", api::NEW_ARRAY, Arg::None, Arg::None),
+    form(c"_ZnwmRKSt9nothrow_t", api::NEW, Arg::None, Arg::None),
+    form(c"_ZnamRKSt9nothrow_t", api::NEW_ARRAY, Arg::None, Arg::None),
+    form(c"_ZnwmSt11align_val_t", api::NEW, Arg::None, Arg::Second),
+    form(c"_ZnamSt11align_val_t", api::NEW_ARRAY, Arg::None, Arg::Second),
+    form(c"_ZnwmSt11align_val_tRKSt9nothrow_t", api::NEW, Arg::None, Arg::Second),
+    form(c"_ZnamSt11align_val_tRKSt9nothrow_t", api::NEW_ARRAY, Arg::None, Arg::Second),
+    form(c"_ZdlPv", api::DELETE, Arg::None, Arg::None),
+    form(c"_ZdaPv", api::DELETE_ARRAY, Arg::None, Arg::None),
+    form(c"_ZdlPvm", api::DELETE, Arg::Second, Arg::None),
+    form(c"_ZdaPvm", api::DELETE_ARRAY, Arg::Second, Arg::None),
+    form(c"_ZdlPvRKSt9nothrow_t", api::DELETE, Arg::None, Arg::None),
+    form(c"_ZdaPvRKSt9nothrow_t", api::DELETE_ARRAY, Arg::None, Arg::None),
+    form(c"_ZdlPvSt11align_val_t", api::DELETE, Arg::None, Arg::Second),
+    form(c"_ZdaPvSt11align_val_t", api::DELETE_ARRAY, Arg::None, Arg::Second),
+    form(c"_ZdlPvmSt11align_val_t", api::DELETE, Arg::Second, Arg::Third),
+    form(c"_ZdaPvmSt11align_val_t", api::DELETE_ARRAY, Arg::Second, Arg::Third),
+    form(c"_ZdlPvSt11align_val_tRKSt9nothrow_t", api::DELETE, Arg::None, Arg::Second),
+    form(c"_ZdaPvSt11align_val_tRKSt9nothrow_t", api::DELETE_ARRAY, Arg::None, Arg::Second),
+];
+
+/// Where a stub is to go: rax and rdx of its return.
+#[repr(C)]
+pub struct Target {
+    address: usize,
+    /// Not 0: call it from `heaptape_new_called` instead of jumping there.
+    called: usize,
+}
+
+/// Defines exported stubs: keep the three arguments, ask [`prepare`], go where it says.
+macro_rules! operators {
+    ($($index:literal $name:ident)*) => {$(
+        /// An operator; its name is its mangled signature.
+        #[cfg_attr(heaptape_preload, unsafe(no_mangle))]
+        #[unsafe(naked)]
+        #[allow(non_snake_case)]
+        pub unsafe extern "C" fn $name() {
+            naked_asm!(
+                "push rdi",
+                "push rsi",
+                "push rdx",
+                "mov rcx, rdx",
+                "mov rdx, rsi",
+                "mov rsi, rdi",
+                concat!("mov edi, ", $index),
+                "lea r8, [rsp + 24]",
+                "mov r9, rbp",
+                "call {prepare}",
+                "mov rcx, rdx",
+                "pop rdx",
+                "pop rsi",
+                "pop rdi",
+                "test ecx, ecx",
+                "jne {called}",
+                "jmp rax",
+                prepare = sym prepare,
+                called = sym heaptape_new_called,
+            )
+        }
+    )*};
+}
+
+operators! {
+    0 _Znwm
+    1 _Znam
+    2 _ZnwmRKSt9nothrow_t
+    3 _ZnamRKSt9nothrow_t
+    4 _ZnwmSt11align_val_t
+    5 _ZnamSt11align_val_t
+    6 _ZnwmSt11align_val_tRKSt9nothrow_t
+    7 _ZnamSt11align_val_tRKSt9nothrow_t
+    8 _ZdlPv
+    9 _ZdaPv
+    10 _ZdlPvm
+    11 _ZdaPvm
+    12 _ZdlPvRKSt9nothrow_t
+    13 _ZdaPvRKSt9nothrow_t
+    14 _ZdlPvSt11align_val_t
+    15 _ZdaPvSt11align_val_t
+    16 _ZdlPvmSt11align_val_t
+    17 _ZdaPvmSt11align_val_t
+    18 _ZdlPvSt11align_val_tRKSt9nothrow_t
+    19 _ZdaPvSt11align_val_tRKSt9nothrow_t
+}
+
+// Calls the operator in rax with its arguments and tells `new_done`. Exceptions pass through by its unwind
+// information.
+global_asm!(
+    ".pushsection .text.heaptape_new_called,\"ax\",@progbits",
+    ".hidden heaptape_new_called",
+    ".globl heaptape_new_called",
+    ".type heaptape_new_called,@function",
+    "heaptape_new_called:",
+    ".cfi_startproc",
+    "push rbp",
+    ".cfi_def_cfa_offset 16",
+    ".cfi_offset rbp, -16",
+    "push rdi",
+    ".cfi_def_cfa_offset 24",
+    "sub rsp, 8",
+    ".cfi_def_cfa_offset 32",
+    "call rax",
+    "mov [rsp], rax",
+    "mov rdi, rax",
+    "mov rsi, [rsp + 8]",
+    "lea rdx, [rsp + 24]",
+    "mov rcx, [rsp + 16]",
+    "call {done}",
+    "mov rax, [rsp]",
+    "add rsp, 16",
+    ".cfi_def_cfa_offset 16",
+    "pop rbp",
+    ".cfi_def_cfa_offset 8",
+    "ret",
+    ".cfi_endproc",
+    ".size heaptape_new_called, . - heaptape_new_called",
+    ".popsection",
+    done = sym new_done,
+);
+
+unsafe extern "C" {
+    fn heaptape_new_called();
+}
+
+/// Leaves the tag and finds the real operator.
+unsafe extern "C" fn prepare(
+    index: u32,
+    first: usize,
+    second: usize,
+    third: usize,
+    sp: usize,
+    bp: usize,
+) -> Target {
+    let form = &FORMS[index as usize];
+    let regs = Regs { sp, bp };
+    let arg = |place| match place {
+        Arg::None => 0,
+        Arg::Second => second,
+        Arg::Third => third,
+    };
+    let align = arg(form.align);
+    let align_log2 = if align == 0 { 0 } else { log2(align) };
+    let is_new = form.api == api::NEW || form.api == api::NEW_ARRAY;
+    let real = find(form);
+    if is_new {
+        call::tag(form.api, first, align_log2, regs);
+        return match real {
+            Some((address, own)) => Target { address, called: usize::from(own) },
+            None if form.align == Arg::None => {
+                Target { address: heap::malloc as *const () as usize, called: 0 }
+            }
+            None => Target { address: aligned_new as *const () as usize, called: 0 },
+        };
+    }
+    if first != 0 {
+        match real {
+            Some((_, true)) => call::deleting(form.api, first, arg(form.size), align_log2, regs),
+            _ => call::tag(form.api, arg(form.size), align_log2, regs),
+        }
+    }
+    let address = real.map_or(heap::free as *const () as usize, |(address, _)| address);
+    Target { address, called: 0 }
+}
+
+/// The real operator of a form, and whether it belongs to the allocator itself.
+fn find(form: &Form) -> Option<(usize, bool)> {
+    let known = form.real.load(Ordering::Relaxed);
+    if known != 0 {
+        return Some((known & !OWN_OPERATOR, known & OWN_OPERATOR != 0));
+    }
+    // Not kept when missing: a C program may load a C++ library later.
+    let address = next(form.name)?;
+    let own = MALLOC.address().is_some_and(|malloc| same_object(malloc, address));
+    form.real.store(address | if own { OWN_OPERATOR } else { 0 }, Ordering::Relaxed);
+    Some((address, own))
+}
+
+/// After an operator that was called: records the block, unless our `malloc` has done so.
+unsafe extern "C" fn new_done(addr: usize, size: usize, sp: usize, bp: usize) {
+    let regs = Regs { sp, bp };
+    if let Some((function, align_log2)) = call::untag(regs) {
+        call::allocated(Allocation { api: function, addr, size, align_log2, usable: 0 }, regs);
+    }
+}
+
+/// `operator new` with an alignment where nobody defines one: no C++ library is loaded that could throw.
+unsafe extern "C" fn aligned_new(size: usize, align: usize) -> usize {
+    // SAFETY: our own hook, which consumes the tag.
+    unsafe { heap::aligned_alloc(align, size.next_multiple_of(align.max(1))) }
+}

@@ -1,0 +1,236 @@
+//! malloc and its kin.
+
+use crate::call_real;
+use crate::real::{Real, same_object};
+use core::arch::naked_asm;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use heaptape_recorder::call::{self, Allocation};
+use heaptape_recorder::thread::Regs;
+use heaptape_wire::record::api;
+
+pub(crate) static MALLOC: Real = Real::new(c"malloc");
+static CALLOC: Real = Real::new(c"calloc");
+static REALLOC: Real = Real::new(c"realloc");
+static REALLOCARRAY: Real = Real::new(c"reallocarray");
+static FREE: Real = Real::new(c"free");
+static FREE_SIZED: Real = Real::new(c"free_sized");
+static FREE_ALIGNED_SIZED: Real = Real::new(c"free_aligned_sized");
+static POSIX_MEMALIGN: Real = Real::new(c"posix_memalign");
+static ALIGNED_ALLOC: Real = Real::new(c"aligned_alloc");
+static MEMALIGN: Real = Real::new(c"memalign");
+static VALLOC: Real = Real::new(c"valloc");
+static PVALLOC: Real = Real::new(c"pvalloc");
+static USABLE_SIZE: Real = Real::new(c"malloc_usable_size");
+
+const ENOMEM: i32 = 12;
+
+/// Defines an exported stub that passes its caller's stack and frame pointers on as the arguments after its
+/// own, and jumps.
+macro_rules! stub {
+    ($(#[$doc:meta])* $name:ident($($arg:ident),*) [$sp:literal, $bp:literal] => $to:ident) => {
+        $(#[$doc])*
+        #[cfg_attr(heaptape_preload, unsafe(no_mangle))]
+        #[unsafe(naked)]
+        pub unsafe extern "C" fn $name($($arg: usize),*) -> usize {
+            naked_asm!(concat!("mov ", $sp, ", rsp"), concat!("mov ", $bp, ", rbp"), "jmp {}", sym $to)
+        }
+    };
+}
+
+stub!(/// C's malloc.
+    malloc(_size) ["rsi", "rdx"] => wrap_malloc);
+stub!(/// C's calloc.
+    calloc(_count, _size) ["rdx", "rcx"] => wrap_calloc);
+stub!(/// C's realloc.
+    realloc(_block, _size) ["rdx", "rcx"] => wrap_realloc);
+stub!(/// BSD's reallocarray.
+    reallocarray(_block, _count, _size) ["rcx", "r8"] => wrap_reallocarray);
+stub!(/// C's free.
+    free(_block) ["rsi", "rdx"] => wrap_free);
+stub!(/// SunOS's cfree.
+    cfree(_block) ["rsi", "rdx"] => wrap_cfree);
+stub!(/// C23's free_sized.
+    free_sized(_block, _size) ["rdx", "rcx"] => wrap_free_sized);
+stub!(/// C23's free_aligned_sized.
+    free_aligned_sized(_block, _align, _size) ["rcx", "r8"] => wrap_free_aligned_sized);
+stub!(/// POSIX's posix_memalign.
+    posix_memalign(_out, _align, _size) ["rcx", "r8"] => wrap_posix_memalign);
+stub!(/// C11's aligned_alloc.
+    aligned_alloc(_align, _size) ["rdx", "rcx"] => wrap_aligned_alloc);
+stub!(/// SunOS's memalign.
+    memalign(_align, _size) ["rdx", "rcx"] => wrap_memalign);
+stub!(/// BSD's valloc.
+    valloc(_size) ["rsi", "rdx"] => wrap_valloc);
+stub!(/// GNU's pvalloc.
+    pvalloc(_size) ["rsi", "rdx"] => wrap_pvalloc);
+
+/// GNU's malloc_usable_size: only passed on.
+#[cfg_attr(heaptape_preload, unsafe(no_mangle))]
+pub unsafe extern "C" fn malloc_usable_size(block: usize) -> usize {
+    call_real!(USABLE_SIZE, fn(usize) -> usize, (block), 0)
+}
+
+/// Whether the next `malloc_usable_size` belongs to the allocator behind the next `malloc`: 0 not
+/// known, 1 no, 2 yes.
+static USABLE_FITS: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes the allocator gave for `block`; 0 when it cannot be asked cheaply.
+#[inline(always)]
+fn usable(block: usize) -> usize {
+    let fits = match USABLE_FITS.load(Ordering::Relaxed) {
+        0 => usable_fits(),
+        known => known,
+    };
+    if block == 0 || fits != 2 {
+        return 0;
+    }
+    call_real!(USABLE_SIZE, fn(usize) -> usize, (block), 0)
+}
+
+#[cold]
+fn usable_fits() -> usize {
+    let fits = match (MALLOC.address(), USABLE_SIZE.address()) {
+        (Some(malloc), Some(size)) => 1 + usize::from(same_object(malloc, size)),
+        _ => 1,
+    };
+    USABLE_FITS.store(fits, Ordering::Relaxed);
+    fits
+}
+
+/// log2 of a power of two; 0 for what is none.
+pub(crate) fn log2(align: usize) -> u8 {
+    if align.is_power_of_two() { align.trailing_zeros() as u8 } else { 0 }
+}
+
+#[inline(always)]
+fn done(function: u8, addr: usize, size: usize, align: usize, regs: Regs) -> usize {
+    let usable = if call::is_open() { usable(addr) } else { 0 };
+    let given = Allocation { api: function, addr, size, align_log2: log2(align), usable };
+    call::allocated(given, regs);
+    addr
+}
+
+unsafe extern "C" fn wrap_malloc(size: usize, sp: usize, bp: usize) -> usize {
+    let block = call_real!(MALLOC, fn(usize) -> usize, (size), 0);
+    done(api::MALLOC, block, size, 0, Regs { sp, bp })
+}
+
+unsafe extern "C" fn wrap_calloc(count: usize, size: usize, sp: usize, bp: usize) -> usize {
+    let block = call_real!(CALLOC, fn(usize, usize) -> usize, (count, size), 0);
+    // A product that overflows has failed; what was asked for is then more than can be said.
+    done(api::CALLOC, block, count.saturating_mul(size), 0, Regs { sp, bp })
+}
+
+unsafe extern "C" fn wrap_valloc(size: usize, sp: usize, bp: usize) -> usize {
+    let block = call_real!(VALLOC, fn(usize) -> usize, (size), 0);
+    done(api::VALLOC, block, size, 4096, Regs { sp, bp })
+}
+
+unsafe extern "C" fn wrap_pvalloc(size: usize, sp: usize, bp: usize) -> usize {
+    let block = call_real!(PVALLOC, fn(usize) -> usize, (size), 0);
+    done(api::PVALLOC, block, size, 4096, Regs { sp, bp })
+}
+
+unsafe extern "C" fn wrap_memalign(align: usize, size: usize, sp: usize, bp: usize) -> usize {
+    let block = call_real!(MEMALIGN, fn(usize, usize) -> usize, (align, size), 0);
+    done(api::MEMALIGN, block, size, align, Regs { sp, bp })
+}
+
+unsafe extern "C" fn wrap_aligned_alloc(align: usize, size: usize, sp: usize, bp: usize) -> usize {
+    let block = call_real!(ALIGNED_ALLOC, fn(usize, usize) -> usize, (align, size), 0);
+    done(api::ALIGNED_ALLOC, block, size, align, Regs { sp, bp })
+}
+
+unsafe extern "C" fn wrap_posix_memalign(
+    out: *mut usize,
+    align: usize,
+    size: usize,
+    sp: usize,
+    bp: usize,
+) -> i32 {
+    let real = &POSIX_MEMALIGN;
+    let error = call_real!(real, fn(*mut usize, usize, usize) -> i32, (out, align, size), ENOMEM);
+    // SAFETY: on success the real function has written there.
+    let block = if error == 0 { unsafe { *out } } else { 0 };
+    done(api::POSIX_MEMALIGN, block, size, align, Regs { sp, bp });
+    error
+}
+
+unsafe extern "C" fn wrap_realloc(block: usize, size: usize, sp: usize, bp: usize) -> usize {
+    let regs = Regs { sp, bp };
+    if block == 0 {
+        let new = call_real!(REALLOC, fn(usize, usize) -> usize, (0, size), 0);
+        return done(api::REALLOC, new, size, 0, regs);
+    }
+    call::reallocating(api::REALLOC, block, size, regs);
+    let new = call_real!(REALLOC, fn(usize, usize) -> usize, (block, size), 0);
+    reallocated(api::REALLOC, block, new, size, regs)
+}
+
+unsafe extern "C" fn wrap_reallocarray(
+    block: usize,
+    count: usize,
+    size: usize,
+    sp: usize,
+    bp: usize,
+) -> usize {
+    let regs = Regs { sp, bp };
+    let bytes = count.saturating_mul(size);
+    if block != 0 {
+        call::reallocating(api::REALLOCARRAY, block, bytes, regs);
+    }
+    // glibc's calls its realloc internally, not ours.
+    let real = &REALLOCARRAY;
+    let new = call_real!(real, fn(usize, usize, usize) -> usize, (block, count, size), 0);
+    if block == 0 {
+        return done(api::REALLOCARRAY, new, bytes, 0, regs);
+    }
+    reallocated(api::REALLOCARRAY, block, new, bytes, regs)
+}
+
+#[inline(always)]
+fn reallocated(function: u8, old: usize, new: usize, size: usize, regs: Regs) -> usize {
+    let given = Allocation { api: function, addr: new, size, align_log2: 0, usable: usable(new) };
+    call::reallocated(old, given, regs);
+    new
+}
+
+unsafe extern "C" fn wrap_free(block: usize, sp: usize, bp: usize) {
+    if block == 0 {
+        call::freeing_null();
+    } else {
+        call::freeing(api::FREE, block, 0, 0, Regs { sp, bp });
+    }
+    call_real!(FREE, fn(usize) -> (), (block), ());
+}
+
+unsafe extern "C" fn wrap_cfree(block: usize, sp: usize, bp: usize) {
+    if block != 0 {
+        call::freeing(api::CFREE, block, 0, 0, Regs { sp, bp });
+    }
+    // glibc keeps cfree for old binaries only; it is free.
+    call_real!(FREE, fn(usize) -> (), (block), ());
+}
+
+unsafe extern "C" fn wrap_free_sized(block: usize, size: usize, sp: usize, bp: usize) {
+    if block != 0 {
+        call::freeing(api::FREE_SIZED, block, size, 0, Regs { sp, bp });
+    }
+    let plain = || call_real!(FREE, fn(usize) -> (), (block), ());
+    call_real!(FREE_SIZED, fn(usize, usize) -> (), (block, size), plain());
+}
+
+unsafe extern "C" fn wrap_free_aligned_sized(
+    block: usize,
+    align: usize,
+    size: usize,
+    sp: usize,
+    bp: usize,
+) {
+    if block != 0 {
+        call::freeing(api::FREE_ALIGNED_SIZED, block, size, log2(align), Regs { sp, bp });
+    }
+    let real = &FREE_ALIGNED_SIZED;
+    let plain = || call_real!(FREE, fn(usize) -> (), (block), ());
+    call_real!(real, fn(usize, usize, usize) -> (), (block, align, size), plain());
+}

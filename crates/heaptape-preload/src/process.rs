@@ -1,0 +1,248 @@
+//! Start, end, fork, exec, dlclose.
+
+use crate::call_real;
+use crate::real::Real;
+use core::arch::naked_asm;
+use core::ffi::CStr;
+use heaptape_recorder::follow::{Environment, search_path};
+use heaptape_recorder::sys::objects;
+use heaptape_recorder::thread::Regs;
+use heaptape_recorder::{call, ending, gate, modules, thread};
+
+static DLCLOSE: Real = Real::new(c"dlclose");
+static EXECVE: Real = Real::new(c"execve");
+static EXECVPE: Real = Real::new(c"execvpe");
+static FEXECVE: Real = Real::new(c"fexecve");
+static POSIX_SPAWN: Real = Real::new(c"posix_spawn");
+static POSIX_SPAWNP: Real = Real::new(c"posix_spawnp");
+static EXIT: Real = Real::new(c"_exit");
+static QUICK_EXIT: Real = Real::new(c"quick_exit");
+static GETENV: Real = Real::new(c"getenv");
+static ENVIRON: Real = Real::new(c"environ");
+static REGISTER_ATFORK: Real = Real::new(c"__register_atfork");
+
+const FAILED: i32 = -1;
+
+/// The first thing: be there before a program that never allocates ends, and hear of forks.
+extern "C" fn start() {
+    call::is_open();
+    let handle = &raw const HANDLE;
+    let register = &REGISTER_ATFORK;
+    type Handler = extern "C" fn();
+    // First registered: before a fork ours runs last and after it first, nearest to the fork itself.
+    call_real!(
+        register,
+        fn(Handler, Handler, Handler, *const u8) -> i32,
+        (before_fork, after_fork_in_parent, after_fork_in_child, handle),
+        0
+    );
+    // SAFETY: `restorer` is what is asked for.
+    unsafe { ending::watch_for_crashes(restorer as *const () as usize) };
+}
+
+/// What libc takes for the identity of this library.
+static HANDLE: u8 = 0;
+
+extern "C" fn before_fork() {
+    gate::before_fork();
+}
+
+extern "C" fn after_fork_in_parent() {
+    gate::after_fork_in_parent();
+}
+
+extern "C" fn after_fork_in_child() {
+    thread::after_fork_in_child();
+}
+
+/// The last thing that `exit` does with us.
+extern "C" fn finish() {
+    ending::at_exit();
+}
+
+#[cfg(heaptape_preload)]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static START: extern "C" fn() = start;
+#[cfg(heaptape_preload)]
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static FINISH: extern "C" fn() = finish;
+
+/// Keeps both alive where they are not linked into the arrays.
+pub const LIFE: [extern "C" fn(); 2] = [start, finish];
+
+/// What a signal handler of ours returns to.
+#[unsafe(naked)]
+unsafe extern "C" fn restorer() {
+    naked_asm!("mov eax, 15", "syscall")
+}
+
+/// The loader's dlclose; afterwards the recorder looks for what is gone.
+#[cfg_attr(heaptape_preload, unsafe(no_mangle))]
+#[unsafe(naked)]
+pub unsafe extern "C" fn dlclose(_handle: usize) -> i32 {
+    naked_asm!("mov rsi, rsp", "mov rdx, rbp", "jmp {}", sym wrap_dlclose)
+}
+
+unsafe extern "C" fn wrap_dlclose(handle: usize, sp: usize, bp: usize) -> i32 {
+    let ret = call_real!(DLCLOSE, fn(usize) -> i32, (handle), FAILED);
+    modules::after_close(Regs { sp, bp });
+    ret
+}
+
+/// Ends the process at once; contents are copied before, if they are wanted.
+#[cfg_attr(heaptape_preload, unsafe(no_mangle))]
+pub unsafe extern "C" fn _exit(status: i32) {
+    ending::at_exit();
+    call_real!(EXIT, fn(i32) -> (), (status), ());
+}
+
+/// C99's name for it.
+#[cfg_attr(heaptape_preload, unsafe(no_mangle))]
+#[allow(non_snake_case)]
+pub unsafe extern "C" fn _Exit(status: i32) {
+    ending::at_exit();
+    call_real!(EXIT, fn(i32) -> (), (status), ());
+}
+
+/// C11's quick_exit.
+#[cfg_attr(heaptape_preload, unsafe(no_mangle))]
+pub unsafe extern "C" fn quick_exit(status: i32) {
+    ending::at_exit();
+    call_real!(QUICK_EXIT, fn(i32) -> (), (status), ());
+}
+
+type Strings = *const *const u8;
+
+/// Our own path, as the loader knows it.
+fn library() -> &'static CStr {
+    match objects::find(library as *const () as usize) {
+        // SAFETY: the loader's record of us, and its string.
+        Some(own) if !own.link_map.is_null() => unsafe {
+            CStr::from_ptr((*own.link_map).name.cast())
+        },
+        _ => c"",
+    }
+}
+
+fn environ() -> Strings {
+    match ENVIRON.address() {
+        // SAFETY: a pointer variable of libc.
+        Some(address) => unsafe { *(address as *const Strings) },
+        None => core::ptr::null(),
+    }
+}
+
+/// The program's search path.
+fn path_variable() -> &'static [u8] {
+    let value = call_real!(
+        GETENV,
+        fn(*const u8) -> *const u8,
+        (c"PATH".as_ptr().cast()),
+        core::ptr::null()
+    );
+    if value.is_null() {
+        return b"/bin:/usr/bin";
+    }
+    // SAFETY: libc's string.
+    unsafe { CStr::from_ptr(value.cast()).to_bytes() }
+}
+
+/// POSIX's execve.
+#[cfg_attr(heaptape_preload, unsafe(no_mangle))]
+pub unsafe extern "C" fn execve(path: *const u8, argv: Strings, envp: Strings) -> i32 {
+    let mut environment = Environment::new();
+    // SAFETY: the caller's strings.
+    let envp = unsafe { environment.mend(path, envp, library()) };
+    call_real!(EXECVE, fn(*const u8, Strings, Strings) -> i32, (path, argv, envp), FAILED)
+}
+
+/// POSIX's execv.
+#[cfg_attr(heaptape_preload, unsafe(no_mangle))]
+pub unsafe extern "C" fn execv(path: *const u8, argv: Strings) -> i32 {
+    // SAFETY: the caller's strings.
+    unsafe { execve(path, argv, environ()) }
+}
+
+/// GNU's execvpe.
+#[cfg_attr(heaptape_preload, unsafe(no_mangle))]
+pub unsafe extern "C" fn execvpe(file: *const u8, argv: Strings, envp: Strings) -> i32 {
+    let mut environment = Environment::new();
+    // SAFETY: the caller's strings.
+    let envp = unsafe { mend_searched(&mut environment, file, envp) };
+    call_real!(EXECVPE, fn(*const u8, Strings, Strings) -> i32, (file, argv, envp), FAILED)
+}
+
+/// POSIX's execvp.
+#[cfg_attr(heaptape_preload, unsafe(no_mangle))]
+pub unsafe extern "C" fn execvp(file: *const u8, argv: Strings) -> i32 {
+    // SAFETY: the caller's strings.
+    unsafe { execvpe(file, argv, environ()) }
+}
+
+/// POSIX's fexecve.
+#[cfg_attr(heaptape_preload, unsafe(no_mangle))]
+pub unsafe extern "C" fn fexecve(fd: i32, argv: Strings, envp: Strings) -> i32 {
+    let mut environment = Environment::new();
+    // SAFETY: the caller's strings.
+    let envp = unsafe { environment.mend(core::ptr::null(), envp, library()) };
+    call_real!(FEXECVE, fn(i32, Strings, Strings) -> i32, (fd, argv, envp), FAILED)
+}
+
+/// POSIX's posix_spawn.
+#[cfg_attr(heaptape_preload, unsafe(no_mangle))]
+pub unsafe extern "C" fn posix_spawn(
+    pid: usize,
+    path: *const u8,
+    actions: usize,
+    attributes: usize,
+    argv: Strings,
+    envp: Strings,
+) -> i32 {
+    let mut environment = Environment::new();
+    // SAFETY: the caller's strings.
+    let envp = unsafe { environment.mend(path, envp, library()) };
+    let real = &POSIX_SPAWN;
+    call_real!(
+        real,
+        fn(usize, *const u8, usize, usize, Strings, Strings) -> i32,
+        (pid, path, actions, attributes, argv, envp),
+        38
+    )
+}
+
+/// POSIX's posix_spawnp.
+#[cfg_attr(heaptape_preload, unsafe(no_mangle))]
+pub unsafe extern "C" fn posix_spawnp(
+    pid: usize,
+    file: *const u8,
+    actions: usize,
+    attributes: usize,
+    argv: Strings,
+    envp: Strings,
+) -> i32 {
+    let mut environment = Environment::new();
+    // SAFETY: the caller's strings.
+    let envp = unsafe { mend_searched(&mut environment, file, envp) };
+    let real = &POSIX_SPAWNP;
+    call_real!(
+        real,
+        fn(usize, *const u8, usize, usize, Strings, Strings) -> i32,
+        (pid, file, actions, attributes, argv, envp),
+        38
+    )
+}
+
+/// [`Environment::mend`] for a program that is searched for.
+///
+/// # Safety
+/// `file` is a string, `envp` an environment.
+unsafe fn mend_searched(environment: &mut Environment, file: *const u8, envp: Strings) -> Strings {
+    let mut path = [0u8; 4096];
+    // SAFETY: the caller's promise.
+    unsafe {
+        search_path(CStr::from_ptr(file.cast()), path_variable(), &mut path);
+        environment.mend(path.as_ptr(), envp, library())
+    }
+}

@@ -1,0 +1,70 @@
+//! The real functions: the next definitions after ours, in the order of loading.
+//!
+//! That keeps a jemalloc or tcmalloc in place that the program is linked with or that is preloaded after
+//! us. Looked up by our own walk of the loaded objects at the first call: `dlsym` may allocate, and
+//! `__libc_malloc` would be another allocator than the program's.
+
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use heaptape_recorder::sys::objects;
+
+/// A function of the next object; looked up once.
+pub struct Real {
+    name: &'static CStr,
+    address: AtomicUsize,
+}
+
+/// What `address` holds for a function that nobody defines.
+const MISSING: usize = 1;
+
+impl Real {
+    /// The function of that name.
+    pub const fn new(name: &'static CStr) -> Real {
+        Real { name, address: AtomicUsize::new(0) }
+    }
+
+    /// Its address; `None` when nobody defines it.
+    #[inline(always)]
+    pub fn address(&self) -> Option<usize> {
+        // Relaxed: every thread that looks it up finds the same.
+        match self.address.load(Ordering::Relaxed) {
+            0 => self.look_up(),
+            MISSING => None,
+            address => Some(address),
+        }
+    }
+
+    #[cold]
+    fn look_up(&self) -> Option<usize> {
+        let found = next(self.name);
+        self.address.store(found.unwrap_or(MISSING), Ordering::Relaxed);
+        found
+    }
+}
+
+/// The next definition of `name` after our own.
+pub fn next(name: &CStr) -> Option<usize> {
+    objects::next_definition(next as *const () as usize, name)
+}
+
+/// Whether both addresses lie in the same loaded object.
+pub fn same_object(a: usize, b: usize) -> bool {
+    match (objects::find(a), objects::find(b)) {
+        (Some(a), Some(b)) => a.start == b.start,
+        _ => false,
+    }
+}
+
+/// Calls a [`Real`] as a function of the given type, or evaluates to `$missing`.
+#[macro_export]
+macro_rules! call_real {
+    ($real:expr, fn($($type:ty),*) -> $ret:ty, ($($arg:expr),*), $missing:expr) => {
+        match $real.address() {
+            // SAFETY: the definition of that name has C's signature for it.
+            Some(address) => unsafe {
+                core::mem::transmute::<usize, unsafe extern "C" fn($($type),*) -> $ret>(address)($($arg),*)
+            },
+            None => $missing,
+        }
+    };
+}

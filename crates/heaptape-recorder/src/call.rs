@@ -1,0 +1,215 @@
+//! The meaning of each allocator call.
+//!
+//! The hooks call these around the real functions, in the order that makes the history true:
+//! [`freeing`] and [`reallocating`] *before* the real call (from then on another thread may get the
+//! address), [`allocated`] and [`reallocated`] *after* it (from then on somebody can know it).
+
+use crate::capture::Capture;
+use crate::emit::{self, Fact};
+use crate::gate;
+use crate::thread::{self, Entered, Regs, Tag};
+use heaptape_wire::handshake as hs;
+use heaptape_wire::record::{Kind, api};
+
+/// What an allocation gave.
+#[derive(Clone, Copy)]
+pub struct Allocation {
+    /// Function called (`heaptape_wire::record::api`).
+    pub api: u8,
+    /// The block; 0 when the call failed.
+    pub addr: usize,
+    /// Bytes asked for.
+    pub size: usize,
+    /// log2 of the alignment asked for; 0 when none was.
+    pub align_log2: u8,
+    /// Bytes the allocator gave; 0 when not known.
+    pub usable: usize,
+}
+
+#[inline(always)]
+fn enter(regs: Regs) -> Option<Entered> {
+    thread::enter(gate::enter()?, regs.sp)
+}
+
+#[inline(always)]
+fn backtrace(thread: &mut Entered, regs: Regs) -> u32 {
+    if thread.option(hs::OPT_NO_BACKTRACES) { 0 } else { Capture::backtrace(thread, regs) }
+}
+
+/// Whether calls are recorded just now: hooks that must do something for it ask first.
+#[inline(always)]
+pub fn is_open() -> bool {
+    gate::enter().is_some()
+}
+
+/// After an allocation, successful or not.
+#[inline(always)]
+pub fn allocated(mut given: Allocation, regs: Regs) {
+    let Some(mut thread) = enter(regs) else { return };
+    if thread.tag.api != 0 {
+        take_new_tag(&mut thread, &mut given);
+    }
+    let kind = if given.addr == 0 { Kind::AllocFail } else { Kind::Alloc };
+    record(&mut thread, kind, &given, regs);
+}
+
+fn record(thread: &mut Entered, kind: Kind, given: &Allocation, regs: Regs) {
+    let node = backtrace(thread, regs);
+    let fact = Fact {
+        kind,
+        api: given.api,
+        align_log2: given.align_log2,
+        addr: given.addr,
+        size: given.size,
+        usable: given.usable,
+        node,
+    };
+    emit::event(thread, &fact);
+}
+
+/// `operator new` said before that this allocation is its own: it counts as that, with the size asked of
+/// it. A failed one keeps the tag, because a new-handler may let `operator new` try again.
+#[cold]
+fn take_new_tag(thread: &mut Entered, given: &mut Allocation) {
+    let tag = thread.tag;
+    let asked = tag.size == given.size
+        || (tag.size == 0 && given.size == 1)
+        || (tag.align_log2 != 0 && given.size >= tag.size);
+    let is_new = tag.api - 1 == api::NEW || tag.api - 1 == api::NEW_ARRAY;
+    let is_plain =
+        matches!(given.api, api::MALLOC | api::ALIGNED_ALLOC | api::MEMALIGN | api::POSIX_MEMALIGN);
+    if asked && is_new && is_plain {
+        given.api = tag.api - 1;
+        given.size = tag.size;
+        given.align_log2 = tag.align_log2;
+        if given.addr == 0 {
+            return;
+        }
+    }
+    thread.tag = Tag::default();
+}
+
+/// Before a free of the block at `addr` (not 0). `size`: what a sized form stated, else 0.
+#[inline(always)]
+pub fn freeing(mut function: u8, addr: usize, mut size: usize, mut align_log2: u8, regs: Regs) {
+    let Some(mut thread) = enter(regs) else { return };
+    if thread.tag.api != 0 {
+        let tag = thread.tag;
+        thread.tag = Tag::default();
+        if function == api::FREE && matches!(tag.api - 1, api::DELETE | api::DELETE_ARRAY) {
+            (function, size, align_log2) = (tag.api - 1, tag.size, tag.align_log2);
+        }
+    }
+    if thread.freed != 0 {
+        let skip = thread.freed == addr;
+        thread.freed = 0;
+        if skip {
+            return;
+        }
+    }
+    record_free(&mut thread, function, addr, size, align_log2, regs);
+}
+
+fn record_free(
+    thread: &mut Entered,
+    function: u8,
+    addr: usize,
+    size: usize,
+    align_log2: u8,
+    regs: Regs,
+) {
+    let node = if thread::wants_free_backtrace(thread) { backtrace(thread, regs) } else { 0 };
+    let fact = Fact { kind: Kind::Free, api: function, align_log2, addr, size, usable: 0, node };
+    emit::event(thread, &fact);
+}
+
+/// Before a free of NULL, which is nothing: only a pending `operator delete` ends here.
+pub fn freeing_null() {
+    if let Some(local) = gate::if_open()
+        && let Some(mut thread) = thread::enter(local, here())
+    {
+        thread.tag = Tag::default();
+    }
+}
+
+/// Before a realloc of the block at `addr` (not 0) to `size` bytes.
+#[inline(always)]
+pub fn reallocating(function: u8, addr: usize, size: usize, regs: Regs) {
+    let Some(mut thread) = enter(regs) else { return };
+    let node = if thread::wants_free_backtrace(&thread) { backtrace(&mut thread, regs) } else { 0 };
+    let kind = Kind::ReallocRelease;
+    let fact = Fact { kind, api: function, align_log2: 0, addr, size, usable: 0, node };
+    emit::event(&mut thread, &fact);
+}
+
+/// After that realloc of `old`. A NULL for a size of 0 means that it was freed, as [`reallocating`] said.
+#[inline(always)]
+pub fn reallocated(old: usize, given: Allocation, regs: Regs) {
+    if given.addr == 0 && given.size == 0 {
+        return;
+    }
+    let Some(mut thread) = enter(regs) else { return };
+    if given.addr == 0 {
+        let lives_on = Allocation { addr: old, ..given };
+        record(&mut thread, Kind::ReallocFail, &lives_on, regs);
+    } else {
+        record(&mut thread, Kind::ReallocAlloc, &given, regs);
+    }
+}
+
+/// After a mapping of `size` bytes at `addr` appeared, if mappings are wanted.
+pub fn mapped(function: u8, addr: usize, size: usize, regs: Regs) {
+    mapping(Kind::Map, function, addr, size, regs);
+}
+
+/// Before a mapping goes, if mappings are wanted.
+pub fn unmapping(function: u8, addr: usize, size: usize, regs: Regs) {
+    mapping(Kind::Unmap, function, addr, size, regs);
+}
+
+fn mapping(kind: Kind, function: u8, addr: usize, size: usize, regs: Regs) {
+    // Never the first call of a process: a mapping is no reason to begin.
+    let Some(local) = gate::if_open() else { return };
+    if !local.option(hs::OPT_MMAP) {
+        return;
+    }
+    let Some(mut thread) = thread::enter(local, regs.sp) else { return };
+    let given = Allocation { api: function, addr, size, align_log2: 0, usable: 0 };
+    record(&mut thread, kind, &given, regs);
+}
+
+/// `operator new` or `delete` is about to call `malloc` or `free`: says what for. The outermost form wins:
+/// `new[]` calls `new`, sized `delete` calls the plain one.
+pub fn tag(function: u8, size: usize, align_log2: u8, regs: Regs) {
+    let Some(mut thread) = enter(regs) else { return };
+    if thread.tag.api == 0 {
+        thread.tag = Tag { api: function + 1, align_log2, size };
+    }
+}
+
+/// Takes the tag away if it is still there, because the real `operator new` did not come by our `malloc`:
+/// its function and log2 of its alignment.
+pub fn untag(regs: Regs) -> Option<(u8, u8)> {
+    let mut thread = enter(regs)?;
+    let tag = thread.tag;
+    thread.tag = Tag::default();
+    (tag.api != 0).then(|| (tag.api - 1, tag.align_log2))
+}
+
+/// Before an `operator delete` of an allocator that may or may not call our `free` for it.
+pub fn deleting(function: u8, addr: usize, size: usize, align_log2: u8, regs: Regs) {
+    let Some(mut thread) = enter(regs) else { return };
+    // A delete within a delete (array calls plain, sized calls unsized) is the same one.
+    if thread.freed == addr {
+        return;
+    }
+    thread.freed = addr;
+    record_free(&mut thread, function, addr, size, align_log2, regs);
+}
+
+/// Roughly the current stack pointer.
+#[inline(never)]
+fn here() -> usize {
+    let marker = 0u8;
+    (&raw const marker) as usize
+}

@@ -1,0 +1,52 @@
+//! A small lossy memory of backtrace nodes: (address, parent) → id.
+//!
+//! Four-way sets of one cache line. Keys are compared in full, so a hit is always right; a node that was
+//! pushed out is announced again under a new id, and the collector sees that they are one.
+
+const SETS: usize = 1024;
+
+/// One remembered node; `id` 0 is an empty place.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Entry {
+    frame: u64,
+    parent: u32,
+    id: u32,
+}
+
+/// See the module. Zeroed memory is an empty one.
+#[repr(C, align(64))]
+pub(crate) struct Memo {
+    sets: [[Entry; 4]; SETS],
+}
+
+fn set_of(frame: u64, parent: u32) -> usize {
+    let mixed = (frame ^ (frame >> 29)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        ^ u64::from(parent).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    (mixed >> 40) as usize & (SETS - 1)
+}
+
+impl Memo {
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        for set in &mut self.sets {
+            *set = [Entry { frame: 0, parent: 0, id: 0 }; 4];
+        }
+    }
+
+    /// The id of a node, if it is remembered.
+    #[inline(always)]
+    pub(crate) fn get(&self, frame: u64, parent: u32) -> Option<u32> {
+        self.sets[set_of(frame, parent)]
+            .iter()
+            .find(|e| e.frame == frame && e.parent == parent && e.id != 0)
+            .map(|e| e.id)
+    }
+
+    /// Remembers a node, at the cost of the oldest of its set.
+    pub(crate) fn put(&mut self, frame: u64, parent: u32, id: u32) {
+        let set = &mut self.sets[set_of(frame, parent)];
+        set.copy_within(0..3, 1);
+        set[0] = Entry { frame, parent, id };
+    }
+}

@@ -1,0 +1,141 @@
+//! Unwind rules, compiled from the modules' tables once and found again by return address.
+//!
+//! A rule is 32 bits: how the caller's frame address (CFA) follows from `rsp` or `rbp`, and where the
+//! caller's `rbp` was saved. The table is shared by all threads: a direct-mapped array of 64-bit words
+//! (tag and rule), so an entry is read and written whole.
+//!
+//! Rules belong to a *generation* of loaded modules. When a module goes, the generation is counted up
+//! and the table is emptied; a rule that was computed across the change is not kept.
+
+use super::eh_frame;
+use crate::modules;
+use crate::sys::objects;
+use crate::thread::Thread;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// How a frame is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Kind {
+    /// CFA = rsp + offset.
+    Sp = 1,
+    /// CFA = rbp + offset.
+    Bp = 2,
+    /// CFA = *(rbp + offset): frames that realign their stack.
+    Deref = 3,
+    /// The outermost frame.
+    End = 4,
+    /// No table, or one that says something we do not follow.
+    Fail = 5,
+    /// A signal frame, as the kernel made it.
+    Signal = 6,
+}
+
+/// A packed rule: bits 0..3 kind, 3..12 place of the saved rbp, 12..32 CFA offset / 8 (signed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule(u32);
+
+/// The saved rbp lies where rbp points (frames that realign their stack).
+const BP_AT_BP: u32 = 0x1ff;
+
+impl Rule {
+    /// A rule without a CFA.
+    pub(crate) const fn bare(kind: Kind) -> Rule {
+        Rule(kind as u32)
+    }
+
+    /// A rule, if it can be packed. `bp_below_cfa`: how far below the CFA rbp was saved; 0: nowhere.
+    pub(crate) fn pack(kind: Kind, cfa_offset: i64, bp_below_cfa: i64) -> Option<Rule> {
+        let fits = cfa_offset % 8 == 0
+            && (-(1 << 22)..1 << 22).contains(&cfa_offset)
+            && bp_below_cfa % 8 == 0
+            && (0..i64::from(BP_AT_BP) * 8).contains(&bp_below_cfa);
+        fits.then(|| {
+            Rule(kind as u32 | (bp_below_cfa / 8) as u32 * 8 | ((cfa_offset / 8) as u32) << 12)
+        })
+    }
+
+    /// The same rule, with the caller's rbp saved where rbp points.
+    pub(crate) fn with_bp_at_bp(self) -> Rule {
+        Rule(self.0 | BP_AT_BP << 3)
+    }
+
+    /// What kind of step it is.
+    #[inline(always)]
+    pub fn kind(self) -> Kind {
+        match self.0 & 7 {
+            1 => Kind::Sp,
+            2 => Kind::Bp,
+            3 => Kind::Deref,
+            4 => Kind::End,
+            6 => Kind::Signal,
+            _ => Kind::Fail,
+        }
+    }
+
+    /// Bytes from the base register to the CFA (or to the word that holds it).
+    #[inline(always)]
+    pub fn cfa_offset(self) -> isize {
+        (self.0 as i32 >> 12) as isize * 8
+    }
+
+    /// Where the caller's rbp was saved; `None`: rbp is still the caller's.
+    #[inline(always)]
+    pub fn bp_slot(self, cfa: usize, bp: usize) -> Option<usize> {
+        match self.0 >> 3 & 0x1ff {
+            0 => None,
+            BP_AT_BP => Some(bp),
+            words => Some(cfa.wrapping_sub(words as usize * 8)),
+        }
+    }
+}
+
+const ENTRIES: usize = 1 << 16;
+/// Tag (address bits 16..48) in the upper half, rule in the lower; 0 is empty.
+static TABLE: [AtomicU64; ENTRIES] = [const { AtomicU64::new(0) }; ENTRIES];
+static GENERATION: AtomicU32 = AtomicU32::new(1);
+
+/// The current generation of loaded modules.
+#[inline(always)]
+pub fn generation() -> u32 {
+    // Acquire pairs with the AcqRel in `invalidate`.
+    GENERATION.load(Ordering::Acquire)
+}
+
+/// A module has gone: all rules are forgotten, and all threads forget their backtraces.
+pub fn invalidate() {
+    GENERATION.fetch_add(1, Ordering::AcqRel);
+    for entry in &TABLE {
+        entry.store(0, Ordering::Relaxed);
+    }
+}
+
+/// The rule for the frame that will be returned to at `ip`.
+#[inline(always)]
+pub(crate) fn lookup(thread: &mut Thread, ip: usize) -> Rule {
+    let entry = TABLE[ip & (ENTRIES - 1)].load(Ordering::Relaxed);
+    if entry >> 32 == ip as u64 >> 16 && entry != 0 {
+        Rule(entry as u32)
+    } else {
+        lookup_slowly(thread, ip)
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn lookup_slowly(thread: &mut Thread, ip: usize) -> Rule {
+    let before = generation();
+    let object = objects::find(ip - 1);
+    if let Some(object) = &object {
+        modules::meet(thread, object);
+    }
+    let rule = object.map_or(Rule::bare(Kind::Fail), |o| eh_frame::rule(&o, ip - 1));
+    let entry = &TABLE[ip & (ENTRIES - 1)];
+    if ip >> 48 == 0 {
+        entry.store((ip as u64 >> 16) << 32 | u64::from(rule.0), Ordering::Relaxed);
+    }
+    if generation() != before {
+        entry.store(0, Ordering::Relaxed);
+    }
+    rule
+}

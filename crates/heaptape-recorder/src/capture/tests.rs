@@ -1,0 +1,1 @@
+//! The walk against libgcc's, in this very process.

@@ -1,0 +1,44 @@
+//! Reads of the target's stack that never fault.
+//!
+//! A window of addresses is known to be readable: it grows page by page as the unwinder asks, and each new
+//! page is probed with a system call that reports instead of faulting. A thread's stack is never unmapped
+//! while it runs, so in the steady state a read costs two compares. A jump to another stack (a fiber, a
+//! signal stack) begins a new window.
+
+use crate::sys::call;
+use heaptape_wire::layout::PAGE;
+
+/// The known addresses, `low..high`. Zeroed memory is an empty window.
+pub(crate) struct Window {
+    low: usize,
+    high: usize,
+}
+
+impl Window {
+    /// The word at `address`, or `None` when it is not aligned or cannot be read.
+    #[inline(always)]
+    pub(crate) fn read(&mut self, address: usize) -> Option<usize> {
+        if address & 7 != 0 || !((self.low..self.high).contains(&address) || self.extend(address)) {
+            return None;
+        }
+        // SAFETY: aligned, and its page was readable when it entered the window; see the module for why it
+        // still is.
+        Some(unsafe { *(address as *const usize) })
+    }
+
+    #[cold]
+    fn extend(&mut self, address: usize) -> bool {
+        if !call::is_readable(address) {
+            return false;
+        }
+        let page = address & !(PAGE - 1);
+        if page == self.high {
+            self.high += PAGE;
+        } else if page + PAGE == self.low {
+            self.low = page;
+        } else {
+            (self.low, self.high) = (page, page + PAGE);
+        }
+        true
+    }
+}

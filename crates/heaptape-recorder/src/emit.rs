@@ -1,0 +1,253 @@
+//! Records into the ring.
+//!
+//! An ordered record is made in this order: claim space (waiting for the collector if there is none), say that
+//! a number is about to be taken (`intent`), take it, write, publish, say that it is done. Space comes
+//! before the number, so that whoever holds a number never waits for anybody: the collector may wait
+//! for the next number without fear of a deadlock.
+
+use crate::gate::{self, Local};
+use crate::sys::{call, objects};
+use crate::thread::{self, Thread};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use heaptape_wire::layout::*;
+use heaptape_wire::record::{self, Head, Kind};
+
+/// How long a thread sleeps at most before it looks around.
+const WAIT_NS: i64 = 100_000_000;
+/// So many sleeps in a row without a heartbeat: the collector is gone or stopped.
+const PATIENCE: u32 = 30;
+
+/// One allocator event, before it has time and order.
+#[derive(Clone, Copy)]
+pub(crate) struct Fact {
+    pub(crate) kind: Kind,
+    pub(crate) api: u8,
+    pub(crate) align_log2: u8,
+    pub(crate) addr: usize,
+    pub(crate) size: usize,
+    pub(crate) usable: usize,
+    pub(crate) node: u32,
+}
+
+/// Records an event.
+#[inline(always)]
+pub(crate) fn event(thread: &mut Thread, fact: &Fact) {
+    let Some(at) = claim(thread, record::EVENT_WORDS) else { return };
+    let ring = thread.ring();
+    let head = Head::new(fact.kind, fact.api, fact.align_log2, 0, record::EVENT_WORDS);
+    ring.write(at, head.0);
+    ring.write(at + 3, fact.addr as u64);
+    ring.write(at + 4, fact.size as u64);
+    ring.write(at + 5, fact.usable as u64);
+    ring.write(at + 6, u64::from(fact.node));
+    stamp(thread, at);
+}
+
+/// Gives a claimed record its time and order number and publishes it.
+#[inline(always)]
+fn stamp(thread: &mut Thread, at: u64) {
+    let ring = thread.ring();
+    let header = thread.header();
+    let page = thread.page();
+    // A number not greater than the one we get. Release, and the locked increment after it: the collector
+    // that sees the number taken sees the intent (it reads the counter first, then the intents).
+    header.intent.store(page.order.load(Ordering::Relaxed) + 1, Ordering::Release);
+    // SeqCst gives no more than x86's locked add does anyway; see `ProcessPage::order` for the proof.
+    let order = page.order.fetch_add(1, Ordering::SeqCst) + 1;
+    ring.write(at + 1, now_ns());
+    ring.write(at + 2, order);
+    ring.publish(&thread.cursor);
+    // Release: the collector that sees 0 sees the record published.
+    header.intent.store(0, Ordering::Release);
+    if thread.cursor.position >= thread.check_at {
+        look_around(thread);
+    }
+}
+
+/// Announces a backtrace node. Unordered: it stands before the event that needs it.
+pub(crate) fn node(thread: &mut Thread, id: u32, parent: u32, ip: u64, quality: u8) -> bool {
+    let Some(at) = claim(thread, record::NODE_WORDS) else { return false };
+    let ring = thread.ring();
+    ring.write(at, Head::new(Kind::Node, 0, 0, quality, record::NODE_WORDS).0);
+    ring.write(at + 1, u64::from(id) | u64::from(parent) << 32);
+    ring.write(at + 2, ip);
+    // Published with the event; nodes alone never fill the ring unseen, see `wait`.
+    true
+}
+
+/// Says whose stream this is.
+pub(crate) fn thread(thread: &mut Thread) -> bool {
+    let Some(at) = claim(thread, record::THREAD_WORDS) else { return false };
+    let ring = thread.ring();
+    let name = call::thread_name();
+    ring.write(at, Head::new(Kind::Thread, 0, 0, 0, record::THREAD_WORDS).0);
+    ring.write(at + 3, u64::from(thread.tid()) | u64::from(thread.level()) << 32);
+    write_bytes(thread, at + 4, &name);
+    stamp(thread, at);
+    true
+}
+
+/// A module as [`module`] announces it.
+pub(crate) struct ModuleFact<'a> {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) bias: usize,
+    pub(crate) build_id: &'a [u8],
+    pub(crate) path: &'a [u8],
+}
+
+/// Announces a module.
+pub(crate) fn module(thread: &mut Thread, fact: &ModuleFact<'_>) -> bool {
+    let build_id = &fact.build_id[..fact.build_id.len().min(record::MAX_BUILD_ID)];
+    let path = &fact.path[..fact.path.len().min(record::MAX_PATH)];
+    let id_words = build_id.len().div_ceil(8) as u64;
+    let words = record::MODULE_WORDS + id_words + path.len().div_ceil(8) as u64;
+    let Some(at) = claim(thread, words) else { return false };
+    let ring = thread.ring();
+    ring.write(at, Head::new(Kind::Module, 0, 0, 0, words).0);
+    ring.write(at + 3, fact.start as u64);
+    ring.write(at + 4, fact.end as u64);
+    ring.write(at + 5, fact.bias as u64);
+    ring.write(at + 6, build_id.len() as u64 | (path.len() as u64) << 32);
+    write_bytes(thread, at + 7, build_id);
+    write_bytes(thread, at + 7 + id_words, path);
+    stamp(thread, at);
+    true
+}
+
+/// Says that the module that began at `start` is gone.
+pub(crate) fn module_gone(thread: &mut Thread, start: usize) -> bool {
+    let Some(at) = claim(thread, record::MODULE_GONE_WORDS) else { return false };
+    let ring = thread.ring();
+    ring.write(at, Head::new(Kind::ModuleGone, 0, 0, 0, record::MODULE_GONE_WORDS).0);
+    ring.write(at + 3, start as u64);
+    stamp(thread, at);
+    true
+}
+
+/// Marks the place of a fork in the history.
+pub(crate) fn fork(local: &'static Local, serial: u64) -> bool {
+    let here = 0u8;
+    let Some(mut thread) = thread::enter(local, (&raw const here) as usize) else { return false };
+    let Some(at) = claim(&mut thread, record::FORK_WORDS) else { return false };
+    let ring = thread.ring();
+    ring.write(at, Head::new(Kind::Fork, 0, 0, 0, record::FORK_WORDS).0);
+    ring.write(at + 3, serial);
+    stamp(&mut thread, at);
+    true
+}
+
+fn write_bytes(thread: &Thread, at: u64, bytes: &[u8]) {
+    let ring = thread.ring();
+    for (i, chunk) in bytes.chunks(8).enumerate() {
+        let mut word = 0u64;
+        for (k, &byte) in chunk.iter().enumerate() {
+            word |= u64::from(byte) << (8 * k);
+        }
+        ring.write(at + i as u64, word);
+    }
+}
+
+/// Claims space, waiting for it if need be; `None` when the gate has closed meanwhile (counted).
+#[inline(always)]
+fn claim(thread: &mut Thread, words: u64) -> Option<u64> {
+    let ring = thread.ring();
+    match ring.claim(&mut thread.cursor, words) {
+        Ok(at) => Some(at),
+        Err(_) => wait(thread, words),
+    }
+}
+
+/// The ring is full: wakes the collector and waits for it. Nothing is ever dropped here, unless the
+/// collector is dead or stopped: then the gate closes and the program runs on.
+#[cold]
+#[inline(never)]
+fn wait(thread: &mut Thread, words: u64) -> Option<u64> {
+    let ring = thread.ring();
+    // Everything claimed so far is written (records are made one at a time): let it be drained.
+    ring.publish(&thread.cursor);
+    let began = now_ns();
+    let mut beat = thread.session().heartbeat.load(Ordering::Relaxed);
+    let mut silent = 0;
+    loop {
+        if let Ok(at) = ring.claim(&mut thread.cursor, words) {
+            let waited = now_ns().saturating_sub(began);
+            thread.page().waited_ns.fetch_add(waited, Ordering::Relaxed);
+            return Some(at);
+        }
+        let now = thread.session().heartbeat.load(Ordering::Relaxed);
+        silent = if now == beat { silent + 1 } else { 0 };
+        beat = now;
+        // SAFETY: the page of `gate::Local` is never given back.
+        let local = unsafe { &*thread.local };
+        if silent > PATIENCE {
+            local.close();
+        }
+        if silent > PATIENCE || !local.check_remote() {
+            thread.page().lost_events.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        ring_doorbell(thread);
+        if let Some(bell) = ring.prepare_wait(&thread.cursor, words) {
+            call::futex_wait(thread.header().bell.as_ptr(), bell, WAIT_NS);
+        }
+    }
+}
+
+/// Every quarter of a ring: wakes a sleeping collector when half is full, notices a closed gate.
+#[cold]
+#[inline(never)]
+fn look_around(thread: &mut Thread) {
+    thread.check_at = thread.cursor.position + RING_WORDS as u64 / 4;
+    let ring = thread.ring();
+    if ring.is_half_full(&mut thread.cursor) {
+        ring_doorbell(thread);
+    }
+    // SAFETY: the page of `gate::Local` is never given back.
+    unsafe { (*thread.local).check_remote() };
+}
+
+fn ring_doorbell(thread: &Thread) {
+    let session = thread.session();
+    // SeqCst against the collector's store of `sleeping` and its load of `doorbell` before it sleeps.
+    if session.sleeping.swap(0, Ordering::SeqCst) != 0 {
+        session.doorbell.fetch_add(1, Ordering::SeqCst);
+        call::futex_wake(session.doorbell.as_ptr());
+    }
+}
+
+/// libc's `clock_gettime` (it reads the clock without a system call); 0 until looked up, 1 for "none".
+static CLOCK: AtomicUsize = AtomicUsize::new(0);
+
+/// `CLOCK_MONOTONIC`, ns.
+#[inline(always)]
+pub(crate) fn now_ns() -> u64 {
+    let function = match CLOCK.load(Ordering::Relaxed) {
+        0 => find_clock(),
+        found => found,
+    };
+    if function == 1 {
+        return call::monotonic_ns();
+    }
+    let mut time = [0i64; 2];
+    // SAFETY: libc's own clock_gettime, not one that the program put in front of it; leaves errno alone
+    // because it cannot fail for this clock.
+    unsafe {
+        core::mem::transmute::<usize, extern "C" fn(i32, *mut [i64; 2]) -> i32>(function)(
+            1, &mut time,
+        )
+    };
+    time[0] as u64 * 1_000_000_000 + time[1] as u64
+}
+
+#[cold]
+fn find_clock() -> usize {
+    let found = objects::definition_in_file(b"libc.so.6", c"clock_gettime").unwrap_or(1);
+    CLOCK.store(found, Ordering::Relaxed);
+    found
+}
+
+/// Whether recording goes on in this process.
+pub fn is_recording() -> bool {
+    gate::if_open().is_some()
+}

@@ -1,0 +1,211 @@
+//! What a program made by `exec` or `posix_spawn` inherits.
+//!
+//! The environment carries the preload on by itself. Here it is mended where that would do harm or not do
+//! at all: a program that cannot be recorded (other libc, other word size) must not be given a library
+//! that its loader complains about; an environment that was made from scratch gets the two variables
+//! when children are to be followed; and when they are not, it loses them.
+//!
+//! This runs in vfork children, on the parent's memory: everything is on the stack.
+
+use crate::gate;
+use crate::link;
+use crate::sys::call;
+use core::ffi::CStr;
+use heaptape_wire::handshake::{self as hs, ENV, LINK_LEN};
+
+/// Most environment variables that we can mend; a larger environment is passed on as it is.
+const MAX_VARIABLES: usize = 1022;
+const MAX_PRELOAD: usize = 4096;
+const PRELOAD: &[u8] = b"LD_PRELOAD=";
+
+/// A mended environment, in place of the program's.
+pub struct Environment {
+    entries: [*const u8; MAX_VARIABLES + 2],
+    preload: [u8; MAX_PRELOAD],
+    link: [u8; ENV.len() + 1 + LINK_LEN + 1],
+}
+
+impl Environment {
+    /// Room for one; nothing is decided yet.
+    #[inline(always)]
+    pub fn new() -> Environment {
+        Environment {
+            entries: [core::ptr::null(); MAX_VARIABLES + 2],
+            preload: [0; MAX_PRELOAD],
+            link: [0; ENV.len() + 1 + LINK_LEN + 1],
+        }
+    }
+
+    /// The environment to start `path` with, given the program's choice `wanted` (null-terminated).
+    /// `library` is our own path.
+    ///
+    /// # Safety
+    /// `path` (may be null) is a string, `wanted` (may be null) an environment.
+    pub unsafe fn mend(
+        &mut self,
+        path: *const u8,
+        wanted: *const *const u8,
+        library: &CStr,
+    ) -> *const *const u8 {
+        let Some(link) = link::value() else { return wanted };
+        let open = gate::if_open();
+        if let Some(local) = open {
+            // SAFETY: the caller's promise.
+            let path = if path.is_null() { c"" } else { unsafe { CStr::from_ptr(path.cast()) } };
+            link::tell(hs::EXEC, local.process(), path.to_bytes());
+        }
+        let follow = open.is_some_and(|local| local.option(hs::OPT_FOLLOW_EXEC))
+            && call::can_read(library.as_ptr().cast())
+            && runs_our_libc(path);
+        // SAFETY: the caller's promise.
+        unsafe { self.rebuild(wanted, library.to_bytes(), link, follow) }
+    }
+
+    /// # Safety
+    /// `wanted` is an environment or null.
+    unsafe fn rebuild(
+        &mut self,
+        wanted: *const *const u8,
+        library: &[u8],
+        link: &[u8; LINK_LEN],
+        follow: bool,
+    ) -> *const *const u8 {
+        let mut count = 0;
+        let mut old_preload: &[u8] = &[];
+        let mut entry = wanted;
+        // SAFETY: the caller's promise: strings up to a null.
+        unsafe {
+            while !entry.is_null() && !(*entry).is_null() {
+                let text = CStr::from_ptr((*entry).cast()).to_bytes();
+                if let Some(value) = text.strip_prefix(PRELOAD) {
+                    old_preload = value;
+                } else if !is_link(text) {
+                    if count == MAX_VARIABLES {
+                        return wanted;
+                    }
+                    self.entries[count] = *entry;
+                    count += 1;
+                }
+                entry = entry.add(1);
+            }
+        }
+        let library = if follow { library } else { &[] };
+        let Some(has_preload) = self.write_preload(library, old_preload) else { return wanted };
+        if has_preload {
+            self.entries[count] = self.preload.as_ptr();
+            count += 1;
+        }
+        if follow {
+            self.write_link(link);
+            self.entries[count] = self.link.as_ptr();
+            count += 1;
+        }
+        self.entries[count] = core::ptr::null();
+        self.entries.as_ptr()
+    }
+
+    /// Our library, then the other entries of the old value. Whether anything is left; `None` when it is
+    /// too long.
+    fn write_preload(&mut self, library: &[u8], old: &[u8]) -> Option<bool> {
+        let ours = |part: &[u8]| part.ends_with(b"/libheaptape.so");
+        let mut at = PRELOAD.len();
+        self.preload[..at].copy_from_slice(PRELOAD);
+        let others = old.split(|&c| c == b':' || c == b' ').filter(|p| !p.is_empty() && !ours(p));
+        for part in core::iter::once(library).filter(|p| !p.is_empty()).chain(others) {
+            if at + part.len() + 2 > MAX_PRELOAD {
+                return None;
+            }
+            if at > PRELOAD.len() {
+                self.preload[at] = b':';
+                at += 1;
+            }
+            self.preload[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        self.preload[at] = 0;
+        Some(at > PRELOAD.len())
+    }
+
+    fn write_link(&mut self, link: &[u8; LINK_LEN]) {
+        self.link[..ENV.len()].copy_from_slice(ENV.as_bytes());
+        self.link[ENV.len()] = b'=';
+        self.link[ENV.len() + 1..ENV.len() + 1 + LINK_LEN].copy_from_slice(link);
+    }
+}
+
+impl Default for Environment {
+    fn default() -> Environment {
+        Environment::new()
+    }
+}
+
+fn is_link(entry: &[u8]) -> bool {
+    entry.strip_prefix(ENV.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='))
+}
+
+/// Whether the loader that starts `path` is one that our library suits. What cannot be read (a script
+/// included: its interpreter is the kernel's business) is taken to be; the loader of a static or
+/// set-user-id program ignores the variable by itself.
+fn runs_our_libc(path: *const u8) -> bool {
+    if path.is_null() {
+        return true;
+    }
+    let Some(fd) = call::open_read(path) else { return true };
+    let mut header = [0u8; 64];
+    if call::read_at(&fd, &mut header, 0) < 64 || header[..4] != *b"\x7fELF" {
+        return true;
+    }
+    // Class 64-bit, machine x86-64.
+    if header[4] != 2 || header[18..20] != [62, 0] {
+        return false;
+    }
+    let word = |bytes: &[u8], at: usize| {
+        let mut word = [0u8; 8];
+        word.copy_from_slice(&bytes[at..at + 8]);
+        usize::from_le_bytes(word)
+    };
+    let table = word(&header, 32);
+    let count = usize::from(u16::from_le_bytes([header[56], header[57]]));
+    for i in 0..count.min(64) {
+        let mut segment = [0u8; 56];
+        if call::read_at(&fd, &mut segment, table.wrapping_add(i * 56)) < 56 {
+            return true;
+        }
+        if segment[..4] == [3, 0, 0, 0] {
+            let mut interpreter = [0u8; 64];
+            let length = word(&segment, 32).min(64);
+            let read = call::read_at(&fd, &mut interpreter[..length], word(&segment, 8));
+            return interpreter[..read].windows(8).any(|w| w == b"ld-linux");
+        }
+    }
+    true
+}
+
+/// Finds `file` as `execvp` does: by `search` (the value of PATH) unless it has a slash. Writes the
+/// zero-terminated path to `buffer`; an empty string when it is not found.
+pub fn search_path(file: &CStr, search: &[u8], buffer: &mut [u8; 4096]) {
+    let name = file.to_bytes();
+    buffer[0] = 0;
+    if name.contains(&b'/') {
+        if name.len() < buffer.len() {
+            buffer[..name.len()].copy_from_slice(name);
+            buffer[name.len()] = 0;
+        }
+        return;
+    }
+    for directory in search.split(|&c| c == b':') {
+        let directory = if directory.is_empty() { b"." } else { directory };
+        let length = directory.len() + 1 + name.len();
+        if length >= buffer.len() {
+            continue;
+        }
+        buffer[..directory.len()].copy_from_slice(directory);
+        buffer[directory.len()] = b'/';
+        buffer[directory.len() + 1..length].copy_from_slice(name);
+        buffer[length] = 0;
+        if call::can_execute(buffer.as_ptr()) {
+            return;
+        }
+    }
+    buffer[0] = 0;
+}

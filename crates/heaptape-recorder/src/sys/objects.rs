@@ -1,0 +1,309 @@
+//! Loaded objects: who covers an address, and where a symbol is defined.
+//!
+//! Both without the loader's locks: `_dl_find_object` (glibc 2.35) is lock-free, and symbols are looked
+//! up in the link map's own hash tables. `dlsym` would do more than we may (it can allocate and lock),
+//! and `__libc_malloc` would bypass a jemalloc that the program is linked with.
+
+use core::arch::asm;
+use core::ffi::CStr;
+
+/// The address of a symbol of the loader or libc; 0 when this one lacks it (a strong reference would keep
+/// us from being loaded at all).
+macro_rules! weak_address {
+    ($symbol:literal) => {{
+        let address: usize;
+        // SAFETY: loads a word of our own global offset table.
+        unsafe {
+            asm!(concat!(".weak ", $symbol), concat!("mov {0}, qword ptr [rip + ", $symbol, "@GOTPCREL]"), out(reg) address,
+                 options(nostack, readonly, pure, preserves_flags))
+        }
+        address
+    }};
+}
+
+/// The public head of the loader's `struct link_map`.
+#[repr(C)]
+pub struct LinkMap {
+    /// Load bias.
+    pub bias: usize,
+    /// Path, zero-terminated; empty for the executable.
+    pub name: *const u8,
+    /// The dynamic section.
+    pub dynamic: *const [usize; 2],
+    /// The next object in load order.
+    pub next: *const LinkMap,
+    /// The previous one.
+    pub prev: *const LinkMap,
+}
+
+#[repr(C)]
+struct FoundObject {
+    flags: u64,
+    map_start: usize,
+    map_end: usize,
+    link_map: *const LinkMap,
+    eh_frame_hdr: usize,
+    reserved: [u64; 7],
+}
+
+/// An object that covers an address.
+#[derive(Clone, Copy)]
+pub struct Object {
+    /// First mapped address.
+    pub start: usize,
+    /// First address after it.
+    pub end: usize,
+    /// The loader's record of it.
+    pub link_map: *const LinkMap,
+    /// Its `.eh_frame_hdr`; 0 when it has none.
+    pub eh_frame_hdr: usize,
+}
+
+/// The object whose mapping covers `address`.
+pub fn find(address: usize) -> Option<Object> {
+    let function = weak_address!("_dl_find_object");
+    if function == 0 {
+        return None;
+    }
+    // SAFETY: the loader's function of that name has this signature (glibc manual, "Dynamic Linker
+    // Introspection"); it is async-signal-safe and takes no lock.
+    let function: unsafe extern "C" fn(usize, *mut FoundObject) -> i32 =
+        unsafe { core::mem::transmute(function) };
+    let mut found = FoundObject {
+        flags: 0,
+        map_start: 0,
+        map_end: 0,
+        link_map: core::ptr::null(),
+        eh_frame_hdr: 0,
+        reserved: [0; 7],
+    };
+    // SAFETY: `found` is at least as large as the loader's struct.
+    if unsafe { function(address, &raw mut found) } != 0 {
+        return None;
+    }
+    Some(Object {
+        start: found.map_start,
+        end: found.map_end,
+        link_map: found.link_map,
+        eh_frame_hdr: found.eh_frame_hdr,
+    })
+}
+
+/// The head of the list of loaded objects; null when the loader does not tell.
+pub fn first() -> *const LinkMap {
+    let debug = weak_address!("_r_debug") as *const [usize; 2];
+    if debug.is_null() {
+        return core::ptr::null();
+    }
+    // SAFETY: struct r_debug { int version; link_map *map; … }, filled by the loader before it runs us.
+    unsafe { (*debug)[1] as *const LinkMap }
+}
+
+/// The stack as the kernel made it: argc, argv, 0, envp, 0, auxv. Null when the loader does not tell.
+pub fn initial_stack() -> *const usize {
+    let end = weak_address!("__libc_stack_end") as *const *const usize;
+    if end.is_null() {
+        return core::ptr::null();
+    }
+    // SAFETY: a pointer variable of the loader, set before any code of ours runs.
+    unsafe { *end }
+}
+
+/// What a lookup is about to look for: its name and hashes.
+struct Wanted<'a> {
+    name: &'a CStr,
+    gnu_hash: u32,
+}
+
+impl Wanted<'_> {
+    fn new(name: &CStr) -> Wanted<'_> {
+        let mut hash = 5381u32;
+        for &byte in name.to_bytes() {
+            hash = hash.wrapping_mul(33).wrapping_add(u32::from(byte));
+        }
+        Wanted { name, gnu_hash: hash }
+    }
+}
+
+/// The address of the default version of `name` in the first object after the one that covers
+/// `after` (in load order) that defines it.
+///
+/// As `dlsym(RTLD_NEXT)`, but objects opened later and locally are found too: a C++ library that a C
+/// program loads brings its own `operator new` that way.
+pub fn next_definition(after: usize, name: &CStr) -> Option<usize> {
+    let wanted = Wanted::new(name);
+    let own = find(after).map(|o| o.link_map);
+    let mut map = first();
+    let mut seen_own = own.is_none();
+    while !map.is_null() {
+        if seen_own && let Some(address) = definition_in(map, &wanted) {
+            return Some(address);
+        }
+        seen_own |= own == Some(map);
+        // SAFETY: the loader's list; objects at its front are never unloaded while we are loaded, and
+        // lookups are made at start or on behalf of a caller whose library is loaded.
+        map = unsafe { (*map).next };
+    }
+    None
+}
+
+/// The address of `name` in the object whose path ends in `file`.
+pub fn definition_in_file(file: &[u8], name: &CStr) -> Option<usize> {
+    let wanted = Wanted::new(name);
+    let mut map = first();
+    while !map.is_null() {
+        // SAFETY: as in `next_definition`; a name is a zero-terminated string.
+        unsafe {
+            let path = (*map).name;
+            if !path.is_null()
+                && CStr::from_ptr(path.cast()).to_bytes().ends_with(file)
+                && let Some(address) = definition_in(map, &wanted)
+            {
+                return Some(address);
+            }
+            map = (*map).next;
+        }
+    }
+    None
+}
+
+#[derive(Default)]
+struct Tables {
+    strings: usize,
+    symbols: usize,
+    versions: usize,
+    gnu_hash: usize,
+}
+
+#[repr(C)]
+struct Symbol {
+    name: u32,
+    info: u8,
+    other: u8,
+    section: u16,
+    value: usize,
+    size: usize,
+}
+
+fn tables(map: *const LinkMap) -> Tables {
+    let mut tables = Tables::default();
+    // SAFETY: a loaded object's dynamic section is mapped and ends with a null tag.
+    unsafe {
+        let bias = (*map).bias;
+        let mut entry = (*map).dynamic;
+        if entry.is_null() {
+            return tables;
+        }
+        while (*entry)[0] != 0 {
+            // glibc stores relocated pointers, except where the section is read-only.
+            let value = (*entry)[1];
+            let pointer = if value < bias { value + bias } else { value };
+            match (*entry)[0] {
+                5 => tables.strings = pointer,
+                6 => tables.symbols = pointer,
+                0x6fff_fff0 => tables.versions = pointer,
+                0x6fff_fef5 => tables.gnu_hash = pointer,
+                _ => {}
+            }
+            entry = entry.add(1);
+        }
+    }
+    tables
+}
+
+fn definition_in(map: *const LinkMap, wanted: &Wanted<'_>) -> Option<usize> {
+    let tables = tables(map);
+    if tables.gnu_hash == 0 || tables.symbols == 0 || tables.strings == 0 {
+        return None;
+    }
+    // The layout of DT_GNU_HASH: bucket count, first symbol, bloom words, bloom shift; bloom; buckets;
+    // chains whose last entry has bit 0 set.
+    // SAFETY: the tables of a loaded object, as its linker made them; indices come from them.
+    unsafe {
+        let header = tables.gnu_hash as *const u32;
+        let (bucket_count, first, bloom) = (*header, *header.add(1), *header.add(2));
+        if bucket_count == 0 {
+            return None;
+        }
+        let buckets = header.add(4).add(bloom as usize * 2);
+        let chains = buckets.add(bucket_count as usize);
+        let mut index = *buckets.add((wanted.gnu_hash % bucket_count) as usize);
+        if index < first {
+            return None;
+        }
+        loop {
+            let chain = *chains.add((index - first) as usize);
+            if chain | 1 == wanted.gnu_hash | 1
+                && let Some(address) = matching((*map).bias, &tables, index as usize, wanted)
+            {
+                return Some(address);
+            }
+            if chain & 1 != 0 {
+                return None;
+            }
+            index += 1;
+        }
+    }
+}
+
+/// # Safety
+/// `index` is one of the object's symbols.
+unsafe fn matching(
+    bias: usize,
+    tables: &Tables,
+    index: usize,
+    wanted: &Wanted<'_>,
+) -> Option<usize> {
+    // SAFETY: the caller's promise; names are zero-terminated strings of the string table.
+    unsafe {
+        let symbol = &*(tables.symbols as *const Symbol).add(index);
+        let name = CStr::from_ptr((tables.strings + symbol.name as usize) as *const _);
+        // Bit 15 of a version marks those that only old binaries mean.
+        let hidden =
+            tables.versions != 0 && *(tables.versions as *const u16).add(index) & 0x8000 != 0;
+        if symbol.section == 0 || hidden || name != wanted.name {
+            return None;
+        }
+        let address = bias + symbol.value;
+        match symbol.info & 0xf {
+            // An indirect function: its resolver picks the variant for this machine.
+            10 => Some(core::mem::transmute::<usize, extern "C" fn() -> usize>(address)()),
+            0..=2 => Some(address),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the loader's own lookup finds, ours finds.
+    #[test]
+    fn finds_what_the_program_calls() {
+        unsafe extern "C" {
+            fn getenv(name: *const u8) -> *const u8;
+        }
+        let found = definition_in_file(b"libc.so.6", c"getenv").unwrap();
+        assert_eq!(found, getenv as *const () as usize);
+        assert!(definition_in_file(b"libc.so.6", c"no_such_function_here").is_none());
+        let here = finds_what_the_program_calls as *const () as usize;
+        assert!(next_definition(here, c"malloc").is_some());
+    }
+
+    #[test]
+    fn finds_the_object_of_an_address() {
+        let here = finds_the_object_of_an_address as *const () as usize;
+        let object = find(here).unwrap();
+        assert!(object.start <= here && here < object.end);
+        assert!(object.eh_frame_hdr != 0);
+        assert!(find(16).is_none());
+    }
+
+    #[test]
+    fn the_initial_stack_starts_with_argc() {
+        let argc = std::env::args_os().count();
+        // SAFETY: the kernel put argc there.
+        assert_eq!(unsafe { *initial_stack() }, argc);
+    }
+}

@@ -1,0 +1,354 @@
+//! The state of one thread inside the recorder.
+//!
+//! A thread owns a stream (a ring of the shared memory) and a [`Thread`]: its cursor in the ring, its memory
+//! of backtraces, and whether it is inside a hook. A signal handler that interrupts a hook gets a
+//! `Thread` and a stream of its own, one level further in: a stream's records are always whole and in
+//! order. Nothing is done when a thread ends; the next thread that needs a stream takes over that of a
+//! thread which the kernel no longer knows, backtrace memory included.
+
+use crate::capture::Capture;
+use crate::emit;
+use crate::gate::Local;
+use crate::sys::{call, tls};
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use heaptape_wire::handshake as hs;
+use heaptape_wire::layout::*;
+use heaptape_wire::ring::{Cursor, Ring};
+
+/// How deep signal handlers may interrupt each other's hooks; calls beyond it are counted as lost.
+const MAX_LEVEL: u32 = 8;
+/// Streams that a new thread looks at for one whose owner is gone.
+const PROBES: usize = 8;
+/// What the thread-local word holds for a thread that could not get a stream.
+const LOST: usize = 1;
+
+/// The `Thread` of each stream, and the next stream to look at for takeover. Ordinary memory: reset in
+/// a forked child.
+static THREADS: [AtomicPtr<Thread>; MAX_STREAMS] =
+    [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_STREAMS];
+static PROBE: AtomicUsize = AtomicUsize::new(0);
+/// Memory of the forked child's only thread, from its parent's time.
+static SPARE: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
+
+/// The registers at the entry of a hook: where the caller's frame begins.
+#[derive(Clone, Copy)]
+pub struct Regs {
+    /// Stack pointer at the hook's first instruction: it points to the return address.
+    pub sp: usize,
+    /// Frame pointer register there.
+    pub bp: usize,
+}
+
+/// What `operator new` or `delete` said about the `malloc` or `free` that it is about to call.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Tag {
+    /// `Api` number + 1; 0 = none.
+    pub(crate) api: u8,
+    pub(crate) align_log2: u8,
+    /// Bytes asked for (new) or stated (sized delete).
+    pub(crate) size: usize,
+}
+
+/// See the module. Zeroed memory is a valid one that has not begun.
+pub(crate) struct Thread {
+    /// Stack pointer of the hook we are in; 0 outside.
+    busy: usize,
+    pub(crate) cursor: Cursor,
+    /// When the cursor passes it, the doorbell and the gate are looked at.
+    pub(crate) check_at: u64,
+    header: *const StreamHeader,
+    page: *const ProcessPage,
+    session: *const SessionPage,
+    pub(crate) local: *const Local,
+    inner: *mut Thread,
+    tid: u32,
+    level: u32,
+    index: usize,
+    pub(crate) tag: Tag,
+    /// A block whose free was recorded already (by `operator delete`): the next `free` of it is not.
+    pub(crate) freed: usize,
+    pub(crate) capture: Capture,
+}
+
+impl Thread {
+    pub(crate) fn header(&self) -> &'static StreamHeader {
+        // SAFETY: a mapped stream area, never unmapped.
+        unsafe { &*self.header }
+    }
+
+    pub(crate) fn page(&self) -> &'static ProcessPage {
+        // SAFETY: the shared process page (or, after a fork inside a hook, a private stand-in).
+        unsafe { &*self.page }
+    }
+
+    pub(crate) fn session(&self) -> &'static SessionPage {
+        // SAFETY: as `page`.
+        unsafe { &*self.session }
+    }
+
+    #[inline(always)]
+    pub(crate) fn ring(&self) -> Ring<'static> {
+        // SAFETY: the words follow the header's page in the stream area; atomics allow any content.
+        let words = unsafe {
+            let first = self.header.byte_add(PAGE).cast::<AtomicU64>();
+            core::slice::from_raw_parts(first, RING_WORDS)
+        };
+        Ring::new(self.header(), words)
+    }
+
+    pub(crate) fn option(&self, option: u32) -> bool {
+        // SAFETY: the page of `gate::Local` is never given back.
+        unsafe { (*self.local).option(option) }
+    }
+
+    pub(crate) fn level(&self) -> u32 {
+        self.level
+    }
+
+    pub(crate) fn tid(&self) -> u32 {
+        self.tid
+    }
+
+    /// Forgets a hook that was left by `longjmp` out of a signal handler: what it had claimed becomes a
+    /// pad, the order number it may have taken is the collector's to skip.
+    fn abandon(&mut self) {
+        let ring = self.ring();
+        let head = self.header().head.load(Ordering::Relaxed);
+        let claimed = self.cursor.position.wrapping_sub(head);
+        if claimed > 0 {
+            ring.write(head, heaptape_wire::record::Head::pad(claimed).0);
+            ring.publish(&self.cursor);
+        }
+        self.header().intent.store(0, Ordering::Release);
+        self.capture.forget();
+        self.tag = Tag::default();
+        self.busy = 0;
+    }
+}
+
+/// A thread inside a hook; leaves it when dropped.
+pub(crate) struct Entered(*mut Thread);
+
+impl core::ops::Deref for Entered {
+    type Target = Thread;
+    #[inline(always)]
+    fn deref(&self) -> &Thread {
+        // SAFETY: this thread's own, and `busy` keeps signal handlers from entering it again.
+        unsafe { &*self.0 }
+    }
+}
+
+impl core::ops::DerefMut for Entered {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Thread {
+        // SAFETY: as `deref`.
+        unsafe { &mut *self.0 }
+    }
+}
+
+impl Drop for Entered {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // A handler that interrupts us sees either state, both of which are right for it.
+        core::sync::atomic::compiler_fence(Ordering::SeqCst);
+        self.busy = 0;
+    }
+}
+
+/// Enters the calling thread, or `None` when its call cannot be recorded (counted).
+#[inline(always)]
+pub(crate) fn enter(local: &'static Local, sp: usize) -> Option<Entered> {
+    let word = tls::get();
+    if word > LOST {
+        let thread = word as *mut Thread;
+        // SAFETY: this thread's own.
+        unsafe {
+            if (*thread).busy == 0 {
+                (*thread).busy = sp;
+                core::sync::atomic::compiler_fence(Ordering::SeqCst);
+                return Some(Entered(thread));
+            }
+        }
+    }
+    enter_slowly(local, sp)
+}
+
+#[cold]
+#[inline(never)]
+fn enter_slowly(local: &'static Local, sp: usize) -> Option<Entered> {
+    let mut thread = match tls::get() {
+        0 | LOST => match claim(local) {
+            Some(thread) => core::ptr::from_mut(thread),
+            None => {
+                if tls::get() == 0 {
+                    tls::set(LOST);
+                    local.page().lost_threads.fetch_add(1, Ordering::Relaxed);
+                }
+                local.page().lost_events.fetch_add(1, Ordering::Relaxed);
+                return None;
+            }
+        },
+        word => word as *mut Thread,
+    };
+    // SAFETY: the chain of this thread's own levels.
+    unsafe {
+        while (*thread).busy != 0 {
+            // Above the interrupted hook on the same stack: the hook's frame is gone.
+            if sp > (*thread).busy && !call::on_alternate_stack() {
+                (*thread).abandon();
+                break;
+            }
+            if (*thread).inner.is_null() {
+                (*thread).inner = claim_inner(local, (*thread).level + 1);
+            }
+            if (*thread).inner.is_null() {
+                local.page().lost_events.fetch_add(1, Ordering::Relaxed);
+                return None;
+            }
+            thread = (*thread).inner;
+        }
+        (*thread).busy = sp;
+        core::sync::atomic::compiler_fence(Ordering::SeqCst);
+    }
+    Some(Entered(thread))
+}
+
+/// Gives the calling thread a stream and says so on it.
+pub(crate) fn claim(local: &'static Local) -> Option<&'static mut Thread> {
+    let _signals = call::SignalsBlocked::new();
+    if tls::get() > LOST {
+        // A signal handler was here between our look and the blocking.
+        // SAFETY: this thread's own.
+        return Some(unsafe { &mut *(tls::get() as *mut Thread) });
+    }
+    let thread = claim_stream(local, 0)?;
+    tls::set(thread as usize);
+    // SAFETY: just claimed by this thread.
+    Some(unsafe { &mut *thread })
+}
+
+fn claim_inner(local: &'static Local, level: u32) -> *mut Thread {
+    if level > MAX_LEVEL {
+        return core::ptr::null_mut();
+    }
+    let _signals = call::SignalsBlocked::new();
+    claim_stream(local, level).unwrap_or(core::ptr::null_mut())
+}
+
+fn claim_stream(local: &'static Local, level: u32) -> Option<*mut Thread> {
+    let tid = call::gettid();
+    let thread = take_over(local, tid).or_else(|| begin(local, tid))?;
+    // SAFETY: ours: the stream's owner is this thread, and nobody else looks at its Thread.
+    let state = unsafe { &mut *thread };
+    state.tid = tid;
+    state.level = level;
+    state.inner = core::ptr::null_mut();
+    state.tag = Tag::default();
+    state.freed = 0;
+    state.busy = 1;
+    state.header().intent.store(0, Ordering::Release);
+    state.cursor = Cursor::resume(state.ring());
+    let told = emit::thread(state);
+    state.busy = 0;
+    told.then_some(thread)
+}
+
+/// The stream of a thread that is gone.
+fn take_over(local: &'static Local, tid: u32) -> Option<*mut Thread> {
+    let streams = (local.page().streams.load(Ordering::Relaxed) as usize).min(MAX_STREAMS);
+    for _ in 0..streams.min(PROBES) {
+        let index = PROBE.fetch_add(1, Ordering::Relaxed) % streams;
+        let thread = THREADS[index].load(Ordering::Acquire);
+        if thread.is_null() {
+            continue;
+        }
+        // SAFETY: Threads are never given back; the header is set before the pointer is published.
+        let header = unsafe { &*(*thread).header };
+        let owner = header.owner.load(Ordering::Relaxed);
+        if owner != 0
+            && owner != tid
+            && call::thread_is_gone(local.pid(), owner)
+            // Of two new threads that see the same dead owner, one gets the stream.
+            && header.owner.compare_exchange(owner, tid, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        {
+            return Some(thread);
+        }
+    }
+    None
+}
+
+/// A stream that was never used.
+fn begin(local: &'static Local, tid: u32) -> Option<*mut Thread> {
+    // AcqRel: the collector maps the areas it sees counted.
+    let index = local.page().streams.fetch_add(1, Ordering::AcqRel) as usize;
+    if index >= MAX_STREAMS {
+        local.page().streams.fetch_sub(1, Ordering::AcqRel);
+        return None;
+    }
+    let area = local.stream_area(index)?;
+    let spare = SPARE.swap(core::ptr::null_mut(), Ordering::AcqRel);
+    let thread =
+        if spare.is_null() { call::map_private(size_of::<Thread>()).cast() } else { spare };
+    if thread.is_null() {
+        return None;
+    }
+    // SAFETY: fresh zeroed memory, or the spare one that nobody uses; all fields are plain data.
+    unsafe {
+        (*thread).header = area.cast();
+        (*thread).page = local.page();
+        (*thread).session = local.session();
+        (*thread).local = local;
+        (*thread).index = index;
+        (*thread).check_at = 0;
+        (*thread).capture.reset();
+        (*thread).header().owner.store(tid, Ordering::Release);
+    }
+    THREADS[index].store(thread, Ordering::Release);
+    Some(thread)
+}
+
+/// In a forked child that joins: the other threads are gone, this one starts anew.
+pub(crate) fn after_fork() {
+    for slot in &THREADS {
+        slot.store(core::ptr::null_mut(), Ordering::Relaxed);
+    }
+    PROBE.store(0, Ordering::Relaxed);
+    let own = tls::get();
+    tls::set(0);
+    if own > LOST {
+        SPARE.store(own as *mut Thread, Ordering::Relaxed);
+    }
+}
+
+/// After `fork`, in the child (an atfork handler): a hook that a signal handler interrupted, and that goes
+/// on in the child when the handler returns, must not write into its parent's stream. It gets a private
+/// stand-in that nobody reads.
+pub fn after_fork_in_child() {
+    let mut thread = match tls::get() {
+        0 | LOST => return,
+        word => word as *mut Thread,
+    };
+    // SAFETY: the chain of this thread's own levels.
+    unsafe {
+        if (*thread).busy == 0 {
+            return;
+        }
+        while !thread.is_null() {
+            let stand_in = call::map_private(PAGE + STREAM_BYTES);
+            if !stand_in.is_null() {
+                (*thread).page = stand_in.cast();
+                (*thread).header = stand_in.add(PAGE).cast();
+                let position = (*thread).cursor.position;
+                (*thread).header().head.store(position, Ordering::Relaxed);
+                (*thread).header().tail.store(position, Ordering::Relaxed);
+            }
+            thread = (*thread).inner;
+        }
+    }
+    tls::set(0);
+}
+
+/// Whether this thread's backtraces of frees are wanted.
+pub(crate) fn wants_free_backtrace(thread: &Thread) -> bool {
+    thread.option(hs::OPT_FREE_BACKTRACES)
+}
