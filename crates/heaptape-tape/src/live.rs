@@ -107,7 +107,7 @@ impl LiveSet {
     pub fn with_inherited(blocks: impl IntoIterator<Item = LiveBlock>) -> LiveSet {
         let mut set = LiveSet::new();
         for block in blocks {
-            set.totals.live_bytes += block.size;
+            set.totals.live_bytes = set.totals.live_bytes.wrapping_add(block.size);
             set.totals.live_blocks += 1;
             set.blocks.insert(block.addr, block);
         }
@@ -152,7 +152,11 @@ impl LiveSet {
                     self.releasing.insert(event.thread, block);
                     Effect::Ended(block)
                 }
-                None => self.end_unknown(event.addr),
+                None => {
+                    // The thread's next outcome is of this realloc, not of an earlier one.
+                    self.releasing.remove(&event.thread);
+                    self.end_unknown(event.addr)
+                }
             },
             Action::ReallocFail => match self.releasing.remove(&event.thread) {
                 Some(block) if block.addr == event.addr => {
@@ -177,7 +181,8 @@ impl LiveSet {
 
     fn begin(&mut self, event: &Event) -> Effect {
         self.totals.allocs += 1;
-        self.totals.alloc_bytes += event.size;
+        // Wrapping here and below: sizes of a damaged tape add up to more than any memory holds.
+        self.totals.alloc_bytes = self.totals.alloc_bytes.wrapping_add(event.size);
         let block = LiveBlock {
             addr: event.addr,
             size: event.size,
@@ -217,14 +222,14 @@ impl LiveSet {
     }
 
     fn insert(&mut self, block: LiveBlock) {
-        self.totals.live_bytes += block.size;
+        self.totals.live_bytes = self.totals.live_bytes.wrapping_add(block.size);
         self.totals.live_blocks += 1;
         self.blocks.insert(block.addr, block);
     }
 
     fn remove(&mut self, addr: u64) -> Option<LiveBlock> {
         let block = self.blocks.remove(&addr)?;
-        self.totals.live_bytes -= block.size;
+        self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(block.size);
         self.totals.live_blocks -= 1;
         Some(block)
     }
