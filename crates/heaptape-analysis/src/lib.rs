@@ -14,13 +14,19 @@
 pub mod addr;
 pub mod at;
 pub mod events;
+pub mod extents;
+pub mod filter;
+pub mod growth;
+mod hex;
 pub mod info;
 pub mod layout;
 pub mod memory;
 pub mod metric;
 pub mod moment;
 pub mod names;
+pub mod pages;
 pub mod process;
+pub mod ranking;
 pub mod recording;
 pub mod series;
 pub mod sites;
@@ -33,7 +39,7 @@ pub mod wrappers;
 
 pub use memory::MemoryRecording;
 pub use metric::{Metric, Unit, Weight, Weights};
-pub use moment::{When, Instant};
+pub use moment::{Instant, When};
 pub use names::{Frame, Names};
 pub use recording::Recording;
 pub use sites::{Site, SiteId, Sites};

@@ -1,0 +1,123 @@
+//! A recording held in memory: for small imports and for tests.
+//!
+//! Winding it replays from the start, which is slow and obviously right.
+
+use crate::recording::{Events, Recording};
+use heaptape_tape::{
+    BacktraceId, BacktraceNode, Condition, Crash, Event, EventIndex, Header, LiveSet, Module,
+    Moment, Process, ProcessId, Sample, TapeError, Thread, Totals, Unrecorded,
+};
+use std::collections::BTreeMap;
+
+/// Everything a recording can hold, as plain public data.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryRecording {
+    /// What the launcher was asked to do.
+    pub header: Header,
+    /// What is wrong with it.
+    pub condition: Condition,
+    /// The processes, by id.
+    pub processes: Vec<Process>,
+    /// The threads, by id.
+    pub threads: Vec<Thread>,
+    /// The modules, by id.
+    pub modules: Vec<Module>,
+    /// The backtrace nodes, in order of id from 1.
+    pub nodes: Vec<BacktraceNode>,
+    /// The memory samples.
+    pub samples: BTreeMap<ProcessId, Vec<Sample>>,
+    /// Children that could not be recorded.
+    pub unrecorded: Vec<Unrecorded>,
+    /// Fatal signals.
+    pub crashes: Vec<Crash>,
+    /// The events.
+    pub events: BTreeMap<ProcessId, Vec<Event>>,
+}
+
+impl MemoryRecording {
+    /// Adds a node and returns its id.
+    pub fn add_node(&mut self, node: BacktraceNode) -> BacktraceId {
+        self.nodes.push(node);
+        BacktraceId(u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes"))
+    }
+
+    fn own_events(&self, process: ProcessId) -> &[Event] {
+        self.events.get(&process).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Recording for MemoryRecording {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+    fn condition(&self) -> &Condition {
+        &self.condition
+    }
+    fn processes(&self) -> &[Process] {
+        &self.processes
+    }
+    fn threads(&self) -> &[Thread] {
+        &self.threads
+    }
+    fn modules(&self) -> &[Module] {
+        &self.modules
+    }
+    fn nodes(&self) -> &[BacktraceNode] {
+        &self.nodes
+    }
+    fn samples(&self, process: ProcessId) -> &[Sample] {
+        self.samples.get(&process).map_or(&[], Vec::as_slice)
+    }
+    fn unrecorded(&self) -> &[Unrecorded] {
+        &self.unrecorded
+    }
+    fn crashes(&self) -> &[Crash] {
+        &self.crashes
+    }
+    fn event_count(&self, process: ProcessId) -> u64 {
+        self.own_events(process).len() as u64
+    }
+
+    fn totals(&self, process: ProcessId) -> Totals {
+        let forked =
+            self.processes.get(process.0 as usize).is_some_and(|p| p.forked_from.is_some());
+        let mut set = if forked { LiveSet::forked() } else { LiveSet::new() };
+        for event in self.own_events(process) {
+            set.apply(event);
+        }
+        *set.totals()
+    }
+
+    fn events(&self, process: ProcessId, from: EventIndex) -> Events<'_> {
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        Box::new(self.own_events(process).iter().skip(from).map(|event| Ok(*event)))
+    }
+
+    fn live_at_start(&self, process: ProcessId) -> Result<LiveSet, TapeError> {
+        let parent = self.processes.get(process.0 as usize).and_then(|p| p.forked_from);
+        Ok(match parent {
+            // A parent is always recorded before its child: this ends.
+            Some((parent, at)) if parent < process => {
+                let inherited = self.live_at(parent, Moment::Event(at))?;
+                LiveSet::with_inherited(inherited.blocks().copied().collect::<Vec<_>>())
+            }
+            _ => LiveSet::new(),
+        })
+    }
+
+    fn live_at(&self, process: ProcessId, moment: Moment) -> Result<LiveSet, TapeError> {
+        let mut set = self.live_at_start(process)?;
+        for (index, event) in (0..).zip(self.own_events(process)) {
+            let past = match moment {
+                Moment::Time(time) => event.time > time,
+                Moment::Event(count) => index >= count,
+                Moment::End => false,
+            };
+            if past {
+                break;
+            }
+            set.apply(event);
+        }
+        Ok(set)
+    }
+}

@@ -1,0 +1,88 @@
+//! Frames for backtraces.
+//!
+//! [`Names`] is answered by the symbolizer, or by a table in tests. Strings are shared: a frame is
+//! cloned into many results.
+
+use crate::recording::Recording;
+use heaptape_tape::{BacktraceId, BacktraceNode, ModuleId};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// One named level of a backtrace; an inlined level is one too.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Frame {
+    /// The function as its language writes it, with parameters; `libx.so+0x1234` when it has no name.
+    pub function: Arc<str>,
+    /// The function without parameters and template arguments, for narrow columns.
+    pub short: Arc<str>,
+    /// The source file, as the debug information states it.
+    pub file: Option<Arc<str>>,
+    /// The line in `file`; 0 when not known.
+    pub line: u32,
+    /// The file name of the module; `None` when the address lies in no known module.
+    pub module: Option<Arc<str>>,
+    /// Whether the compiler inlined this level into the next one.
+    pub inlined: bool,
+    /// Why the function or its line is not known; `None` when both are.
+    pub why: Option<Arc<str>>,
+}
+
+/// Turns a backtrace node into frames.
+pub trait Names {
+    /// The frames of one node, innermost first; at least one.
+    fn frames(&self, id: BacktraceId, node: &BacktraceNode) -> Arc<[Frame]>;
+
+    /// Whether the functions, files and lines of a module can be known, in a few words (`with lines`,
+    /// `functions only`, `file not found`).
+    fn module_state(&self, module: ModuleId) -> String;
+}
+
+/// The nodes of a backtrace, innermost first. A node that is not on the tape ends it.
+pub fn walk<'a>(
+    recording: &'a dyn Recording,
+    leaf: BacktraceId,
+) -> impl Iterator<Item = (BacktraceId, &'a BacktraceNode)> + 'a {
+    let nodes = recording.nodes();
+    let mut next = leaf;
+    std::iter::from_fn(move || {
+        let id = next;
+        let node = nodes.get((id.0 as usize).checked_sub(1)?)?;
+        // Parents are smaller; a tape that says otherwise must not hang us.
+        next = if node.parent < id { node.parent } else { BacktraceId::NONE };
+        Some((id, node))
+    })
+}
+
+/// All frames of a backtrace, innermost first.
+pub fn backtrace(recording: &dyn Recording, names: &dyn Names, leaf: BacktraceId) -> Vec<Frame> {
+    walk(recording, leaf)
+        .flat_map(|(id, node)| names.frames(id, node).iter().cloned().collect::<Vec<_>>())
+        .collect()
+}
+
+/// Bytes from the recorded program as text: invalid UTF-8 is written as `\xNN`.
+pub fn text(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+/// The last component of a path.
+pub fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text;
+
+    #[test]
+    fn invalid_bytes_stay_visible() {
+        assert_eq!(text(b"a\xffb\xc3\xa9"), "a\\xffb\u{e9}");
+    }
+}

@@ -1,0 +1,86 @@
+//! Where events and facts come from: a tape, or anything that can answer the same questions.
+
+use heaptape_tape::{
+    BacktraceNode, Condition, Crash, Event, EventIndex, Header, LiveSet, Module, Moment, Process,
+    ProcessId, Sample, Tape, TapeError, Thread, Totals, Unrecorded,
+};
+
+/// The events of a process, in order.
+pub type Events<'a> = Box<dyn Iterator<Item = Result<Event, TapeError>> + 'a>;
+
+/// A recording that can be wound to any moment.
+pub trait Recording {
+    /// What the launcher was asked to do.
+    fn header(&self) -> &Header;
+    /// What is wrong with the recording.
+    fn condition(&self) -> &Condition;
+    /// The processes, by id.
+    fn processes(&self) -> &[Process];
+    /// The threads, by id.
+    fn threads(&self) -> &[Thread];
+    /// The modules, by id.
+    fn modules(&self) -> &[Module];
+    /// The backtrace nodes: `nodes()[id - 1]`.
+    fn nodes(&self) -> &[BacktraceNode];
+    /// The memory samples of a process, by time.
+    fn samples(&self, process: ProcessId) -> &[Sample];
+    /// Children that could not be recorded.
+    fn unrecorded(&self) -> &[Unrecorded];
+    /// Fatal signals.
+    fn crashes(&self) -> &[Crash];
+    /// Number of events of a process.
+    fn event_count(&self, process: ProcessId) -> u64;
+    /// Totals of a process's own events (of a forked child: without inherited blocks).
+    fn totals(&self, process: ProcessId) -> Totals;
+    /// The events of a process in order, beginning with number `from`.
+    fn events(&self, process: ProcessId, from: EventIndex) -> Events<'_>;
+    /// The live set of a process at its birth: empty, or the blocks inherited over fork.
+    fn live_at_start(&self, process: ProcessId) -> Result<LiveSet, TapeError>;
+    /// The live set of a process at a moment.
+    fn live_at(&self, process: ProcessId, moment: Moment) -> Result<LiveSet, TapeError>;
+}
+
+impl Recording for Tape {
+    fn header(&self) -> &Header {
+        self.header()
+    }
+    fn condition(&self) -> &Condition {
+        self.condition()
+    }
+    fn processes(&self) -> &[Process] {
+        self.processes()
+    }
+    fn threads(&self) -> &[Thread] {
+        self.threads()
+    }
+    fn modules(&self) -> &[Module] {
+        self.modules()
+    }
+    fn nodes(&self) -> &[BacktraceNode] {
+        self.nodes()
+    }
+    fn samples(&self, process: ProcessId) -> &[Sample] {
+        self.samples(process)
+    }
+    fn unrecorded(&self) -> &[Unrecorded] {
+        self.unrecorded()
+    }
+    fn crashes(&self) -> &[Crash] {
+        self.crashes()
+    }
+    fn event_count(&self, process: ProcessId) -> u64 {
+        self.event_count(process)
+    }
+    fn totals(&self, process: ProcessId) -> Totals {
+        self.totals(process)
+    }
+    fn events(&self, process: ProcessId, from: EventIndex) -> Events<'_> {
+        self.events(process, from)
+    }
+    fn live_at_start(&self, process: ProcessId) -> Result<LiveSet, TapeError> {
+        self.live_at_start(process)
+    }
+    fn live_at(&self, process: ProcessId, moment: Moment) -> Result<LiveSet, TapeError> {
+        self.live_at(process, moment)
+    }
+}

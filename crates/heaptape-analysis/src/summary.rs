@@ -1,0 +1,204 @@
+//! How much memory, when, and by whom.
+
+use crate::growth::Growth;
+use crate::info::{Lost, Quality, UnrecordedChild};
+use crate::layout::Layout;
+use crate::metric::{Unit, Weight, Weights};
+use crate::names::Names;
+use crate::process::ProcessName;
+use crate::ranking::Ranking;
+use crate::recording::Recording;
+use crate::series::{Series, SeriesBuilder};
+use crate::sites::{SiteId, Sites};
+use crate::sizes::Sizes;
+use crate::temporary::Temporaries;
+use heaptape_tape::{
+    Action, BacktraceId, LiveBlock, LiveSet, Moment, Process, ProcessId, TapeError, Totals,
+};
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+
+/// Buckets of [`Summary::series`].
+pub const SERIES_BUCKETS: usize = 240;
+
+/// The summary of one process.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// Which process.
+    pub process: ProcessName,
+    /// Processes on the tape, this one included.
+    pub processes: u64,
+    /// Its recorded threads.
+    pub threads: u64,
+    /// What could not be recorded of it.
+    pub lost: Lost,
+    /// What is wrong with the tape.
+    pub quality: Quality,
+    /// Children of any process that could not be recorded.
+    pub unrecorded: Vec<UnrecordedChild>,
+    /// The moment of most live bytes.
+    pub peak: Peak,
+    /// What was live when the recording ended.
+    pub never_freed: NeverFreed,
+    /// Everything allocated.
+    pub allocated: Allocated,
+    /// Blocks freed before the same thread's next allocation.
+    pub temporary: Weight,
+    /// Live bytes over time.
+    pub series: Series,
+    /// Where the never freed blocks lie.
+    pub layout: Layout,
+}
+
+/// The first moment of most live bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Peak {
+    /// When.
+    pub time_ns: u64,
+    /// What was live, and who allocated it.
+    #[serde(flatten)]
+    pub live: Ranking,
+}
+
+/// What was live when the recording ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NeverFreed {
+    /// What, and who allocated it.
+    #[serde(flatten)]
+    pub live: Ranking,
+    /// Of that: inherited from the parent over `fork`.
+    pub inherited: Weight,
+}
+
+/// The acts of a process. Exact, but see [`Sizes`] for the median.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Allocated {
+    /// Bytes of all allocations.
+    pub bytes: u64,
+    /// Allocation calls that returned a block; a realloc is one.
+    pub calls: u64,
+    /// Blocks freed; a realloc frees one.
+    pub frees: u64,
+    /// Allocation calls that failed.
+    pub failed: u64,
+    /// Frees of an address that was no live block.
+    pub unmatched_frees: u64,
+    /// Allocations at an address that was still live: its free was not seen.
+    pub overlaid: u64,
+    /// The median size; `None` when nothing was allocated.
+    pub median_bytes: Option<u64>,
+    /// The largest size; `None` when nothing was allocated.
+    pub largest_bytes: Option<u64>,
+}
+
+impl Summary {
+    /// Reads the whole history of a process once, and winds to its peak.
+    pub fn compute(
+        recording: &dyn Recording,
+        names: &dyn Names,
+        process: &Process,
+        top: usize,
+    ) -> Result<Summary, TapeError> {
+        let name = ProcessName::of(recording, process);
+        let pass = Pass::over(recording, &name)?;
+        let mut sites = Sites::new(recording, names);
+        let totals = *pass.live.totals();
+        let at_peak = recording.live_at(process.id, Moment::Event(totals.peak_event))?;
+        let peak = Ranking::of(&Weights::of_live(&at_peak), &mut sites, Unit::Bytes, top);
+        drop(at_peak);
+        let own_threads = recording.threads().iter().filter(|t| t.process == process.id).count();
+        Ok(Summary {
+            processes: recording.processes().len() as u64,
+            threads: own_threads as u64,
+            lost: Lost::from(&process.losses),
+            quality: Quality::of(recording),
+            unrecorded: UnrecordedChild::all(recording),
+            peak: Peak { time_ns: totals.peak_time.0.max(name.start_ns), live: peak },
+            never_freed: NeverFreed {
+                live: pass.never_freed(&mut sites, top),
+                inherited: inherited(recording, process.id, &pass.live),
+            },
+            allocated: pass.allocated(&totals),
+            temporary: pass.temporary,
+            series: pass.series,
+            layout: Layout::of(recording, process.id, &pass.live, &mut sites),
+            process: name,
+        })
+    }
+}
+
+/// Of the live blocks, those that another process allocated.
+fn inherited(recording: &dyn Recording, process: ProcessId, live: &LiveSet) -> Weight {
+    let threads = recording.threads();
+    let is_inherited = |block: &&LiveBlock| {
+        threads.get(block.thread.0 as usize).is_some_and(|thread| thread.process != process)
+    };
+    let mut weight = Weight::default();
+    live.blocks().filter(is_inherited).for_each(|block| weight += Weight::block(block.size));
+    weight
+}
+
+/// What one pass over the events gathers.
+struct Pass {
+    live: LiveSet,
+    sizes: Sizes,
+    temporary: Weight,
+    failed: u64,
+    series: Series,
+    growth: Growth,
+}
+
+impl Pass {
+    fn over(recording: &dyn Recording, process: &ProcessName) -> Result<Pass, TapeError> {
+        let id = ProcessId(process.number);
+        let mut live = recording.live_at_start(id)?;
+        let (start, end) = (process.start_ns, process.end_ns);
+        let at_start = live.totals().live_bytes;
+        let mut series = SeriesBuilder::new(start, end, SERIES_BUCKETS, at_start);
+        let mut growth = Growth::new(start, end, &live);
+        let mut temporaries = Temporaries::default();
+        let (mut sizes, mut temporary, mut failed) = (Sizes::default(), Weight::default(), 0);
+        for event in recording.events(id, 0) {
+            let event = event?;
+            let effect = live.apply(&event);
+            temporaries.note(&event, &effect, |block| temporary += Weight::block(block.size));
+            growth.note(event.time.0, &effect);
+            series.set(event.time.0, live.totals().live_bytes);
+            failed += u64::from(matches!(event.action, Action::AllocFail | Action::ReallocFail));
+            if event.action.begins_block() {
+                sizes.add(event.size);
+            }
+        }
+        temporaries.finish().for_each(|block| temporary += Weight::block(block.size));
+        growth.finish();
+        Ok(Pass { live, sizes, temporary, failed, series: series.finish(), growth })
+    }
+
+    fn allocated(&self, totals: &Totals) -> Allocated {
+        Allocated {
+            bytes: totals.alloc_bytes,
+            calls: totals.allocs,
+            frees: totals.frees,
+            failed: self.failed,
+            unmatched_frees: totals.unmatched_frees,
+            overlaid: totals.overlaid,
+            median_bytes: self.sizes.median(),
+            largest_bytes: self.sizes.largest(),
+        }
+    }
+
+    /// The never freed blocks by site, with their growth.
+    fn never_freed(&self, sites: &mut Sites<'_>, top: usize) -> Ranking {
+        let weights = Weights::of_live(&self.live);
+        let mut ranking = Ranking::of(&weights, sites, Unit::Bytes, top);
+        let mut by_site: FxHashMap<SiteId, Vec<BacktraceId>> = FxHashMap::default();
+        for backtrace in self.growth.backtraces() {
+            by_site.entry(sites.of(backtrace)).or_default().push(backtrace);
+        }
+        for entry in &mut ranking.sites {
+            let own = by_site.get(&sites.of(entry.backtrace)).map_or(&[][..], Vec::as_slice);
+            entry.growing = Some(self.growth.is_growing(own.iter().copied()));
+        }
+        ranking
+    }
+}
