@@ -1,7 +1,8 @@
 //! How a command can fail, and with which exit code.
 //!
 //! 0: done. 1: what was asked for cannot be done. 2: the tape cannot be read, or the command line is
-//! wrong (clap's convention). A closed pipe (`| head`) is no failure: the reader has seen enough.
+//! wrong (clap's convention). 125 to 127: the program to record could not be launched, as shells say it.
+//! When a program was recorded, its own exit status counts. A closed pipe (`| head`) is no failure: the reader has seen enough.
 
 use heaptape_tape::TapeError;
 use std::fmt;
@@ -21,6 +22,9 @@ pub(crate) enum Failure {
     Request(String),
     /// A tape that cannot be read: exit code 2.
     Unreadable(String),
+    /// The program was not launched: exit code as a shell's (127 not found, 126 not executable, else
+    /// 125).
+    NotLaunched { exit_code: u8, message: String },
 }
 
 impl Failure {
@@ -45,6 +49,7 @@ impl Failure {
             Failure::ClosedPipe => ExitCode::SUCCESS,
             Failure::Request(_) => ExitCode::from(1),
             Failure::Unreadable(_) => ExitCode::from(2),
+            Failure::NotLaunched { exit_code, .. } => ExitCode::from(*exit_code),
         }
     }
 }
@@ -53,7 +58,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::ClosedPipe => f.write_str("output closed"),
-            Failure::Request(message) | Failure::Unreadable(message) => f.write_str(message),
+            Failure::Request(message)
+            | Failure::Unreadable(message)
+            | Failure::NotLaunched { message, .. } => f.write_str(message),
         }
     }
 }

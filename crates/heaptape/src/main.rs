@@ -9,6 +9,8 @@ mod cli;
 mod commands;
 mod failure;
 mod glue;
+mod preload;
+mod recording;
 mod seeds;
 mod terminal;
 

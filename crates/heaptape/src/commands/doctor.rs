@@ -1,11 +1,96 @@
 //! `heaptape doctor`: what will and will not be seen of a program, and why.
+//!
+//! Exit code 0: it can be recorded. 1: it cannot.
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
+use crate::recording::shown;
+use heaptape_collector::preflight::{self, Finding, Inspection, Severity};
+use heaptape_report::text::escape;
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
 
 /// Tell what will and will not be seen of a program, and why
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "Example: heaptape doctor -- /usr/bin/python3")]
+pub(crate) struct Args {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// The program, as it would be run; arguments are not looked at
+    #[arg(
+        value_name = "PROGRAM",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    command: Vec<OsString>,
+}
 
-pub(crate) fn run(_args: Args) -> Outcome {
-    Err(Failure::request("doctor is not in this build"))
+pub(crate) fn run(args: Args) -> Outcome {
+    let cwd = std::env::current_dir().unwrap_or_default();
+    let inspection = preflight::inspect(&args.command[0], &cwd);
+    let mut out = io::stdout().lock();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &as_json(&inspection)).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        print(&inspection, &mut out)?;
+    }
+    Ok(match inspection.recordable() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    })
+}
+
+fn print(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
+    let can = if inspection.recordable().is_ok() { "can" } else { "cannot" };
+    writeln!(out, "{}: {can} be recorded", shown(&inspection.path))?;
+    for interpreter in &inspection.interpreters {
+        writeln!(out, "  runs {}", shown(interpreter))?;
+    }
+    if inspection.recordable().is_ok() {
+        writeln!(
+            out,
+            "  seen: malloc and its family, operator new and delete, from the first call to the last, in \
+             every thread;\n        children by fork, vfork, posix_spawn and exec; with --mmap: mmap, brk \
+             and sbrk"
+        )?;
+    }
+    for Finding { severity, what, advice } in &inspection.findings {
+        writeln!(out, "  {}: {}", word(*severity), escape(what.as_bytes()))?;
+        if !advice.is_empty() {
+            writeln!(out, "      {}", escape(advice.as_bytes()))?;
+        }
+    }
+    Ok(())
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Blocks => "cannot record",
+        Severity::Limits => "not seen",
+        Severity::Info => "note",
+    }
+}
+
+fn as_json(inspection: &Inspection) -> Value {
+    let path = |path: &Path| Value::from(path.to_string_lossy());
+    let severity = |severity| match severity {
+        Severity::Blocks => "blocks",
+        Severity::Limits => "limits",
+        Severity::Info => "info",
+    };
+    json!({
+        "path": path(&inspection.path),
+        "interpreters": inspection.interpreters.iter().map(|i| path(i)).collect::<Vec<_>>(),
+        "recordable": inspection.recordable().is_ok(),
+        "findings": inspection.findings.iter().map(|finding| json!({
+            "severity": severity(finding.severity),
+            "what": finding.what,
+            "advice": finding.advice,
+        })).collect::<Vec<_>>(),
+    })
 }

@@ -1,11 +1,148 @@
 //! `heaptape run`: records a program and writes its tape.
+//!
+//! Standard input, output and error are the program's; all that heaptape says goes to standard error
+//! when the program has ended. Then heaptape ends as the program did.
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
+use crate::recording::{self, quoted, shown};
+use heaptape_analysis::moment::parse_duration;
+use heaptape_collector::{Follow, Launch};
+use heaptape_tape::TimeNs;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// Record a program from its first allocation to its end
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "Examples:\n  \
+    heaptape run -- ls -l\n  \
+    heaptape run --summary -- python3 -c 'print(sum(range(1000)))'\n  \
+    heaptape run -o '%e-%t.tape' --mmap -- ./server --port 8080")]
+pub(crate) struct Args {
+    /// Name of the tape: %p pid, %e program, %h host, %t seconds since 1970, %n a free number,
+    /// %q{VAR} environment, %% a percent sign
+    #[arg(
+        short,
+        long,
+        env = "HEAPTAPE_OUTPUT",
+        value_name = "NAME",
+        default_value = "heaptape.%e.%p.tape"
+    )]
+    output: PathBuf,
+    /// Replace an existing tape
+    #[arg(short, long, env = "HEAPTAPE_FORCE")]
+    force: bool,
+    /// Which children to record too
+    #[arg(long, env = "HEAPTAPE_FOLLOW", value_enum, default_value = "all", value_name = "WHICH")]
+    follow: FollowChoice,
+    /// Record where frees come from, too
+    #[arg(long, env = "HEAPTAPE_FREE_BACKTRACES")]
+    free_backtraces: bool,
+    /// Record no backtraces: faster, but no call sites
+    #[arg(long, env = "HEAPTAPE_NO_BACKTRACES", conflicts_with = "free_backtraces")]
+    no_backtraces: bool,
+    /// Record mmap, munmap, mremap, brk and sbrk, too
+    #[arg(long, env = "HEAPTAPE_MMAP")]
+    mmap: bool,
+    /// Time between two samples of the resident memory; 0 for none
+    #[arg(long, env = "HEAPTAPE_SAMPLE_INTERVAL", value_name = "TIME", default_value = "50ms",
+          value_parser = duration)]
+    sample_interval: TimeNs,
+    /// Sample the proportional set size, too (slower)
+    #[arg(long, env = "HEAPTAPE_PSS")]
+    pss: bool,
+    /// Keep the bytes of the blocks that are live at the exit; the tape then holds memory of the program
+    #[arg(long, env = "HEAPTAPE_CONTENTS")]
+    contents: bool,
+    /// Record until every child has ended, not only the program
+    #[arg(long, env = "HEAPTAPE_WAIT")]
+    wait: bool,
+    /// Print the summary at once, to standard error
+    #[arg(long, env = "HEAPTAPE_SUMMARY")]
+    summary: bool,
+    /// Say nothing unless something is missing from the recording
+    #[arg(short, long, env = "HEAPTAPE_QUIET", conflicts_with_all = ["verbose", "summary"])]
+    quiet: bool,
+    /// Say what is done behind the scenes
+    #[arg(short, long, env = "HEAPTAPE_VERBOSE")]
+    verbose: bool,
+    /// The program and its arguments
+    #[arg(
+        value_name = "PROGRAM",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    command: Vec<OsString>,
+}
 
-pub(crate) fn run(_args: Args) -> Outcome {
-    Err(Failure::request("run is not in this build"))
+/// `--follow`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum FollowChoice {
+    /// Forked processes and the programs they execute
+    All,
+    /// Forked processes, until they execute another program
+    Fork,
+    /// Only the program itself
+    None,
+}
+
+impl From<FollowChoice> for Follow {
+    fn from(choice: FollowChoice) -> Follow {
+        match choice {
+            FollowChoice::All => Follow::All,
+            FollowChoice::Fork => Follow::Fork,
+            FollowChoice::None => Follow::None,
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<TimeNs, String> {
+    parse_duration(text).ok_or_else(|| "expected a time, such as 50ms or 0.5s".to_owned())
+}
+
+pub(crate) fn run(args: Args) -> Outcome {
+    let quiet = args.quiet;
+    let recorded = recording::record(launch(args))?;
+    for trouble in recording::troubles(&recorded) {
+        eprintln!("heaptape: {trouble}");
+    }
+    if !quiet {
+        eprintln!("heaptape: {}", result_line(&recorded));
+    }
+    if !quiet {
+        let tape = quoted(recorded.tape.as_os_str());
+        eprintln!("  heaptape summary {tape}\n  heaptape at {tape} peak");
+    }
+    heaptape_collector::die_as(recorded.ending)
+}
+
+fn launch(args: Args) -> Launch {
+    let mut launch = recording::launch(args.command, args.output);
+    launch.force = args.force;
+    launch.follow = args.follow.into();
+    launch.free_backtraces = args.free_backtraces;
+    launch.backtraces = !args.no_backtraces;
+    launch.mmap = args.mmap;
+    launch.sample_interval = Duration::from_nanos(args.sample_interval.0);
+    launch.pss = args.pss;
+    launch.contents_at_exit = args.contents;
+    launch.wait_for_all = args.wait;
+    launch.verbose = args.verbose;
+    launch
+}
+
+/// What was recorded, where it is.
+fn result_line(recorded: &heaptape_collector::Outcome) -> String {
+    let others = match recorded.processes {
+        0 | 1 => String::new(),
+        several => format!(" of {several} processes"),
+    };
+    format!(
+        "{} events{others} in {:.2} s on {} ({} bytes)",
+        recorded.events,
+        recorded.elapsed.as_secs_f64(),
+        shown(&recorded.tape),
+        recorded.bytes
+    )
 }

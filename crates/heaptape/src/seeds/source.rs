@@ -99,6 +99,22 @@ impl Source {
     }
 }
 
+/// Whether vizzytrace may write its tape at `path`: nothing is there, or a recording, or an empty file.
+pub(crate) fn may_replace(path: &Path) -> io::Result<bool> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(error),
+        Ok(metadata) if !metadata.is_file() => return Ok(false),
+        Ok(metadata) if metadata.len() == 0 => return Ok(true),
+        Ok(_) => {}
+    }
+    match Tape::open(path) {
+        Ok(_) | Err(TapeError::Version(_) | TapeError::Damaged(_)) => Ok(true),
+        Err(TapeError::Io(error)) => Err(error),
+        Err(TapeError::NotATape) => vizzy_log::begins_as_log(BufReader::new(File::open(path)?)),
+    }
+}
+
 /// Whether to show the process at that time. A program that ran alone is shown after its end too, as
 /// vizzy does: what is left then is what it never freed.
 fn is_there(tape: &Tape, process: &Process, time: TimeNs) -> bool {

@@ -79,6 +79,12 @@ pub(crate) fn replay(
     Ok(replayed)
 }
 
+/// Whether the first line is one of vizzy's.
+pub(crate) fn begins_as_log(mut log: impl BufRead) -> io::Result<bool> {
+    let mut line = Vec::new();
+    Ok(next_line(&mut log, &mut line)? && parse(&line).is_ok())
+}
+
 impl Replayed {
     fn skip(&mut self, why: &str) {
         self.notes.skipped += 1;

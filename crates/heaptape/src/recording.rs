@@ -1,0 +1,133 @@
+//! What `run`, `vizzytrace` and `crunch` share: launching, and telling what is missing from a recording.
+
+use crate::failure::Failure;
+use crate::preload;
+use heaptape_collector::{Launch, LaunchError, Outcome};
+use heaptape_report::text::escape;
+use heaptape_tape::Losses;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// Unrecorded programs that are named; the rest is counted.
+const NAMED_UNRECORDED: usize = 8;
+
+/// A launch of `command` whose tape goes to `output`, a pattern.
+pub(crate) fn launch(command: Vec<OsString>, output: PathBuf) -> Launch {
+    Launch::new(command, output, preload::IMAGE)
+}
+
+/// Runs and records the program until it ends.
+pub(crate) fn record(launch: Launch) -> Result<Outcome, Failure> {
+    heaptape_collector::run(launch).map_err(|error| Failure::NotLaunched {
+        exit_code: u8::try_from(error.exit_code()).unwrap_or(u8::MAX),
+        message: message(&error),
+    })
+}
+
+/// Where, what, what to do.
+fn message(error: &LaunchError) -> String {
+    match error {
+        LaunchError::NotFound(program) if program.as_bytes().contains(&b'/') => {
+            format!("{}: no such program", escape(program.as_bytes()))
+        }
+        LaunchError::NotFound(program) => format!(
+            "{0}: program not found in PATH; for one in this folder write ./{0}",
+            escape(program.as_bytes())
+        ),
+        LaunchError::NotExecutable(path, why) => {
+            format!("{}: cannot be executed: {}", shown(path), escape(why.as_bytes()))
+        }
+        LaunchError::Exists(path) => {
+            format!("{}: is there already; --force replaces it, -o names another", shown(path))
+        }
+        LaunchError::Output { path, why } => {
+            format!("{}: the tape cannot be written: {}", shown(path), escape(why.as_bytes()))
+        }
+        LaunchError::Setup(what, error) => format!("cannot {what}: {error}"),
+    }
+}
+
+/// The pattern that names exactly this path.
+pub(crate) fn exactly(path: &Path) -> PathBuf {
+    let mut pattern = Vec::new();
+    for &byte in path.as_os_str().as_bytes() {
+        pattern.extend_from_slice(if byte == b'%' { b"%%" } else { std::slice::from_ref(&byte) });
+    }
+    OsString::from_vec(pattern).into()
+}
+
+/// Everything that the recording does not hold and everything the user should read, a sentence each.
+pub(crate) fn troubles(outcome: &Outcome) -> Vec<String> {
+    let mut troubles: Vec<String> = loss_sentence(&outcome.losses).into_iter().collect();
+    for child in outcome.unrecorded.iter().take(NAMED_UNRECORDED) {
+        let exe = if child.exe.is_empty() { b"a program".as_slice() } else { &child.exe };
+        troubles.push(format!(
+            "not recorded: {} (pid {}): {}",
+            escape(exe),
+            child.pid,
+            escape(child.reason.as_bytes())
+        ));
+    }
+    if let Some(more @ 1..) = outcome.unrecorded.len().checked_sub(NAMED_UNRECORDED) {
+        troubles
+            .push(format!("not recorded: {more} more programs; they are listed by heaptape info"));
+    }
+    troubles.extend(outcome.warnings.iter().map(|warning| escape(warning.as_bytes())));
+    troubles
+}
+
+/// What is lost, if anything is.
+pub(crate) fn loss_sentence(losses: &Losses) -> Option<String> {
+    let parts: Vec<String> = [
+        (losses.events, "calls"),
+        (losses.abandoned, "calls cut short by the death of a thread"),
+        (losses.malformed, "records that made no sense"),
+        (losses.threads, "whole threads"),
+    ]
+    .iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, what)| format!("{count} {what}"))
+    .collect();
+    losses.any().then(|| format!("LOST: {}", parts.join(", ")))
+}
+
+/// A path as text for the terminal.
+pub(crate) fn shown(path: &Path) -> String {
+    escape(path.as_os_str().as_bytes())
+}
+
+/// A word of a command line, quoted for the shell where that is needed.
+pub(crate) fn quoted(word: &OsStr) -> String {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-_./+=:@,".contains(b);
+    match word.as_bytes() {
+        bytes if !bytes.is_empty() && bytes.iter().all(plain) => {
+            word.to_string_lossy().into_owned()
+        }
+        bytes => format!("'{}'", escape(bytes).replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exact_name_survives_the_pattern() {
+        assert_eq!(exactly(Path::new("/tmp/100%p.tape")), Path::new("/tmp/100%%p.tape"));
+    }
+
+    #[test]
+    fn losses_are_said_and_nothing_else() {
+        assert_eq!(loss_sentence(&Losses { waited_ns: 5, ..Losses::default() }), None);
+        let losses = Losses { events: 3, threads: 1, ..Losses::default() };
+        assert_eq!(loss_sentence(&losses).as_deref(), Some("LOST: 3 calls, 1 whole threads"));
+    }
+
+    #[test]
+    fn words_for_the_shell() {
+        assert_eq!(quoted(OsStr::new("heaptape.ls.1.tape")), "heaptape.ls.1.tape");
+        assert_eq!(quoted(OsStr::new("a b")), "'a b'");
+        assert_eq!(quoted(OsStr::new("")), "''");
+    }
+}
