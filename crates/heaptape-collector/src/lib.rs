@@ -1,1 +1,37 @@
-//! heaptape-collector (under construction).
+//! Launches a program and turns its recorder's stream into a tape.
+//!
+//! The collector lives in the launcher: there is no daemon, and no thread of ours in the target. It
+//! hands the target the recorder and an address, shares memory with every process that says hello,
+//! drains one ring per thread, merges them into one history per process, and writes the tape.
+//!
+//! ```text
+//!  launch ─▶ sys::spawn            hello ─▶ session ─┬▶ target (drain) ─▶ order (merge) ─▶ convert ─▶ book ─▶ tape
+//!    └─ workdir, output, preflight                   ├▶ sample
+//!                                                    └▶ contents
+//! ```
+//!
+//! * [`run`] records one launch; [`die_as`] ends the launcher as the program ended.
+//! * [`preflight`] tells what will and will not be seen of a program, and why.
+//!
+//! What the target says, on the socket and in the shared memory, is hostile until checked. The
+//! launcher is not in the program's way: exit status, signals, terminal and descriptors are as without
+//! it.
+
+#![deny(unsafe_code)]
+
+mod book;
+mod contents;
+mod convert;
+mod hello;
+mod launch;
+mod order;
+mod output;
+pub mod preflight;
+mod sample;
+mod session;
+#[allow(unsafe_code)] // the only place with it
+mod sys;
+mod target;
+mod workdir;
+
+pub use launch::{Follow, Launch, LaunchError, Outcome, die_as, run};

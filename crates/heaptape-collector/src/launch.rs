@@ -1,0 +1,426 @@
+//! Launches a program and records it: what to record, what came of it, what can go wrong.
+
+use crate::book::Book;
+use crate::output::{self, Names, TapeFile};
+use crate::preflight::{self, Missing};
+use crate::session::{Closing, Session, Settings};
+use crate::sys::signals::{self, Held};
+use crate::sys::{clock, fd, spawn};
+use crate::workdir::Library;
+use heaptape_tape::*;
+use heaptape_wire::handshake::*;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Times on the tape are multiples of this many nanoseconds.
+const TICK_NS: u64 = 1000;
+
+/// Which processes that the program starts are recorded too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Follow {
+    /// Forked ones and executed programs.
+    #[default]
+    All,
+    /// Forked ones, as long as they run the same program.
+    Fork,
+    /// None.
+    None,
+}
+
+/// What to launch and how to record it.
+pub struct Launch {
+    /// Program and arguments; the program as the user typed it.
+    pub command: Vec<OsString>,
+    /// The tape's name. `%p` pid, `%e` program, `%h` host, `%t` seconds since 1970, `%n` a free
+    /// number, `%q{VAR}` environment, `%%` a percent sign.
+    pub output: PathBuf,
+    /// Replace an existing tape.
+    pub force: bool,
+    /// The image of the preload library; empty: nothing is preloaded.
+    pub preload: &'static [u8],
+    /// Which children are recorded.
+    pub follow: Follow,
+    /// Record backtraces of frees too.
+    pub free_backtraces: bool,
+    /// Record backtraces at all.
+    pub backtraces: bool,
+    /// Record mmap, munmap, mremap, brk and sbrk.
+    pub mmap: bool,
+    /// Time between memory samples; zero: none.
+    pub sample_interval: Duration,
+    /// Sample the proportional set size too, at most once a second.
+    pub pss: bool,
+    /// Copy the bytes of the blocks that are live at exit onto the tape.
+    pub contents_at_exit: bool,
+    /// Report fatal signals.
+    pub crash: bool,
+    /// Record until everything the program started has ended, not only the program.
+    pub wait_for_all: bool,
+    /// The program's standard input, if not the launcher's.
+    pub stdin: Option<File>,
+    /// The program's standard output, if not the launcher's.
+    pub stdout: Option<File>,
+    /// Called with the pid when the program runs.
+    pub on_start: Option<Box<dyn FnOnce(u32)>>,
+    /// Say on standard error what is done behind the scenes.
+    pub verbose: bool,
+}
+
+impl Launch {
+    /// A launch with the defaults: everything followed, backtraces of allocations, samples every
+    /// 50 ms.
+    pub fn new(command: Vec<OsString>, output: PathBuf, preload: &'static [u8]) -> Launch {
+        Launch {
+            command,
+            output,
+            force: false,
+            preload,
+            follow: Follow::All,
+            free_backtraces: false,
+            backtraces: true,
+            mmap: false,
+            sample_interval: Duration::from_millis(50),
+            pss: false,
+            contents_at_exit: false,
+            crash: true,
+            wait_for_all: false,
+            stdin: None,
+            stdout: None,
+            on_start: None,
+            verbose: false,
+        }
+    }
+
+    /// `OPT_*` for the recorders.
+    fn wire_options(&self) -> u32 {
+        [
+            (self.free_backtraces, OPT_FREE_BACKTRACES),
+            (self.mmap, OPT_MMAP),
+            (self.contents_at_exit, OPT_FREEZE_AT_EXIT),
+            (self.crash, OPT_CRASH),
+            (self.follow == Follow::All, OPT_FOLLOW_EXEC),
+            (!self.backtraces, OPT_NO_BACKTRACES),
+        ]
+        .into_iter()
+        .filter_map(|(wanted, option)| wanted.then_some(option))
+        .sum()
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            follow: self.follow,
+            options: self.wire_options(),
+            sample_interval: self.sample_interval,
+            pss: self.pss,
+            wait_for_all: self.wait_for_all,
+        }
+    }
+
+    fn header(&self) -> Header {
+        let on = |wanted: bool| if wanted { "on" } else { "off" }.to_string();
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Header {
+            version: 0,
+            writer: concat!("heaptape ", env!("CARGO_PKG_VERSION")).into(),
+            tick_ns: TICK_NS,
+            epoch_unix_ns: unix.as_nanos() as u64,
+            host: fd::host_name(),
+            command: self.command.iter().map(|word| word.as_bytes().to_vec()).collect(),
+            cwd: std::env::current_dir()
+                .map(|cwd| cwd.as_os_str().as_bytes().to_vec())
+                .unwrap_or_default(),
+            page_size: fd::page_size(),
+            options: vec![
+                ("follow".into(), format!("{:?}", self.follow).to_lowercase()),
+                ("backtraces".into(), on(self.backtraces)),
+                ("free-backtraces".into(), on(self.free_backtraces)),
+                ("mmap".into(), on(self.mmap)),
+                ("sample-interval-ms".into(), self.sample_interval.as_millis().to_string()),
+                ("pss".into(), on(self.pss)),
+                ("contents-at-exit".into(), on(self.contents_at_exit)),
+            ],
+        }
+    }
+
+    /// The environment of the program: the launcher's, and the two variables that lead back here.
+    fn environment(
+        &self,
+        session: &Session,
+        library: Option<&Library>,
+    ) -> Vec<(OsString, OsString)> {
+        let ours = |name: &OsStr| name == ENV || (library.is_some() && name == "LD_PRELOAD");
+        let mut env: Vec<_> = std::env::vars_os().filter(|(name, _)| !ours(name)).collect();
+        env.push((ENV.into(), session.link()));
+        if let Some(library) = library {
+            let users = std::env::var_os("LD_PRELOAD");
+            env.push(("LD_PRELOAD".into(), library.preload(users.as_deref())));
+        }
+        env
+    }
+}
+
+/// What came of a recording.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How the program ended.
+    pub ending: Ending,
+    /// Its pid.
+    pub pid: u32,
+    /// The tape.
+    pub tape: PathBuf,
+    /// Events on it, of all processes.
+    pub events: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Processes on it.
+    pub processes: usize,
+    /// Programs that could not be recorded.
+    pub unrecorded: Vec<Unrecorded>,
+    /// What could not be recorded, over all processes.
+    pub losses: Losses,
+    /// Sentences the user should read.
+    pub warnings: Vec<String>,
+    /// How long the recording took.
+    pub elapsed: Duration,
+}
+
+/// Why nothing was launched.
+#[derive(Debug)]
+pub enum LaunchError {
+    /// There is no such program.
+    NotFound(OsString),
+    /// The program cannot be executed, and why.
+    NotExecutable(PathBuf, String),
+    /// The tape's file exists.
+    Exists(PathBuf),
+    /// The tape's file cannot be made.
+    Output {
+        /// Its name.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Something the launcher needs failed.
+    Setup(&'static str, io::Error),
+}
+
+impl LaunchError {
+    /// The exit status of a launcher that could not launch: as a shell's where a shell has one.
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            LaunchError::NotFound(_) => 127,
+            LaunchError::NotExecutable(..) => 126,
+            _ => 125,
+        }
+    }
+}
+
+impl fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LaunchError::NotFound(program) => {
+                write!(f, "{}: program not found", program.to_string_lossy())
+            }
+            LaunchError::NotExecutable(path, why) => {
+                write!(f, "{}: cannot be executed: {why}", path.display())
+            }
+            LaunchError::Exists(path) => {
+                write!(f, "{}: exists already; --force replaces it", path.display())
+            }
+            LaunchError::Output { path, why } => {
+                write!(f, "{}: cannot write the tape: {why}", path.display())
+            }
+            LaunchError::Setup(what, error) => write!(f, "cannot {what}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for LaunchError {}
+
+/// Launches the program, records it until it ends, and writes the tape.
+pub fn run(mut launch: Launch) -> Result<Outcome, LaunchError> {
+    let began = Instant::now();
+    let setup = |what| move |error| LaunchError::Setup(what, error);
+    let program = find(launch.command.first().map_or(OsStr::new(""), OsString::as_os_str))?;
+
+    let held = Held::take().map_err(setup("hold signals back"))?;
+    let old_limit = spawn::raise_open_files();
+    let mut session =
+        Session::open(launch.settings()).map_err(setup("open the recording's address"))?;
+    let mut library = match launch.preload {
+        [] => None,
+        image => Some(Library::lay(image).map_err(setup("lay down the recorder"))?),
+    };
+    if launch.verbose
+        && let Some(library) = &library
+    {
+        eprintln!("heaptape: recorder at {}", library.path().display());
+    }
+
+    let environment = launch.environment(&session, library.as_ref());
+    let mut image = spawn::Image::new(&program, &launch.command, environment, held.inherited())
+        .map_err(setup("prepare the program"))?;
+    image.redirect(launch.stdin.take(), launch.stdout.take());
+    image.limit_open_files(old_limit);
+    let paused = spawn::fork(&image).map_err(setup("fork"))?;
+    let pid = paused.pid();
+
+    let (path, mut book) = match open_tape(&launch, &program, pid) {
+        Ok(opened) => opened,
+        Err(error) => {
+            paused.abandon();
+            return Err(error);
+        }
+    };
+    if let Err(error) = paused.exec() {
+        // The tape says nothing; what went wrong is said here.
+        let _ = fs::remove_file(&path);
+        return Err(exec_error(program, &error));
+    }
+    drop(image);
+    if let Some(on_start) = launch.on_start.take() {
+        on_start(pid);
+    }
+
+    if let Some(reason) = preflight::obstacle(program.as_os_str(), Path::new("."))
+        && !launch.preload.is_empty()
+    {
+        session.warn_unrecorded(&mut book, pid, program.as_os_str(), reason);
+    }
+
+    let ending = session.run(&mut book, &held, pid).map_err(setup("wait for the program"))?;
+    let closing = session.close();
+    if let Some(library) = library.as_mut().filter(|_| closing.left_running) {
+        library.keep();
+        if launch.verbose {
+            let kept = library.path();
+            eprintln!("heaptape: processes still run; {} stays for them", kept.display());
+        }
+    }
+    Ok(conclude(&launch, book, closing, Ended { pid, ending, program, tape: path, began }))
+}
+
+/// The path that will be executed.
+fn find(program: &OsStr) -> Result<PathBuf, LaunchError> {
+    preflight::resolve(program, Path::new(".")).map_err(|missing| match missing {
+        Missing::NotFound => LaunchError::NotFound(program.to_os_string()),
+        Missing::NotExecutable(path, why) => LaunchError::NotExecutable(path, why),
+    })
+}
+
+fn exec_error(program: PathBuf, error: &io::Error) -> LaunchError {
+    match error.kind() {
+        io::ErrorKind::NotFound => LaunchError::NotFound(program.into_os_string()),
+        _ => LaunchError::NotExecutable(program, error.to_string()),
+    }
+}
+
+fn open_tape(
+    launch: &Launch,
+    program: &Path,
+    pid: u32,
+) -> Result<(PathBuf, Book<TapeFile>), LaunchError> {
+    let header = launch.header();
+    let names = Names {
+        pid,
+        program: program.file_name().unwrap_or_default(),
+        host: &header.host,
+        unix_seconds: header.epoch_unix_ns / 1_000_000_000,
+    };
+    let (path, file) = output::create(&launch.output, &names, launch.force)?;
+    let began = clock::monotonic_ns();
+    match TapeWriter::new(file, &header) {
+        Ok(writer) => Ok((path, Book::new(writer, began))),
+        Err(error) => {
+            // It holds nothing yet.
+            let _ = fs::remove_file(&path);
+            Err(LaunchError::Output { path, why: error.to_string() })
+        }
+    }
+}
+
+/// What is known when the program has ended.
+struct Ended {
+    pid: u32,
+    ending: Ending,
+    program: PathBuf,
+    tape: PathBuf,
+    began: Instant,
+}
+
+/// Ends the tape and tells what came of it.
+fn conclude(
+    launch: &Launch,
+    mut book: Book<TapeFile>,
+    mut closing: Closing,
+    ended: Ended,
+) -> Outcome {
+    let (events, processes) = (book.events, book.processes() as usize);
+    if processes == 0 && !launch.preload.is_empty() && closing.unrecorded.is_empty() {
+        closing.warnings.push("no process loaded the recorder: nothing was recorded".into());
+    }
+    let written = match closing.broken.take() {
+        Some(error) => Err(error),
+        None => {
+            bare_process(launch, &mut book, &ended).and_then(|()| book.writer.finish()).map(drop)
+        }
+    };
+    if let Err(error) = written {
+        closing.warnings.push(format!(
+            "{}: {error}: the tape is incomplete, the program ran on unrecorded",
+            ended.tape.display()
+        ));
+    }
+    Outcome {
+        ending: ended.ending,
+        pid: ended.pid,
+        events,
+        bytes: fs::metadata(&ended.tape).map_or(0, |file| file.len()),
+        tape: ended.tape,
+        processes,
+        unrecorded: closing.unrecorded,
+        losses: closing.losses,
+        warnings: closing.warnings,
+        elapsed: ended.began.elapsed(),
+    }
+}
+
+/// A tape on which no process has begun tells at least what the launcher knows.
+fn bare_process(launch: &Launch, book: &mut Book<TapeFile>, ended: &Ended) -> io::Result<()> {
+    if book.processes() > 0 {
+        return Ok(());
+    }
+    let end = book.time(clock::monotonic_ns());
+    let exe = fs::canonicalize(&ended.program).unwrap_or_else(|_| ended.program.clone());
+    let id = book.process(Process {
+        id: ProcessId(0),
+        pid: ended.pid,
+        ppid: std::process::id(),
+        forked_from: None,
+        exe: exe.into_os_string().into_encoded_bytes(),
+        argv: launch.command.iter().map(|word| word.as_bytes().to_vec()).collect(),
+        start: TimeNs(0),
+        end,
+        ending: ended.ending,
+        losses: Losses::default(),
+    })?;
+    book.writer.process_end(id, end, ended.ending, &Losses::default())
+}
+
+/// Ends this process as the program ended: with its exit status, or by its signal.
+pub fn die_as(ending: Ending) -> ! {
+    match ending {
+        Ending::Exited(code) => std::process::exit(code),
+        Ending::Signalled(signal, _) => {
+            signals::die_by(signal);
+            // Still here: the signal is one that does not kill us.
+            std::process::exit(128 + signal)
+        }
+        Ending::Unknown | Ending::Exec | Ending::Gone | Ending::Running => std::process::exit(125),
+    }
+}

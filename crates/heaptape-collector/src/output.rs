@@ -1,0 +1,242 @@
+//! The tape's file: its name spelt out, made so that nothing else is ever overwritten, and written so
+//! that a full disk leaves a whole tape.
+
+use crate::launch::LaunchError;
+use crate::sys::fd;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// What the escapes in a tape's name stand for.
+pub(crate) struct Names<'a> {
+    pub(crate) pid: u32,
+    pub(crate) program: &'a OsStr,
+    pub(crate) host: &'a str,
+    pub(crate) unix_seconds: u64,
+}
+
+/// Most numbers tried for `%n`.
+const MAX_NUMBER: u32 = 100_000;
+
+/// Spells out `%p` (pid), `%e` (program), `%h` (host), `%t` (seconds since 1970), `%n` (`number`),
+/// `%q{VAR}` (environment) and `%%`. Slashes in what is put in become underscores: an escape never
+/// leads into another directory. Says whether `%n` was there.
+fn spell(template: &Path, names: &Names<'_>, number: u32) -> Result<(PathBuf, bool), String> {
+    let mut out = Vec::new();
+    let mut numbered = false;
+    let mut rest = template.as_os_str().as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        let Some((&escape, after)) = rest.split_first() else {
+            return Err("the name ends with a single %: write %% for a percent sign".into());
+        };
+        rest = after;
+        let value: Vec<u8> = match escape {
+            b'%' => b"%".to_vec(),
+            b'p' => names.pid.to_string().into(),
+            b'e' => names.program.as_bytes().to_vec(),
+            b'h' => names.host.into(),
+            b't' => names.unix_seconds.to_string().into(),
+            b'n' => {
+                numbered = true;
+                number.to_string().into()
+            }
+            b'q' => {
+                let braced = rest.strip_prefix(b"{").and_then(|rest| {
+                    let end = rest.iter().position(|&b| b == b'}')?;
+                    Some((&rest[..end], &rest[end + 1..]))
+                });
+                let (variable, after) = braced.ok_or("write %q{VARIABLE}")?;
+                rest = after;
+                std::env::var_os(OsStr::from_bytes(variable))
+                    .ok_or_else(|| format!("%q{{{}}}: not set", String::from_utf8_lossy(variable)))?
+                    .into_vec()
+            }
+            other => {
+                return Err(format!(
+                    "%{} means nothing: use %p %e %h %t %n %q{{VAR}} or %%",
+                    char::from(other).escape_default()
+                ));
+            }
+        };
+        out.extend(value.iter().map(|&b| if b == b'/' || b == 0 { b'_' } else { b }));
+    }
+    if out.is_empty() {
+        return Err("the name of the tape is empty".into());
+    }
+    Ok((PathBuf::from(OsString::from_vec(out)), numbered))
+}
+
+/// Makes the tape's file, mode 0600 whatever the umask. An existing file is an error unless `force`,
+/// and then only a regular file is replaced, by a new one under its name.
+pub(crate) fn create(
+    template: &Path,
+    names: &Names<'_>,
+    force: bool,
+) -> Result<(PathBuf, TapeFile), LaunchError> {
+    for number in 1..=MAX_NUMBER {
+        let (path, numbered) = spell(template, names, number)
+            .map_err(|why| LaunchError::Output { path: template.to_path_buf(), why })?;
+        match open_new(&path) {
+            Ok(file) => return Ok((path, TapeFile::new(file))),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && numbered => continue,
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && force => {
+                let file = replace(&path)?;
+                return Ok((path, TapeFile::new(file)));
+            }
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(LaunchError::Exists(path));
+            }
+            Err(e) => return Err(LaunchError::Output { path, why: e.to_string() }),
+        }
+    }
+    Err(LaunchError::Output {
+        path: template.to_path_buf(),
+        why: format!("all numbers up to {MAX_NUMBER} are taken"),
+    })
+}
+
+fn open_new(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+        .open(path)?;
+    fd::set_mode(&file, 0o600)?;
+    Ok(file)
+}
+
+/// Puts a new file in the place of an old regular one.
+fn replace(path: &Path) -> Result<File, LaunchError> {
+    let failed = |why: String| LaunchError::Output { path: path.to_path_buf(), why };
+    let old = fs::symlink_metadata(path).map_err(|e| failed(e.to_string()))?;
+    if !old.is_file() {
+        return Err(failed("it is not a regular file; --force replaces nothing else".into()));
+    }
+    let random = crate::sys::random_bytes::<8>().map_err(|e| failed(e.to_string()))?;
+    let mut fresh = path.as_os_str().to_os_string();
+    fresh.push(format!(".{:016x}", u64::from_ne_bytes(random)));
+    let file = open_new(Path::new(&fresh)).map_err(|e| failed(e.to_string()))?;
+    fs::rename(&fresh, path).map_err(|e| {
+        // The error that matters is the one we report.
+        let _ = fs::remove_file(&fresh);
+        failed(e.to_string())
+    })?;
+    Ok(file)
+}
+
+/// The tape's file. One write is written whole or not at all: one that fails is taken back, so that
+/// the file ends with the last whole block.
+pub(crate) struct TapeFile {
+    file: File,
+    bytes: u64,
+}
+
+impl TapeFile {
+    fn new(file: File) -> TapeFile {
+        TapeFile { file, bytes: 0 }
+    }
+}
+
+impl Write for TapeFile {
+    fn write(&mut self, block: &[u8]) -> io::Result<usize> {
+        match self.file.write_all(block) {
+            Ok(()) => {
+                self.bytes += block.len() as u64;
+                Ok(block.len())
+            }
+            Err(e) => {
+                // If this fails too, the reader salvages what is whole.
+                let _ = self.file.set_len(self.bytes);
+                Err(e)
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    fn names() -> Names<'static> {
+        Names { pid: 7, program: OsStr::new("ls"), host: "a/b", unix_seconds: 12 }
+    }
+
+    fn spelt(template: &str) -> Result<String, String> {
+        spell(Path::new(template), &names(), 3).map(|(path, _)| path.to_string_lossy().into_owned())
+    }
+
+    #[test]
+    fn escapes_are_spelt_out() {
+        assert_eq!(spelt("d/heaptape.%e.%p.tape").unwrap(), "d/heaptape.ls.7.tape");
+        assert_eq!(spelt("%h-%t-%n-%%").unwrap(), "a_b-12-3-%");
+        let home = std::env::var("PATH").unwrap().replace('/', "_");
+        assert_eq!(spelt("x%q{PATH}y").unwrap(), format!("x{home}y"));
+    }
+
+    #[test]
+    fn escapes_that_mean_nothing_are_refused() {
+        for bad in ["%", "a%", "%x", "%q", "%q{PATH", "%q{NO_SUCH_VARIABLE_HERE}", "", "%\u{7f}"] {
+            assert!(spelt(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_overwritten_without_force() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.tape");
+        fs::write(&path, "mine").unwrap();
+        assert!(matches!(create(&path, &names(), false), Err(LaunchError::Exists(p)) if p == path));
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+
+        let (_, mut tape) = create(&path, &names(), true).unwrap();
+        tape.write_all(b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_regular_files_are_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let victim = dir.path().join("victim");
+        fs::write(&victim, "mine").unwrap();
+        let link = dir.path().join("link");
+        symlink(&victim, &link).unwrap();
+        assert!(create(&link, &names(), true).is_err());
+        assert!(create(dir.path(), &names(), true).is_err());
+        assert_eq!(fs::read(&victim).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn numbers_are_free_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let template = dir.path().join("%n");
+        for expected in ["1", "2", "3"] {
+            let (path, _) = create(&template, &names(), false).unwrap();
+            assert_eq!(path, dir.path().join(expected));
+        }
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_whole_blocks() {
+        // A device that is always full: the first block cannot be written and is not half there.
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut tape = TapeFile::new(full);
+        assert!(tape.write(b"block").is_err());
+        assert_eq!(tape.bytes, 0);
+    }
+}
