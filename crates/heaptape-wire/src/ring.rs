@@ -85,8 +85,9 @@ impl<'a> Ring<'a> {
         let capacity = self.words.len() as u64;
         let until_end = capacity - (cursor.position & (capacity - 1));
         let pad = if count > until_end { until_end } else { 0 };
-        let end = cursor.position + pad + count;
-        if end - cursor.seen_tail > capacity {
+        let end = cursor.position.wrapping_add(pad + count);
+        // Wrapping: a tail that makes no sense reads as a full ring, never as a panic in the target.
+        if end.wrapping_sub(cursor.seen_tail) > capacity {
             // Acquire pairs with the release store of `tail` in `drain`: the consumer's reads of the
             // words we are about to overwrite are done.
             cursor.seen_tail = self.header.tail.load(Ordering::Acquire);
@@ -97,7 +98,7 @@ impl<'a> Ring<'a> {
         if pad > 0 {
             self.write(cursor.position, record::Head::pad(pad).0);
         }
-        let start = cursor.position + pad;
+        let start = cursor.position.wrapping_add(pad);
         cursor.position = end;
         Ok(start)
     }
@@ -168,7 +169,8 @@ impl<'a> Ring<'a> {
         probe.seen_tail = self.header.tail.load(Ordering::SeqCst);
         let until_end = capacity - (probe.position & (capacity - 1));
         let pad = if count > until_end { until_end } else { 0 };
-        let fits = (probe.position + pad + count).wrapping_sub(probe.seen_tail) <= capacity;
+        let end = probe.position.wrapping_add(pad + count);
+        let fits = end.wrapping_sub(probe.seen_tail) <= capacity;
         if fits { None } else { Some(bell) }
     }
 }

@@ -84,6 +84,7 @@ fn numbers(words: &[u64]) -> Vec<u64> {
     let mut rest = words;
     while let Some((&first, _)) = rest.split_first() {
         let head = Head(first);
+        assert!(head.words() > 0, "a head that was never written: {words:?}");
         let (record, after) = rest.split_at(head.words() as usize);
         match head.kind() {
             Some(Kind::Node) => {
