@@ -18,7 +18,6 @@ static POSIX_SPAWNP: Real = Real::new(c"posix_spawnp");
 static EXIT: Real = Real::new(c"_exit");
 static QUICK_EXIT: Real = Real::new(c"quick_exit");
 static GETENV: Real = Real::new(c"getenv");
-static ENVIRON: Real = Real::new(c"environ");
 static REGISTER_ATFORK: Real = Real::new(c"__register_atfork");
 
 const FAILED: i32 = -1;
@@ -126,14 +125,6 @@ fn library() -> &'static CStr {
     }
 }
 
-fn environ() -> Strings {
-    match ENVIRON.address() {
-        // SAFETY: a pointer variable of libc.
-        Some(address) => unsafe { *(address as *const Strings) },
-        None => core::ptr::null(),
-    }
-}
-
 /// The program's search path.
 fn path_variable() -> &'static [u8] {
     let value = call_real!(
@@ -162,7 +153,7 @@ pub unsafe extern "C" fn execve(path: *const u8, argv: Strings, envp: Strings) -
 #[cfg_attr(heaptape_preload, unsafe(no_mangle))]
 pub unsafe extern "C" fn execv(path: *const u8, argv: Strings) -> i32 {
     // SAFETY: the caller's strings.
-    unsafe { execve(path, argv, environ()) }
+    unsafe { execve(path, argv, objects::environ()) }
 }
 
 /// GNU's execvpe.
@@ -178,7 +169,7 @@ pub unsafe extern "C" fn execvpe(file: *const u8, argv: Strings, envp: Strings) 
 #[cfg_attr(heaptape_preload, unsafe(no_mangle))]
 pub unsafe extern "C" fn execvp(file: *const u8, argv: Strings) -> i32 {
     // SAFETY: the caller's strings.
-    unsafe { execvpe(file, argv, environ()) }
+    unsafe { execvpe(file, argv, objects::environ()) }
 }
 
 /// POSIX's fexecve.

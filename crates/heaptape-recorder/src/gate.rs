@@ -255,6 +255,8 @@ fn join(local: &'static Local) {
         local.page().lost_threads.fetch_add(1, Ordering::Relaxed);
         return;
     };
+    // SAFETY: this thread's own, and signals are blocked: nobody else comes to it.
+    let thread = unsafe { &mut *thread };
     if parent == 0 {
         modules::announce_loaded(thread);
     } else {

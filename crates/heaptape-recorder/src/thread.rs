@@ -178,7 +178,7 @@ pub(crate) fn enter(local: &'static Local, sp: usize) -> Option<Entered> {
 fn enter_slowly(local: &'static Local, sp: usize) -> Option<Entered> {
     let mut thread = match tls::get() {
         0 | LOST => match claim(local) {
-            Some(thread) => core::ptr::from_mut(thread),
+            Some(thread) => thread,
             None => {
                 if tls::get() == 0 {
                     tls::set(LOST);
@@ -214,17 +214,15 @@ fn enter_slowly(local: &'static Local, sp: usize) -> Option<Entered> {
 }
 
 /// Gives the calling thread a stream and says so on it.
-pub(crate) fn claim(local: &'static Local) -> Option<&'static mut Thread> {
+pub(crate) fn claim(local: &'static Local) -> Option<*mut Thread> {
     let _signals = call::SignalsBlocked::new();
     if tls::get() > LOST {
         // A signal handler was here between our look and the blocking.
-        // SAFETY: this thread's own.
-        return Some(unsafe { &mut *(tls::get() as *mut Thread) });
+        return Some(tls::get() as *mut Thread);
     }
     let thread = claim_stream(local, 0)?;
     tls::set(thread as usize);
-    // SAFETY: just claimed by this thread.
-    Some(unsafe { &mut *thread })
+    Some(thread)
 }
 
 fn claim_inner(local: &'static Local, level: u32) -> *mut Thread {

@@ -50,9 +50,9 @@ impl Rule {
             && (-(1 << 22)..1 << 22).contains(&cfa_offset)
             && bp_below_cfa % 8 == 0
             && (0..i64::from(BP_AT_BP) * 8).contains(&bp_below_cfa);
-        fits.then(|| {
-            Rule(kind as u32 | (bp_below_cfa / 8) as u32 * 8 | ((cfa_offset / 8) as u32) << 12)
-        })
+        let packed =
+            kind as u32 | ((bp_below_cfa / 8) as u32) << 3 | ((cfa_offset / 8) as u32) << 12;
+        fits.then_some(Rule(packed))
     }
 
     /// The same rule, with the caller's rbp saved where rbp points.

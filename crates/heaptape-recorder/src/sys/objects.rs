@@ -109,6 +109,17 @@ pub fn initial_stack() -> *const usize {
     unsafe { *end }
 }
 
+/// libc's `environ`. By the loader's own binding, not by our lookup: an executable that names the variable
+/// has the only live copy of it.
+pub fn environ() -> *const *const u8 {
+    let variable = weak_address!("environ") as *const *const *const u8;
+    if variable.is_null() {
+        return core::ptr::null();
+    }
+    // SAFETY: a pointer variable of libc.
+    unsafe { *variable }
+}
+
 /// What a lookup is about to look for: its name and hashes.
 struct Wanted<'a> {
     name: &'a CStr,
