@@ -275,10 +275,8 @@ fn balanced_len(text: &str) -> Option<usize> {
         match c {
             '<' | '(' | '[' | '{' => open.push(c),
             '>' if text[..at].ends_with('-') => {}
-            '>' => {
-                if open.last() == Some(&'<') {
-                    open.pop();
-                }
+            '>' if open.last() == Some(&'<') => {
+                open.pop();
             }
             ')' | ']' | '}' => {
                 let opener = match c {

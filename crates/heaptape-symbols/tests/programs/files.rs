@@ -206,13 +206,24 @@ fn files_that_are_no_elf_are_refused() {
 }
 
 #[test]
-fn a_supplementary_file_that_is_missing_is_named() {
+fn a_supplementary_file_is_found_or_named() {
     let program = Program::c(INLINED_C, &["-g"]);
     let link = [&b"../dwz/common.debug\0"[..], &[0x77; 20]].concat();
     fs::write(program.dir.path().join("link"), link).unwrap();
     program.run("objcopy", &["--add-section", ".gnu_debugaltlink=link", "program"]);
     let why = Symbolizer::new(nowhere()).module_state(&program.module()).why.unwrap().to_string();
     assert!(why.contains("supplementary file ../dwz/common.debug was not found"), "{why}");
+
+    // Once there is one of the right build id, it is used.
+    let place = program.dir.path().canonicalize().unwrap().join("common.debug");
+    program.run("gcc", &["-shared", "-Wl,--build-id", "mark.c", "-fPIC", "-o", "common.debug"]);
+    let other = Program { path: place.clone(), ..program };
+    let link = [&b"common.debug\0"[..], &other.build_id()].concat();
+    fs::write(other.dir.path().join("link"), link).unwrap();
+    other.run("objcopy", &["--update-section", ".gnu_debugaltlink=link", "program"]);
+    let module = module(other.path.with_file_name("program").to_str().unwrap(), b"");
+    let state = Symbolizer::new(nowhere()).module_state(&module);
+    assert_eq!((state.supplementary, state.why), (Some(place), None));
 }
 
 fn sysroot(root: &Path) -> SearchPaths {

@@ -23,7 +23,6 @@ int main(void) { outer(); return 0; }
 ";
 
 /// Code that is not position-independent, so that addresses are those the file states.
-
 const FLAGS: [&str; 6] =
     ["-O2", "-no-pie", "-fno-pie", "-fno-optimize-sibling-calls", "-Wl,--build-id", "-rdynamic"];
 
