@@ -1,1 +1,249 @@
+use super::*;
+use proptest::prelude::*;
 
+/// A converter whose tape is kept in memory, and the facts it wrote.
+struct Bench {
+    book: Book<Vec<u8>>,
+    converter: Converter,
+    order: u64,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let header = Header { tick_ns: 1, ..Header::default() };
+        let mut book = Book::new(TapeWriter::new(Vec::new(), &header).unwrap(), 0);
+        book.now = TimeNs(1_000_000);
+        let id = book
+            .process(Process {
+                id: ProcessId(0),
+                pid: 1,
+                ppid: 0,
+                forked_from: None,
+                exe: Vec::new(),
+                argv: Vec::new(),
+                start: TimeNs(0),
+                end: TimeNs(0),
+                ending: Ending::Unknown,
+                losses: Losses::default(),
+            })
+            .unwrap();
+        Bench { book, converter: Converter::new(id, TimeNs(0)), order: 0 }
+    }
+
+    fn record(&mut self, stream: usize, words: &[u64]) {
+        self.converter.record(&mut self.book, stream, words).unwrap();
+    }
+
+    fn ordered(&mut self, stream: usize, kind: Kind, time: u64, rest: &[u64]) {
+        self.order += 1;
+        let head = Head::new(kind, 0, 0, 0, rest.len() as u64 + 3);
+        self.record(stream, &[&[head.0, time, self.order], rest].concat());
+    }
+
+    fn alloc(&mut self, stream: usize, time: u64, node: u64) {
+        self.ordered(stream, Kind::Alloc, time, &[16, 1, 1, node]);
+    }
+
+    fn thread(&mut self, stream: usize, tid: u64, level: u64) {
+        self.ordered(stream, Kind::Thread, 1, &[tid | level << 32, 0, 0]);
+    }
+
+    fn node(&mut self, stream: usize, id: u64, parent: u64, ip: u64) {
+        self.record(stream, &[Head::new(Kind::Node, 0, 0, 0, 3).0, id | parent << 32, ip]);
+    }
+
+    fn module(&mut self, start: u64, end: u64) {
+        self.ordered(0, Kind::Module, 1, &[start, end, start, 0]);
+    }
+
+    /// The tape, read back.
+    fn tape(self) -> (tempfile::TempDir, Tape) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tape");
+        std::fs::write(&path, self.book.writer.finish().unwrap()).unwrap();
+        let tape = Tape::open(&path).unwrap();
+        (dir, tape)
+    }
+}
+
+fn events(tape: &Tape) -> Vec<Event> {
+    tape.events(ProcessId(0), 0).map(Result::unwrap).collect()
+}
+
+#[test]
+fn the_numbers_of_functions_and_qualities_are_the_same_on_both_sides() {
+    let wire = [
+        api::MALLOC,
+        api::CALLOC,
+        api::REALLOC,
+        api::REALLOCARRAY,
+        api::POSIX_MEMALIGN,
+        api::ALIGNED_ALLOC,
+        api::MEMALIGN,
+        api::VALLOC,
+        api::PVALLOC,
+        api::FREE,
+        api::CFREE,
+        api::FREE_SIZED,
+        api::FREE_ALIGNED_SIZED,
+        api::NEW,
+        api::NEW_ARRAY,
+        api::DELETE,
+        api::DELETE_ARRAY,
+        api::MMAP,
+        api::MUNMAP,
+        api::MREMAP,
+        api::BRK,
+        api::SBRK,
+    ];
+    assert_eq!(wire, Api::ALL.map(|api| api as u8));
+    assert_eq!(NODE_EXACT, FrameQuality::Exact as u8);
+    assert_eq!(NODE_FRAME_POINTER, FrameQuality::FramePointer as u8);
+    assert_eq!(NODE_TRUNCATED, FrameQuality::Truncated as u8);
+}
+
+#[test]
+fn a_module_loaded_again_makes_other_nodes() {
+    let mut bench = Bench::new();
+    bench.thread(0, 1, 0);
+    bench.module(0x1000, 0x2000);
+    bench.node(0, 1, 0, 0x1500);
+    bench.alloc(0, 1, 1);
+    bench.ordered(0, Kind::ModuleGone, 1, &[0x1000]);
+    bench.alloc(0, 1, 1);
+    bench.module(0x1400, 0x2000);
+    bench.alloc(0, 1, 1);
+    // Over the last one, which nobody said is gone.
+    bench.module(0x1000, 0x3000);
+    bench.alloc(0, 1, 1);
+    assert_eq!(bench.converter.malformed(), 0);
+
+    let (_dir, tape) = bench.tape();
+    let places: Vec<(Option<u32>, u64)> = events(&tape)
+        .iter()
+        .map(|event| tape.nodes()[event.backtrace.0 as usize - 1])
+        .map(|node| (node.module.map(|id| id.0), node.address))
+        .collect();
+    assert_eq!(places, [(Some(0), 0x500), (None, 0x1500), (Some(1), 0x100), (Some(2), 0x500)]);
+    let unloaded: Vec<bool> = tape.modules().iter().map(|m| m.unloaded.is_some()).collect();
+    assert_eq!(unloaded, [true, true, false]);
+}
+
+#[test]
+fn a_return_address_right_after_a_module_belongs_to_it() {
+    let mut bench = Bench::new();
+    bench.module(0x1000, 0x2000);
+    bench.module(0x2000, 0x3000);
+    bench.node(0, 1, 0, 0x2000);
+    bench.thread(0, 1, 0);
+    bench.alloc(0, 1, 1);
+    let (_dir, tape) = bench.tape();
+    assert_eq!((tape.nodes()[0].module, tape.nodes()[0].address), (Some(ModuleId(0)), 0x1000));
+}
+
+#[test]
+fn streams_share_nodes_that_mean_the_same() {
+    let mut bench = Bench::new();
+    for stream in 0..2 {
+        bench.thread(stream, 1 + stream as u64, 0);
+        bench.node(stream, 1, 0, 0x10);
+        bench.node(stream, 2, 1, 0x20);
+        bench.node(stream, 3, 1, 0x20);
+        bench.alloc(stream, 1, 2);
+        bench.alloc(stream, 1, 3);
+    }
+    let (_dir, tape) = bench.tape();
+    assert_eq!(tape.nodes().len(), 2);
+    assert!(events(&tape).iter().all(|event| event.backtrace == BacktraceId(2)));
+}
+
+#[test]
+fn handlers_speak_for_their_thread_and_new_threads_for_themselves() {
+    let mut bench = Bench::new();
+    // A handler interrupts the very introduction of its thread.
+    bench.thread(1, 7, 1);
+    bench.thread(0, 7, 0);
+    // The kernel gives the number to another thread.
+    bench.thread(0, 7, 0);
+    bench.thread(1, 7, 1);
+    for stream in [0, 1] {
+        bench.alloc(stream, 1, 0);
+    }
+    let (_dir, tape) = bench.tape();
+    assert_eq!(tape.threads().len(), 2);
+    assert!(events(&tape).iter().all(|event| event.thread == ThreadId(1)));
+}
+
+#[test]
+fn times_never_decrease_and_never_lie_in_the_future() {
+    let mut bench = Bench::new();
+    bench.thread(0, 1, 0);
+    for time in [5, 3, 9, u64::MAX] {
+        bench.alloc(0, time, 0);
+    }
+    let (_dir, tape) = bench.tape();
+    let times: Vec<u64> = events(&tape).iter().map(|event| event.time.0).collect();
+    assert_eq!(times, [5, 5, 9, 1_000_000]);
+}
+
+#[test]
+fn forks_are_remembered_by_their_place_and_told_once() {
+    let mut bench = Bench::new();
+    bench.thread(0, 1, 0);
+    bench.alloc(0, 1, 0);
+    bench.ordered(0, Kind::Fork, 1, &[5]);
+    bench.alloc(0, 1, 0);
+    bench.ordered(0, Kind::Fork, 1, &[0]);
+    assert_eq!(bench.converter.take_fork(5), Some(1));
+    assert_eq!(bench.converter.take_fork(5), None);
+    assert_eq!(bench.converter.malformed(), 1);
+}
+
+#[test]
+fn what_makes_no_sense_is_counted_and_skipped() {
+    let mut bench = Bench::new();
+    // An event of nobody, with a node that was never announced.
+    bench.alloc(0, 1, 1);
+    assert_eq!(bench.converter.malformed(), 2);
+    bench.node(0, 2, 0, 1);
+    bench.node(0, 1, 1, 1);
+    bench.node(0, 0, 0, 1);
+    bench.ordered(0, Kind::ModuleGone, 1, &[0x77]);
+    bench.module(0x2000, 0x1000);
+    bench.ordered(0, Kind::Module, 1, &[1, 2, 0, u64::MAX]);
+    assert_eq!(bench.converter.malformed(), 8);
+    let (_dir, tape) = bench.tape();
+    assert_eq!((events(&tape).len(), tape.threads().len()), (1, 1));
+}
+
+proptest! {
+    /// Whatever passes the framing of the merge: no panic, and a tape that can be read.
+    #[test]
+    fn hostile_records_are_survived(
+        records in proptest::collection::vec(
+            (0..2usize, prop_oneof![0..24u8, any::<u8>()], any::<[u8; 3]>(),
+             proptest::collection::vec(prop_oneof![any::<u64>(), 0..8u64, 0..0x3000u64], 9)),
+            0..60,
+        ),
+    ) {
+        let mut bench = Bench::new();
+        for (stream, kind, rest, body) in records {
+            let words = match Kind::from_u8(kind) {
+                None | Some(Kind::Pad) => continue,
+                Some(Kind::Node) => 3,
+                Some(Kind::Thread) => 6,
+                Some(Kind::ModuleGone | Kind::Fork) => 4,
+                Some(Kind::Module) => 7 + u64::from(rest[0] % 3),
+                Some(_) => 7,
+            };
+            let [a, b, c] = rest.map(u64::from);
+            let head = u64::from(kind) | a << 8 | b << 16 | c << 24 | words << 32;
+            let record: Vec<u64> =
+                std::iter::once(head).chain(body).take(words as usize).collect();
+            bench.record(stream, &record);
+        }
+        let (_dir, tape) = bench.tape();
+        prop_assert!(tape.condition().complete);
+        prop_assert_eq!(events(&tape).len() as u64, tape.event_count(ProcessId(0)));
+    }
+}
