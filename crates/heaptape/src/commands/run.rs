@@ -5,6 +5,7 @@
 
 use crate::failure::Outcome;
 use crate::recording::{self, quoted, shown};
+use clap::builder::FalseyValueParser;
 use heaptape_analysis::moment::parse_duration;
 use heaptape_collector::{Follow, Launch};
 use heaptape_tape::TimeNs;
@@ -30,41 +31,41 @@ pub(crate) struct Args {
     )]
     output: PathBuf,
     /// Replace an existing tape
-    #[arg(short, long, env = "HEAPTAPE_FORCE")]
+    #[arg(short, long, env = "HEAPTAPE_FORCE", value_parser = switch())]
     force: bool,
     /// Which children to record too
     #[arg(long, env = "HEAPTAPE_FOLLOW", value_enum, default_value = "all", value_name = "WHICH")]
     follow: FollowChoice,
     /// Record where frees come from, too
-    #[arg(long, env = "HEAPTAPE_FREE_BACKTRACES")]
+    #[arg(long, env = "HEAPTAPE_FREE_BACKTRACES", value_parser = switch())]
     free_backtraces: bool,
     /// Record no backtraces: faster, but no call sites
-    #[arg(long, env = "HEAPTAPE_NO_BACKTRACES", conflicts_with = "free_backtraces")]
+    #[arg(long, env = "HEAPTAPE_NO_BACKTRACES", value_parser = switch(), conflicts_with = "free_backtraces")]
     no_backtraces: bool,
     /// Record mmap, munmap, mremap, brk and sbrk, too
-    #[arg(long, env = "HEAPTAPE_MMAP")]
+    #[arg(long, env = "HEAPTAPE_MMAP", value_parser = switch())]
     mmap: bool,
     /// Time between two samples of the resident memory; 0 for none
     #[arg(long, env = "HEAPTAPE_SAMPLE_INTERVAL", value_name = "TIME", default_value = "50ms",
           value_parser = duration)]
     sample_interval: TimeNs,
     /// Sample the proportional set size, too (slower)
-    #[arg(long, env = "HEAPTAPE_PSS")]
+    #[arg(long, env = "HEAPTAPE_PSS", value_parser = switch())]
     pss: bool,
     /// Keep the bytes of the blocks that are live at the exit; the tape then holds memory of the program
-    #[arg(long, env = "HEAPTAPE_CONTENTS")]
+    #[arg(long, env = "HEAPTAPE_CONTENTS", value_parser = switch())]
     contents: bool,
     /// Record until every child has ended, not only the program
-    #[arg(long, env = "HEAPTAPE_WAIT")]
+    #[arg(long, env = "HEAPTAPE_WAIT", value_parser = switch())]
     wait: bool,
     /// Print the summary at once, to standard error
-    #[arg(long, env = "HEAPTAPE_SUMMARY")]
+    #[arg(long, env = "HEAPTAPE_SUMMARY", value_parser = switch())]
     summary: bool,
     /// Say nothing unless something is missing from the recording
-    #[arg(short, long, env = "HEAPTAPE_QUIET", conflicts_with_all = ["verbose", "summary"])]
+    #[arg(short, long, env = "HEAPTAPE_QUIET", value_parser = switch(), conflicts_with_all = ["verbose", "summary"])]
     quiet: bool,
     /// Say what is done behind the scenes
-    #[arg(short, long, env = "HEAPTAPE_VERBOSE")]
+    #[arg(short, long, env = "HEAPTAPE_VERBOSE", value_parser = switch())]
     verbose: bool,
     /// The program and its arguments
     #[arg(
@@ -95,6 +96,11 @@ impl From<FollowChoice> for Follow {
             FollowChoice::None => Follow::None,
         }
     }
+}
+
+/// A flag from the environment: `0`, `no`, `off`, `false` and nothing mean that it is not set.
+fn switch() -> FalseyValueParser {
+    FalseyValueParser::new()
 }
 
 fn duration(text: &str) -> Result<TimeNs, String> {

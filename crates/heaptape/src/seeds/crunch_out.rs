@@ -65,11 +65,6 @@ impl CrunchOut {
         Ok(CrunchOut { path, dir, heap })
     }
 
-    /// Its path.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Where the recording goes.
     pub(crate) fn tape(&self) -> PathBuf {
         self.path.join(TAPE)
@@ -231,12 +226,12 @@ mod tests {
         drop(first);
 
         let second = CrunchOut::create(parent.path()).expect("only crunch's files in the way");
-        assert!(!second.path().join("stats").exists());
+        assert!(!second.path.join("stats").exists());
         assert_eq!(second.read_block(0x5000).expect("readable"), None);
         fill(&second);
-        assert_eq!(mode(second.path()), 0o700);
+        assert_eq!(mode(&second.path), 0o700);
         assert_eq!(mode(&second.heap()), 0o700);
-        assert_eq!(mode(&second.path().join("stats")), 0o600);
+        assert_eq!(mode(&second.path.join("stats")), 0o600);
         assert_eq!(mode(&second.heap().join("0x5000")), 0o600);
     }
 
@@ -246,7 +241,7 @@ mod tests {
             let parent = tempfile::tempdir().expect("a place for files");
             let out = CrunchOut::create(parent.path()).expect("nothing in the way");
             fill(&out);
-            let folder = if in_heap { out.heap() } else { out.path().to_owned() };
+            let folder = if in_heap { out.heap() } else { out.path.clone() };
             fs::write(folder.join(foreign), "mine").expect("writable");
             drop(out);
             let refusal = CrunchOut::create(parent.path()).expect_err("a foreign file is there");
