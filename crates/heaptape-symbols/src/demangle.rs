@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
-use cpp_demangle::{BorrowedSymbol, DemangleOptions};
+use cpp_demangle::{BorrowedSymbol, DemangleOptions, ParseOptions};
 
 /// Longer mangled names stay as they are. The longest seen in real programs have some ten thousand
 /// bytes.
@@ -11,6 +11,10 @@ const MAX_MANGLED_LEN: usize = 256 << 10;
 /// A demangled name may be this long: back references let a short mangled name stand for an
 /// exponentially long one.
 const MAX_DEMANGLED_LEN: usize = 2 << 20;
+/// How deep the C++ demangler may recurse; a nested template takes about five levels. Its own default
+/// of 96 ends at names that real programs have. At this bound it stays well inside the stack of any
+/// thread (2 MiB).
+const MAX_DEPTH: u32 = 384;
 
 /// The name as its author wrote it, with parameters for C++ and without hash for Rust. Names that are
 /// not mangled, or not correctly, are returned unchanged.
@@ -47,9 +51,11 @@ fn demangle_rust(raw: &str) -> Option<String> {
 
 fn demangle_cpp(raw: &str) -> Option<String> {
     // A tail is a version (`@GLIBC_2.2.5`) or a compiler's suffix; it stays as it is.
-    let (symbol, tail) = BorrowedSymbol::with_tail(raw.as_bytes()).ok()?;
+    let parsing = ParseOptions::default().recursion_limit(MAX_DEPTH);
+    let (symbol, tail) = BorrowedSymbol::with_tail_and_options(raw.as_bytes(), &parsing).ok()?;
     let mut out = Bounded::default();
-    symbol.structured_demangle(&mut out, &DemangleOptions::new()).ok()?;
+    let writing = DemangleOptions::new().recursion_limit(MAX_DEPTH);
+    symbol.structured_demangle(&mut out, &writing).ok()?;
     out.write_str(std::str::from_utf8(tail).ok()?).ok()?;
     Some(out.0)
 }
@@ -371,6 +377,28 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(short_name(full), short, "{full}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_demangled_or_left() {
+        let nested = |n: usize| format!("_Z1f{}i{}", "1AI".repeat(n), "E".repeat(n));
+        assert_eq!(demangle(&nested(3)), "f(A<A<A<int> > >)");
+        assert!(demangle(&nested(60)).starts_with("f(A<A<"));
+        // Whatever the rule that recurses, this thread's stack of 2 MiB is enough.
+        for rule in [
+            "P", "F", "FP", "1AI", "1AIJ", "N1AI", "N", "NN", "Z", "Z1f", "Z1fI", "X", "Xcl",
+            "XcvP", "Xdt", "XsrS", "Lz", "LZ", "L_Z", "IL_Z1f", "Dp", "DTcl", "DTnt", "A_", "A1_",
+            "M", "MP", "U3foo", "U3fooI", "UlP", "UlF", "NUlP", "TL", "sZ", "on", "cv", "cvP",
+            "GV", "TV", "TVN", "Th0_", "NK", "NKR", "1AIXnt", "1AIXaa", "1AIXqu", "1AIXilP",
+            "1AIXnw_P", "DO", "Dv_", "St", "NSt",
+        ] {
+            for end in ["", "i", "iE", "v", "1a"] {
+                for n in [100, 1000, 30_000] {
+                    short_name(&demangle(&format!("_Z{}{}", rule.repeat(n), end.repeat(n))));
+                    short_name(&demangle(&format!("_Z1f{}{}", rule.repeat(n), end.repeat(n))));
+                }
+            }
         }
     }
 
