@@ -20,6 +20,7 @@
 //!   the same (parent, ip) may get a second id.
 //! * A module is announced before any event whose backtrace lies in it *in the order of the process*,
 //!   not of the stream: a node's module is looked up when the first event that uses it comes.
+//! * The bytes of a module are its build id and its path, each from the start of a word.
 //! * A `Thread` record says that what follows on this stream is of that thread. `level` > 0: of a
 //!   signal handler of that thread that interrupted a hook.
 
