@@ -393,19 +393,23 @@ struct ModuleWords {
 
 fn module(words: &[u64]) -> Option<ModuleWords> {
     let &[_, _, _, start, end, bias, lengths, ref bytes @ ..] = words else { return None };
-    let (build_id_len, path_len) = ((lengths as u32) as usize, (lengths >> 32) as usize);
-    // The target has the same byte order: it runs on the same machine.
-    let mut bytes: Vec<u8> = bytes.iter().flat_map(|word| word.to_ne_bytes()).collect();
-    let sane = start < end
-        && build_id_len <= MAX_BUILD_ID
-        && path_len <= MAX_PATH
-        && build_id_len + path_len <= bytes.len();
-    if !sane {
+    let (build_id_len, path_len) = (lengths as u32 as usize, (lengths >> 32) as usize);
+    if start >= end || build_id_len > MAX_BUILD_ID || path_len > MAX_PATH {
         return None;
     }
-    bytes.truncate(build_id_len + path_len);
-    let path = bytes.split_off(build_id_len);
-    Some(ModuleWords { start, end, bias, build_id: bytes, path })
+    // Each begins on a word.
+    let (build_id, path) = bytes.split_at_checked(build_id_len.div_ceil(8))?;
+    let path = text(path, path_len)?;
+    Some(ModuleWords { start, end, bias, build_id: text(build_id, build_id_len)?, path })
+}
+
+/// The first `length` bytes of `words`: the target runs on the same machine, byte order included.
+fn text(words: &[u64], length: usize) -> Option<Vec<u8>> {
+    let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    (bytes.len() >= length).then(|| {
+        bytes.truncate(length);
+        bytes
+    })
 }
 
 #[cfg(test)]

@@ -130,6 +130,18 @@ fn a_module_loaded_again_makes_other_nodes() {
 }
 
 #[test]
+fn build_id_and_path_each_begin_on_a_word() {
+    let mut bench = Bench::new();
+    let word = |text: &[u8; 8]| u64::from_ne_bytes(*text);
+    let text = [word(b"0123\0\0\0\0"), word(b"/lib/lib"), word(b"c.so.6\0\0")];
+    let lengths = 4 | 14 << 32;
+    bench.ordered(0, Kind::Module, 1, &[&[1, 2, 0, lengths][..], &text].concat());
+    let (_dir, tape) = bench.tape();
+    assert_eq!(tape.modules()[0].build_id, b"0123");
+    assert_eq!(tape.modules()[0].path, b"/lib/libc.so.6");
+}
+
+#[test]
 fn a_return_address_right_after_a_module_belongs_to_it() {
     let mut bench = Bench::new();
     bench.module(0x1000, 0x2000);

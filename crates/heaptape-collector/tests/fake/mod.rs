@@ -272,11 +272,6 @@ impl Stream {
         });
     }
 
-    pub(crate) fn module_gone(&mut self, start: u64) {
-        let head = Head::new(Kind::ModuleGone, 0, 0, 0, 4);
-        self.ordered(|order| vec![head.0, now(), order, start]);
-    }
-
     pub(crate) fn fork(&mut self, serial: u64) {
         let head = Head::new(Kind::Fork, 0, 0, 0, 4);
         self.ordered(|order| vec![head.0, now(), order, serial]);
