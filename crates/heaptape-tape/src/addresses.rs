@@ -96,9 +96,8 @@ impl Heap {
 
     fn end(&mut self, number: u32) {
         let Begun { older, younger, .. } = self.begun[number as usize];
-        match self.begun.get_mut(older as usize) {
-            Some(block) => block.younger = younger,
-            None => {}
+        if let Some(block) = self.begun.get_mut(older as usize) {
+            block.younger = younger;
         }
         match self.begun.get_mut(younger as usize) {
             Some(block) => block.older = older,

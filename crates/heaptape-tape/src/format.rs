@@ -141,6 +141,10 @@ impl BlockHead {
         self.stored_len as usize
     }
 
+    pub(crate) fn raw_len(&self) -> u64 {
+        u64::from(self.raw_len)
+    }
+
     /// Bytes of the whole block in the file.
     pub(crate) fn block_len(&self) -> u64 {
         (HEAD_LEN + self.key_len() + self.stored_len()) as u64

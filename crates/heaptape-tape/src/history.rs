@@ -40,7 +40,9 @@ impl History {
 
     fn add_part(&mut self, offset: u64, key: KeyframeKey) {
         let follows = match self.parts.last() {
-            Some((_, last)) => key.part == last.part + 1 && key.totals == last.totals,
+            Some((_, last)) => {
+                Some(key.part) == last.part.checked_add(1) && key.totals == last.totals
+            }
             None => key.part == 0,
         };
         if !follows {

@@ -121,20 +121,28 @@ fn put_totals(out: &mut Vec<u8>, t: &Totals) {
 
 fn totals(key: &mut Cursor<'_>) -> Result<Totals, Malformed> {
     Ok(Totals {
-        events: key.number()?,
-        allocs: key.number()?,
+        events: counter(key)?,
+        allocs: counter(key)?,
         alloc_bytes: key.number()?,
-        frees: key.number()?,
-        failed: key.number()?,
-        unmatched_frees: key.number()?,
-        overlaid: key.number()?,
+        frees: counter(key)?,
+        failed: counter(key)?,
+        unmatched_frees: counter(key)?,
+        overlaid: counter(key)?,
         live_bytes: key.number()?,
-        live_blocks: key.number()?,
+        live_blocks: counter(key)?,
         peak_bytes: key.number()?,
-        peak_blocks: key.number()?,
+        peak_blocks: counter(key)?,
         peak_time: TimeNs(key.number()?),
-        peak_event: key.number()?,
+        peak_event: counter(key)?,
     })
+}
+
+/// A number of things that were counted one by one, and may be counted on.
+fn counter(key: &mut Cursor<'_>) -> Result<u64, Malformed> {
+    match key.number()? {
+        count if count < 1 << 60 => Ok(count),
+        _ => Err(Malformed("an impossible count")),
+    }
 }
 
 /// The key of a CONTENTS block.
@@ -179,6 +187,9 @@ pub(crate) fn parse_entries(body: &[u8], entries: &mut Vec<Entry>) -> Result<(),
         let kind = cursor.byte()?;
         let offset = last.checked_add(cursor.number()?).ok_or(Malformed("an offset"))?;
         last = offset;
+        if entries.last().is_some_and(|entry| entry.offset >= offset) {
+            return Err(Malformed("blocks out of order"));
+        }
         entries.push(Entry { kind, offset, key: cursor.bytes()?.to_vec() });
     }
     Ok(())

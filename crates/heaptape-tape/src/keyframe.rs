@@ -141,10 +141,17 @@ impl Assembly {
             self.blocks.push(block_of(event, BlockId(id)));
         }
         while !releasing.is_empty() {
+            if self.releasing.len() == MAX_EVENTS {
+                return Err(Malformed("too many reallocs"));
+            }
             self.releasing.push(parse_releasing(&mut releasing, around)?);
         }
         let mut addr = 0u64;
+        let most = self.freed.len() + MAX_EVENTS;
         while !freed.is_empty() {
+            if self.freed.len() == most {
+                return Err(Malformed("too many addresses"));
+            }
             addr = addr.wrapping_add(freed.number()?);
             self.freed.push(addr);
         }

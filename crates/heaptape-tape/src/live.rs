@@ -116,7 +116,8 @@ impl LiveSet {
         set
     }
 
-    /// Rebuilds a set from the parts of a keyframe.
+    /// Rebuilds a set from the parts of a keyframe. What is live now is counted anew, the other totals
+    /// are taken over.
     pub fn from_parts(
         blocks: impl IntoIterator<Item = LiveBlock>,
         releasing: impl IntoIterator<Item = (ThreadId, LiveBlock)>,
@@ -124,12 +125,17 @@ impl LiveSet {
         inherited_freed: impl IntoIterator<Item = u64>,
         totals: Totals,
     ) -> LiveSet {
+        let blocks: FxHashMap<u64, LiveBlock> = blocks.into_iter().map(|b| (b.addr, b)).collect();
         LiveSet {
-            blocks: blocks.into_iter().map(|b| (b.addr, b)).collect(),
+            totals: Totals {
+                live_bytes: blocks.values().fold(0, |sum, block| sum.wrapping_add(block.size)),
+                live_blocks: blocks.len() as u64,
+                ..totals
+            },
+            blocks,
             releasing: releasing.into_iter().collect(),
             forked,
             inherited_freed: inherited_freed.into_iter().collect(),
-            totals,
         }
     }
 
@@ -160,13 +166,13 @@ impl LiveSet {
             },
             Action::ReallocFail => match self.releasing.remove(&event.thread) {
                 Some(block) if block.addr == event.addr => {
-                    self.totals.frees -= 1;
+                    self.totals.frees = self.totals.frees.saturating_sub(1);
                     self.insert(block);
                     Effect::Restored(block)
                 }
                 _ => {
                     if self.forked && self.inherited_freed.remove(&event.addr) {
-                        self.totals.frees -= 1;
+                        self.totals.frees = self.totals.frees.saturating_sub(1);
                     }
                     Effect::Nothing
                 }
@@ -269,5 +275,125 @@ impl LiveSet {
     /// Addresses of inherited blocks that were freed.
     pub fn inherited_freed(&self) -> impl Iterator<Item = u64> + '_ {
         self.inherited_freed.iter().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn event(action: Action, thread: u8, addr: u8, size: u16, time: u64) -> Event {
+        Event {
+            time: TimeNs(time),
+            thread: ThreadId(u32::from(thread)),
+            action,
+            api: Api::Malloc,
+            align_log2: 0,
+            addr: u64::from(addr),
+            size: u64::from(size),
+            usable: 0,
+            backtrace: BacktraceId::NONE,
+        }
+    }
+
+    /// The slow, obvious account: address to (number, size), and who is in a realloc of what.
+    #[derive(Default)]
+    struct Ledger {
+        live: BTreeMap<u64, (u64, u64)>,
+        releasing: BTreeMap<ThreadId, (u64, (u64, u64))>,
+        events: u64,
+        begun: u64,
+        ended: u64,
+        peak: (u64, u64),
+    }
+
+    impl Ledger {
+        fn apply(&mut self, event: &Event) {
+            self.events += 1;
+            match event.action {
+                Action::Alloc | Action::ReallocAlloc => {
+                    if event.action == Action::ReallocAlloc {
+                        self.releasing.remove(&event.thread);
+                    }
+                    self.begun += 1;
+                    self.live.insert(event.addr, (self.begun, event.size));
+                    self.peak = self.peak.max((self.bytes(), u64::MAX - self.events));
+                }
+                Action::Free => self.ended += u64::from(self.live.remove(&event.addr).is_some()),
+                Action::ReallocRelease => {
+                    self.releasing.remove(&event.thread);
+                    if let Some(block) = self.live.remove(&event.addr) {
+                        self.ended += 1;
+                        self.releasing.insert(event.thread, (event.addr, block));
+                    }
+                }
+                Action::ReallocFail => {
+                    let released = self.releasing.remove(&event.thread);
+                    if let Some((addr, block)) = released.filter(|(a, _)| *a == event.addr) {
+                        self.ended -= 1;
+                        self.live.insert(addr, block);
+                    }
+                }
+                Action::AllocFail | Action::Map | Action::Unmap => {}
+            }
+        }
+
+        fn bytes(&self) -> u64 {
+            self.live.values().map(|(_, size)| size).sum()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_ledger(
+            steps in prop::collection::vec((0u8..8, 0u8..3, 0u8..12, 1u16..), 0..200)
+        ) {
+            let (mut set, mut ledger) = (LiveSet::new(), Ledger::default());
+            for (time, (action, thread, addr, size)) in (0..).zip(steps) {
+                let action = Action::from_u8(action).unwrap();
+                // Nobody else can have got the address of a block whose realloc fails.
+                if action == Action::ReallocFail && set.get(u64::from(addr)).is_some() {
+                    continue;
+                }
+                let event = event(action, thread, addr, size, time);
+                set.apply(&event);
+                ledger.apply(&event);
+            }
+            let live: BTreeMap<u64, (u64, u64)> =
+                set.blocks().map(|b| (b.addr, (b.id.0, b.size))).collect();
+            prop_assert_eq!(&live, &ledger.live);
+            let totals = set.totals();
+            prop_assert_eq!(totals.events, ledger.events);
+            prop_assert_eq!(totals.live_bytes, ledger.bytes());
+            prop_assert_eq!(totals.live_blocks, live.len() as u64);
+            prop_assert_eq!((totals.allocs, totals.frees), (ledger.begun, ledger.ended));
+            let peak_event = if ledger.begun == 0 { 0 } else { u64::MAX - ledger.peak.1 };
+            prop_assert_eq!((totals.peak_bytes, totals.peak_event), (ledger.peak.0, peak_event));
+            let balance = totals.frees + totals.overlaid + totals.live_blocks;
+            prop_assert_eq!(totals.allocs, balance, "every block ended, was overlaid, or lives");
+        }
+    }
+
+    #[test]
+    fn a_child_frees_what_it_inherited_once() {
+        let mut child = LiveSet::forked();
+        let free = event(Action::Free, 0, 5, 0, 0);
+        assert_eq!(child.apply(&free), Effect::EndedInherited);
+        assert_eq!(child.apply(&free), Effect::Unmatched);
+        child.apply(&event(Action::Alloc, 0, 5, 8, 1));
+        assert!(matches!(child.apply(&free), Effect::Ended(_)));
+        assert_eq!(child.inherited_freed().collect::<Vec<_>>(), [5]);
+    }
+
+    #[test]
+    fn a_failed_realloc_of_an_inherited_block_gives_it_back() {
+        let mut child = LiveSet::forked();
+        child.apply(&event(Action::ReallocRelease, 0, 5, 100, 0));
+        assert_eq!(child.inherited_freed().count(), 1);
+        child.apply(&event(Action::ReallocFail, 0, 5, 100, 0));
+        assert_eq!(child.inherited_freed().count(), 0);
+        assert_eq!(child.totals().frees, 0);
     }
 }

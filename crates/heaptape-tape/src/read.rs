@@ -102,12 +102,14 @@ impl Tape {
             condition: Condition { file_bytes: source.len(), ..Condition::default() },
             facts: Facts::new(if head.whole { head.tick_ns.max(1) } else { 1 }),
             catalog: Catalog::default(),
+            facts_left: source.len().saturating_mul(FACTS_RATIO).saturating_add(FACTS_BYTES),
             source,
         };
         opening.read()?;
         if !head.whole {
             opening.condition.damaged_blocks += 1;
-            opening.condition.good_bytes -= FILE_HEAD_LEN as u64;
+            let good_bytes = &mut opening.condition.good_bytes;
+            *good_bytes = good_bytes.saturating_sub(FILE_HEAD_LEN as u64);
             if opening.facts.header.is_none() {
                 return Err(TapeError::Damaged("the head of the file".to_string()));
             }
@@ -267,12 +269,19 @@ fn contents_of(
     })
 }
 
+/// Most bytes of facts, unpacked: so many, and so many for each byte of the file. They are kept in
+/// memory, and a small hostile file must not unpack to a large one.
+const FACTS_BYTES: u64 = 16 << 20;
+const FACTS_RATIO: u64 = 32;
+
 /// A tape while it is opened.
 struct Opening {
     source: Source,
     condition: Condition,
     facts: Facts,
     catalog: Catalog,
+    /// Unpacked bytes of facts that may still come.
+    facts_left: u64,
 }
 
 impl Opening {
@@ -304,14 +313,21 @@ impl Opening {
     }
 
     fn read_facts(&mut self, offset: u64) -> Result<(), TapeError> {
-        let body = match self.source.body(offset, kind::META) {
+        let (block_len, raw_len) = self.source.lens(offset)?;
+        let body = match self.facts_left.checked_sub(raw_len) {
+            Some(left) => {
+                self.facts_left = left;
+                self.source.body(offset, kind::META)
+            }
+            None => Err(damaged_at(offset, "more facts than the file can hold")),
+        };
+        let body = match body {
             Ok(body) => body,
             Err(TapeError::Io(e)) => return Err(TapeError::Io(e)),
             Err(_) => {
-                let lost = self.source.block_len(offset)?;
-                self.facts.lost(lost);
+                self.facts.lost(block_len);
                 self.condition.damaged_blocks += 1;
-                self.condition.good_bytes -= lost;
+                self.condition.good_bytes = self.condition.good_bytes.saturating_sub(block_len);
                 return Ok(());
             }
         };

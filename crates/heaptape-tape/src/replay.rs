@@ -7,7 +7,7 @@
 use crate::format::kind;
 use crate::history::KeyframeEntry;
 use crate::keyframe::Assembly;
-use crate::live::{LiveBlock, LiveSet, Totals};
+use crate::live::{LiveBlock, LiveSet};
 use crate::model::*;
 use crate::read::{Moment, Tape, TapeError};
 use crate::salvage::damaged_at;
@@ -132,11 +132,6 @@ fn merge(mut family: Vec<LiveSet>) -> LiveSet {
         blocks.extend(member.blocks().map(|block| (block.addr, *block)));
     }
     let own = family.swap_remove(0);
-    let totals = Totals {
-        live_bytes: blocks.values().map(|block| block.size).sum(),
-        live_blocks: blocks.len() as u64,
-        ..*own.totals()
-    };
     let releasing: Vec<_> = own.releasing().map(|(thread, block)| (*thread, *block)).collect();
-    LiveSet::from_parts(blocks.into_values(), releasing, false, [], totals)
+    LiveSet::from_parts(blocks.into_values(), releasing, false, [], *own.totals())
 }

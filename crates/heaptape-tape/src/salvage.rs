@@ -76,9 +76,9 @@ impl Source {
         }
     }
 
-    /// Bytes of the block at `offset`; 0 when its head is damaged.
-    pub(crate) fn block_len(&self, offset: u64) -> io::Result<u64> {
-        Ok(self.head(offset)?.map_or(0, |(head, _)| head.block_len()))
+    /// Bytes of the block at `offset`, in the file and unpacked; 0 when its head is damaged.
+    pub(crate) fn lens(&self, offset: u64) -> io::Result<(u64, u64)> {
+        Ok(self.head(offset)?.map_or((0, 0), |(head, _)| (head.block_len(), head.raw_len())))
     }
 
     /// Footer and index of a finished tape; `None` when it has none or they are damaged.

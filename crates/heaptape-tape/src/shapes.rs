@@ -5,6 +5,7 @@
 //! column of mostly zeros remains.
 
 use crate::columns;
+use crate::events::MAX_EVENTS;
 use crate::model::*;
 use crate::varint::{self, Cursor, Malformed};
 use rustc_hash::FxHashMap;
@@ -164,6 +165,9 @@ impl ShapeDecoder {
         let mut shapes = Vec::new();
         let mut last = 0;
         while !calls.is_empty() {
+            if shapes.len() == MAX_EVENTS {
+                return Err(Malformed("more shapes than events"));
+            }
             let action = Action::from_u8(calls.byte()?).ok_or(Malformed("an unknown action"))?;
             let api = Api::from_u8(calls.byte()?).ok_or(Malformed("an unknown function"))?;
             let align_log2 = calls.byte()?;

@@ -85,7 +85,10 @@ impl Told {
         let fresh = 0x5000_0000_0000 + u64::from(a % 64) * 48 + u64::from(a % 3 == 0);
         let known = live.iter().copied().nth(a as usize % live.len().max(1));
         let (action, api, addr) = match (self.pending.remove(&thread.0), what % 12, known) {
-            (Some(old), 0..=3, _) => (Action::ReallocFail, Api::Realloc, old),
+            // Nobody else can have got the address of a block whose realloc fails.
+            (Some(old), 0..=3, _) if !live.contains(&old) => {
+                (Action::ReallocFail, Api::Realloc, old)
+            }
             (Some(_), _, _) if !live.contains(&fresh) => {
                 (Action::ReallocAlloc, Api::Realloc, fresh)
             }

@@ -1,0 +1,210 @@
+//! Damaged and hostile files: a tape cut at any byte opens and gives every whole block before the cut;
+//! flipped bits are noticed; unknown blocks are skipped; bodies that lie under a right checksum do no
+//! harm. Nothing panics.
+
+mod small;
+
+use heaptape_tape::*;
+use proptest::prelude::*;
+use small::{EXAMPLE_EVENTS, blocks, example, frame, open, open_bytes};
+
+const CHILD: ProcessId = ProcessId(1);
+const MAIN: ProcessId = ProcessId(0);
+
+/// Asks the tape everything.
+fn exercise(tape: &Tape) -> u64 {
+    let mut errors = 0;
+    for process in 0..tape.processes().len() as u32 + 1 {
+        let id = ProcessId(process);
+        for event in tape.events(id, 0) {
+            match event {
+                Ok(event) => {
+                    assert!((event.backtrace.0 as usize) <= tape.nodes().len());
+                    assert!((event.thread.0 as usize) < tape.threads().len());
+                }
+                Err(_) => errors += 1,
+            }
+        }
+        for moment in [Moment::Event(3), Moment::Time(TimeNs(2500)), Moment::End] {
+            errors += u64::from(tape.live_at(id, moment).is_err());
+        }
+        errors += u64::from(tape.live_at_start(id).is_err());
+        errors += tape.contents(id).filter(|contents| contents.is_err()).count() as u64;
+        let _ = (tape.totals(id), tape.peak(id), tape.samples(id), tape.milestones(id).count());
+    }
+    for (id, node) in (1u32..).zip(tape.nodes()) {
+        assert!(node.parent.0 < id);
+        assert!(node.module.is_none_or(|module| (module.0 as usize) < tape.modules().len()));
+    }
+    errors
+}
+
+fn events(tape: &Tape, process: ProcessId) -> Vec<Event> {
+    tape.events(process, 0).collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn a_tape_cut_at_any_byte_gives_every_whole_block_before_the_cut() {
+    let bytes = example();
+    let whole = open_bytes(&bytes);
+    let mut last_good = 0;
+    for cut in 0..bytes.len() {
+        let tape = match open(&bytes[..cut]) {
+            Ok(tape) => tape,
+            Err(error) => {
+                assert!(cut < 24 && matches!(error, TapeError::NotATape), "cut at {cut}: {error}");
+                continue;
+            }
+        };
+        let condition = tape.condition();
+        assert_eq!(condition.file_bytes, cut as u64);
+        assert!(condition.good_bytes >= last_good && condition.good_bytes <= cut as u64);
+        let whole_blocks = blocks(&bytes).take_while(|b| b.end <= cut).last();
+        assert_eq!(condition.good_bytes, whole_blocks.map_or(24, |block| block.end as u64));
+        last_good = condition.good_bytes;
+        for process in [MAIN, CHILD] {
+            let part = events(&tape, process);
+            assert_eq!(part, events(&whole, process)[..part.len()]);
+            let totals = tape.totals(process);
+            assert_eq!(totals.events, part.len() as u64);
+            let live = tape.live_at(process, Moment::End).unwrap();
+            let expected = whole.live_at(process, Moment::Event(part.len() as u64)).unwrap();
+            if tape.processes().len() == 2 {
+                assert_eq!(live.sorted(), expected.sorted());
+            }
+        }
+        assert_eq!(exercise(&tape), 0, "cut at {cut}");
+    }
+    assert_eq!(events(&whole, MAIN).len(), EXAMPLE_EVENTS);
+}
+
+#[test]
+fn a_flipped_bit_in_any_byte_is_noticed() {
+    let bytes = example();
+    for at in 0..bytes.len() {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1 << (at % 8);
+        let Ok(tape) = open(&bytes) else {
+            assert!(at < 24, "only the head of the file makes it no tape");
+            continue;
+        };
+        exercise(&tape);
+        let condition = tape.condition();
+        let noticed = condition.damaged_blocks > 0
+            || !condition.complete
+            || condition.good_bytes < condition.file_bytes
+            || tape.verify().unwrap() > 0;
+        assert!(noticed, "byte {at}");
+    }
+}
+
+#[test]
+fn a_damaged_block_of_events_is_one_error_and_the_rest_comes() {
+    let mut bytes = example();
+    let first = blocks(&bytes).find(|b| b.kind == small::EVENTS).unwrap();
+    bytes[first.end - 1] ^= 0x10;
+    let footer = blocks(&bytes).find(|b| b.kind == small::INDEX).unwrap().start;
+    for bytes in [&bytes[..], &bytes[..footer]] {
+        let tape = open_bytes(bytes);
+        assert_eq!(tape.verify().unwrap(), 1);
+        let found: Vec<_> = tape.events(MAIN, 0).collect();
+        assert!(matches!(found[0], Err(TapeError::Damaged(_))));
+        let rest: Vec<Event> = found.into_iter().skip(1).map(Result::unwrap).collect();
+        let whole = events(&open_bytes(&example()), MAIN);
+        assert_eq!(rest, whole[whole.len() - rest.len()..]);
+        assert!(!rest.is_empty());
+        assert_eq!(tape.event_count(MAIN), whole.len() as u64);
+    }
+}
+
+#[test]
+fn unknown_blocks_are_skipped_and_counted() {
+    let bytes = example();
+    let whole = open_bytes(&bytes);
+    for block in blocks(&bytes).collect::<Vec<_>>() {
+        let strange = frame(77, b"a key", b"from the future");
+        let bytes = [&bytes[..block.start], &strange, &bytes[block.start..]].concat();
+        let tape = open_bytes(&bytes);
+        assert_eq!(tape.condition().unknown_blocks, 1);
+        assert_eq!(events(&tape, MAIN), events(&whole, MAIN));
+        assert_eq!(tape.processes(), whole.processes());
+    }
+}
+
+#[test]
+fn unknown_records_are_skipped_and_counted() {
+    let bytes = example();
+    let footer = blocks(&bytes).find(|b| b.kind == small::INDEX).unwrap();
+    let strange = frame(small::META, b"", &[99, 3, 1, 2, 3]);
+    let bytes = [&bytes[..footer.start], &strange].concat();
+    assert_eq!(open_bytes(&bytes).condition().unknown_blocks, 1);
+}
+
+#[test]
+fn other_files_and_later_versions_are_refused() {
+    assert!(matches!(open(b""), Err(TapeError::NotATape)));
+    assert!(matches!(open(&[0; 100]), Err(TapeError::NotATape)));
+    let mut bytes = example();
+    bytes[8] = 2;
+    let crc = crc32fast::hash(&bytes[..20]);
+    bytes[20..24].copy_from_slice(&crc.to_le_bytes());
+    assert!(matches!(open(&bytes), Err(TapeError::Version(2))));
+    bytes[8] = 1;
+    bytes[10] = 200;
+    let crc = crc32fast::hash(&bytes[..20]);
+    bytes[20..24].copy_from_slice(&crc.to_le_bytes());
+    assert_eq!(events(&open_bytes(&bytes), MAIN).len(), EXAMPLE_EVENTS, "a later minor version");
+}
+
+#[test]
+fn lengths_that_lie_are_not_believed() {
+    let head = &example()[..24];
+    for (raw_len, stored_len) in [(u32::MAX, u32::MAX), (64 << 20, 64 << 20), (64 << 20, 5), (0, 5)]
+    {
+        for kind in 1..=6 {
+            let mut block = frame(kind, b"", b"hello");
+            block[5] = 1;
+            block[8..12].copy_from_slice(&u32::to_le_bytes(stored_len));
+            block[12..16].copy_from_slice(&u32::to_le_bytes(raw_len));
+            let crc = crc32fast::hash(&block[4..20]);
+            block[20..24].copy_from_slice(&crc.to_le_bytes());
+            let tape = open_bytes(&[head, &block[..]].concat());
+            exercise(&tape);
+            assert!(tape.condition().good_bytes <= 24 + 29 && !tape.condition().complete);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    /// The worst case: contents that make no sense under checksums that are right.
+    #[test]
+    fn hostile_bodies_do_no_harm(
+        which: prop::sample::Index,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        in_key: bool,
+        cut_footer: bool,
+    ) {
+        let bytes = example();
+        let all: Vec<_> = blocks(&bytes).collect();
+        let victim = &all[which.index(all.len())];
+        let (mut key, mut body) = (victim.key.clone(), victim.body.clone());
+        let target = if in_key && !key.is_empty() { &mut key } else { &mut body };
+        for (at, value) in changes {
+            let at = at.index(target.len());
+            target[at] = value;
+        }
+        let hostile = frame(victim.kind, &key, &body);
+        let after = if cut_footer { &[][..] } else { &bytes[victim.end..] };
+        if let Ok(tape) = open(&[&bytes[..victim.start], &hostile, after].concat()) {
+            exercise(&tape);
+        }
+    }
+
+    #[test]
+    fn noise_does_no_harm(noise in prop::collection::vec(any::<u8>(), 0..300)) {
+        let bytes = [&example()[..24], &noise].concat();
+        exercise(&open_bytes(&bytes));
+    }
+}
