@@ -6,7 +6,7 @@
 //!
 //! * [`SearchPaths`]: where files may be looked for.
 //! * [`Symbolizer`]: opens each module on first use and remembers every answer.
-//! * [`demangle`], [`short_name`]: C++ and Rust names for people.
+//! * [`demangle()`], [`short_name`]: C++ and Rust names for people.
 //!
 //! Everything read here is hostile: paths on the tape, ELF files, DWARF, names. Only regular files
 //! are opened, nothing is fetched from a network, parsing has a budget of work and of stack
