@@ -299,3 +299,14 @@ pub fn after_fork_in_parent() {
 }
 
 const _: () = assert!(LOCAL_BYTES >= size_of::<Local>());
+
+#[cfg(test)]
+impl Local {
+    /// The state of no process, with private memory for its page.
+    pub(crate) fn detached(page: *mut ProcessPage) -> Local {
+        let local = Local::new();
+        local.page.store(page, Ordering::Relaxed);
+        local.page().gate.store(GATE_OPEN, Ordering::Relaxed);
+        local
+    }
+}

@@ -350,3 +350,19 @@ pub fn after_fork_in_child() {
 pub(crate) fn wants_free_backtrace(thread: &Thread) -> bool {
     thread.option(hs::OPT_FREE_BACKTRACES)
 }
+
+/// A thread state that belongs to no process: its ring and pages are private memory.
+#[cfg(test)]
+pub(crate) fn detached() -> &'static mut Thread {
+    let memory = call::map_private(2 * PAGE + STREAM_BYTES);
+    let thread: *mut Thread = call::map_private(size_of::<Thread>()).cast();
+    assert!(!memory.is_null() && !thread.is_null());
+    // SAFETY: fresh zeroed memory, as for a real thread; never given back.
+    unsafe {
+        (*thread).page = memory.cast();
+        (*thread).session = memory.add(PAGE).cast();
+        (*thread).header = memory.add(2 * PAGE).cast();
+        (*thread).local = Box::leak(Box::new(Local::detached(memory.cast())));
+        &mut *thread
+    }
+}

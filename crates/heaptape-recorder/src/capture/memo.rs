@@ -50,3 +50,11 @@ impl Memo {
         set[0] = Entry { frame, parent, id };
     }
 }
+
+#[cfg(test)]
+impl Memo {
+    /// An empty one for tests.
+    pub(crate) fn boxed() -> Box<Memo> {
+        Box::new(Memo { sets: [[Entry { frame: 0, parent: 0, id: 0 }; 4]; SETS] })
+    }
+}

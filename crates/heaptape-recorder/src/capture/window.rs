@@ -9,6 +9,7 @@ use crate::sys::call;
 use heaptape_wire::layout::PAGE;
 
 /// The known addresses, `low..high`. Zeroed memory is an empty window.
+#[derive(Default)]
 pub(crate) struct Window {
     low: usize,
     high: usize,
