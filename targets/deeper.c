@@ -7,6 +7,7 @@
 static __attribute__((noinline)) int descend(int depth) {
     void *p = depth % 100 == 0 ? took(MALLOC, 1013, malloc(1013)) : NULL;
     int below = depth > 1 ? descend(depth - 1) : 0;
+    __asm__ volatile("" : "+r"(below)); // a real call at each level
     if (p != NULL)
         give(1013, p);
     return below + 1;

@@ -15,6 +15,7 @@ int main(int argc, char **argv) {
         return 3;
     int as = strcmp(argv[1], "as") == 0;
     if (argc < 3) {
+        ledger_write();
         // Bare, this program needs about 90 MB (thread stacks and arenas): that and 64 MB.
         struct rlimit limit = {as ? 160 << 20 : 8, as ? 160 << 20 : 8};
         setrlimit(as ? RLIMIT_AS : RLIMIT_NOFILE, &limit);

@@ -6,7 +6,8 @@
 
 int main(void) {
     volatile size_t impossible = PTRDIFF_MAX - 4099, zero = 0;
-    void *p = took(REALLOC, 1013, realloc(NULL, 1013)); // an allocation
+    void *volatile null = NULL; // or the compiler makes a malloc of it
+    void *p = took(REALLOC, 1013, realloc(null, 1013)); // an allocation
     p = retook(REALLOC, 1013, 509, realloc(p, 509));    // shrinks
     p = retook(REALLOC, 509, 5003, realloc(p, 5003));   // grows into the top
     void *wall = took(MALLOC, 2003, malloc(2003));
@@ -20,8 +21,8 @@ int main(void) {
     gave(REALLOC, 6033); // glibc: frees and returns NULL
     if (realloc(p, zero) != NULL)
         return 1;
-    p = took(REALLOCARRAY, 5 * 1009, reallocarray(NULL, 5, 1009));
-    took(REALLOC, impossible, realloc(NULL, impossible));
+    p = took(REALLOCARRAY, 5 * 1009, reallocarray(null, 5, 1009));
+    took(REALLOC, impossible, realloc(null, impossible));
     give(2003, wall);
     ledger_write();
     return 0;

@@ -8,6 +8,7 @@
 
 int main(void) {
     volatile size_t zero = 0;
+    void *volatile null = NULL; // or the compiler makes a malloc of it
     for (int i = 0; i < 10; i++) {
         void *p = took(MALLOC, 0, malloc(zero));
         void *q = took(CALLOC, 0, calloc(zero, 8));
@@ -18,7 +19,7 @@ int main(void) {
         give(0, q);
         free(NULL);
     }
-    took(REALLOC, 0, realloc(NULL, zero));
+    took(REALLOC, 0, realloc(null, zero));
     took(ALIGNED_ALLOC, 0, aligned_alloc(64, zero));
     void *p = took(MALLOC, 4099, malloc(4099));
     if (malloc_usable_size(p) != 4104 || malloc_usable_size(NULL) != 0)

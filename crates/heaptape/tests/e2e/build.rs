@@ -44,8 +44,8 @@ fn compile(name: &str, marker: &str, file_name: &str) -> PathBuf {
     if !program.exists() {
         fs::create_dir_all(&folder).expect("a folder for the target");
         // Tests run side by side: each builds under a name of its own, the last rename wins.
-        let own = folder.join(format!("{file_name}.{:?}", std::thread::current().id()));
-        let own = own.with_extension(std::process::id().to_string());
+        let (process, thread) = (std::process::id(), std::thread::current().id());
+        let own = folder.join(format!("{file_name}.{process}.{thread:?}"));
         let mut words = line.split_whitespace();
         let output = Command::new(words.next().expect("a compiler"))
             .args(words)

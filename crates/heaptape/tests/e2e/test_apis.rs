@@ -1,7 +1,8 @@
 //! Every function of the family, in every form.
 
 use super::build;
-use super::check::{Check, check};
+use super::check::{Check, check, lost_nothing, open, same_behaviour};
+use super::run;
 use heaptape_tape::{Action, Api, ProcessId};
 
 #[test]
@@ -48,12 +49,21 @@ fn operator_new_and_delete_in_all_forms() {
     check("new_forms");
 }
 
-/// A runtime linked into the program is called in place of a preloaded one only if it is not
-/// exported; then the mallocs it makes are what is recorded.
+/// A runtime that is part of the program is called in place of ours: what is recorded is the mallocs
+/// that it makes.
 #[test]
 fn operator_new_of_a_static_runtime() {
-    let recorded = Check::program(build::variant("new_forms", "static_runtime")).run();
-    assert!(recorded.tape.event_count(ProcessId(0)) > 0);
+    let words = [build::variant("new_forms", "static_runtime").into()];
+    let bare = run::bare(&words);
+    let recorded = run::recorded(&[], &words);
+    same_behaviour(&bare, &recorded);
+    let tape = open(&recorded);
+    lost_nothing(&tape, false);
+    let made =
+        |api| tape.events(ProcessId(0), 0).filter(|e| e.as_ref().unwrap().api == api).count();
+    assert_eq!((made(Api::New), made(Api::Delete)), (0, 0));
+    assert!(made(Api::Malloc) >= 8, "the forms without alignment");
+    assert!(made(Api::AlignedAlloc) >= 7, "the aligned forms");
 }
 
 #[test]
