@@ -111,7 +111,10 @@ pub(crate) fn parse(mut argv: Vec<OsString>) -> Result<Option<Cli>, Failure> {
     };
     match parsed {
         Ok(cli) => Ok(Some(cli)),
-        Err(error) if error.use_stderr() => error.exit(),
+        Err(error) if error.use_stderr() => {
+            error.print()?;
+            Err(Failure::Usage)
+        }
         Err(help) => {
             help.print()?;
             Ok(None)

@@ -1,7 +1,7 @@
 //! How a command can fail, and with which exit code.
 //!
-//! 0: done. 1: what was asked for cannot be done. 2: the tape cannot be read, or the command line is
-//! wrong (clap's convention). 125 to 127: the program to record could not be launched, as shells say it.
+//! 0: done. 1: the command line is wrong, or what was asked for cannot be done. 2: the tape cannot be
+//! read. 125 to 127: the program to record could not be launched, as shells say it.
 //! When a program was recorded, its own exit status counts. A closed pipe (`| head`) is no failure: the reader has seen enough.
 
 use heaptape_tape::TapeError;
@@ -18,6 +18,8 @@ pub(crate) type Outcome = Result<ExitCode, Failure>;
 pub(crate) enum Failure {
     /// Whoever read our output has closed it.
     ClosedPipe,
+    /// The command line is wrong, and that has been said: exit code 1.
+    Usage,
     /// What was asked for cannot be done: exit code 1.
     Request(String),
     /// A tape that cannot be read: exit code 2.
@@ -47,7 +49,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Failure::ClosedPipe => ExitCode::SUCCESS,
-            Failure::Request(_) => ExitCode::from(1),
+            Failure::Usage | Failure::Request(_) => ExitCode::from(1),
             Failure::Unreadable(_) => ExitCode::from(2),
             Failure::NotLaunched { exit_code, .. } => ExitCode::from(*exit_code),
         }
@@ -58,6 +60,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::ClosedPipe => f.write_str("output closed"),
+            Failure::Usage => f.write_str("wrong command line"),
             Failure::Request(message)
             | Failure::Unreadable(message)
             | Failure::NotLaunched { message, .. } => f.write_str(message),

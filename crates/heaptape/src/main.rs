@@ -22,7 +22,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match run(std::env::args_os().collect()) {
         Ok(code) => code,
-        Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
+        Err(failure @ (Failure::ClosedPipe | Failure::Usage)) => failure.exit_code(),
         Err(failure) => {
             eprintln!("heaptape: {failure}");
             failure.exit_code()

@@ -3,8 +3,10 @@
 //! Colour: `--color` wins, then `NO_COLOR`, then `CLICOLOR_FORCE`, then whether the stream is a terminal.
 
 use anstream::AutoStream;
+use anstream::stream::RawStream;
 use heaptape_report::Canvas;
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 
 /// When to colour the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -34,11 +36,19 @@ pub(crate) fn choose_color(color: Color) {
 
 /// What standard output can show.
 pub(crate) fn stdout() -> Canvas {
-    let out = io::stdout();
+    canvas(&io::stdout())
+}
+
+/// What standard error can show.
+pub(crate) fn stderr() -> Canvas {
+    canvas(&io::stderr())
+}
+
+fn canvas(stream: &(impl RawStream + AsFd)) -> Canvas {
     Canvas {
-        width: terminal_size::terminal_size_of(&out)
+        width: terminal_size::terminal_size_of(stream)
             .map_or(PIPED_WIDTH, |(width, _)| usize::from(width.0).max(20)),
-        color: AutoStream::choice(&out) != anstream::ColorChoice::Never,
+        color: AutoStream::choice(stream) != anstream::ColorChoice::Never,
         unicode: is_utf8_locale(|name| std::env::var(name).ok()),
     }
 }

@@ -1,6 +1,7 @@
 //! vizzyreport's plot: live bytes over time as steps, one page, no scripts.
 
 use super::html::{Text, write_foot, write_head};
+use crate::units;
 use heaptape_analysis::usage::UsageCurve;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -120,7 +121,7 @@ impl Frame {
                 self.x(self.time_ns.end),
                 LEFT - 8.0,
                 y + 4.0,
-                bytes_text(bytes)
+                units::bytes(bytes as u64)
             )?;
         }
         for time_ns in self.time_ns.marks() {
@@ -154,21 +155,9 @@ impl Axis {
     }
 }
 
-/// A power-of-two multiple as the reader says it.
-fn bytes_text(bytes: f64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    let mut value = bytes;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < units.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{value} {}", units[unit])
-}
-
 /// Seconds with as many digits as there are.
 fn seconds(time_ns: u64) -> String {
-    let text = format!("{}.{:09}", time_ns / 1_000_000_000, time_ns % 1_000_000_000);
+    let text = units::exact_seconds(time_ns);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
@@ -242,11 +231,9 @@ mod tests {
     }
 
     #[test]
-    fn numbers_as_text() {
+    fn seconds_as_text() {
         assert_eq!(seconds(0), "0");
         assert_eq!(seconds(1_250_000_000), "1.25");
         assert_eq!(seconds(20), "0.00000002");
-        assert_eq!(bytes_text(0.0), "0 B");
-        assert_eq!(bytes_text(1536.0), "1.5 KiB");
     }
 }

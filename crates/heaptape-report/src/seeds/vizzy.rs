@@ -3,6 +3,7 @@
 //! Numbers that vizzy's texts have no place for follow under `note:`, so that a script which reads
 //! vizzy's lines reads ours.
 
+use crate::units;
 use heaptape_tape::{Ending, LiveBlock, TimeNs, Totals};
 use std::io::{self, Write};
 
@@ -85,7 +86,7 @@ pub fn render_layout(
 
 /// Seconds as vizzy writes them: with one decimal at least.
 fn seconds(time: TimeNs) -> String {
-    let text = format!("{}.{:09}", time.0 / 1_000_000_000, time.0 % 1_000_000_000);
+    let text = units::exact_seconds(time.0);
     let decimals = text.trim_end_matches('0').len();
     let least = text.len() - 8;
     text[..decimals.max(least)].to_owned()

@@ -1,15 +1,60 @@
-//! `heaptape summary`.
+//! `heaptape summary`: how much memory, when, and by whom.
 
 use crate::cli::TapeArgs;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
+use crate::glue::{Reading, json_results, with_stdout};
+use crate::terminal;
+use heaptape_analysis::summary::Summary;
+use heaptape_report::{summary, valgrind};
 
 /// Show how much memory, when, and by whom
+///
+/// Peak, what was never freed, everything allocated, temporary blocks, live bytes over time, the call
+/// sites of the peak and of what was never freed, and how full the heap's pages are at the end.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  heaptape summary demo.tape
+  heaptape summary demo.tape --top 30 --process all
+  heaptape summary demo.tape --valgrind
+  heaptape summary demo.tape --json | jq '.results[0].peak.total.bytes'")]
 pub(crate) struct Args {
     #[command(flatten)]
     tape: TapeArgs,
+    /// Most call sites in a list
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    top: usize,
+    /// Write JSON (docs/json.md)
+    #[arg(long, conflicts_with = "valgrind")]
+    json: bool,
+    /// Write the HEAP SUMMARY in valgrind's words
+    #[arg(long)]
+    valgrind: bool,
 }
 
-pub(crate) fn run(_args: Args) -> Outcome {
-    Err(Failure::request("summary is not in this build"))
+pub(crate) fn run(args: Args) -> Outcome {
+    let reading = Reading::open(args.tape)?;
+    let names = reading.names();
+    let mut summaries = Vec::new();
+    for process in reading.processes()? {
+        let summary = Summary::compute(reading.recording(), &names, process, args.top)
+            .map_err(|error| reading.unreadable(error))?;
+        summaries.push(summary);
+    }
+    if args.json {
+        return json_results("summary", &summaries);
+    }
+    let canvas = terminal::stdout();
+    with_stdout(|out| {
+        for (index, result) in summaries.iter().enumerate() {
+            if args.valgrind {
+                valgrind::render_valgrind(out, result)?;
+                continue;
+            }
+            if index > 0 {
+                writeln!(out, "\n")?;
+            }
+            summary::render_summary(out, &canvas, &reading.tape_name(), result)?;
+        }
+        Ok(())
+    })
 }

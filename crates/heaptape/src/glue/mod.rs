@@ -1,1 +1,10 @@
-//! Joins the crates: names from symbols, the progress of a read.
+//! Joins the crates: a tape, names from its modules' files, the progress of a read, the output.
+
+mod names;
+mod output;
+mod progress;
+mod reading;
+
+pub(crate) use names::SymbolNames;
+pub(crate) use output::{json_results, with_stdout};
+pub(crate) use reading::Reading;

@@ -1,0 +1,106 @@
+//! The history of an address, as text.
+
+use crate::canvas::{Canvas, Ink};
+use crate::header;
+use crate::sites;
+use crate::text;
+use crate::units;
+use heaptape_analysis::Frame;
+use heaptape_analysis::addr::{Act, AddressHistory, Entry, PastBlock};
+use std::io::{self, Write};
+
+/// Writes every block that contained the address, oldest first, each with up to `depth` frames of both
+/// backtraces.
+pub fn render_address(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    history: &AddressHistory,
+    depth: usize,
+) -> io::Result<()> {
+    header::render_process(out, canvas, &history.process, &[])?;
+    let shown = history.entries.len() as u64;
+    let mut sentence = match history.total {
+        0 => format!("\nNo block ever contained {:#x}.", history.address),
+        total => format!("\n{:#x}: {}", history.address, entries(total)),
+    };
+    if shown < history.total {
+        sentence.push_str(&format!(", the newest {} shown", units::count(shown)));
+    }
+    writeln!(out, "{sentence}")?;
+    for entry in &history.entries {
+        writeln!(out)?;
+        match entry {
+            Entry::Block(block) => render_block(out, canvas, block, depth)?,
+            Entry::UnmatchedFree(act) => {
+                let text = "free of this address while no block began here (freed twice?)";
+                writeln!(out, "{}", canvas.paint(Ink::Warning, text))?;
+                render_act(out, canvas, "freed", act, depth)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn render_block(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    block: &PastBlock,
+    depth: usize,
+) -> io::Result<()> {
+    let number = block.block.map_or_else(|| "inherited".to_owned(), |number| format!("#{number}"));
+    let place = match block.offset {
+        0 => "starts here".to_owned(),
+        offset if offset < block.size => format!("{offset} B into it"),
+        offset => format!("{} B behind its end", offset - block.size),
+    };
+    let heading =
+        format!("{number}  {:#x}  {}  ({place})", block.address, units::exact_bytes(block.size));
+    writeln!(out, "{}", canvas.paint(Ink::Strong, &heading))?;
+    render_act(out, canvas, "allocated", &block.allocated, depth)?;
+    match &block.freed {
+        None => writeln!(out, "  never freed"),
+        Some(act) => {
+            render_act(out, canvas, "freed", act, depth)?;
+            let lived = act.time_ns.saturating_sub(block.allocated.time_ns);
+            writeln!(out, "  lived {}", units::lifetime(lived))
+        }
+    }
+}
+
+fn render_act(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    what: &str,
+    act: &Act,
+    depth: usize,
+) -> io::Result<()> {
+    let thread = match text::shown(canvas, &act.thread) {
+        name if name.is_empty() => format!("thread {}", act.tid),
+        name => format!("thread {} ({name})", act.tid),
+    };
+    let line = format!(
+        "  {what} at {} s by {thread} with {}",
+        units::exact_seconds(act.time_ns),
+        act.function
+    );
+    writeln!(out, "{}", text::shrink(canvas, &line, canvas.width))?;
+    for frame in act.backtrace.iter().take(depth) {
+        render_frame(out, canvas, frame)?;
+    }
+    if let Some(rest @ 1..) = act.backtrace.len().checked_sub(depth) {
+        writeln!(out, "      and {}", units::counted(rest as u64, "more frame"))?;
+    }
+    Ok(())
+}
+
+fn render_frame(out: &mut dyn Write, canvas: &Canvas, frame: &Frame) -> io::Result<()> {
+    let (name, place) = (sites::name(canvas, Some(frame)), sites::place(canvas, Some(frame)));
+    let room = canvas.width.saturating_sub(6);
+    let widths = sites::divide(room, text::width(&name), text::width(&place));
+    let names = sites::name_and_place(canvas, (&name, &place), widths);
+    writeln!(out, "      {}", names.trim_end())
+}
+
+fn entries(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{} entries", units::count(count)) }
+}

@@ -1,0 +1,96 @@
+//! The first lines of every view: which process, and what is missing.
+
+use crate::canvas::{Canvas, Ink};
+use crate::ending;
+use crate::text;
+use crate::units;
+use heaptape_analysis::info::{Lost, Quality, UnrecordedChild};
+use heaptape_analysis::process::ProcessName;
+use std::io::{self, Write};
+
+/// Most unrecorded children that are named one by one.
+const MAX_NAMED_CHILDREN: usize = 3;
+
+/// Program, pid, ending and duration, then `more`, on as few lines as fit.
+pub fn render_process(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    process: &ProcessName,
+    more: &[String],
+) -> io::Result<()> {
+    let command = text::command(canvas, &process.command);
+    let mut parts = vec![
+        text::shrink(canvas, &command, canvas.width / 2),
+        format!("pid {}", process.pid),
+        ending::words(&process.ending),
+        units::seconds(process.end_ns - process.start_ns),
+    ];
+    parts.extend_from_slice(more);
+    for (index, line) in text::wrap(&parts, 3, 2, canvas.width).into_iter().enumerate() {
+        let line = if index == 0 { canvas.paint(Ink::Strong, &line) } else { line };
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+/// What is lost of a process, in a few words for the first line: `0 events lost`.
+pub fn lost_words(lost: &Lost) -> Vec<String> {
+    let events = lost.events + lost.abandoned + lost.malformed;
+    let mut words = vec![format!("{} lost", units::counted(events, "event"))];
+    if lost.threads > 0 {
+        words.push(format!("{} not recorded", units::counted(lost.threads, "thread")));
+    }
+    if lost.truncated_backtraces > 0 {
+        words.push(format!("{} cut", units::counted(lost.truncated_backtraces, "backtrace")));
+    }
+    words
+}
+
+/// What is wrong with the tape, in a few words for the first line; nothing when nothing is.
+pub fn quality_words(quality: &Quality) -> Vec<String> {
+    let mut words = Vec::new();
+    if !quality.complete {
+        words.push("TAPE CUT".to_owned());
+    }
+    if quality.damaged_blocks > 0 {
+        words.push(format!("{} DAMAGED", units::counted(quality.damaged_blocks, "tape block")));
+    }
+    words
+}
+
+/// What these words mean, as sentences, for whatever is missing.
+pub fn render_missing(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    quality: &Quality,
+    unrecorded: &[UnrecordedChild],
+) -> io::Result<()> {
+    let mut notes = Vec::new();
+    if !quality.complete {
+        notes.push(format!(
+            "The recording was not ended in order: this is what was on the tape up to its last whole \
+             block ({} of {}).",
+            units::bytes(quality.good_bytes),
+            units::bytes(quality.file_bytes)
+        ));
+    }
+    if quality.unknown_blocks > 0 {
+        let blocks = units::counted(quality.unknown_blocks, "block");
+        notes.push(format!("{blocks} of a later heaptape's kind were skipped."));
+    }
+    for child in unrecorded.iter().take(MAX_NAMED_CHILDREN) {
+        let program = text::shown(canvas, &child.program);
+        let reason = text::shown(canvas, &child.reason);
+        notes.push(format!("Not recorded: {program} (pid {}): {reason}", child.pid));
+    }
+    if unrecorded.len() > MAX_NAMED_CHILDREN {
+        let rest = (unrecorded.len() - MAX_NAMED_CHILDREN) as u64;
+        notes.push(format!("and {} more; see heaptape info", units::count(rest)));
+    }
+    for note in notes {
+        for line in text::wrap_words(&note, 2, canvas.width.saturating_sub(2)) {
+            writeln!(out, "{} {line}", canvas.paint(Ink::Warning, "!"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! The summary of a process, as text.
+
+use crate::canvas::{Canvas, Ink};
+use crate::chart;
+use crate::header;
+use crate::layout;
+use crate::sites;
+use crate::text;
+use crate::units;
+use heaptape_analysis::summary::Summary;
+use std::io::{self, Write};
+
+/// Most columns of the curve.
+const CURVE: usize = 48;
+
+/// Writes the summary. `tape` is how the user named the tape, for the next commands.
+pub fn render_summary(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    tape: &str,
+    summary: &Summary,
+) -> io::Result<()> {
+    render_head(out, canvas, summary)?;
+    writeln!(out)?;
+    render_figures(out, canvas, summary)?;
+    if summary.allocated.calls > 0 || summary.peak.live.total.blocks > 0 {
+        render_curve(out, canvas, summary)?;
+    }
+    if !summary.peak.live.sites.is_empty() {
+        writeln!(out, "\n{}", canvas.paint(Ink::Strong, "Peak, by call site"))?;
+        sites::render_ranking(out, canvas, &summary.peak.live)?;
+    }
+    if !summary.never_freed.live.sites.is_empty() {
+        writeln!(out, "\n{}", canvas.paint(Ink::Strong, "Never freed, by call site"))?;
+        sites::render_ranking(out, canvas, &summary.never_freed.live)?;
+        writeln!(out)?;
+        layout::render_sentence(out, canvas, summary.process.end_ns, &summary.layout)?;
+    }
+    render_more(out, canvas, tape, summary)
+}
+
+fn render_head(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io::Result<()> {
+    let mut more = vec![
+        units::counted(summary.threads, "thread"),
+        units::counted(summary.allocated.calls, "call"),
+    ];
+    more.extend(header::lost_words(&summary.lost));
+    more.extend(header::quality_words(&summary.quality));
+    header::render_process(out, canvas, &summary.process, &more)?;
+    header::render_missing(out, canvas, &summary.quality, &summary.unrecorded)
+}
+
+fn render_figures(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io::Result<()> {
+    let (peak, kept, allocated) =
+        (&summary.peak.live.total, &summary.never_freed.live.total, &summary.allocated);
+    let mut at_exit = vec![
+        units::exact_bytes(kept.bytes),
+        format!("{} never freed", units::counted(kept.blocks, "block")),
+    ];
+    let inherited = &summary.never_freed.inherited;
+    if inherited.blocks > 0 {
+        at_exit.push(format!("{} of them inherited over fork", units::count(inherited.blocks)));
+    }
+    let mut acts = vec![units::exact_bytes(allocated.bytes)];
+    if let (Some(median), Some(largest)) = (allocated.median_bytes, allocated.largest_bytes) {
+        acts.push(format!("{} median", units::bytes(median)));
+        acts.push(format!("{} largest", units::bytes(largest)));
+    }
+    acts.push(units::counted(allocated.frees, "free"));
+    let odd = [
+        (allocated.failed, "failed"),
+        (allocated.unmatched_frees, "frees of no live block"),
+        (allocated.overlaid, "frees not seen"),
+    ];
+    acts.extend(
+        odd.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", units::count(*n))),
+    );
+    let peak_text = [
+        format!("{} at {}", units::exact_bytes(peak.bytes), units::seconds(summary.peak.time_ns)),
+        units::counted(peak.blocks, "block"),
+    ];
+    let temporary = [format!(
+        "of calls: {} freed before their thread's next allocation",
+        units::counted(summary.temporary.blocks, "block")
+    )];
+    render_figure(out, canvas, "Peak", &units::bytes(peak.bytes), &peak_text)?;
+    render_figure(out, canvas, "At exit", &units::bytes(kept.bytes), &at_exit)?;
+    render_figure(out, canvas, "Allocated", &units::bytes(allocated.bytes), &acts)?;
+    let share = units::share(summary.temporary.blocks, allocated.calls);
+    render_figure(out, canvas, "Temporary", &share, &temporary)
+}
+
+/// One line of the block of figures; what does not fit goes on below.
+fn render_figure(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    label: &str,
+    figure: &str,
+    details: &[String],
+) -> io::Result<()> {
+    const BEFORE: usize = 2 + 9 + 1 + 10 + 3;
+    let room = canvas.width.saturating_sub(BEFORE).max(20);
+    let words = text::wrap_words(&details.join(", "), 0, room);
+    let head = format!("  {label:<9} {}   ", canvas.paint(Ink::Strong, &text::right(figure, 10)));
+    for (index, line) in words.iter().enumerate() {
+        let before = if index == 0 { head.clone() } else { " ".repeat(BEFORE) };
+        writeln!(out, "{before}{line}")?;
+    }
+    Ok(())
+}
+
+fn render_curve(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io::Result<()> {
+    let series = &summary.series;
+    let most = series.buckets.iter().map(|bucket| bucket.max_bytes).max().unwrap_or(0);
+    let caption = format!(
+        "0 {} {} over {}",
+        canvas.sign("\u{2026}", ".."),
+        units::bytes(most),
+        units::seconds(series.end_ns - series.start_ns)
+    );
+    let label = "  Live bytes  ";
+    let room = canvas.width.saturating_sub(label.len() + 2 + text::width(&caption));
+    let curve = chart::sparkline(canvas, series, room.clamp(8, CURVE));
+    writeln!(out, "\n{label}{}  {caption}", canvas.paint(Ink::Chart, &curve))
+}
+
+fn render_more(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    tape: &str,
+    summary: &Summary,
+) -> io::Result<()> {
+    let mut tape = text::shown(canvas, tape);
+    if summary.process.number > 0 {
+        tape.push_str(&format!(" --process '#{}'", summary.process.number));
+    }
+    let commands = [
+        format!("heaptape tree {tape} --metric peak"),
+        format!("| heaptape at {tape} 50%"),
+        format!("| heaptape layout {tape}"),
+        format!("| heaptape events {tape}"),
+    ];
+    let mut parts = vec!["More:".to_owned()];
+    parts.extend(commands);
+    writeln!(out)?;
+    text::wrap(&parts, 1, 6, canvas.width).iter().try_for_each(|line| writeln!(out, "{line}"))
+}

@@ -1,0 +1,97 @@
+//! Names for the nodes of a tape, from the files of its modules.
+
+use heaptape_analysis::names::{self, Frame, Names};
+use heaptape_symbols::{Resolved, SearchPaths, Symbolizer, short_name};
+use heaptape_tape::{BacktraceId, BacktraceNode, Module, ModuleId};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Asks the symbolizer once for each node.
+pub(crate) struct SymbolNames<'a> {
+    modules: &'a [Module],
+    symbolizer: RefCell<Symbolizer>,
+    known: RefCell<HashMap<BacktraceId, Arc<[Frame]>>>,
+}
+
+impl<'a> SymbolNames<'a> {
+    pub(crate) fn new(modules: &'a [Module], search: SearchPaths) -> SymbolNames<'a> {
+        SymbolNames {
+            modules,
+            symbolizer: RefCell::new(Symbolizer::new(search)),
+            known: RefCell::default(),
+        }
+    }
+
+    fn module(&self, id: ModuleId) -> Option<&'a Module> {
+        self.modules.get(id.0 as usize)
+    }
+
+    fn resolve(&self, node: &BacktraceNode) -> Arc<[Frame]> {
+        let Some(module) = node.module.and_then(|id| self.module(id)) else {
+            return Arc::from([unnamed(None, node.address, "no module was mapped there")]);
+        };
+        let path = names::text(&module.path);
+        let file = Arc::from(names::file_name(&path));
+        let resolved = self.symbolizer.borrow_mut().resolve(module, node.address);
+        frames(&resolved, &file, node.address)
+    }
+}
+
+impl Names for SymbolNames<'_> {
+    fn frames(&self, id: BacktraceId, node: &BacktraceNode) -> Arc<[Frame]> {
+        if let Some(known) = self.known.borrow().get(&id) {
+            return Arc::clone(known);
+        }
+        let frames = self.resolve(node);
+        self.known.borrow_mut().insert(id, Arc::clone(&frames));
+        frames
+    }
+
+    fn module_state(&self, module: ModuleId) -> String {
+        let Some(module) = self.module(module) else { return "not on the tape".to_owned() };
+        let state = self.symbolizer.borrow_mut().module_state(module);
+        let names = match state.why {
+            None => "functions and lines".to_owned(),
+            Some(why) => why.to_string(),
+        };
+        let unchecked = state.image.is_some() && !state.build_id_checked;
+        if unchecked { format!("{names}; the build could not be checked") } else { names }
+    }
+}
+
+fn frames(resolved: &Resolved, module: &Arc<str>, address: u64) -> Arc<[Frame]> {
+    let why: Option<Arc<str>> = resolved.why.as_ref().map(|why| why.to_string().into());
+    let frame = |named: &heaptape_symbols::Frame| {
+        let Some(function) = &named.function else {
+            let why = why.as_deref().unwrap_or("it has no name");
+            return unnamed(Some(module), address, why);
+        };
+        Frame {
+            function: function.as_str().into(),
+            short: short_name(function).into(),
+            file: named.file.as_deref().map(Arc::from),
+            line: named.line.unwrap_or(0),
+            module: Some(Arc::clone(module)),
+            inlined: named.inlined,
+            why: why.clone(),
+        }
+    };
+    resolved.frames.iter().map(frame).collect()
+}
+
+fn unnamed(module: Option<&Arc<str>>, address: u64, why: &str) -> Frame {
+    let function: Arc<str> = match module {
+        Some(module) => format!("{module}+{address:#x}").into(),
+        None => format!("{address:#x}").into(),
+    };
+    Frame {
+        short: Arc::clone(&function),
+        function,
+        file: None,
+        line: 0,
+        module: module.cloned(),
+        inlined: false,
+        why: Some(why.into()),
+    }
+}

@@ -1,0 +1,114 @@
+//! A tape that shows how far it has been read, where that takes long and somebody looks.
+
+use crate::terminal;
+use heaptape_analysis::Recording;
+use heaptape_analysis::recording::Events;
+use heaptape_tape::{
+    BacktraceNode, Condition, Crash, EventIndex, Header, LiveSet, Module, Moment, Process,
+    ProcessId, Sample, Tape, TapeError, Thread, Totals, Unrecorded,
+};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::time::{Duration, Instant};
+
+/// Reads that are done sooner show nothing.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Times a second that the bar is drawn.
+const REDRAWS: u8 = 10;
+/// Events between two looks at the clock.
+const STRIDE: u64 = 1 << 16;
+
+/// A tape whose long reads show a bar on standard error.
+pub(crate) struct WatchedTape(pub(crate) Tape);
+
+impl Recording for WatchedTape {
+    fn header(&self) -> &Header {
+        self.0.header()
+    }
+    fn condition(&self) -> &Condition {
+        self.0.condition()
+    }
+    fn processes(&self) -> &[Process] {
+        self.0.processes()
+    }
+    fn threads(&self) -> &[Thread] {
+        self.0.threads()
+    }
+    fn modules(&self) -> &[Module] {
+        self.0.modules()
+    }
+    fn nodes(&self) -> &[BacktraceNode] {
+        self.0.nodes()
+    }
+    fn samples(&self, process: ProcessId) -> &[Sample] {
+        self.0.samples(process)
+    }
+    fn unrecorded(&self) -> &[Unrecorded] {
+        self.0.unrecorded()
+    }
+    fn crashes(&self) -> &[Crash] {
+        self.0.crashes()
+    }
+    fn event_count(&self, process: ProcessId) -> u64 {
+        self.0.event_count(process)
+    }
+    fn totals(&self, process: ProcessId) -> Totals {
+        self.0.totals(process)
+    }
+    fn events(&self, process: ProcessId, from: EventIndex) -> Events<'_> {
+        let events = Recording::events(&self.0, process, from);
+        if !terminal::shows_progress() {
+            return events;
+        }
+        let mut watch = Watch::new(self.0.event_count(process).saturating_sub(from));
+        Box::new(events.inspect(move |_| watch.one_more()))
+    }
+    fn live_at_start(&self, process: ProcessId) -> Result<LiveSet, TapeError> {
+        self.0.live_at_start(process)
+    }
+    fn live_at(&self, process: ProcessId, moment: Moment) -> Result<LiveSet, TapeError> {
+        self.0.live_at(process, moment)
+    }
+}
+
+/// Counts events; shows the bar once patience is over, clears it when dropped.
+struct Watch {
+    total: u64,
+    done: u64,
+    started: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Watch {
+    fn new(total: u64) -> Watch {
+        Watch { total, done: 0, started: Instant::now(), bar: None }
+    }
+
+    fn one_more(&mut self) {
+        self.done += 1;
+        if self.done.is_multiple_of(STRIDE) {
+            if self.bar.is_none() && self.started.elapsed() >= PATIENCE {
+                self.bar = Some(bar(self.total));
+            }
+            if let Some(bar) = &self.bar {
+                bar.set_position(self.done);
+            }
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(total: u64) -> ProgressBar {
+    let bar =
+        ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(REDRAWS));
+    let template = "reading {percent:>3} % {bar:10} {human_pos} of {human_len} events  {eta} left";
+    let style = ProgressStyle::with_template(template).expect("the template is well-formed");
+    bar.set_style(style.progress_chars("##-"));
+    bar
+}
