@@ -4,8 +4,11 @@ use crate::failure::Failure;
 use crate::preload;
 use heaptape_collector::{Launch, LaunchError, Outcome};
 use heaptape_report::text::escape;
+use heaptape_report::units;
 use heaptape_tape::Losses;
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -57,6 +60,11 @@ pub(crate) fn exactly(path: &Path) -> PathBuf {
     OsString::from_vec(pattern).into()
 }
 
+/// A line on standard error. Nobody reading it is no reason to end otherwise than the program did.
+pub(crate) fn tell(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Everything that the recording does not hold and everything the user should read, a sentence each.
 pub(crate) fn troubles(outcome: &Outcome) -> Vec<String> {
     let mut troubles: Vec<String> = loss_sentence(&outcome.losses).into_iter().collect();
@@ -80,14 +88,14 @@ pub(crate) fn troubles(outcome: &Outcome) -> Vec<String> {
 /// What is lost, if anything is.
 pub(crate) fn loss_sentence(losses: &Losses) -> Option<String> {
     let parts: Vec<String> = [
-        (losses.events, "calls"),
-        (losses.abandoned, "calls cut short by the death of a thread"),
-        (losses.malformed, "records that made no sense"),
-        (losses.threads, "whole threads"),
+        (losses.events, "call"),
+        (losses.threads, "whole thread"),
+        (losses.abandoned, "unfinished record"),
+        (losses.malformed, "senseless record"),
     ]
     .iter()
     .filter(|(count, _)| *count > 0)
-    .map(|(count, what)| format!("{count} {what}"))
+    .map(|(count, what)| units::counted(*count, what))
     .collect();
     losses.any().then(|| format!("LOST: {}", parts.join(", ")))
 }
@@ -121,7 +129,7 @@ mod tests {
     fn losses_are_said_and_nothing_else() {
         assert_eq!(loss_sentence(&Losses { waited_ns: 5, ..Losses::default() }), None);
         let losses = Losses { events: 3, threads: 1, ..Losses::default() };
-        assert_eq!(loss_sentence(&losses).as_deref(), Some("LOST: 3 calls, 1 whole threads"));
+        assert_eq!(loss_sentence(&losses).as_deref(), Some("LOST: 3 calls, 1 whole thread"));
     }
 
     #[test]

@@ -4,15 +4,15 @@
 //! folder. Exit status: the program's own.
 
 use crate::failure::{Failure, Outcome};
-use crate::recording::{self, shown};
+use crate::recording::{self, shown, tell};
 use crate::seeds::autopsy::Autopsy;
 use crate::seeds::crunch_out::CrunchOut;
 use heaptape_collector::Launch;
-use heaptape_report::seeds::crunch;
+use heaptape_report::seeds::crunch::{self, Remaining};
 use heaptape_tape::Ending;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Run a program and list the blocks it never freed (crunch's command line)
@@ -59,9 +59,9 @@ fn list_only(args: Args) -> Result<Ending, Failure> {
     warn(&recording::troubles(&recorded));
     after_the_run(Autopsy::of(&recorded).and_then(|autopsy| {
         if let Some(fatal) = &autopsy.fatal {
-            eprintln!("\ncrunch: {fatal}");
+            tell(format_args!("\ncrunch: {fatal}"));
         }
-        crunch::render_remaining(&mut io::stderr().lock(), &autopsy.remaining)?;
+        print_list(&autopsy.remaining);
         Ok(())
     }));
     Ok(recorded.ending)
@@ -105,20 +105,26 @@ fn write_all(
     mut troubles: Vec<String>,
 ) -> Result<(), Failure> {
     if let Some(fatal) = &autopsy.fatal {
-        eprintln!("\ncrunch: {fatal}\n\nwriting crash info...");
+        tell(format_args!("\ncrunch: {fatal}\n\nwriting crash info..."));
         let path = written(out.write("fatal", |file| writeln!(file, "{fatal}")), "fatal")?;
-        eprintln!("crash info written to {}", shown(&path));
+        tell(format_args!("crash info written to {}", shown(&path)));
     }
-    crunch::render_remaining(&mut io::stderr().lock(), &autopsy.remaining)?;
-    eprintln!("\ndumping heap...");
+    print_list(&autopsy.remaining);
+    tell("\ndumping heap...");
     written(out.write("stats", |file| crunch::render_stats(file, &autopsy.totals)), "stats")?;
     let dumped = autopsy.dump(out)?;
     warn(&dumped.troubles);
-    eprintln!("heap contents written to {}", shown(&out.heap()));
+    tell(format_args!("heap contents written to {}", shown(&out.heap())));
     troubles.extend(dumped.troubles);
     let page = out.write("report.html", |file| autopsy.write_page(file, out, command, &troubles));
-    eprintln!("crunch report written to {}", shown(&written(page, "report.html")?));
+    tell(format_args!("crunch report written to {}", shown(&written(page, "report.html")?)));
     Ok(())
+}
+
+/// The list. Nobody reading it is no reason not to write `crunch_out`.
+fn print_list(remaining: &[Remaining]) {
+    let mut out = BufWriter::new(io::stderr().lock());
+    let _ = crunch::render_remaining(&mut out, remaining).and_then(|()| out.flush());
 }
 
 fn written(result: io::Result<PathBuf>, name: &str) -> Result<PathBuf, Failure> {
@@ -128,12 +134,12 @@ fn written(result: io::Result<PathBuf>, name: &str) -> Result<PathBuf, Failure> 
 /// The program has run: whatever goes wrong now is said, and its exit status kept.
 fn after_the_run(result: Result<(), Failure>) {
     if let Err(failure) = result {
-        eprintln!("crunch: {failure}");
+        tell(format_args!("crunch: {failure}"));
     }
 }
 
 fn warn(troubles: &[String]) {
     for trouble in troubles {
-        eprintln!("crunch: {trouble}");
+        tell(format_args!("crunch: {trouble}"));
     }
 }

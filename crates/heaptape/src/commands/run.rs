@@ -3,15 +3,25 @@
 //! Standard input, output and error are the program's; all that heaptape says goes to standard error
 //! when the program has ended. Then heaptape ends as the program did.
 
-use crate::failure::Outcome;
-use crate::recording::{self, quoted, shown};
+use crate::cli::{ProcessChoice, TapeArgs};
+use crate::failure::{Failure, Outcome};
+use crate::glue::Reading;
+use crate::recording::{self, quoted, shown, tell};
+use crate::terminal;
 use clap::builder::FalseyValueParser;
 use heaptape_analysis::moment::parse_duration;
+use heaptape_analysis::summary::Summary;
 use heaptape_collector::{Follow, Launch};
+use heaptape_report::summary::render_summary;
+use heaptape_report::units;
 use heaptape_tape::TimeNs;
 use std::ffi::OsString;
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Call sites in a list of the summary.
+const SITES: usize = 10;
 
 /// Record a program from its first allocation to its end
 #[derive(Debug, clap::Args)]
@@ -108,17 +118,21 @@ fn duration(text: &str) -> Result<TimeNs, String> {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let quiet = args.quiet;
+    let (quiet, summary) = (args.quiet, args.summary);
     let recorded = recording::record(launch(args))?;
     for trouble in recording::troubles(&recorded) {
-        eprintln!("heaptape: {trouble}");
+        tell(format_args!("heaptape: {trouble}"));
     }
     if !quiet {
-        eprintln!("heaptape: {}", result_line(&recorded));
+        tell(format_args!("heaptape: {}", result_line(&recorded)));
     }
-    if !quiet {
+    if summary {
+        if let Err(failure) = print_summary(&recorded) {
+            tell(format_args!("heaptape: {failure}"));
+        }
+    } else if !quiet {
         let tape = quoted(recorded.tape.as_os_str());
-        eprintln!("  heaptape summary {tape}\n  heaptape at {tape} peak");
+        tell(format_args!("  heaptape summary {tape}\n  heaptape at {tape} peak"));
     }
     heaptape_collector::die_as(recorded.ending)
 }
@@ -145,10 +159,28 @@ fn result_line(recorded: &heaptape_collector::Outcome) -> String {
         several => format!(" of {several} processes"),
     };
     format!(
-        "{} events{others} in {:.2} s on {} ({} bytes)",
-        recorded.events,
-        recorded.elapsed.as_secs_f64(),
+        "{}{others} in {} on {} ({})",
+        units::counted(recorded.events, "event"),
+        units::seconds(u64::try_from(recorded.elapsed.as_nanos()).unwrap_or(u64::MAX)),
         shown(&recorded.tape),
-        recorded.bytes
+        units::bytes(recorded.bytes),
     )
+}
+
+/// The summary of the launched program, or of the last one that it became by `exec`.
+fn print_summary(recorded: &heaptape_collector::Outcome) -> Result<(), Failure> {
+    let reading = Reading::open(TapeArgs {
+        tape: recorded.tape.clone(),
+        process: Some(ProcessChoice::Pid(recorded.pid)),
+        debug_dir: Vec::new(),
+        sysroot: None,
+    })?;
+    let Some(process) = reading.processes()?.pop() else { return Ok(()) };
+    let summary = Summary::compute(reading.recording(), &reading.names(), process, SITES)
+        .map_err(|error| reading.unreadable(error))?;
+    let mut out = BufWriter::new(io::stderr().lock());
+    writeln!(out)?;
+    render_summary(&mut out, &terminal::stderr(), &reading.tape_name(), &summary)?;
+    writeln!(out)?;
+    Ok(out.flush()?)
 }

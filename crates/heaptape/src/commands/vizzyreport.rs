@@ -1,6 +1,7 @@
 //! `vizzyreport [options] <log>`: reports on a tape, or on a log that vizzy itself wrote.
 
 use crate::failure::{Failure, Outcome};
+use crate::recording::tell;
 use crate::seeds::source::Source;
 use crate::seeds::usage_file;
 use heaptape_analysis::moment::parse_duration;
@@ -96,6 +97,6 @@ fn title<'a, T>(histories: &[T], process: &'a str) -> Option<&'a str> {
 /// What vizzy's texts have no place for goes to standard error.
 fn print_notes(notes: &[String]) {
     for note in notes {
-        eprintln!("note: {note}");
+        tell(format_args!("note: {note}"));
     }
 }

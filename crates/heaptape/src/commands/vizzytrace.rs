@@ -4,7 +4,7 @@
 //! replaced: but only if it is a recording. Exit status: the program's own.
 
 use crate::failure::{Failure, Outcome};
-use crate::recording::{self, shown};
+use crate::recording::{self, shown, tell};
 use crate::seeds::source;
 use anstream::AutoStream;
 use heaptape_report::seeds::vizzy;
@@ -38,7 +38,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     if !source::may_replace(&args.log).map_err(|e| refuse(&args, &e.to_string()))? {
         return Err(refuse(&args, "is there and is no recording; vizzytrace does not replace it"));
     }
-    vizzy::render_banner(&mut io::stdout())?;
+    let _ = vizzy::render_banner(&mut io::stdout());
     say(&format!("Recording to {}", shown(&args.log)));
 
     let mut launch = recording::launch(args.command, recording::exactly(&args.log));
@@ -48,7 +48,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 
     say(&vizzy::ending_text(recorded.ending));
     for trouble in recording::troubles(&recorded) {
-        eprintln!("[!] {trouble}");
+        tell(format_args!("[!] {trouble}"));
     }
     heaptape_collector::die_as(recorded.ending)
 }

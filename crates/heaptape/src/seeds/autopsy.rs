@@ -1,12 +1,19 @@
 //! What crunch tells of a program that has ended, read from its tape.
 
 use crate::failure::Failure;
+use crate::glue::SymbolNames;
 use crate::seeds::crunch_out::CrunchOut;
+use heaptape_analysis::Sites;
+use heaptape_analysis::names::{self, Frame};
 use heaptape_collector::Outcome;
 use heaptape_report::seeds::crunch::{self, Remaining};
 use heaptape_report::seeds::crunch_page::CrunchPage;
 use heaptape_report::text::escape;
-use heaptape_tape::{BlockId, Ending, LiveBlock, Moment, ProcessId, Tape, TapeError, Totals};
+use heaptape_report::units;
+use heaptape_symbols::SearchPaths;
+use heaptape_tape::{
+    BacktraceId, BlockId, Ending, LiveBlock, Moment, ProcessId, Tape, TapeError, Totals,
+};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -79,12 +86,12 @@ impl Autopsy {
         }
         Ok(Dumped {
             troubles: [
-                (missing.len() as u64, "the bytes of {} blocks were not recorded"),
-                (short, "of {} blocks only the first bytes were recorded"),
+                (missing.len() as u64, "the bytes of {} were not recorded"),
+                (short, "of {} only the first bytes were recorded"),
             ]
             .into_iter()
             .filter(|(count, _)| *count > 0)
-            .map(|(count, sentence)| sentence.replace("{}", &count.to_string()))
+            .map(|(count, sentence)| sentence.replace("{}", &units::counted(count, "block")))
             .collect(),
         })
     }
@@ -109,11 +116,35 @@ impl Autopsy {
 }
 
 fn remaining(tape: &Tape, blocks: &[LiveBlock]) -> Vec<Remaining> {
-    let _ = tape;
+    let names = SymbolNames::new(tape.modules(), SearchPaths::new(Vec::new(), None));
+    let mut sites = Sites::new(tape, &names);
+    let mut call_site = |backtrace: BacktraceId| {
+        let site = sites.of(backtrace);
+        sites.get(site).frame.as_ref().map(frame_text).unwrap_or_default()
+    };
     blocks
         .iter()
-        .map(|block| Remaining { addr: block.addr, size: block.size, call_site: String::new() })
+        .map(|block| Remaining {
+            addr: block.addr,
+            size: block.size,
+            call_site: call_site(block.backtrace),
+        })
         .collect()
+}
+
+/// `main (prog.c:6)`; the module where the line is not known.
+fn frame_text(frame: &Frame) -> String {
+    let name = escape(frame.short.as_bytes());
+    match (&frame.file, &frame.module) {
+        (Some(file), _) => {
+            format!("{name} ({}:{})", escape(names::file_name(file).as_bytes()), frame.line)
+        }
+        // A function without a name is called by its module.
+        (None, Some(module)) if !frame.short.starts_with(&**module) => {
+            format!("{name} [{}]", escape(module.as_bytes()))
+        }
+        (None, _) => name,
+    }
 }
 
 fn fatal(tape: &Tape, process: ProcessId, ending: Ending) -> Option<String> {

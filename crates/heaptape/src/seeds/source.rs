@@ -1,6 +1,7 @@
 //! What vizzyreport reads: a tape or a log of vizzy, wound to a moment and told in the same words.
 
 use crate::failure::Failure;
+use crate::recording::loss_sentence;
 use crate::seeds::vizzy_log::{self, Notes, Replayed};
 use heaptape_analysis::process::{self, ProcessName};
 use heaptape_analysis::usage::UsageCurve;
@@ -163,17 +164,13 @@ fn name(tape: &Tape, process: &Process) -> String {
 
 fn tape_notes(tape: &Tape, process: &Process, totals: &Totals) -> Vec<String> {
     let condition = tape.condition();
-    let lost = process.losses;
     let unmatched = totals.unmatched_frees;
     [
         (!condition.complete).then(|| "the tape is cut: this is what was recorded".to_owned()),
         (condition.damaged_blocks > 0).then(|| {
             format!("{} damaged parts of the tape were skipped", condition.damaged_blocks)
         }),
-        lost.any().then(|| {
-            let records = lost.events + lost.abandoned + lost.malformed;
-            format!("{records} calls and the calls of {} threads were not recorded", lost.threads)
-        }),
+        loss_sentence(&process.losses),
         (unmatched > 0).then(|| format!("{unmatched} frees of addresses at which no block began")),
     ]
     .into_iter()

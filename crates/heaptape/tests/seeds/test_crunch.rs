@@ -192,3 +192,16 @@ fn everything_is_private_and_an_earlier_run_is_replaced() {
     assert!(ran.stderr.contains("mine"), "{}", ran.stderr);
     assert_eq!(read(dir.path(), "mine"), "mine");
 }
+
+#[test]
+fn nobody_reading_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let program =
+        compile(dir.path(), "prog.c", "#include <stdlib.h>\nint main() { malloc(33); return 4; }\n");
+    let mut command = linked(dir.path(), "crunch", &[&program]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    command.stderr(writer);
+    assert_eq!(command.status().unwrap().code(), Some(4));
+    assert_eq!(heap(dir.path())[0].len(), 33);
+}
