@@ -82,7 +82,7 @@ impl Told {
 
     fn event(&mut self, p: usize, thread: ThreadId, what: u8, a: u32, b: u32) -> Event {
         let live = &mut self.live[p];
-        let fresh = 0x5000_0000_0000 + u64::from(a % 64) * 48 + u64::from(a % 3 == 0);
+        let fresh = 0x5000_0000_0000 + u64::from(a % 64) * 48 + u64::from(a.is_multiple_of(3));
         let known = live.iter().copied().nth(a as usize % live.len().max(1));
         let (action, api, addr) = match (self.pending.remove(&thread.0), what % 12, known) {
             // Nobody else can have got the address of a block whose realloc fails.
@@ -120,7 +120,7 @@ impl Told {
             align_log2: (b % 7) as u8,
             addr,
             size: u64::from(b) << (a % 30),
-            usable: if a % 4 == 0 { 0 } else { u64::from(b) + 8 },
+            usable: if a.is_multiple_of(4) { 0 } else { u64::from(b) + 8 },
             backtrace: BacktraceId(b % (self.nodes + 1)),
         }
     }

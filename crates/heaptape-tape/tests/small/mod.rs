@@ -6,6 +6,7 @@ use heaptape_tape::*;
 
 pub const META: u8 = 1;
 pub const EVENTS: u8 = 2;
+pub const KEYFRAME: u8 = 3;
 pub const INDEX: u8 = 5;
 
 /// Events of process 0 in [`example`].
