@@ -57,12 +57,11 @@ fn list_only(args: Args) -> Result<Ending, Failure> {
     let tape = place.path().join("recording.tape");
     let recorded = recording::record(launch(args, &tape)?)?;
     warn(&recording::troubles(&recorded));
-    after_the_run(Autopsy::of(&recorded).and_then(|autopsy| {
+    after_the_run(Autopsy::of(&recorded).map(|autopsy| {
         if let Some(fatal) = &autopsy.fatal {
             tell(format_args!("\ncrunch: {fatal}"));
         }
         print_list(&autopsy.remaining);
-        Ok(())
     }));
     Ok(recorded.ending)
 }

@@ -128,10 +128,9 @@ fn claim(dir: &OwnedFd) -> Result<(), String> {
     if owner != rustix::process::geteuid().as_raw() {
         return Err(format!("belongs to user {owner}; run crunch in a folder of your own"));
     }
-    match rustix::fs::flock(dir, FlockOperation::NonBlockingLockExclusive) {
-        Err(Errno::WOULDBLOCK) => return Err("another crunch is writing here; wait for it".into()),
-        // A file system without locks: two runs at once are then the user's own affair.
-        Ok(()) | Err(_) => {}
+    // Other errors: a file system without locks, where two runs at once are the user's own affair.
+    if rustix::fs::flock(dir, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+        return Err("another crunch is writing here; wait for it".into());
     }
     rustix::fs::fchmod(dir, PRIVATE_DIR).map_err(|e| e.to_string())
 }
