@@ -12,6 +12,7 @@ mod valgrind;
 mod test_apis;
 mod test_backtraces;
 mod test_endings;
+mod test_faults;
 mod test_ledgers;
 mod test_processes;
 mod test_real_programs;

@@ -1,0 +1,92 @@
+//! Faults: what becomes of the target and of the tape when the launcher is killed, stopped or cannot
+//! write on.
+
+use super::build;
+use super::check::{lost_nothing, open, same_behaviour};
+use super::history::replay;
+use super::ledger;
+use super::run::{self, Outcome};
+use heaptape_tape::{Ending, ProcessId, Tape};
+
+/// Waits until the target is in the middle of its run.
+const UNTIL_READY: &str = "until [ -e ready ]; do sleep 0.01; done";
+/// Lets it go on, and waits until it is done.
+const UNTIL_DONE: &str = "touch go; until [ -e done ]; do sleep 0.01; done; echo done";
+
+/// Runs `steady` in the background, with its process id in `$it`, and then this script.
+fn steady(then: &str, record: bool) -> Outcome {
+    let target = build::target("steady");
+    run::script(&format!("$W {} & it=$!; {UNTIL_READY}; {then}", target.display()), record)
+}
+
+/// The ledger of a target that got to its end.
+fn blocks_taken(outcome: &Outcome) -> u64 {
+    let pages = ledger::parse(&outcome.ledger);
+    pages.iter().flat_map(|page| page.counts.values()).sum()
+}
+
+#[test]
+fn the_launcher_is_killed() {
+    let run = steady(&format!("kill -KILL $it; wait $it 2>/dev/null; {UNTIL_DONE}"), true);
+    assert_eq!(run.stdout, "done\n", "the target goes on; {}", run.stderr);
+    assert_eq!(blocks_taken(&run), 602_001, "the target went on to its end");
+    let tape = Tape::open(&run.tape()).expect("a cut tape opens");
+    assert!(!tape.condition().complete, "{:?}", tape.condition());
+}
+
+#[test]
+fn the_launcher_is_stopped_for_a_while() {
+    let run =
+        steady(&format!("kill -STOP $it; {UNTIL_DONE}; kill -CONT $it; wait $it; echo $?"), true);
+    assert_eq!(run.stdout, "done\n3\n", "the target goes on; {}", run.stderr);
+    let tape = open(&run);
+    let process = &tape.processes()[0];
+    // Either it was waited for, or what was not recorded is counted and said.
+    if tape.totals(process.id).allocs < 301_001 {
+        assert!(process.losses.any(), "{process:?}");
+        assert!(run.stderr.to_lowercase().contains("lost"), "it is said: {}", run.stderr);
+    }
+}
+
+#[test]
+fn the_launcher_is_told_to_terminate() {
+    let then = "kill -TERM $it; wait $it; echo $?";
+    let (bare, recorded) = (steady(then, false), steady(then, true));
+    assert_eq!(bare.stdout, recorded.stdout, "{}", recorded.stderr);
+    let tape = open(&recorded);
+    lost_nothing(&tape, false);
+    assert!(matches!(tape.processes()[0].ending, Ending::Signalled(15, _)));
+}
+
+#[test]
+fn the_tape_may_not_grow_on() {
+    let target = build::target("reuse_storm");
+    let script = format!("ulimit -f 128; $W {}; echo $?", target.display());
+    let (bare, recorded) = (run::script(&script, false), run::script(&script, true));
+    assert_eq!(bare.stdout, recorded.stdout, "{}", recorded.stderr);
+    assert!(recorded.stderr.contains("T.tape"), "it is said: {:?}", recorded.stderr);
+    let tape = Tape::open(&recorded.tape()).expect("a cut tape opens");
+    assert!(!tape.condition().complete, "{:?}", tape.condition());
+    replay(&tape, ProcessId(0), &Default::default());
+}
+
+#[test]
+fn a_tape_is_not_overwritten() {
+    let target = build::target("frames");
+    let run = run::script(
+        &format!("echo mine >T.tape; $W {}; echo $?; cat T.tape", target.display()),
+        true,
+    );
+    assert_ne!(run.stdout, "0\nmine\n");
+    assert!(run.stdout.ends_with("mine\n"), "{}", run.stdout);
+    assert!(run.stderr.contains("T.tape"), "{}", run.stderr);
+    assert!(run.ledger.is_empty(), "the target did not run");
+}
+
+#[test]
+fn a_malloc_of_the_program_is_left_alone() {
+    let words = [build::target("own_malloc").into()];
+    let (bare, recorded) = (run::bare(&words), run::recorded(&[], &words));
+    same_behaviour(&bare, &recorded);
+    assert!(recorded.stderr.contains("malloc"), "it is said: {:?}", recorded.stderr);
+}
