@@ -4,6 +4,7 @@ use crate::book::Book;
 use crate::output::{self, Names, TapeFile};
 use crate::preflight::{self, Missing};
 use crate::session::{Closing, Session, Settings};
+use crate::sys::memory::ProcessMemory;
 use crate::sys::signals::{self, Held};
 use crate::sys::{clock, fd, spawn};
 use crate::workdir::Library;
@@ -205,6 +206,8 @@ pub enum LaunchError {
         /// Why.
         why: String,
     },
+    /// `ulimit -f` does not allow the memory that is shared with the program.
+    FileSizeLimit,
     /// Something the launcher needs failed.
     Setup(&'static str, io::Error),
 }
@@ -235,6 +238,12 @@ impl fmt::Display for LaunchError {
             LaunchError::Output { path, why } => {
                 write!(f, "{}: cannot write the tape: {why}", path.display())
             }
+            LaunchError::FileSizeLimit => write!(
+                f,
+                "cannot share memory with the program: the hard limit on file sizes (ulimit -Hf) \
+                 is below {} bytes; raise it, or set the soft one only (ulimit -Sf)",
+                heaptape_wire::layout::PROCESS_BYTES
+            ),
             LaunchError::Setup(what, error) => write!(f, "cannot {what}: {error}"),
         }
     }
@@ -248,6 +257,11 @@ pub fn run(mut launch: Launch) -> Result<Outcome, LaunchError> {
     let setup = |what| move |error| LaunchError::Setup(what, error);
     let program = find(launch.command.first().map_or(OsStr::new(""), OsString::as_os_str))?;
 
+    // Every process will need one: better known before it runs.
+    ProcessMemory::new().map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => LaunchError::FileSizeLimit,
+        _ => LaunchError::Setup("make memory to share with the program", error),
+    })?;
     let held = Held::take().map_err(setup("hold signals back"))?;
     let old_limit = spawn::raise_open_files();
     let mut session =

@@ -15,13 +15,32 @@ use std::sync::atomic::AtomicU64;
 /// Makes a sealed file of zeros.
 fn sealed_file(name: &CStr, bytes: usize) -> io::Result<OwnedFd> {
     let file = fd::memfd(name, libc::MFD_ALLOW_SEALING)?;
+    set_length(&file, bytes)?;
     let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
-    // SAFETY: plain calls on a descriptor we hold.
-    unsafe {
-        check(libc::ftruncate(file.as_raw_fd(), bytes as libc::off_t))?;
-        check(libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals))?;
-    }
+    // SAFETY: plain call on a descriptor we hold.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) })?;
     Ok(file)
+}
+
+/// Sets the length of an anonymous file. `ulimit -f` counts it like one on disk, although it is
+/// sparse and costs nothing: the limit is lifted for the moment, as far as the hard one allows.
+fn set_length(file: &OwnedFd, bytes: usize) -> io::Result<()> {
+    // SAFETY: plain calls on a descriptor we hold and on local values.
+    unsafe {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        check(libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit))?;
+        let lift = |most| {
+            let lifted = libc::rlimit { rlim_cur: most, rlim_max: most };
+            libc::setrlimit(libc::RLIMIT_FSIZE, &lifted) == 0
+        };
+        let lifted =
+            limit.rlim_cur < bytes as u64 && (lift(libc::RLIM_INFINITY) || lift(limit.rlim_max));
+        let result = check(libc::ftruncate(file.as_raw_fd(), bytes as libc::off_t)).map(drop);
+        if lifted {
+            check(libc::setrlimit(libc::RLIMIT_FSIZE, &limit))?;
+        }
+        result
+    }
 }
 
 /// A shared, writable mapping of part of a sealed file.
