@@ -257,12 +257,12 @@ pub fn run(mut launch: Launch) -> Result<Outcome, LaunchError> {
     let setup = |what| move |error| LaunchError::Setup(what, error);
     let program = find(launch.command.first().map_or(OsStr::new(""), OsString::as_os_str))?;
 
+    let held = Held::take().map_err(setup("hold signals back"))?;
     // Every process will need one: better known before it runs.
     ProcessMemory::new().map_err(|error| match error.kind() {
         io::ErrorKind::FileTooLarge => LaunchError::FileSizeLimit,
         _ => LaunchError::Setup("make memory to share with the program", error),
     })?;
-    let held = Held::take().map_err(setup("hold signals back"))?;
     let old_limit = spawn::raise_open_files();
     let mut session =
         Session::open(launch.settings()).map_err(setup("open the recording's address"))?;
