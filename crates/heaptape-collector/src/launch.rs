@@ -21,6 +21,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Times on the tape are multiples of this many nanoseconds.
 const TICK_NS: u64 = 1000;
 
+/// What cannot be done under a hard limit on file sizes, which counts memory as well.
+const SHARE_LIMITED: &str = "share memory with the program (the hard limit on file sizes, \
+    ulimit -Hf, must allow 2.2 GB of address space; a soft one, ulimit -Sf, may be lower)";
+
 /// Which processes that the program starts are recorded too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Follow {
@@ -206,8 +210,6 @@ pub enum LaunchError {
         /// Why.
         why: String,
     },
-    /// `ulimit -f` does not allow the memory that is shared with the program.
-    FileSizeLimit,
     /// Something the launcher needs failed.
     Setup(&'static str, io::Error),
 }
@@ -238,12 +240,6 @@ impl fmt::Display for LaunchError {
             LaunchError::Output { path, why } => {
                 write!(f, "{}: cannot write the tape: {why}", path.display())
             }
-            LaunchError::FileSizeLimit => write!(
-                f,
-                "cannot share memory with the program: the hard limit on file sizes (ulimit -Hf) \
-                 is below {} bytes; raise it, or set the soft one only (ulimit -Sf)",
-                heaptape_wire::layout::PROCESS_BYTES
-            ),
             LaunchError::Setup(what, error) => write!(f, "cannot {what}: {error}"),
         }
     }
@@ -260,8 +256,8 @@ pub fn run(mut launch: Launch) -> Result<Outcome, LaunchError> {
     let held = Held::take().map_err(setup("hold signals back"))?;
     // Every process will need one: better known before it runs.
     ProcessMemory::new().map_err(|error| match error.kind() {
-        io::ErrorKind::FileTooLarge => LaunchError::FileSizeLimit,
-        _ => LaunchError::Setup("make memory to share with the program", error),
+        io::ErrorKind::FileTooLarge => setup(SHARE_LIMITED)(error),
+        _ => setup("share memory with the program")(error),
     })?;
     let old_limit = spawn::raise_open_files();
     let mut session =
