@@ -370,7 +370,7 @@ fn conclude(
     mut closing: Closing,
     ended: Ended,
 ) -> Outcome {
-    let (events, processes) = (book.events, book.processes() as usize);
+    let (mut events, processes) = (book.events, book.processes() as usize);
     if processes == 0 && !launch.preload.is_empty() && closing.unrecorded.is_empty() {
         closing.warnings.push("no process loaded the recorder: nothing was recorded".into());
     }
@@ -381,6 +381,7 @@ fn conclude(
         }
     };
     if let Err(error) = written {
+        events = events_on(&ended.tape);
         closing.warnings.push(format!(
             "{}: {error}: the tape is incomplete, the program ran on unrecorded",
             ended.tape.display()
@@ -398,6 +399,12 @@ fn conclude(
         warnings: closing.warnings,
         elapsed: ended.began.elapsed(),
     }
+}
+
+/// The events that made it onto a tape.
+fn events_on(tape: &Path) -> u64 {
+    let Ok(tape) = Tape::open(tape) else { return 0 };
+    tape.processes().iter().map(|process| tape.event_count(process.id)).sum()
 }
 
 /// A tape on which no process has begun tells at least what the launcher knows.
