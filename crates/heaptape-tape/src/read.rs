@@ -34,9 +34,10 @@ pub struct Condition {
     pub good_bytes: u64,
     /// Bytes of the file.
     pub file_bytes: u64,
-    /// Blocks whose checksum or contents were wrong; they were skipped.
+    /// Blocks whose checksum or contents were wrong; they were skipped. A damaged stretch between whole
+    /// blocks counts as one.
     pub damaged_blocks: u64,
-    /// Blocks of a kind this version does not know; they were skipped.
+    /// Blocks and records of a kind this version does not know; they were skipped.
     pub unknown_blocks: u64,
 }
 

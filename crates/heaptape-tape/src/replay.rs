@@ -18,6 +18,7 @@ impl Tape {
     pub fn live_at_start(&self, process: ProcessId) -> Result<LiveSet, TapeError> {
         match self.forked_from(process) {
             Some((parent, event)) => {
+                self.check_inherited(process, parent, event)?;
                 let inherited = self.live_at(parent, Moment::Event(event))?;
                 Ok(LiveSet::with_inherited(inherited.blocks().copied()))
             }
@@ -35,18 +36,14 @@ impl Tape {
     pub fn live_at(&self, process: ProcessId, moment: Moment) -> Result<LiveSet, TapeError> {
         let index = self.moment_event_index(process, moment)?;
         let own = self.own_at(process, index)?;
-        let Some((mut parent, mut event)) = self.forked_from(process) else {
-            return Ok(own);
-        };
         let mut family = vec![own];
-        loop {
-            family.push(self.own_at(parent, event.min(self.event_count(parent)))?);
-            match self.forked_from(parent) {
-                Some(next) => (parent, event) = next,
-                None => break,
-            }
+        let mut child = process;
+        while let Some((parent, event)) = self.forked_from(child) {
+            self.check_inherited(child, parent, event)?;
+            family.push(self.own_at(parent, event)?);
+            child = parent;
         }
-        Ok(merge(family))
+        if family.len() > 1 { Ok(merge(family)) } else { Ok(family.swap_remove(0)) }
     }
 
     /// How many events of a process there are up to and including a moment.
@@ -79,6 +76,23 @@ impl Tape {
     pub fn peak(&self, process: ProcessId) -> (EventIndex, TimeNs, u64, u64) {
         let totals = self.totals(process);
         (totals.peak_event, totals.peak_time, totals.peak_bytes, totals.peak_blocks)
+    }
+
+    /// Whether the history of `parent` up to the fork is on the tape.
+    fn check_inherited(
+        &self,
+        child: ProcessId,
+        parent: ProcessId,
+        event: EventIndex,
+    ) -> Result<(), TapeError> {
+        let (child, known, parent_id) = (child.0, self.event_count(parent), parent.0);
+        if event <= known {
+            return Ok(());
+        }
+        Err(TapeError::Damaged(format!(
+            "process {child} was forked after event {event} of process {parent_id}, of which only \
+             {known} are on the tape"
+        )))
     }
 
     fn forked_from(&self, process: ProcessId) -> Option<(ProcessId, EventIndex)> {

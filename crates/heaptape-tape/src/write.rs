@@ -71,11 +71,13 @@ impl<W: Write> TapeWriter<W> {
     }
 
     /// A process begins; ids are given in order from 0. Its `end`, `ending` and `losses` come later.
+    /// The events of a parent before the fork are best given before.
     pub fn process_start(&mut self, process: &Process) -> io::Result<()> {
         expect_next("process", process.id.0, self.processes.len() as u32)?;
         let forked = process.forked_from.is_some();
-        if process.forked_from.is_some_and(|(parent, _)| parent >= process.id) {
-            return Err(misuse("a process forked from a later one"));
+        if let Some((parent, _)) = process.forked_from {
+            // A child on a cut tape should find the heap that it inherited.
+            self.close_run(parent)?;
         }
         self.processes.push(Track {
             live: if forked { LiveSet::forked() } else { LiveSet::new() },
@@ -311,12 +313,8 @@ impl Track {
             _ => 0,
         };
         self.last_tick = tick;
-        let encoder = EventsEncoder::new;
-        let run = self.run.get_or_insert_with(|| Run {
-            encoder: encoder(),
-            first_event,
-            first_tick: tick,
-        });
+        let begin = || Run { encoder: EventsEncoder::new(), first_event, first_tick: tick };
+        let run = self.run.get_or_insert_with(begin);
         run.encoder.push(event, tick, ended_room);
     }
 

@@ -118,6 +118,56 @@ fn a_damaged_block_of_events_is_one_error_and_the_rest_comes() {
 }
 
 #[test]
+fn lost_facts_have_placeholders_and_events_still_come() {
+    let bytes = example();
+    let all: Vec<_> = blocks(&bytes).collect();
+    let facts = all.iter().filter(|b| b.kind == small::META).nth(1).unwrap();
+    let without = [&bytes[..facts.start], b"torn", &bytes[facts.end..]].concat();
+    let mut flipped = bytes.clone();
+    flipped[facts.end - 1] ^= 1;
+    for bytes in [without, flipped] {
+        let tape = open_bytes(&bytes);
+        assert_eq!(tape.condition().damaged_blocks, 1);
+        assert_eq!(tape.processes().iter().map(|p| p.pid).collect::<Vec<_>>(), [0, 101]);
+        assert_eq!(tape.threads().iter().map(|t| t.tid).collect::<Vec<_>>(), [0, 101]);
+        assert!(tape.nodes().is_empty());
+        let found = events(&tape, MAIN);
+        assert_eq!(found.len(), EXAMPLE_EVENTS);
+        assert!(found.iter().all(|event| event.backtrace == BacktraceId::NONE));
+        assert_eq!(exercise(&tape), 0);
+    }
+}
+
+#[test]
+fn a_child_whose_parent_is_cut_off_has_no_known_heap() {
+    let bytes = example();
+    let parent = blocks(&bytes).find(|b| b.kind == small::EVENTS).unwrap();
+    let footer = blocks(&bytes).find(|b| b.kind == small::INDEX).unwrap().start;
+    let mut only_child = bytes[..parent.start].to_vec();
+    for block in blocks(&bytes).filter(|b| b.start > parent.start && b.end <= footer) {
+        if block.kind != small::EVENTS || block.key[0] == 1 {
+            only_child.extend(&bytes[block.start..block.end]);
+        }
+    }
+    let tape = open_bytes(&only_child);
+    assert_eq!(events(&tape, CHILD).len(), 2);
+    assert!(matches!(tape.live_at(CHILD, Moment::End), Err(TapeError::Damaged(_))));
+}
+
+#[test]
+fn a_small_file_cannot_hold_many_facts() {
+    let raw = vec![0; 60 << 20];
+    let packed = zstd::bulk::compress(&raw, 3).unwrap();
+    let mut bomb = frame(small::META, b"", &packed);
+    bomb[5] = 1;
+    bomb[12..16].copy_from_slice(&(raw.len() as u32).to_le_bytes());
+    let crc = crc32fast::hash(&bomb[4..20]);
+    bomb[20..24].copy_from_slice(&crc.to_le_bytes());
+    let tape = open_bytes(&[&example()[..24], &bomb].concat());
+    assert_eq!((tape.condition().damaged_blocks, tape.condition().unknown_blocks), (1, 0));
+}
+
+#[test]
 fn unknown_blocks_are_skipped_and_counted() {
     let bytes = example();
     let whole = open_bytes(&bytes);
