@@ -5,7 +5,7 @@ use crate::preload;
 use heaptape_collector::{Launch, LaunchError, Outcome};
 use heaptape_report::text::escape;
 use heaptape_report::units;
-use heaptape_tape::Losses;
+use heaptape_tape::{Losses, Process, Tape, Unrecorded};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -68,7 +68,13 @@ pub(crate) fn tell(line: impl Display) {
 /// Everything that the recording does not hold and everything the user should read, a sentence each.
 pub(crate) fn troubles(outcome: &Outcome) -> Vec<String> {
     let mut troubles: Vec<String> = loss_sentence(&outcome.losses).into_iter().collect();
-    for child in outcome.unrecorded.iter().take(NAMED_UNRECORDED) {
+    // The collector warns of the launched program itself, in the same words.
+    let is_warned_of = |child: &&Unrecorded| {
+        child.pid == outcome.pid && outcome.warnings.iter().any(|w| w.ends_with(&child.reason))
+    };
+    let unrecorded: Vec<&Unrecorded> =
+        outcome.unrecorded.iter().filter(|child| !is_warned_of(child)).collect();
+    for child in unrecorded.iter().take(NAMED_UNRECORDED) {
         let exe = if child.exe.is_empty() { b"a program".as_slice() } else { &child.exe };
         troubles.push(format!(
             "not recorded: {} (pid {}): {}",
@@ -77,12 +83,23 @@ pub(crate) fn troubles(outcome: &Outcome) -> Vec<String> {
             escape(child.reason.as_bytes())
         ));
     }
-    if let Some(more @ 1..) = outcome.unrecorded.len().checked_sub(NAMED_UNRECORDED) {
+    if let Some(more @ 1..) = unrecorded.len().checked_sub(NAMED_UNRECORDED) {
         troubles
             .push(format!("not recorded: {more} more programs; they are listed by heaptape info"));
     }
     troubles.extend(outcome.warnings.iter().map(|warning| escape(warning.as_bytes())));
     troubles
+}
+
+/// Why nothing is known of the heap that a process had in the end: it executed, or was from the start, a
+/// program that could not be recorded.
+pub(crate) fn unseen(tape: &Tape, process: &Process) -> Option<String> {
+    let child = tape
+        .unrecorded()
+        .iter()
+        .find(|child| child.pid == process.pid && child.time >= process.start)?;
+    let exe = escape(&child.exe);
+    Some(format!("nothing is known of the heap of {exe}: {}", escape(child.reason.as_bytes())))
 }
 
 /// What is lost, if anything is.

@@ -11,6 +11,7 @@ pub use super::html::GENERATOR;
 const WIDTH: f64 = 1100.0;
 const HEIGHT: f64 = 360.0;
 const LEFT: f64 = 90.0;
+const RIGHT: f64 = 40.0;
 const TOP: f64 = 16.0;
 const BOTTOM: f64 = 40.0;
 
@@ -92,7 +93,7 @@ impl Frame {
     }
 
     fn x(&self, time_ns: f64) -> f64 {
-        LEFT + (WIDTH - LEFT - 20.0) * (time_ns / self.time_ns.end)
+        LEFT + (WIDTH - LEFT - RIGHT) * (time_ns / self.time_ns.end)
     }
 
     fn y(&self, bytes: f64) -> f64 {

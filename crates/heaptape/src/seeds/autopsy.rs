@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::glue::SymbolNames;
+use crate::recording;
 use crate::seeds::crunch_out::CrunchOut;
 use heaptape_analysis::Sites;
 use heaptape_analysis::names::{self, Frame};
@@ -52,8 +53,11 @@ impl Autopsy {
             .iter()
             .rev()
             .find(|process| process.pid == recorded.pid)
-            .map(|process| process.id)
             .ok_or_else(|| Failure::request("nothing of the program was recorded"))?;
+        if let Some(why) = recording::unseen(&tape, process) {
+            return Err(Failure::Request(why));
+        }
+        let process = process.id;
         let live = tape.live_at(process, Moment::End).map_err(unreadable)?;
         let blocks = live.sorted();
         let remaining = remaining(&tape, &blocks);

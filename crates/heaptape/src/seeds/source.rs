@@ -1,7 +1,7 @@
 //! What vizzyreport reads: a tape or a log of vizzy, wound to a moment and told in the same words.
 
 use crate::failure::Failure;
-use crate::recording::loss_sentence;
+use crate::recording::{loss_sentence, unseen};
 use crate::seeds::vizzy_log::{self, Notes, Replayed};
 use heaptape_analysis::process::{self, ProcessName};
 use heaptape_analysis::usage::UsageCurve;
@@ -170,6 +170,7 @@ fn tape_notes(tape: &Tape, process: &Process, totals: &Totals) -> Vec<String> {
         (condition.damaged_blocks > 0).then(|| {
             format!("{} damaged parts of the tape were skipped", condition.damaged_blocks)
         }),
+        unseen(tape, process),
         loss_sentence(&process.losses),
         (unmatched > 0).then(|| format!("{unmatched} frees of addresses at which no block began")),
     ]

@@ -196,12 +196,41 @@ fn everything_is_private_and_an_earlier_run_is_replaced() {
 #[test]
 fn nobody_reading_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let program =
-        compile(dir.path(), "prog.c", "#include <stdlib.h>\nint main() { malloc(33); return 4; }\n");
+    let program = compile(
+        dir.path(),
+        "prog.c",
+        "#include <stdlib.h>\nint main() { malloc(33); return 4; }\n",
+    );
     let mut command = linked(dir.path(), "crunch", &[&program]);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     command.stderr(writer);
     assert_eq!(command.status().unwrap().code(), Some(4));
     assert_eq!(heap(dir.path())[0].len(), 33);
+}
+
+#[test]
+fn no_list_is_made_up_for_a_program_that_cannot_be_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("static");
+    fs::write(dir.path().join("s.c"), "int main() { return 3; }\n").unwrap();
+    let compiled = std::process::Command::new("gcc")
+        .args(["-static", "-o"])
+        .args([&program, &dir.path().join("s.c")])
+        .status()
+        .unwrap();
+    assert!(compiled.success());
+    let exec = format!("exec {}", program.display());
+    for args in [&["./static"][..], &["-n", "./static"], &["sh", "-c", &exec]] {
+        let ran = run(linked(dir.path(), "crunch", args));
+        assert_eq!(ran.code, Some(3), "{args:?}");
+        assert!(ran.stderr.contains("nothing is known of the heap of"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("statically linked"), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("=== crunch ==="), "{args:?}: {}", ran.stderr);
+        assert!(!dir.path().join("crunch_out/stats").exists());
+    }
+    let ran = run(linked(dir.path(), "vizzytrace", &["s.trace", "./static"]));
+    assert_eq!(ran.stderr.matches("statically linked").count(), 1, "said once: {}", ran.stderr);
+    let ran = run(linked(dir.path(), "vizzyreport", &["s.trace"]));
+    assert!(ran.stderr.contains("nothing is known of the heap of"), "{}", ran.stderr);
 }
