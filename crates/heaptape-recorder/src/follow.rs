@@ -9,7 +9,7 @@
 
 use crate::gate;
 use crate::link;
-use crate::sys::call;
+use crate::sys::call::{self, Fd};
 use core::ffi::CStr;
 use heaptape_wire::handshake::{self as hs, ENV, LINK_LEN};
 
@@ -56,7 +56,7 @@ impl Environment {
         }
         let follow = open.is_some_and(|local| local.option(hs::OPT_FOLLOW_EXEC))
             && call::can_read(library.as_ptr().cast())
-            && runs_our_libc(path);
+            && suits_us(path);
         // SAFETY: the caller's promise.
         unsafe { self.rebuild(wanted, library.to_bytes(), link, follow) }
     }
@@ -143,42 +143,90 @@ fn is_link(entry: &[u8]) -> bool {
     entry.strip_prefix(ENV.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='))
 }
 
-/// Whether the loader that starts `path` is one that our library suits. What cannot be read (a script
-/// included: its interpreter is the kernel's business) is taken to be; the loader of a static or
-/// set-user-id program ignores the variable by itself.
-fn runs_our_libc(path: *const u8) -> bool {
+/// Whether `path` can live with our library: its loader is glibc's of our word size, and it does not need a
+/// sanitizer's runtime, which insists on being loaded first. What cannot be read (a script included: its
+/// interpreter is the kernel's business) is taken to be fit; the loader of a static or set-user-id
+/// program ignores the variable by itself.
+fn suits_us(path: *const u8) -> bool {
     if path.is_null() {
         return true;
     }
-    let Some(fd) = call::open_read(path) else { return true };
+    let Some(file) = call::open_read(path) else { return true };
     let mut header = [0u8; 64];
-    if call::read_at(&fd, &mut header, 0) < 64 || header[..4] != *b"\x7fELF" {
+    if call::read_at(&file, &mut header, 0) < 64 || header[..4] != *b"\x7fELF" {
         return true;
     }
     // Class 64-bit, machine x86-64.
     if header[4] != 2 || header[18..20] != [62, 0] {
         return false;
     }
-    let word = |bytes: &[u8], at: usize| {
-        let mut word = [0u8; 8];
-        word.copy_from_slice(&bytes[at..at + 8]);
-        usize::from_le_bytes(word)
-    };
-    let table = word(&header, 32);
-    let count = usize::from(u16::from_le_bytes([header[56], header[57]]));
-    for i in 0..count.min(64) {
-        let mut segment = [0u8; 56];
-        if call::read_at(&fd, &mut segment, table.wrapping_add(i * 56)) < 56 {
+    let mut segments = [Segment::default(); MAX_SEGMENTS];
+    let count = usize::from(u16::from_le_bytes([header[56], header[57]])).min(MAX_SEGMENTS);
+    for (i, segment) in segments[..count].iter_mut().enumerate() {
+        let mut bytes = [0u8; 56];
+        if call::read_at(&file, &mut bytes, word(&header, 32).wrapping_add(i * 56)) < 56 {
             return true;
         }
-        if segment[..4] == [3, 0, 0, 0] {
-            let mut interpreter = [0u8; 64];
-            let length = word(&segment, 32).min(64);
-            let read = call::read_at(&fd, &mut interpreter[..length], word(&segment, 8));
-            return interpreter[..read].windows(8).any(|w| w == b"ld-linux");
-        }
+        *segment = Segment {
+            kind: bytes[0],
+            offset: word(&bytes, 8),
+            address: word(&bytes, 16),
+            size: word(&bytes, 32),
+        };
     }
-    true
+    let segments = &segments[..count];
+    has_our_loader(&file, segments) && !needs_sanitizer(&file, segments)
+}
+
+const MAX_SEGMENTS: usize = 24;
+const LOAD: u8 = 1;
+const DYNAMIC: u8 = 2;
+const INTERPRETER: u8 = 3;
+
+/// What we need of a program header.
+#[derive(Clone, Copy, Default)]
+struct Segment {
+    kind: u8,
+    offset: usize,
+    address: usize,
+    size: usize,
+}
+
+fn word(bytes: &[u8], at: usize) -> usize {
+    let mut word = [0u8; 8];
+    word.copy_from_slice(&bytes[at..at + 8]);
+    usize::from_le_bytes(word)
+}
+
+fn has_our_loader(file: &Fd, segments: &[Segment]) -> bool {
+    let Some(segment) = segments.iter().find(|s| s.kind == INTERPRETER) else { return true };
+    let mut name = [0u8; 64];
+    let length = call::read_at(file, &mut name[..segment.size.min(64)], segment.offset);
+    name[..length].windows(8).any(|w| w == b"ld-linux")
+}
+
+/// Whether the program names a sanitizer's runtime among the libraries it needs.
+fn needs_sanitizer(file: &Fd, segments: &[Segment]) -> bool {
+    let Some(dynamic) = segments.iter().find(|s| s.kind == DYNAMIC) else { return false };
+    let mut entries = [0u8; 64 * 16];
+    let length = call::read_at(file, &mut entries[..dynamic.size.min(64 * 16)], dynamic.offset);
+    let entries = entries[..length].chunks_exact(16).map(|e| (word(e, 0), word(e, 8)));
+    // DT_STRTAB is 5, DT_NEEDED is 1.
+    let Some((_, strings)) = entries.clone().find(|e| e.0 == 5) else { return false };
+    let Some(load) = segments
+        .iter()
+        .find(|s| s.kind == LOAD && s.address <= strings && strings - s.address < s.size)
+    else {
+        return false;
+    };
+    let strings = strings - load.address + load.offset;
+    entries.filter(|e| e.0 == 1).any(|(_, at)| {
+        let mut name = [0u8; 12];
+        call::read_at(file, &mut name, strings.wrapping_add(at));
+        [&b"libasan.so"[..], b"libtsan.so", b"liblsan.so", b"libhwasan.so"]
+            .iter()
+            .any(|sanitizer| name.starts_with(sanitizer))
+    })
 }
 
 /// Finds `file` as `execvp` does: by `search` (the value of PATH) unless it has a slash. Writes the
