@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod addresses;
+mod blocks;
 mod columns;
 mod events;
 mod facts;
@@ -25,11 +26,13 @@ mod keyframe;
 pub mod live;
 mod meta;
 pub mod model;
+mod open;
 pub mod read;
 mod replay;
 mod salvage;
 mod shapes;
 mod varint;
+mod walk;
 pub mod write;
 
 pub use format::{FORMAT_MAJOR, FORMAT_MINOR};

@@ -2,17 +2,15 @@
 
 use crate::events::{self, Surroundings};
 use crate::facts::Facts;
-use crate::format::{FILE_HEAD_LEN, FORMAT_MAJOR, FileHead, kind};
-use crate::history::{Catalog, History};
+use crate::format::kind;
+use crate::history::History;
 use crate::index::EventsKey;
 use crate::live::Totals;
-use crate::meta;
 use crate::model::*;
 use crate::salvage::{Scan, Source, damaged_at};
-use crate::varint::Cursor;
+use crate::varint::{Cursor, Malformed};
+use crate::walk::Events;
 use std::fmt;
-use std::fs::File;
-use std::path::Path;
 
 /// A moment of one process's history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,40 +82,13 @@ impl From<std::io::Error> for TapeError {
 pub struct Tape {
     pub(crate) source: Source,
     pub(crate) tick_ns: u64,
-    header: Header,
-    condition: Condition,
-    facts: Facts,
-    histories: Vec<History>,
+    pub(crate) header: Header,
+    pub(crate) condition: Condition,
+    pub(crate) facts: Facts,
+    pub(crate) histories: Vec<History>,
 }
 
 impl Tape {
-    /// Opens the tape at `path`; a cut or damaged one as far as it is whole, see [`Tape::condition`].
-    pub fn open(path: &Path) -> Result<Tape, TapeError> {
-        let source = Source::new(File::open(path)?)?;
-        let bytes = source.array::<FILE_HEAD_LEN>(0)?.ok_or(TapeError::NotATape)?;
-        let head = FileHead::parse(&bytes).ok_or(TapeError::NotATape)?;
-        if head.whole && head.major > FORMAT_MAJOR {
-            return Err(TapeError::Version(u32::from(head.major)));
-        }
-        let mut opening = Opening {
-            condition: Condition { file_bytes: source.len(), ..Condition::default() },
-            facts: Facts::new(if head.whole { head.tick_ns.max(1) } else { 1 }),
-            catalog: Catalog::default(),
-            facts_left: source.len().saturating_mul(FACTS_RATIO).saturating_add(FACTS_BYTES),
-            source,
-        };
-        opening.read()?;
-        if !head.whole {
-            opening.condition.damaged_blocks += 1;
-            let good_bytes = &mut opening.condition.good_bytes;
-            *good_bytes = good_bytes.saturating_sub(FILE_HEAD_LEN as u64);
-            if opening.facts.header.is_none() {
-                return Err(TapeError::Damaged("the head of the file".to_string()));
-            }
-        }
-        Ok(opening.finish())
-    }
-
     /// What the launcher was asked to do. All empty but the version and the tick when its block is
     /// damaged or cut off.
     pub fn header(&self) -> &Header {
@@ -260,7 +231,7 @@ fn contents_of(
     process: ProcessId,
     tick_ns: u64,
     f: &mut Cursor<'_>,
-) -> Result<Contents, crate::varint::Malformed> {
+) -> Result<Contents, Malformed> {
     Ok(Contents {
         process,
         time: TimeNs(f.number()?.saturating_mul(tick_ns)),
@@ -268,165 +239,4 @@ fn contents_of(
         addr: f.number()?,
         bytes: f.bytes()?.to_vec(),
     })
-}
-
-/// Most bytes of facts, unpacked: so many, and so many for each byte of the file. They are kept in
-/// memory, and a small hostile file must not unpack to a large one.
-const FACTS_BYTES: u64 = 16 << 20;
-const FACTS_RATIO: u64 = 32;
-
-/// A tape while it is opened.
-struct Opening {
-    source: Source,
-    condition: Condition,
-    facts: Facts,
-    catalog: Catalog,
-    /// Unpacked bytes of facts that may still come.
-    facts_left: u64,
-}
-
-impl Opening {
-    fn read(&mut self) -> Result<(), TapeError> {
-        let (footer, entries) = match self.source.index()? {
-            Some((footer, entries)) => {
-                self.condition.good_bytes = self.source.len();
-                (Some(footer), entries)
-            }
-            None => {
-                let scan = Scan::of(&self.source)?;
-                self.condition.good_bytes = scan.good_bytes;
-                self.condition.damaged_blocks = scan.damaged_blocks;
-                self.facts.lost(scan.lost_bytes);
-                (scan.footer, scan.entries)
-            }
-        };
-        self.condition.complete = footer.is_some();
-        let metas = self.catalog.add_all(&entries, &mut self.condition);
-        for offset in metas {
-            self.read_facts(offset)?;
-        }
-        self.catalog.settle(&mut self.facts, &mut self.condition);
-        let losses = footer.map(|footer| footer.processes).unwrap_or_default();
-        for (process, (_, losses)) in self.facts.processes.iter_mut().zip(losses) {
-            process.losses = losses;
-        }
-        Ok(())
-    }
-
-    fn read_facts(&mut self, offset: u64) -> Result<(), TapeError> {
-        let (block_len, raw_len) = self.source.lens(offset)?;
-        let body = match self.facts_left.checked_sub(raw_len) {
-            Some(left) => {
-                self.facts_left = left;
-                self.source.body(offset, kind::META)
-            }
-            None => Err(damaged_at(offset, "more facts than the file can hold")),
-        };
-        let body = match body {
-            Ok(body) => body,
-            Err(TapeError::Io(e)) => return Err(TapeError::Io(e)),
-            Err(_) => {
-                self.facts.lost(block_len);
-                self.condition.damaged_blocks += 1;
-                self.condition.good_bytes = self.condition.good_bytes.saturating_sub(block_len);
-                return Ok(());
-            }
-        };
-        let mut sound = true;
-        for record in meta::records(&body) {
-            let applied = record.and_then(|(tag, mut fields)| self.facts.apply(tag, &mut fields));
-            sound &= applied.is_ok();
-        }
-        self.condition.damaged_blocks += u64::from(!sound);
-        Ok(())
-    }
-
-    fn finish(mut self) -> Tape {
-        let tick_ns = self.facts.tick_ns();
-        self.condition.unknown_blocks += self.facts.unknown_records;
-        for (id, process) in self.facts.processes.iter_mut().enumerate() {
-            if !self.facts.ended[id] {
-                let events = self.catalog.histories.get(id).and_then(|h| h.runs.last());
-                let last_event = events.map_or(0, |run| run.key.last_tick.saturating_mul(tick_ns));
-                let last_sample = self.facts.samples[id].last().map_or(TimeNs(0), |s| s.time);
-                process.end = process.start.max(TimeNs(last_event)).max(last_sample);
-            }
-        }
-        let version = u32::from(FORMAT_MAJOR);
-        let header = self.facts.header.take();
-        Tape {
-            header: header.unwrap_or(Header { version, tick_ns, ..Header::default() }),
-            source: self.source,
-            tick_ns,
-            condition: self.condition,
-            facts: self.facts,
-            histories: self.catalog.histories,
-        }
-    }
-}
-
-/// The events of a process, one block at a time.
-struct Events<'a> {
-    tape: &'a Tape,
-    process: ProcessId,
-    /// The number of the next event.
-    next: EventIndex,
-    /// The next block to read.
-    run: usize,
-    events: Vec<Event>,
-    at: usize,
-}
-
-impl<'a> Events<'a> {
-    fn new(tape: &'a Tape, process: ProcessId, from: EventIndex) -> Events<'a> {
-        let run = tape.history(process).runs.partition_point(|run| run.key.end() <= from);
-        Events { tape, process, next: from, run, events: Vec::new(), at: 0 }
-    }
-
-    /// Reads the next block. An error tells what is missing before or in it.
-    fn advance(&mut self) -> Option<Result<(), TapeError>> {
-        let run = self.tape.history(self.process).runs.get(self.run)?;
-        if run.key.first_event > self.next {
-            let missing = self.missing(run.key.first_event, "their block is lost");
-            self.next = run.key.first_event;
-            return Some(Err(missing));
-        }
-        self.run += 1;
-        self.at = (self.next - run.key.first_event) as usize;
-        match self.tape.read_run(run.offset, &run.key, &mut self.events) {
-            Ok(()) => Some(Ok(())),
-            Err(TapeError::Damaged(why)) => {
-                let missing = self.missing(run.key.end(), &why);
-                self.next = run.key.end();
-                Some(Err(missing))
-            }
-            Err(e) => {
-                self.next = run.key.end();
-                Some(Err(e))
-            }
-        }
-    }
-
-    fn missing(&self, end: EventIndex, why: &str) -> TapeError {
-        let (process, from, last) = (self.process.0, self.next, end - 1);
-        TapeError::Damaged(format!("events {from} to {last} of process {process}: {why}"))
-    }
-}
-
-impl Iterator for Events<'_> {
-    type Item = Result<Event, TapeError>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(event) = self.events.get(self.at) {
-                self.at += 1;
-                self.next += 1;
-                return Some(Ok(*event));
-            }
-            if let Err(e) = self.advance()? {
-                return Some(Err(e));
-            }
-        }
-    }
 }

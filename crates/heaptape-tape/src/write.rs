@@ -1,8 +1,9 @@
 //! The tape, written front to back in whole, checksummed blocks.
 
+use crate::blocks::BlockWriter;
 use crate::events::{EventsEncoder, MAX_EVENTS};
-use crate::format::{self, BlockMaker, FileHead, kind};
-use crate::index::{self, Entry, EventsKey, Footer};
+use crate::format::{FileHead, kind};
+use crate::index::{self, EventsKey};
 use crate::keyframe;
 use crate::live::{Effect, LiveSet};
 use crate::meta::Records;
@@ -322,57 +323,6 @@ impl Track {
         let totals = self.live.totals();
         let since = totals.events - self.last_keyframe;
         since >= KEYFRAME_EVENTS.max(KEYFRAME_EVENTS_PER_BLOCK * totals.live_blocks)
-    }
-}
-
-/// Puts blocks into the file and remembers where they are.
-struct BlockWriter<W: Write> {
-    out: W,
-    offset: u64,
-    maker: BlockMaker,
-    entries: Vec<Entry>,
-    /// A write failed: what follows would not be where the index says.
-    broken: bool,
-}
-
-impl<W: Write> BlockWriter<W> {
-    fn new(out: W) -> io::Result<BlockWriter<W>> {
-        let maker = BlockMaker::new()?;
-        Ok(BlockWriter { out, offset: 0, maker, entries: Vec::new(), broken: false })
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.broken {
-            return Err(io::Error::other("the tape could not be written to before"));
-        }
-        let result = self.out.write_all(bytes);
-        self.broken = result.is_err();
-        self.offset += bytes.len() as u64;
-        result
-    }
-
-    fn block(&mut self, kind: u8, key: &[u8], raw: &[u8]) -> io::Result<()> {
-        let block = self.maker.block(kind, key, raw)?;
-        self.entries.push(Entry { kind, offset: self.offset, key: key.to_vec() });
-        self.put(&block)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-
-    fn finish(mut self, processes: Vec<(crate::live::Totals, Losses)>) -> io::Result<W> {
-        let mut index_offsets = Vec::new();
-        for entries in std::mem::take(&mut self.entries).chunks(index::MAX_ENTRIES) {
-            index_offsets.push(self.offset);
-            self.block(kind::INDEX, &[], &index::encode_entries(entries))?;
-        }
-        let footer_offset = self.offset;
-        let footer = Footer { index_offsets, processes };
-        self.block(kind::FOOTER, &[], &footer.encode())?;
-        self.put(&format::encode_trailer(footer_offset))?;
-        self.flush()?;
-        Ok(self.out)
     }
 }
 

@@ -154,6 +154,45 @@ fn a_child_whose_parent_is_cut_off_has_no_known_heap() {
     assert!(matches!(tape.live_at(CHILD, Moment::End), Err(TapeError::Damaged(_))));
 }
 
+/// A disk with so many bytes left.
+struct Disk {
+    left: usize,
+    file: Vec<u8>,
+}
+
+impl std::io::Write for Disk {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let fits = bytes.len().min(self.left);
+        if fits == 0 {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        self.left -= fits;
+        self.file.extend(&bytes[..fits]);
+        Ok(fits)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_a_tape_and_every_later_call_says_so() {
+    let mut disk = Disk { left: 100, file: Vec::new() };
+    let mut tape = TapeWriter::new(&mut disk, &Header::default()).unwrap();
+    let child = Unrecorded { pid: 5, time: TimeNs(0), exe: Vec::new(), reason: "static".into() };
+    tape.unrecorded(&child).unwrap();
+    tape.flush().unwrap();
+    tape.unrecorded(&child).unwrap();
+    assert_eq!(tape.flush().unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    tape.unrecorded(&child).unwrap();
+    assert!(tape.flush().is_err(), "even if there is room again");
+    assert!(tape.finish().is_err());
+    let tape = open_bytes(&disk.file);
+    assert_eq!(tape.unrecorded(), [child]);
+    assert!(!tape.condition().complete);
+}
+
 #[test]
 fn a_small_file_cannot_hold_many_facts() {
     let raw = vec![0; 60 << 20];
