@@ -89,9 +89,12 @@ pub fn inspect(program: &OsStr, cwd: &Path) -> Inspection {
     inspection
 }
 
-/// Why the program cannot be recorded, if it cannot: the part of [`inspect`] that is quick enough to
-/// be asked at every exec.
+/// Why the program could be executed but not recorded, if so: the part of [`inspect`] that is quick
+/// enough to be asked at every exec.
 pub(crate) fn obstacle(program: &OsStr, cwd: &Path) -> Option<String> {
+    // An exec that fails (searching PATH, for example) leaves nothing unrecorded.
+    let path = resolve(program, cwd).ok()?;
+    resolve::interpreters(&cwd.join(path), cwd).ok()?;
     inspect_loading(program, cwd).0.recordable().err()
 }
 

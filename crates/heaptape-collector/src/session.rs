@@ -43,6 +43,8 @@ const MAX_CALLERS: usize = 1024;
 const FREEZE_PATIENCE: Duration = Duration::from_millis(500);
 /// Most bytes of block contents on one tape.
 const CONTENTS_BUDGET: u64 = 1 << 30;
+/// Most unrecorded programs named on one tape; the rest is counted.
+const MAX_UNRECORDED: usize = 10_000;
 
 /// What the session is to do.
 pub(crate) struct Settings {
@@ -84,6 +86,10 @@ pub(crate) struct Closing {
     pub(crate) broken: Option<io::Error>,
     strangers: u64,
     orphans: u64,
+    /// Why a connection could not be taken, the last time it could not.
+    unheard: Option<io::Error>,
+    /// Programs beyond [`MAX_UNRECORDED`].
+    unnamed: u64,
 }
 
 /// When things were last done that are done now and then.
@@ -162,6 +168,10 @@ impl Session {
         exe: &[u8],
         reason: String,
     ) -> io::Result<()> {
+        if self.closing.unrecorded.len() >= MAX_UNRECORDED {
+            self.closing.unnamed += 1;
+            return Ok(());
+        }
         let time = book.time(clock::monotonic_ns());
         let child = Unrecorded { pid, time, exe: exe.to_vec(), reason };
         book.writer.unrecorded(&child)?;
@@ -227,6 +237,16 @@ impl Session {
                 closing.orphans
             ));
         }
+        if let Some(error) = &closing.unheard {
+            closing
+                .warnings
+                .push(format!("a process may be missing, it could not be heard: {error}"));
+        }
+        if closing.unnamed > 0 {
+            closing
+                .warnings
+                .push(format!("{} more programs could not be recorded", closing.unnamed));
+        }
         if self.copier.over_budget > 0 {
             closing.warnings.push(format!(
                 "contents: {} bytes of blocks left out, the tape holds at most {CONTENTS_BUDGET}",
@@ -245,7 +265,7 @@ impl Session {
     fn round(&mut self, book: &mut Book<TapeFile>, child: &Child) -> io::Result<Drained> {
         let news = self.watch.take_news();
         if news {
-            self.accept()?;
+            self.accept();
             self.listen(book, child)?;
         }
         let drained = self.drain(book)?;
@@ -258,7 +278,8 @@ impl Session {
 
     /// A round when the tape can no longer be written: nobody is recorded, nobody waits.
     fn pass_through(&mut self) -> Drained {
-        if self.watch.take_news() && self.accept().is_ok() {
+        if self.watch.take_news() {
+            self.accept();
             for caller in self.callers.drain(..) {
                 caller.refuse();
             }
@@ -334,23 +355,26 @@ impl Session {
         Ok(())
     }
 
-    fn accept(&mut self) -> io::Result<()> {
+    fn accept(&mut self) {
         loop {
-            match socket::accept(&self.listener) {
-                Ok(None) => return Ok(()),
-                Ok(Some(connection)) => {
-                    let caller = Caller { connection, since: Instant::now() };
-                    self.watch.add(&caller)?;
+            let accepted = socket::accept(&self.listener).and_then(|connection| {
+                let Some(connection) = connection else { return Ok(None) };
+                self.watch.add(&connection)?;
+                Ok(Some(Caller { connection, since: Instant::now() }))
+            });
+            match accepted {
+                Ok(None) => return,
+                Ok(Some(caller)) => {
                     if self.callers.len() >= MAX_CALLERS {
                         self.callers.remove(0);
                     }
                     self.callers.push(caller);
                 }
-                Err(e) if is_exhaustion(&e) => {
-                    self.warn(format!("a process could not be recorded: {e}"));
-                    return Ok(());
+                Err(error) => {
+                    // Out of descriptors, most likely. What waits is looked at with the next news.
+                    self.closing.unheard = Some(error);
+                    return;
                 }
-                Err(e) => return Err(e),
             }
         }
     }
@@ -552,6 +576,7 @@ impl Session {
         // Its place in the family first, if its parent has told it by now.
         self.drain(book)?;
         let target = self.targets.remove(at);
+        self.closing.orphans += u64::from(target.id().is_none());
         let number = target.number;
         let (losses, ended) = target.end(book, book.now, ending)?;
         self.closing.losses = self.closing.losses.plus(&losses);
@@ -653,14 +678,6 @@ impl Target {
     fn is_dead(&self) -> bool {
         self.pidfd.as_ref().is_some_and(fd::is_readable)
     }
-}
-
-/// Whether an error means that we have run out of something that may come back.
-fn is_exhaustion(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS | libc::EPERM)
-    )
 }
 
 fn hex(bytes: &[u8]) -> String {

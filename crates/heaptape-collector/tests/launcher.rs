@@ -147,8 +147,9 @@ fn closed_descriptors_stay_closed() {
 fn an_ignored_signal_stays_ignored() {
     let dir = tempfile::tempdir().unwrap();
     // A shell cannot trap what was ignored when it started: it survives the signal.
-    let start = "trap '' PIPE TERM; exec \"$@\"";
-    let status = launcher(dir.path(), start, "kill -PIPE $$; kill -TERM $$; exit 9").status();
+    let start = "trap '' PIPE TERM CHLD; exec \"$@\"";
+    let script = "kill -PIPE $$; kill -TERM $$; kill -CHLD $$; exit 9";
+    let status = launcher(dir.path(), start, script).status();
     assert_eq!(status.unwrap().code(), Some(9));
     let dir = tempfile::tempdir().unwrap();
     let status = launcher(dir.path(), PLAINLY, "kill -PIPE $$; exit 9").status();

@@ -96,6 +96,18 @@ fn programs_that_are_not_there_or_not_programs_are_named() {
 }
 
 #[test]
+fn only_programs_that_will_run_are_obstacles() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x");
+    let obstacle = || obstacle(OsStr::new("./x"), dir.path());
+    assert_eq!(obstacle(), None);
+    write(&path, b"#!/no/such/interpreter\n");
+    assert_eq!(obstacle(), None);
+    write(&path, &elf(X86_64, LOAD, ""));
+    assert!(obstacle().unwrap().contains("statically linked"));
+}
+
+#[test]
 fn cut_and_flipped_programs_are_survived() {
     let whole = fs::read("/bin/true").unwrap();
     let dir = tempfile::tempdir().unwrap();

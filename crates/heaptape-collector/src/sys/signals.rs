@@ -22,6 +22,7 @@ const HELD: [i32; 9] = [
 #[derive(Clone, Copy)]
 pub(crate) struct Inherited {
     mask: libc::sigset_t,
+    child: libc::sigaction,
 }
 
 impl Inherited {
@@ -29,6 +30,7 @@ impl Inherited {
     pub(super) fn restore(&self) {
         // SAFETY: async-signal-safe calls on valid values.
         unsafe {
+            libc::sigaction(libc::SIGCHLD, &self.child, std::ptr::null_mut());
             libc::signal(libc::SIGPIPE, inherit::sigpipe());
             libc::sigprocmask(libc::SIG_SETMASK, &self.mask, std::ptr::null_mut());
         }
@@ -43,7 +45,8 @@ pub(crate) struct Held {
 
 impl Held {
     /// Holds the signals back in this thread and those it makes. SIGXFSZ too: a tape that hits
-    /// `ulimit -f` is an error of a write, not a reason to die.
+    /// `ulimit -f` is an error of a write, not a reason to die. And SIGCHLD is no longer ignored, if
+    /// it was: the kernel would throw away how the child ended.
     pub(crate) fn take() -> io::Result<Held> {
         // SAFETY: all of these work on local, initialised values.
         unsafe {
@@ -53,7 +56,10 @@ impl Held {
             libc::sigaddset(&mut held, libc::SIGXFSZ);
             let mut mask: libc::sigset_t = std::mem::zeroed();
             libc::pthread_sigmask(libc::SIG_BLOCK, &held, &mut mask);
-            Ok(Held { fd, inherited: Inherited { mask } })
+            let mut child: libc::sigaction = std::mem::zeroed();
+            let default: libc::sigaction = std::mem::zeroed();
+            check(libc::sigaction(libc::SIGCHLD, &default, &mut child))?;
+            Ok(Held { fd, inherited: Inherited { mask, child } })
         }
     }
 
@@ -98,6 +104,7 @@ impl Drop for Held {
             // One that a write has left pending has been told as that write's error.
             let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
             libc::sigtimedwait(&set(&[libc::SIGXFSZ]), std::ptr::null_mut(), &none);
+            libc::sigaction(libc::SIGCHLD, &self.inherited.child, std::ptr::null_mut());
             libc::pthread_sigmask(libc::SIG_SETMASK, &self.inherited.mask, std::ptr::null_mut());
         }
     }
