@@ -2,10 +2,11 @@
 
 use crate::failure::Failure;
 use crate::preload;
+use heaptape_analysis::Recording;
 use heaptape_collector::{Launch, LaunchError, Outcome};
 use heaptape_report::text::escape;
 use heaptape_report::units;
-use heaptape_tape::{Losses, Process, Tape, Unrecorded};
+use heaptape_tape::{Losses, Process, Unrecorded};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -93,7 +94,7 @@ pub(crate) fn troubles(outcome: &Outcome) -> Vec<String> {
 
 /// Why nothing is known of the heap that a process had in the end: it executed, or was from the start, a
 /// program that could not be recorded.
-pub(crate) fn unseen(tape: &Tape, process: &Process) -> Option<String> {
+pub(crate) fn unseen(tape: &dyn Recording, process: &Process) -> Option<String> {
     let child = tape
         .unrecorded()
         .iter()

@@ -26,10 +26,11 @@ pub struct UsageChart<'a> {
     pub notes: &'a [String],
 }
 
-/// Writes the page. `log` is the file's name, as printable text.
+/// Writes the page. `log` is the file's name, as printable text; `notes` say what is not on the page.
 pub fn write_usage_page(
     out: &mut dyn Write,
     log: &str,
+    notes: &[String],
     charts: &[UsageChart<'_>],
 ) -> io::Result<()> {
     write_head(out, &format!("Memory usage over time: {log}"))?;
@@ -39,19 +40,22 @@ pub fn write_usage_page(
         "<p class=\"dim\">Bytes that were allocated and not yet freed, as asked for. Steps, never \
          slopes: the value holds until the next change.</p>"
     )?;
+    write_notes(out, notes)?;
     for chart in charts {
         chart.write(out)?;
     }
     write_foot(out)
 }
 
+fn write_notes(out: &mut dyn Write, notes: &[String]) -> io::Result<()> {
+    notes.iter().try_for_each(|note| writeln!(out, "<p class=\"bad\">{}</p>", Text(note)))
+}
+
 impl UsageChart<'_> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let (peak_time, peak) = self.curve.peak();
         writeln!(out, "<h2><code>{}</code></h2>", Text(self.process))?;
-        for note in self.notes {
-            writeln!(out, "<p class=\"bad\">{}</p>", Text(note))?;
-        }
+        write_notes(out, self.notes)?;
         let frame = Frame::of(self.curve);
         writeln!(
             out,
@@ -174,7 +178,8 @@ mod tests {
             notes: &["2 lines of the log make no sense".to_owned()],
         };
         let mut out = Vec::new();
-        write_usage_page(&mut out, "a&b.tape", &[chart]).expect("memory takes everything");
+        write_usage_page(&mut out, "a&b.tape", &["pid 7: damaged".to_owned()], &[chart])
+            .expect("memory takes everything");
         String::from_utf8(out).expect("our own text")
     }
 
@@ -195,6 +200,7 @@ mod tests {
             "a&amp;b.tape",
             "&lt;i&gt;evil&lt;/i&gt;",
             "2 lines of the log make no sense",
+            "pid 7: damaged",
             "3000 bytes<td class=\"n\">at 0.02 s",
             "700 bytes<td class=\"n\">at 1.25 s",
         ] {

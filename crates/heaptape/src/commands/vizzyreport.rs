@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::recording::tell;
-use crate::seeds::source::Source;
+use crate::seeds::source::{Known, Source};
 use crate::seeds::usage_file;
 use heaptape_analysis::moment::parse_duration;
 use heaptape_report::seeds::vizzy;
@@ -65,33 +65,37 @@ pub(crate) fn run(args: Args) -> Outcome {
 }
 
 fn print_summary(source: &Source, out: &mut dyn Write) -> Result<(), Failure> {
-    let histories = source.histories(None)?;
+    let Known { processes: histories, unknown } = source.histories(None)?;
+    print_notes(&unknown);
+    let several = histories.len() + unknown.len() > 1;
     for history in &histories {
         print_notes(&history.notes);
         for &addr in &history.unmatched {
             vizzy::render_unmatched_free(out, addr)?;
         }
-        vizzy::render_heap_summary(out, title(&histories, &history.process), &history.totals)?;
+        vizzy::render_heap_summary(out, title(several, &history.process), &history.totals)?;
     }
     Ok(())
 }
 
 fn print_layout(source: &Source, time: TimeNs, out: &mut dyn Write) -> Result<(), Failure> {
-    let histories = source.histories(Some(time))?;
+    let Known { processes: histories, unknown } = source.histories(Some(time))?;
+    print_notes(&unknown);
+    let several = histories.len() + unknown.len() > 1;
     if histories.is_empty() {
         print_notes(&["no recorded process was running at that time".to_owned()]);
     }
     for history in &histories {
         print_notes(&history.notes);
-        let process = title(&histories, &history.process);
+        let process = title(several, &history.process);
         vizzy::render_layout(out, process, time, &history.blocks)?;
     }
     Ok(())
 }
 
 /// Processes are told apart only where there are several: one is shown just as vizzy shows it.
-fn title<'a, T>(histories: &[T], process: &'a str) -> Option<&'a str> {
-    (histories.len() > 1).then_some(process)
+fn title(several: bool, process: &str) -> Option<&str> {
+    several.then_some(process)
 }
 
 /// What vizzy's texts have no place for goes to standard error.

@@ -7,4 +7,5 @@ mod reading;
 
 pub(crate) use names::SymbolNames;
 pub(crate) use output::{json_results, with_stdout};
+pub(crate) use progress::WatchedTape;
 pub(crate) use reading::Reading;

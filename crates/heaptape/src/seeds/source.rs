@@ -1,8 +1,10 @@
 //! What vizzyreport reads: a tape or a log of vizzy, wound to a moment and told in the same words.
 
 use crate::failure::Failure;
+use crate::glue::WatchedTape;
 use crate::recording::{loss_sentence, unseen};
 use crate::seeds::vizzy_log::{self, Notes, Replayed};
+use heaptape_analysis::Recording;
 use heaptape_analysis::process::{self, ProcessName};
 use heaptape_analysis::usage::UsageCurve;
 use heaptape_report::text::escape;
@@ -14,9 +16,15 @@ use std::path::{Path, PathBuf};
 /// A recording that vizzyreport can read.
 pub(crate) enum Source {
     /// One of ours.
-    Tape(Box<Tape>, PathBuf),
+    Tape(Box<WatchedTape>, PathBuf),
     /// One of vizzy's.
     Log(PathBuf),
+}
+
+/// What is known of some processes, and a sentence for each of which nothing is.
+pub(crate) struct Known<T> {
+    pub(crate) processes: Vec<T>,
+    pub(crate) unknown: Vec<String>,
 }
 
 /// One process up to a moment.
@@ -46,7 +54,7 @@ impl Source {
     /// Opens what is at `path`, by what it holds.
     pub(crate) fn open(path: &Path) -> Result<Source, Failure> {
         match Tape::open(path) {
-            Ok(tape) => Ok(Source::Tape(Box::new(tape), path.to_owned())),
+            Ok(tape) => Ok(Source::Tape(Box::new(WatchedTape(tape)), path.to_owned())),
             Err(TapeError::NotATape) => Ok(Source::Log(path.to_owned())),
             Err(error) => Err(Failure::unreadable(path, &error)),
         }
@@ -60,43 +68,69 @@ impl Source {
     }
 
     /// Every process that ran at `until`, up to then; without a moment, every process to its end.
-    pub(crate) fn histories(&self, until: Option<TimeNs>) -> Result<Vec<History>, Failure> {
+    pub(crate) fn histories(&self, until: Option<TimeNs>) -> Result<Known<History>, Failure> {
         match self {
-            Source::Tape(tape, path) => tape
-                .processes()
-                .iter()
-                .filter(|p| until.is_none_or(|until| is_there(tape, p, until)))
-                .map(|p| tape_history(tape, p, until).map_err(|e| Failure::unreadable(path, &e)))
-                .collect(),
+            Source::Tape(tape, path) => {
+                let was_there = |p: &Process| until.is_none_or(|until| is_there(&**tape, p, until));
+                known(&**tape, path, was_there, |p| tape_history(&**tape, p, until))
+            }
             Source::Log(path) => {
                 let replayed = replay(path, until, |_, _| {})?;
-                Ok(vec![History {
+                Ok(Known::only(History {
                     process: String::new(),
                     totals: *replayed.live.totals(),
                     blocks: until.map_or_else(Vec::new, |_| replayed.live.sorted()),
                     notes: log_notes(&replayed),
                     unmatched: replayed.notes.unmatched,
-                }])
+                }))
             }
         }
     }
 
     /// The curve of every process.
-    pub(crate) fn usages(&self) -> Result<Vec<Usage>, Failure> {
+    pub(crate) fn usages(&self) -> Result<Known<Usage>, Failure> {
         match self {
-            Source::Tape(tape, path) => tape
-                .processes()
-                .iter()
-                .map(|p| tape_usage(tape, p).map_err(|e| Failure::unreadable(path, &e)))
-                .collect(),
+            Source::Tape(tape, path) => {
+                known(&**tape, path, |_| true, |process| tape_usage(&**tape, process))
+            }
             Source::Log(path) => {
                 let mut curve = UsageCurve::new();
                 let replayed = replay(path, None, |time, bytes| curve.push(time, bytes))?;
                 curve.finish(replayed.end);
                 let process = "the recorded program".to_owned();
-                Ok(vec![Usage { process, curve, notes: log_notes(&replayed) }])
+                Ok(Known::only(Usage { process, curve, notes: log_notes(&replayed) }))
             }
         }
+    }
+}
+
+impl<T> Known<T> {
+    fn only(process: T) -> Known<T> {
+        Known { processes: vec![process], unknown: Vec::new() }
+    }
+}
+
+/// Asks `tell` about every process that is `wanted`; a failure is one only if nothing else is known.
+fn known<T>(
+    tape: &dyn Recording,
+    path: &Path,
+    wanted: impl Fn(&Process) -> bool,
+    tell: impl Fn(&Process) -> Result<T, TapeError>,
+) -> Result<Known<T>, Failure> {
+    let mut known = Known { processes: Vec::new(), unknown: Vec::new() };
+    let mut failure = None;
+    for process in tape.processes().iter().filter(|process| wanted(process)) {
+        match tell(process) {
+            Ok(told) => known.processes.push(told),
+            Err(error) => {
+                known.unknown.push(format!("{}: {error}", name(tape, process)));
+                failure.get_or_insert(error);
+            }
+        }
+    }
+    match failure {
+        Some(error) if known.processes.is_empty() => Err(Failure::unreadable(path, &error)),
+        _ => Ok(known),
     }
 }
 
@@ -118,31 +152,33 @@ pub(crate) fn may_replace(path: &Path) -> io::Result<bool> {
 
 /// Whether to show the process at that time. A program that ran alone is shown after its end too, as
 /// vizzy does: what is left then is what it never freed.
-fn is_there(tape: &Tape, process: &Process, time: TimeNs) -> bool {
+fn is_there(tape: &dyn Recording, process: &Process, time: TimeNs) -> bool {
     let (start, end) = process::span(tape, process.id);
     tape.processes().len() == 1 || (start <= time && time <= end)
 }
 
 fn tape_history(
-    tape: &Tape,
+    tape: &dyn Recording,
     process: &Process,
     until: Option<TimeNs>,
 ) -> Result<History, TapeError> {
-    let moment = until.map_or(Moment::End, Moment::Time);
-    let live = tape.live_at(process.id, moment)?;
+    let (totals, blocks) = match until {
+        Some(until) => {
+            let live = tape.live_at(process.id, Moment::Time(until))?;
+            (*live.totals(), live.sorted())
+        }
+        None => (process::totals(tape, process.id)?, Vec::new()),
+    };
     Ok(History {
         process: name(tape, process),
-        totals: match until {
-            Some(_) => *live.totals(),
-            None => process::totals(tape, process.id)?,
-        },
-        blocks: until.map_or_else(Vec::new, |_| live.sorted()),
+        totals,
+        blocks,
         unmatched: Vec::new(),
-        notes: tape_notes(tape, process, live.totals()),
+        notes: tape_notes(tape, process, &totals),
     })
 }
 
-fn tape_usage(tape: &Tape, process: &Process) -> Result<Usage, TapeError> {
+fn tape_usage(tape: &dyn Recording, process: &Process) -> Result<Usage, TapeError> {
     let mut live: LiveSet = tape.live_at_start(process.id)?;
     let (start, end) = process::span(tape, process.id);
     let mut curve = UsageCurve::new();
@@ -157,12 +193,12 @@ fn tape_usage(tape: &Tape, process: &Process) -> Result<Usage, TapeError> {
     Ok(Usage { process: name(tape, process), curve, notes })
 }
 
-fn name(tape: &Tape, process: &Process) -> String {
+fn name(tape: &dyn Recording, process: &Process) -> String {
     let name = ProcessName::of(tape, process);
     format!("pid {}: {}", name.pid, escape(name.command.join(" ").as_bytes()))
 }
 
-fn tape_notes(tape: &Tape, process: &Process, totals: &Totals) -> Vec<String> {
+fn tape_notes(tape: &dyn Recording, process: &Process, totals: &Totals) -> Vec<String> {
     let condition = tape.condition();
     let unmatched = totals.unmatched_frees;
     [

@@ -1,7 +1,7 @@
 //! Writes vizzyreport's plot. A page of ours is replaced; another file is not, unless forced.
 
 use crate::failure::Failure;
-use crate::seeds::source::{Source, Usage};
+use crate::seeds::source::{Known, Source, Usage};
 use heaptape_report::seeds::usage_page::{self, UsageChart};
 use heaptape_report::text::escape;
 use std::fs::{File, OpenOptions};
@@ -26,13 +26,14 @@ pub(crate) fn write(source: &Source, path: &Path, force: bool) -> Result<(), Fai
     write_beside(path, |out| write_page(source, &usages, out)).map_err(|e| refuse(e.to_string()))
 }
 
-fn write_page(source: &Source, usages: &[Usage], out: &mut dyn Write) -> io::Result<()> {
+fn write_page(source: &Source, usages: &Known<Usage>, out: &mut dyn Write) -> io::Result<()> {
     let charts: Vec<UsageChart<'_>> = usages
+        .processes
         .iter()
         .map(|Usage { process, curve, notes }| UsageChart { process, curve, notes })
         .collect();
     let log = escape(source.path().as_os_str().as_encoded_bytes());
-    usage_page::write_usage_page(out, &log, &charts)
+    usage_page::write_usage_page(out, &log, &usages.unknown, &charts)
 }
 
 /// Whether nothing is there, or a page that says it is ours.
