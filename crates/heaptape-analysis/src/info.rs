@@ -37,6 +37,32 @@ impl From<&Losses> for Lost {
     }
 }
 
+impl Lost {
+    /// Calls that are missing from the history, for whatever reason.
+    pub fn calls(&self) -> u64 {
+        self.events.saturating_add(self.abandoned).saturating_add(self.malformed)
+    }
+
+    /// Whether something is missing.
+    pub fn any(&self) -> bool {
+        self.calls() > 0 || self.threads > 0
+    }
+
+    /// The sum of both; a damaged tape's absurd numbers stop at the largest.
+    pub fn plus(&self, other: &Lost) -> Lost {
+        Lost {
+            events: self.events.saturating_add(other.events),
+            threads: self.threads.saturating_add(other.threads),
+            truncated_backtraces: self
+                .truncated_backtraces
+                .saturating_add(other.truncated_backtraces),
+            abandoned: self.abandoned.saturating_add(other.abandoned),
+            malformed: self.malformed.saturating_add(other.malformed),
+            waited_ns: self.waited_ns.saturating_add(other.waited_ns),
+        }
+    }
+}
+
 /// The condition of the tape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Quality {
@@ -111,7 +137,7 @@ pub struct Info {
     pub writer: String,
     /// Options of the recording.
     pub options: Vec<(String, String)>,
-    /// The condition of the tape.
+    /// What is wrong with the tape.
     pub quality: Quality,
     /// The processes, by number.
     pub processes: Vec<ProcessInfo>,
@@ -135,8 +161,6 @@ pub struct ProcessInfo {
     pub forked: bool,
     /// Its events.
     pub events: u64,
-    /// What could not be recorded.
-    pub lost: Lost,
     /// Memory samples.
     pub samples: u64,
     /// Largest sampled resident set; `None` without samples.
@@ -244,7 +268,6 @@ fn process_info(
             .map(|parent| parent.0),
         forked: process.forked_from.is_some(),
         events: recording.event_count(id),
-        lost: Lost::from(&process.losses),
         samples: samples.len() as u64,
         max_rss_bytes: samples.iter().map(|sample| sample.rss).max(),
         threads: threads_of(recording, id),

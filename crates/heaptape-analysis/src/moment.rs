@@ -78,7 +78,7 @@ impl FromStr for When {
 fn parse_number(text: &str) -> Option<When> {
     if let Some(percent) = text.strip_suffix('%') {
         let millionths = decimal(percent.trim_end(), 4)?;
-        return (millionths <= 1_000_000).then(|| When::Share(millionths as u32));
+        return (millionths <= 1_000_000).then_some(When::Share(millionths as u32));
     }
     parse_duration(text).map(When::Time)
 }

@@ -1,5 +1,6 @@
 //! Facts about one process that several questions need.
 
+use crate::info::{Lost, Quality};
 use crate::names;
 use crate::recording::Recording;
 use heaptape_tape::{Ending, Process, ProcessId, TapeError, TimeNs, Totals};
@@ -20,6 +21,10 @@ pub struct ProcessName {
     pub start_ns: u64,
     /// When its recording ended.
     pub end_ns: u64,
+    /// What could not be recorded of it.
+    pub lost: Lost,
+    /// What is wrong with the tape.
+    pub quality: Quality,
 }
 
 /// [`Ending`], for results.
@@ -77,6 +82,8 @@ impl ProcessName {
             ending: process.ending.into(),
             start_ns: start.0,
             end_ns: end.0,
+            lost: Lost::from(&process.losses),
+            quality: Quality::of(recording),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How much memory, when, and by whom.
 
 use crate::growth::Growth;
-use crate::info::{Lost, Quality, UnrecordedChild};
+use crate::info::{Lost, UnrecordedChild};
 use crate::layout::Layout;
 use crate::metric::{Unit, Weight, Weights};
 use crate::names::Names;
@@ -30,10 +30,8 @@ pub struct Summary {
     pub processes: u64,
     /// Its recorded threads.
     pub threads: u64,
-    /// What could not be recorded of it.
-    pub lost: Lost,
-    /// What is wrong with the tape.
-    pub quality: Quality,
+    /// What could not be recorded of the tape's other processes.
+    pub lost_elsewhere: Lost,
     /// Children of any process that could not be recorded.
     pub unrecorded: Vec<UnrecordedChild>,
     /// The moment of most live bytes.
@@ -110,8 +108,7 @@ impl Summary {
         Ok(Summary {
             processes: recording.processes().len() as u64,
             threads: own_threads as u64,
-            lost: Lost::from(&process.losses),
-            quality: Quality::of(recording),
+            lost_elsewhere: lost_elsewhere(recording, process.id),
             unrecorded: UnrecordedChild::all(recording),
             peak: Peak { time_ns: totals.peak_time.0.max(name.start_ns), live: peak },
             never_freed: NeverFreed {
@@ -125,6 +122,11 @@ impl Summary {
             process: name,
         })
     }
+}
+
+fn lost_elsewhere(recording: &dyn Recording, process: ProcessId) -> Lost {
+    let others = recording.processes().iter().filter(|other| other.id != process);
+    others.fold(Lost::default(), |sum, other| sum.plus(&Lost::from(&other.losses)))
 }
 
 /// Of the live blocks, those that another process allocated.

@@ -94,11 +94,8 @@ fn render_act(
 }
 
 fn render_frame(out: &mut dyn Write, canvas: &Canvas, frame: &Frame) -> io::Result<()> {
-    let (name, place) = (sites::name(canvas, Some(frame)), sites::place(canvas, Some(frame)));
     let room = canvas.width.saturating_sub(6);
-    let widths = sites::divide(room, text::width(&name), text::width(&place));
-    let names = sites::name_and_place(canvas, (&name, &place), widths);
-    writeln!(out, "      {}", names.trim_end())
+    writeln!(out, "      {}", sites::fitted(canvas, Some(frame), room, true))
 }
 
 fn entries(count: u64) -> String {

@@ -13,44 +13,50 @@ pub const TSV_COLUMNS: [&str; 13] = [
     "lived_s", "site", "place", "note",
 ];
 
+/// Canvases narrower than this show neither threads, nor block numbers, nor places.
+const MIN_WIDTH_FOR_ALL: usize = 96;
+
 /// The line above the events.
 pub fn render_heading(out: &mut dyn Write, canvas: &Canvas) -> io::Result<()> {
-    let heading = format!(
-        "{:>14} {:>7}  {:<15} {:>16} {:>13} {:>9}  call site",
-        "time (s)", "thread", "action", "address", "size", "block"
-    );
-    writeln!(out, "{}", canvas.paint(Ink::Strong, &text::shrink(canvas, &heading, canvas.width)))
+    let heading = ["time (s)", "thread", "action", "address", "size", "block"].map(str::to_owned);
+    let heading = format!("{}call site", columns(canvas, heading));
+    writeln!(out, "{}", canvas.paint(Ink::Strong, &heading))
+}
+
+fn columns(canvas: &Canvas, [time, thread, action, address, size, block]: [String; 6]) -> String {
+    if canvas.width < MIN_WIDTH_FOR_ALL {
+        return format!("{time:>10} {action:<15} {address:>14} {size:>10} ");
+    }
+    format!("{time:>10} {thread:>7} {action:<15} {address:>14} {size:>10} {block:>8}  ")
 }
 
 /// One event, for people. The site of the end of a block is that of its free where it was recorded,
 /// else that of its allocation, after `from`.
 pub fn render_event(out: &mut dyn Write, canvas: &Canvas, row: &EventRow) -> io::Result<()> {
-    let block = row.block.map_or_else(String::new, |block| format!("#{block}"));
-    let head = format!(
-        "{:>14} {:>7}  {:<15} {:>#16x} {:>13} {block:>9}  ",
-        units::exact_seconds(row.time_ns),
-        row.tid,
-        row.action,
-        row.address,
-        units::exact_bytes(row.size),
+    let mut line = columns(
+        canvas,
+        [
+            units::seconds_to_us(row.time_ns),
+            row.tid.to_string(),
+            row.action.to_owned(),
+            format!("{:#x}", row.address),
+            units::count(row.size),
+            row.block.map_or_else(String::new, |block| format!("#{block}")),
+        ],
     );
-    let (site, from) = match (&row.site, &row.allocated_by) {
-        (Some(site), _) => (Some(site), ""),
-        (None, Some(site)) => (Some(site), "from "),
-        (None, None) => (None, ""),
-    };
-    let mut tail = site.map_or_else(String::new, |site| {
-        let frame = site.frame.as_ref();
-        format!("{from}{}  {}", sites::name(canvas, frame), sites::place(canvas, frame))
-    });
-    if let Some(lived) = row.lived_ns {
-        tail = format!("after {}  {tail}", units::lifetime(lived));
-    }
     if let Some(note) = row.note {
-        tail = format!("({note})  {tail}");
+        line.push_str(&format!("({note}) "));
     }
-    let room = canvas.width.saturating_sub(head.len());
-    writeln!(out, "{}", format!("{head}{}", text::shrink(canvas, tail.trim_end(), room)).trim_end())
+    if let Some(lived) = row.lived_ns {
+        line.push_str(&format!("after {} ", units::lifetime(lived)));
+    }
+    if let Some(site) = row.site.as_ref().or(row.allocated_by.as_ref()) {
+        line.push_str(if row.site.is_none() { "from " } else { "" });
+        let frame = site.frame.as_ref();
+        let room = canvas.width.saturating_sub(text::width(&line));
+        line.push_str(&sites::fitted(canvas, frame, room, canvas.width >= MIN_WIDTH_FOR_ALL));
+    }
+    writeln!(out, "{}", line.trim_end())
 }
 
 /// The names of the columns, separated by tabs.

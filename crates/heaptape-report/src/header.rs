@@ -11,7 +11,7 @@ use std::io::{self, Write};
 /// Most unrecorded children that are named one by one.
 const MAX_NAMED_CHILDREN: usize = 3;
 
-/// Program, pid, ending and duration, then `more`, on as few lines as fit.
+/// Program, pid, ending, duration, `more`, and what is lost, on as few lines as fit.
 pub fn render_process(
     out: &mut dyn Write,
     canvas: &Canvas,
@@ -26,6 +26,8 @@ pub fn render_process(
         units::seconds(process.end_ns - process.start_ns),
     ];
     parts.extend_from_slice(more);
+    parts.extend(lost_words(&process.lost));
+    parts.extend(quality_words(&process.quality));
     for (index, line) in text::wrap(&parts, 3, 2, canvas.width).into_iter().enumerate() {
         let line = if index == 0 { canvas.paint(Ink::Strong, &line) } else { line };
         writeln!(out, "{line}")?;
@@ -35,8 +37,7 @@ pub fn render_process(
 
 /// What is lost of a process, in a few words for the first line: `0 events lost`.
 pub fn lost_words(lost: &Lost) -> Vec<String> {
-    let events = lost.events + lost.abandoned + lost.malformed;
-    let mut words = vec![format!("{} lost", units::counted(events, "event"))];
+    let mut words = vec![format!("{} lost", units::counted(lost.calls(), "event"))];
     if lost.threads > 0 {
         words.push(format!("{} not recorded", units::counted(lost.threads, "thread")));
     }
@@ -56,6 +57,27 @@ pub fn quality_words(quality: &Quality) -> Vec<String> {
         words.push(format!("{} DAMAGED", units::counted(quality.damaged_blocks, "tape block")));
     }
     words
+}
+
+/// What is missing of a process or wrong with its tape; `None` when nothing is.
+pub fn missing_words(process: &ProcessName) -> Option<String> {
+    let lost = lost_words(&process.lost);
+    let is_whole = process.lost.calls() == 0;
+    let words: Vec<String> = lost
+        .into_iter()
+        .skip(usize::from(is_whole))
+        .chain(quality_words(&process.quality))
+        .collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// One line when other processes of the tape lost something.
+pub fn render_lost_elsewhere(out: &mut dyn Write, canvas: &Canvas, lost: &Lost) -> io::Result<()> {
+    if !lost.any() {
+        return Ok(());
+    }
+    let words = lost_words(lost).join(", ");
+    writeln!(out, "{} In other processes: {words}", canvas.paint(Ink::Warning, "!"))
 }
 
 /// What these words mean, as sentences, for whatever is missing.

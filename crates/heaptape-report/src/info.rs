@@ -19,7 +19,7 @@ pub fn render_info(
         ("Command", text::command(canvas, &info.command)),
         ("Directory", text::shown(canvas, &info.cwd)),
         ("Host", text::shown(canvas, &info.host)),
-        ("Written by", format!("heaptape {}", text::shown(canvas, &info.writer))),
+        ("Written by", text::shown(canvas, &info.writer)),
         (
             "Format",
             format!(
@@ -104,13 +104,13 @@ fn render_process(
         let samples = units::counted(process.samples, "sample");
         parts.push(format!("{} RSS at most in {samples}", units::bytes(rss)));
     }
-    parts.extend(header::lost_words(&process.lost));
+    parts.extend(header::lost_words(&process.name.lost));
     let room = canvas.width.saturating_sub(indent.len());
     for line in text::wrap(&parts, 3, 2, room) {
         writeln!(out, "{indent}{line}")?;
     }
-    if process.lost.waited_ns > 0 {
-        let waited = units::lifetime(process.lost.waited_ns);
+    if process.name.lost.waited_ns > 0 {
+        let waited = units::lifetime(process.name.lost.waited_ns);
         writeln!(out, "{indent}  its threads waited {waited} for the recording")?;
     }
     if let Some(crash) = &process.crash {
@@ -149,7 +149,7 @@ fn render_unrecorded(out: &mut dyn Write, canvas: &Canvas, info: &Info) -> io::R
 fn render_module(out: &mut dyn Write, canvas: &Canvas, module: &ModuleInfo) -> io::Result<()> {
     let path = text::shown(canvas, &module.path);
     let path = text::shrink(canvas, &path, canvas.width.saturating_sub(22));
-    writeln!(out, "  {:#016x}  {path}", module.start)?;
+    writeln!(out, "  {:<#16x}  {path}", module.start)?;
     let build = if module.build_id.is_empty() { "none" } else { &module.build_id };
     let mut line = format!("build id {build}; {}", text::shown(canvas, &module.symbols));
     if let Some(gone) = module.unloaded_ns {

@@ -59,33 +59,35 @@ fn kind_word(kind: RegionKind) -> &'static str {
 
 /// The table of regions, then holes and pages in sentences.
 pub fn render_regions(out: &mut dyn Write, canvas: &Canvas, layout: &Layout) -> io::Result<()> {
-    writeln!(
-        out,
-        "{}",
-        canvas.paint(
-            Ink::Strong,
-            "Region                        span      live    used    blocks     holes  largest"
-        )
-    )?;
+    let heading = ["Region", "", "span", "live", "used", "blocks", "holes", "largest"];
+    let heading = region_line(canvas, heading.map(str::to_owned));
+    writeln!(out, "{}", canvas.paint(Ink::Strong, &heading))?;
     for region in layout.regions.iter().take(MAX_REGIONS) {
         let space = &region.space;
-        writeln!(
-            out,
-            "  {:<7}{:#016x} {:>9} {:>9} {:>7} {:>9} {:>9} {:>8}",
-            kind_word(region.kind),
-            region.start,
+        let columns = [
+            kind_word(region.kind).to_owned(),
+            format!("{:#x}", region.start),
             units::bytes(space.span_bytes),
             units::bytes(space.live_bytes),
             units::share(space.used_bytes, space.span_bytes),
             units::count(space.live_blocks),
             units::count(space.holes.count),
             units::bytes(space.holes.largest_bytes),
-        )?;
+        ];
+        writeln!(out, "{}", region_line(canvas, columns))?;
     }
     if let Some(rest @ 1..) = layout.regions.len().checked_sub(MAX_REGIONS) {
         writeln!(out, "  and {}; see --json", units::counted(rest as u64, "more region"))?;
     }
     render_totals(out, canvas, layout)
+}
+
+/// One line of the table; the last column goes where the canvas is narrow.
+fn region_line(canvas: &Canvas, columns: [String; 8]) -> String {
+    let [kind, start, span, live, used, blocks, holes, largest] = columns;
+    let line =
+        format!("  {kind:<6} {start:<16} {span:>8} {live:>8} {used:>6} {blocks:>10} {holes:>9}");
+    if canvas.width < line.len() + 9 { line } else { format!("{line} {largest:>8}") }
 }
 
 fn render_totals(out: &mut dyn Write, canvas: &Canvas, layout: &Layout) -> io::Result<()> {
@@ -141,16 +143,14 @@ pub fn render_pins(out: &mut dyn Write, canvas: &Canvas, layout: &Layout) -> io:
     let room = canvas.width.saturating_sub(figures);
     for pin in layout.pins.iter().take(MAX_PINS) {
         let frame = pin.site.frame.as_ref();
-        let (name, place) = (sites::name(canvas, frame), sites::place(canvas, frame));
-        let widths = sites::divide(room, text::width(&name), text::width(&place));
-        let names = sites::name_and_place(canvas, (&name, &place), widths);
+        let names = sites::fitted(canvas, frame, room, true);
         writeln!(
             out,
             "  {:>9}  {:>8} held {:>8} own  {}",
             units::count(pin.pages),
             units::bytes(pin.held_bytes),
             units::bytes(pin.own_bytes),
-            names.trim_end()
+            names
         )?;
     }
     if let Some(rest @ 1..) = layout.pins.len().checked_sub(MAX_PINS) {
@@ -175,18 +175,15 @@ pub fn render_listing(
         match extent {
             Extent::Hole { start, bytes } => {
                 let size = format!("{} B", units::count(bytes));
-                writeln!(out, "  {start:#016x} {size:>15}  {}", canvas.paint(Ink::Faint, "hole"))?;
+                writeln!(out, "  {start:<#16x} {size:>15}  {}", canvas.paint(Ink::Faint, "hole"))?;
             }
             Extent::Block { block, .. } => {
                 let size = format!("{} B", units::count(block.size));
                 let site = sites.of(block.backtrace);
                 let frame = sites.get(site).frame.as_ref();
-                let (name, place) = (sites::name(canvas, frame), sites::place(canvas, frame));
-                let head = format!("  {:#016x} {size:>15}  #{:<9} ", block.addr, block.id.0);
+                let head = format!("  {:<#16x} {size:>15}  #{:<9} ", block.addr, block.id.0);
                 let room = canvas.width.saturating_sub(head.len());
-                let widths = sites::divide(room, text::width(&name), text::width(&place));
-                let names = sites::name_and_place(canvas, (&name, &place), widths);
-                writeln!(out, "{head}{}", names.trim_end())?;
+                writeln!(out, "{head}{}", sites::fitted(canvas, frame, room, true))?;
             }
         }
     }

@@ -35,7 +35,7 @@ pub(crate) fn place(canvas: &Canvas, frame: Option<&Frame>) -> String {
 }
 
 /// Name and place in `columns`, both shortened where they must be.
-pub(crate) fn name_and_place(
+fn name_and_place(
     canvas: &Canvas,
     (name, place): (&str, &str),
     (name_width, place_width): (usize, usize),
@@ -44,13 +44,29 @@ pub(crate) fn name_and_place(
     format!("{name}  {}", text::shrink(canvas, place, place_width))
 }
 
+/// Name and, where it is wanted, place of one frame in at most `columns`.
+pub(crate) fn fitted(
+    canvas: &Canvas,
+    frame: Option<&Frame>,
+    columns: usize,
+    with_place: bool,
+) -> String {
+    let name = name(canvas, frame);
+    if !with_place {
+        return text::shrink(canvas, &name, columns);
+    }
+    let place = place(canvas, frame);
+    let widths = divide(columns, text::width(&name), text::width(&place));
+    name_and_place(canvas, (&name, &place), widths).trim_end().to_owned()
+}
+
 /// Divides `columns` between names and places of these natural widths.
-pub(crate) fn divide(columns: usize, name: usize, place: usize) -> (usize, usize) {
+fn divide(columns: usize, name: usize, place: usize) -> (usize, usize) {
     let room = columns.saturating_sub(2);
     if name + place <= room {
         return (name, place);
     }
-    let place = place.min(room * 2 / 5);
+    let place = place.min((room * 2 / 5).max(room.saturating_sub(name)));
     (room - place, place)
 }
 

@@ -40,14 +40,13 @@ pub fn render_summary(
 }
 
 fn render_head(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io::Result<()> {
-    let mut more = vec![
+    let more = [
         units::counted(summary.threads, "thread"),
         units::counted(summary.allocated.calls, "call"),
     ];
-    more.extend(header::lost_words(&summary.lost));
-    more.extend(header::quality_words(&summary.quality));
     header::render_process(out, canvas, &summary.process, &more)?;
-    header::render_missing(out, canvas, &summary.quality, &summary.unrecorded)
+    header::render_lost_elsewhere(out, canvas, &summary.lost_elsewhere)?;
+    header::render_missing(out, canvas, &summary.process.quality, &summary.unrecorded)
 }
 
 fn render_figures(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io::Result<()> {
@@ -68,13 +67,12 @@ fn render_figures(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io
     }
     acts.push(units::counted(allocated.frees, "free"));
     let odd = [
-        (allocated.failed, "failed"),
-        (allocated.unmatched_frees, "frees of no live block"),
-        (allocated.overlaid, "frees not seen"),
+        (allocated.failed, "failed call", ""),
+        (allocated.unmatched_frees, "free", " of no live block"),
+        (allocated.overlaid, "free", " not seen"),
     ];
-    acts.extend(
-        odd.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", units::count(*n))),
-    );
+    let odd = odd.into_iter().filter(|(number, ..)| *number > 0);
+    acts.extend(odd.map(|(number, one, which)| units::counted(number, one) + which));
     let peak_text = [
         format!("{} at {}", units::exact_bytes(peak.bytes), units::seconds(summary.peak.time_ns)),
         units::counted(peak.blocks, "block"),

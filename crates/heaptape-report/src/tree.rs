@@ -42,19 +42,19 @@ pub fn render_functions(
     cut: &Cut,
 ) -> io::Result<()> {
     render_head(out, canvas, tree, sentence)?;
-    let heading = format!("  {:>9} {:>7} {:>9} {:>7}  function", "total", "", "self", "");
+    let heading = format!("  {:>9} {:>7}  {:>9} {:>7}  function", "total", "", "self", "");
     writeln!(out, "{}", canvas.paint(Ink::Strong, &heading))?;
     let painter = Painter { canvas, tree, cut };
     let shown = tree.functions.iter().take_while(|function| painter.is_shown(&function.total));
     let shown = shown.take(cut.top).collect::<Vec<_>>();
     for function in &shown {
         let own = painter.figures(&function.own);
-        let head = format!("{} {}", painter.figures(&function.total), own.trim_start_matches("  "));
+        let head = format!("{}{own}", painter.figures(&function.total));
         painter.line(out, &head, "", function.frame.as_ref())?;
     }
     if let Some(rest @ 1..) = tree.functions.len().checked_sub(shown.len()) {
         let rest = units::counted(rest as u64, "other function");
-        writeln!(out, "  {:>9} {:>7} {:>9} {:>7}  {rest}", "", "", "", "")?;
+        writeln!(out, "{:39}{rest}", "")?;
     }
     Ok(())
 }
@@ -102,11 +102,8 @@ impl Painter<'_> {
         frame: Option<&Frame>,
     ) -> io::Result<()> {
         let before = format!("{head}  {indent}");
-        let (name, place) = (sites::name(self.canvas, frame), sites::place(self.canvas, frame));
         let room = self.canvas.width.saturating_sub(text::width(&before));
-        let widths = sites::divide(room, text::width(&name), text::width(&place));
-        let names = sites::name_and_place(self.canvas, (&name, &place), widths);
-        writeln!(out, "{before}{}", names.trim_end())
+        writeln!(out, "{before}{}", sites::fitted(self.canvas, frame, room, true))
     }
 
     /// The nodes of one level. A chain of only children is not indented further: backtraces are deep

@@ -67,6 +67,11 @@ pub fn exact_seconds(ns: u64) -> String {
     format!("{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000)
 }
 
+/// A moment to the microsecond, in seconds: `0.609123`.
+pub fn seconds_to_us(ns: u64) -> String {
+    format!("{}.{:06}", ns / 1_000_000_000, ns % 1_000_000_000 / 1_000)
+}
+
 /// What share `part` is of `whole`: `80.3 %`, `100 %`, `<0.1 %`. Nothing of nothing is `0 %`.
 pub fn share(part: u64, whole: u64) -> String {
     if part == 0 || whole == 0 {

@@ -6,7 +6,8 @@ use crate::glue::{Reading, with_stdout};
 use crate::terminal;
 use heaptape_analysis::events::{self, EventRow};
 use heaptape_analysis::filter::{Filter, Kind, Lifetime, SizeRange, TimeRange};
-use heaptape_report::{Canvas, events as report, json};
+use heaptape_analysis::process::ProcessName;
+use heaptape_report::{Canvas, events as report, header, json};
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
@@ -83,9 +84,9 @@ pub(crate) fn run(args: Args) -> Outcome {
     };
     let processes = reading.processes()?;
     with_stdout(|out| {
-        write_heading(out, form)?;
         let mut left = args.limit.unwrap_or(u64::MAX);
-        for process in processes {
+        for (index, process) in processes.into_iter().enumerate() {
+            write_heading(out, form, index, &ProcessName::of(reading.quiet(), process))?;
             let show = |row: EventRow| {
                 let Some(rest) = left.checked_sub(1) else { return ControlFlow::Break(Ok(())) };
                 left = rest;
@@ -104,12 +105,24 @@ pub(crate) fn run(args: Args) -> Outcome {
     })
 }
 
-fn write_heading(out: &mut dyn Write, form: Form) -> io::Result<()> {
-    match form {
-        Form::Text(canvas) => report::render_heading(out, &canvas),
-        Form::Tsv => report::render_tsv_heading(out),
-        Form::Json => Ok(()),
+/// Lines for people say what is missing; lines for programs leave that to standard error.
+fn write_heading(
+    out: &mut dyn Write,
+    form: Form,
+    index: usize,
+    process: &ProcessName,
+) -> io::Result<()> {
+    if let Form::Text(canvas) = form {
+        header::render_process(out, &canvas, process, &[])?;
+        return report::render_heading(out, &canvas);
     }
+    if let Some(missing) = header::missing_words(process) {
+        eprintln!("heaptape: pid {}: {missing}", process.pid);
+    }
+    if matches!(form, Form::Tsv) && index == 0 {
+        report::render_tsv_heading(out)?;
+    }
+    Ok(())
 }
 
 fn write_event(out: &mut dyn Write, form: Form, row: &EventRow) -> io::Result<()> {

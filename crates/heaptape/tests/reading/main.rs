@@ -1,0 +1,5 @@
+//! The reading commands from outside: the real binary over tapes made here.
+
+mod commands_test;
+mod manners_test;
+mod tapes;

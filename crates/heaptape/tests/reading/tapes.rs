@@ -1,0 +1,122 @@
+//! Tapes for the tests, and the binary to read them.
+
+use heaptape_tape::*;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A heaptape command without the caller's terminal settings.
+pub(crate) fn heaptape(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_heaptape"));
+    for name in ["NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "LC_ALL", "LC_CTYPE"] {
+        command.env_remove(name);
+    }
+    command.env("LANG", "C.UTF-8").args(args);
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn run(args: &[&str]) -> Output {
+    heaptape(args).output().expect("the binary runs")
+}
+
+/// Its standard output, when it succeeded.
+pub(crate) fn stdout(args: &[&str]) -> String {
+    let output = run(args);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {errors}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+pub(crate) fn process(id: u32, command: &[u8]) -> Process {
+    Process {
+        id: ProcessId(id),
+        pid: 4000 + id,
+        ppid: 1,
+        forked_from: None,
+        exe: b"/bin/demo".to_vec(),
+        argv: vec![command.to_vec()],
+        start: TimeNs(0),
+        end: TimeNs(0),
+        ending: Ending::Unknown,
+        losses: Losses::default(),
+    }
+}
+
+fn event(time_ms: u64, action: Action, addr: u64, size: u64, backtrace: BacktraceId) -> Event {
+    Event {
+        time: TimeNs(time_ms * 1_000_000),
+        thread: ThreadId(0),
+        action,
+        api: if action == Action::Free { Api::Free } else { Api::Malloc },
+        align_log2: 0,
+        addr,
+        size,
+        usable: 0,
+        backtrace,
+    }
+}
+
+/// A recorded process that allocates `blocks` blocks of 100 bytes, one a millisecond, and frees every
+/// other one; then 1000 bytes for a moment.
+pub(crate) fn write_tape(path: &Path, command: &[u8], blocks: u64) {
+    let header = Header { tick_ns: 1000, page_size: 4096, ..Header::default() };
+    let file = std::fs::File::create(path).unwrap();
+    let mut tape = TapeWriter::new(file, &header).unwrap();
+    tape.process_start(&process(0, command)).unwrap();
+    let (id, process) = (ThreadId(0), ProcessId(0));
+    let thread = Thread { id, process, tid: 4000, name: command.to_vec(), start: TimeNs(0) };
+    tape.thread_start(&thread).unwrap();
+    let module = Module {
+        id: ModuleId(0),
+        process,
+        path: [b"/no/such/".as_slice(), command].concat(),
+        build_id: Vec::new(),
+        start: 0x1000,
+        end: 0x2000,
+        bias: 0x1000,
+        loaded: TimeNs(0),
+        unloaded: None,
+    };
+    tape.module_load(&module).unwrap();
+    let mut node = BacktraceNode {
+        parent: BacktraceId::NONE,
+        module: Some(ModuleId(0)),
+        address: 0x10,
+        quality: FrameQuality::Exact,
+    };
+    let outer = tape.backtrace_node(&node).unwrap();
+    (node.parent, node.address) = (outer, 0x20);
+    let inner = tape.backtrace_node(&node).unwrap();
+    for i in 0..blocks {
+        let addr = 0x10_0000 + i * 0x100;
+        tape.event(process, &event(i, Action::Alloc, addr, 100, inner)).unwrap();
+        if i % 2 == 1 {
+            tape.event(process, &event(i, Action::Free, addr, 0, BacktraceId::NONE)).unwrap();
+        }
+    }
+    tape.event(process, &event(blocks, Action::Alloc, 0x9000_0000, 1000, outer)).unwrap();
+    tape.event(process, &event(blocks + 1, Action::Free, 0x9000_0000, 0, BacktraceId::NONE))
+        .unwrap();
+    let end = TimeNs((blocks + 10) * 1_000_000);
+    tape.process_end(process, end, Ending::Exited(3), &Losses::default()).unwrap();
+    tape.finish().unwrap();
+}
+
+/// A tape in a directory of its own.
+pub(crate) struct TestTape {
+    _dir: tempfile::TempDir,
+    pub(crate) path: PathBuf,
+}
+
+impl TestTape {
+    pub(crate) fn new(command: &[u8], blocks: u64) -> TestTape {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("demo.tape");
+        write_tape(&path, command, blocks);
+        TestTape { _dir: dir, path }
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.path.to_str().unwrap()
+    }
+}
