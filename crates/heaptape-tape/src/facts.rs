@@ -232,7 +232,7 @@ impl Facts {
                 return Err(Malformed("a node called by a later one"));
             };
             let place = places.number()?;
-            let module = (place >> 2).checked_sub(1).map(|m| ModuleId(m as u32));
+            let module = to_option32(place >> 2)?.map(ModuleId);
             if let Some(module) = module {
                 self.modules_before(module.0.saturating_add(1))?;
             }
@@ -379,7 +379,10 @@ fn signed(f: &mut Cursor<'_>) -> Result<i32, Malformed> {
 
 /// Zero for none, or one more than the value.
 fn option32(f: &mut Cursor<'_>) -> Result<Option<u32>, Malformed> {
-    let value = f.number()?;
-    let value = value.checked_sub(1).map(u32::try_from).transpose();
+    to_option32(f.number()?)
+}
+
+fn to_option32(number: u64) -> Result<Option<u32>, Malformed> {
+    let value = number.checked_sub(1).map(u32::try_from).transpose();
     value.map_err(|_| Malformed("a number is longer than 32 bits"))
 }

@@ -7,7 +7,7 @@
 //!
 //! * [`model`]: ids, events, and the facts beside them (processes, threads, modules, samples).
 //! * [`live`]: the live set: what is allocated and not yet freed, kept while events go by.
-//! * [`write`]: the file, written front to back, whole blocks at a time.
+//! * [`mod@write`]: the file, written front to back, whole blocks at a time.
 //! * [`read`]: the file opened: index, salvage of a cut file, replay from keyframes.
 //!
 //! The format is described in `docs/format.md` and is readable for ever: unknown blocks are skipped.
