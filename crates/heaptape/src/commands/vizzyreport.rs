@@ -1,16 +1,15 @@
 //! `vizzyreport [options] <log>`: reports on a tape, or on a log that vizzy itself wrote.
 
 use crate::failure::{Failure, Outcome};
-use crate::recording::tell;
+use crate::glue::with_stdout;
+use crate::recording::{shown, tell};
 use crate::seeds::source::{Known, Source};
 use crate::seeds::usage_file;
 use heaptape_analysis::moment::parse_duration;
 use heaptape_report::seeds::vizzy;
-use heaptape_report::text::escape;
 use heaptape_tape::TimeNs;
-use std::io::{self, Write};
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 /// Report on a tape or a log of vizzy (vizzy's command line)
 #[derive(Debug, clap::Parser)]
@@ -44,24 +43,30 @@ fn seconds(text: &str) -> Result<TimeNs, String> {
 
 pub(crate) fn run(args: Args) -> Outcome {
     let source = Source::open(&args.log)?;
-    let mut out = io::stdout().lock();
-    if let Some(time) = args.heap_layout_time {
-        print_layout(&source, time, &mut out)?;
-    }
-    if args.mem_usage {
-        let page = args.output.unwrap_or_else(|| {
-            let mut name = args.log.clone().into_os_string();
-            name.push(".html");
-            name.into()
-        });
-        usage_file::write(&source, &page, args.force)?;
-        let shown = escape(page.as_os_str().as_encoded_bytes());
-        writeln!(out, "* heap memory usage is drawn in {shown}; open it in a browser")?;
-    }
-    if args.heap_layout_time.is_none() && !args.mem_usage {
-        print_summary(&source, &mut out)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    with_stdout(|out| {
+        if let Some(time) = args.heap_layout_time {
+            print_layout(&source, time, out)?;
+        }
+        if args.mem_usage {
+            let page = args.output.unwrap_or_else(|| beside(&args.log));
+            usage_file::write(&source, &page, args.force)?;
+            writeln!(
+                out,
+                "* heap memory usage is drawn in {}; open it in a browser",
+                shown(&page)
+            )?;
+        } else if args.heap_layout_time.is_none() {
+            print_summary(&source, out)?;
+        }
+        Ok(())
+    })
+}
+
+/// `<log>.html`.
+fn beside(log: &Path) -> PathBuf {
+    let mut name = log.as_os_str().to_owned();
+    name.push(".html");
+    name.into()
 }
 
 fn print_summary(source: &Source, out: &mut dyn Write) -> Result<(), Failure> {
