@@ -300,7 +300,7 @@ pub fn run(mut launch: Launch) -> Result<Outcome, LaunchError> {
     if let Some(reason) = preflight::obstacle(program.as_os_str(), Path::new("."))
         && !launch.preload.is_empty()
     {
-        session.warn_unrecorded(&mut book, pid, program.as_os_str(), reason);
+        session.launched_unrecorded(&mut book, pid, program.as_os_str(), reason);
     }
 
     let ending = session.run(&mut book, &held, pid).map_err(setup("wait for the program"))?;

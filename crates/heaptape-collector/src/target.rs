@@ -3,9 +3,9 @@
 use crate::book::Book;
 use crate::convert::Converter;
 use crate::order::{Gap, Merge};
-use crate::sample::Facts;
-use crate::sys::futex;
+use crate::sample::{self, Facts};
 use crate::sys::memory::ProcessMemory;
+use crate::sys::{fd, futex};
 use heaptape_tape::*;
 use heaptape_wire::layout::*;
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ pub(crate) struct Target {
     pub(crate) pid: u32,
     pub(crate) origin: Origin,
     /// Readable when it is dead; `None` when the kernel would not give one.
-    pub(crate) pidfd: Option<OwnedFd>,
+    pidfd: Option<OwnedFd>,
     facts: Facts,
     joined: TimeNs,
     memory: ProcessMemory,
@@ -48,6 +48,8 @@ pub(crate) struct Target {
     history: Option<Converter>,
     suspect: Option<Suspect>,
     corrupt: u64,
+    /// What it ran when it said that it would become a program that cannot be recorded.
+    leaving: Option<Vec<u8>>,
 }
 
 /// A missing number under observation.
@@ -97,6 +99,7 @@ impl Target {
             history: None,
             suspect: None,
             corrupt: 0,
+            leaving: None,
         })
     }
 
@@ -250,6 +253,23 @@ impl Target {
             let intent = self.memory.ring(stream).header().intent.load(Ordering::Acquire);
             intent != 0 && intent <= number
         })
+    }
+
+    /// It has said that it is about to become a program that cannot be recorded; that may fail yet.
+    pub(crate) fn may_leave(&mut self) {
+        self.leaving = Some(sample::facts(self.pid).exe);
+    }
+
+    /// Whether it has become that program.
+    pub(crate) fn has_left(&self) -> bool {
+        let Some(before) = &self.leaving else { return false };
+        let now = sample::facts(self.pid).exe;
+        !now.is_empty() && now != *before
+    }
+
+    /// Whether it is known to be dead.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.pidfd.as_ref().is_some_and(fd::is_readable)
     }
 
     /// Tells the recorder to pass every call through, and wakes who waits for space.

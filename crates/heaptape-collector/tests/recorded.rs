@@ -288,6 +288,88 @@ fn a_child_that_outlives_the_program_goes_on_unrecorded() {
 }
 
 #[test]
+fn waiting_for_all_records_the_child_to_its_end() {
+    let (outcome, tape) = record_with("target_forks_away", |launch| launch.wait_for_all = true);
+    assert_eq!(outcome.ending, Ending::Exited(0));
+    assert_eq!(tape.processes()[1].ending, Ending::Gone);
+    assert_eq!(tape.processes()[1].forked_from, Some((ProcessId(0), 0)));
+    assert_eq!(tape.event_count(ProcessId(1)), 2);
+}
+
+#[test]
+#[ignore = "a target"]
+fn target_forks_away() {
+    let fake = Fake::join(0, 0).unwrap();
+    let mut stream = fake.stream(1);
+    stream.fork(1);
+    let parent = std::process::id();
+    fork(|| {
+        // Only when its parent is dead does it say hello.
+        while std::os::unix::process::parent_id() == parent {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let Some(child) = Fake::join(1, fake.number) else { return };
+        let mut stream = child.stream(2);
+        alloc(&mut stream, 16, 1, 0);
+        std::thread::sleep(Duration::from_millis(50));
+        free(&mut stream, 16);
+    });
+    std::process::exit(0);
+}
+
+/// A statically linked program: sleeps a fifth of a second and exits with 6.
+#[cfg(target_arch = "x86_64")]
+fn static_program() -> Vec<u8> {
+    let code: &[u8] = b"\x48\x8d\x3d\x15\0\0\0\x31\xf6\xb8\x23\0\0\0\x0f\x05\
+        \xbf\x06\0\0\0\xb8\x3c\0\0\0\x0f\x05";
+    let pause = [0u64, 200_000_000].map(u64::to_le_bytes).concat();
+    let base = 0x40_0000u64;
+    let length = 120 + code.len() as u64 + 16;
+    let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0".to_vec();
+    elf.extend([base + 120, 64, 0].map(u64::to_le_bytes).concat());
+    elf.extend([0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 64, 0, 0, 0, 0, 0]);
+    // One segment: load, readable and executable.
+    elf.extend([1, 0, 0, 0, 5, 0, 0, 0]);
+    elf.extend([0, base, base, length, length, 4096].map(u64::to_le_bytes).concat());
+    elf.extend(code);
+    elf.extend(pause);
+    elf
+}
+
+#[test]
+#[ignore = "a target"]
+#[cfg(target_arch = "x86_64")]
+fn target_becomes_static() {
+    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+    let fake = Fake::join(0, 0).unwrap();
+    alloc(&mut fake.stream(1), 16, 1, 0);
+    let dir = tempfile::tempdir().unwrap().keep();
+    let path = dir.join("static");
+    std::fs::write(&path, static_program()).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    // One that is not there, as in a search along PATH; it is not worth a word.
+    hello(EXEC, 0, fake.number, b"/no/such/program");
+    hello(EXEC, 0, fake.number, path.as_os_str().as_encoded_bytes());
+    panic!("{}", std::process::Command::new(path).exec());
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_program_that_cannot_be_recorded_is_named() {
+    let (outcome, tape) = record_with("target_becomes_static", |_| ());
+    assert_eq!(outcome.ending, Ending::Exited(6));
+    let [child] = outcome.unrecorded.as_slice() else { panic!("{:?}", outcome.unrecorded) };
+    assert!(child.reason.contains("statically linked"));
+    assert_eq!(child.pid, outcome.pid);
+    assert_eq!(tape.unrecorded().len(), 1);
+    assert_eq!(tape.unrecorded()[0].reason, child.reason);
+    // The recorded process ended there.
+    assert_eq!((tape.processes().len(), tape.processes()[0].ending), (1, Ending::Exec));
+    let path = std::path::PathBuf::from(String::from_utf8(child.exe.clone()).unwrap());
+    std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+}
+
+#[test]
 #[ignore = "a target"]
 fn target_scribbles() {
     let fake = Fake::join(0, 0).unwrap();

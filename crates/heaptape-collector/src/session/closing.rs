@@ -1,0 +1,64 @@
+//! What a session found that is not on the tape as an event, in sentences for the user.
+
+use super::CONTENTS_BUDGET;
+use crate::contents::Copier;
+use heaptape_tape::{Losses, Unrecorded};
+use std::io;
+
+/// What the session found, for the outcome.
+#[derive(Default)]
+pub(crate) struct Closing {
+    pub(crate) losses: Losses,
+    pub(crate) unrecorded: Vec<Unrecorded>,
+    pub(crate) warnings: Vec<String>,
+    /// Processes still ran when the recording ended.
+    pub(crate) left_running: bool,
+    /// The tape could not be written any further.
+    pub(crate) broken: Option<io::Error>,
+    /// Recorders of another build.
+    pub(super) strangers: u64,
+    /// Forked processes whose fork was not seen.
+    pub(super) orphans: u64,
+    /// Why a connection could not be taken, the last time it could not.
+    pub(super) unheard: Option<io::Error>,
+    /// Unrecorded programs beyond those named.
+    pub(super) unnamed: u64,
+}
+
+impl Closing {
+    /// Says in sentences what has been counted.
+    pub(super) fn conclude(mut self, copier: &Copier) -> Closing {
+        let mut say = |count: u64, sentence: String| {
+            if count > 0 {
+                self.warnings.push(sentence);
+            }
+        };
+        say(
+            self.strangers,
+            format!(
+                "{} processes carried the recorder of another heaptape and were not recorded",
+                self.strangers
+            ),
+        );
+        say(
+            self.orphans,
+            format!(
+                "{} forked processes are without the blocks they inherited: the fork was not seen",
+                self.orphans
+            ),
+        );
+        say(self.unnamed, format!("{} more programs could not be recorded", self.unnamed));
+        say(
+            copier.over_budget,
+            format!(
+                "contents: {} bytes of blocks left out, a tape holds at most {CONTENTS_BUDGET}",
+                copier.over_budget
+            ),
+        );
+        say(copier.unreadable, format!("contents: {} bytes could not be read", copier.unreadable));
+        if let Some(error) = &self.unheard {
+            self.warnings.push(format!("a process may be missing, it could not be heard: {error}"));
+        }
+        self
+    }
+}

@@ -1,0 +1,287 @@
+//! What the session does when a process speaks to it: joins, forks, execs, freezes, crashes.
+
+use super::*;
+use crate::hello::{self, Heard, Word};
+use crate::launch::Follow;
+use crate::sys::process;
+use crate::target::Origin;
+use crate::{preflight, sample};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// Patience for a hello after a connection, and most connections without one.
+const HELLO_PATIENCE: Duration = Duration::from_secs(5);
+const MAX_CALLERS: usize = 1024;
+/// Patience for gaps while a process stands still at our word.
+const FREEZE_PATIENCE: Duration = Duration::from_millis(500);
+/// Most unrecorded programs named on one tape; the rest is counted.
+const MAX_UNRECORDED: usize = 10_000;
+
+impl Session {
+    /// Notes that the launched program will not be recorded.
+    pub(crate) fn launched_unrecorded(
+        &mut self,
+        book: &mut Book<TapeFile>,
+        pid: u32,
+        exe: &OsStr,
+        reason: String,
+    ) {
+        if let Err(error) = self.unrecorded(book, pid, exe.as_bytes(), reason) {
+            self.give_up(error);
+        }
+    }
+
+    /// Notes a program that will not be recorded.
+    fn unrecorded(
+        &mut self,
+        book: &mut Book<TapeFile>,
+        pid: u32,
+        exe: &[u8],
+        reason: String,
+    ) -> io::Result<()> {
+        if self.closing.unrecorded.len() >= MAX_UNRECORDED {
+            self.closing.unnamed += 1;
+            return Ok(());
+        }
+        let time = book.time(clock::monotonic_ns());
+        let child = Unrecorded { pid, time, exe: exe.to_vec(), reason };
+        book.writer.unrecorded(&child)?;
+        self.closing.unrecorded.push(child);
+        Ok(())
+    }
+
+    pub(super) fn accept(&mut self) {
+        loop {
+            let accepted = socket::accept(&self.listener).and_then(|connection| {
+                let Some(connection) = connection else { return Ok(None) };
+                self.watch.add(&connection)?;
+                Ok(Some(Caller { connection, since: Instant::now() }))
+            });
+            match accepted {
+                Ok(None) => return,
+                Ok(Some(caller)) => {
+                    if self.callers.len() >= MAX_CALLERS {
+                        self.callers.remove(0);
+                    }
+                    self.callers.push(caller);
+                }
+                Err(error) => {
+                    // Out of descriptors, most likely. What waits is looked at with the next news.
+                    self.closing.unheard = Some(error);
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(super) fn listen(&mut self, book: &mut Book<TapeFile>, child: &Child) -> io::Result<()> {
+        for caller in std::mem::take(&mut self.callers) {
+            match caller.listen(&self.token) {
+                Word::Silent if caller.since.elapsed() < HELLO_PATIENCE => {
+                    self.callers.push(caller);
+                }
+                Word::Silent | Word::Nonsense => {}
+                Word::Stranger => {
+                    self.closing.strangers += 1;
+                    caller.refuse();
+                }
+                Word::Hello(heard) => self.hear(book, child, &caller, heard)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(
+        &mut self,
+        book: &mut Book<TapeFile>,
+        child: &Child,
+        caller: &Caller,
+        heard: Heard,
+    ) -> io::Result<()> {
+        match heard.purpose {
+            JOIN => self.join(book, child, caller, &heard)?,
+            MORE_STREAMS => match self.find(heard.process) {
+                Some(target) => {
+                    let target = &self.targets[target];
+                    caller.answer(&self.welcome(target.number), &[target.memory()]);
+                }
+                None => caller.refuse(),
+            },
+            EXEC => self.exec(book, &heard)?,
+            FREEZE | CRASH => {
+                if let Some(target) = self.find(heard.process) {
+                    self.freeze(book, target, &heard)?;
+                }
+                caller.answer(&self.welcome(heard.process), &[]);
+            }
+            _ => caller.refuse(),
+        }
+        Ok(())
+    }
+
+    fn find(&self, number: u64) -> Option<usize> {
+        self.targets.iter().position(|target| target.number == number)
+    }
+
+    fn welcome(&self, process: u64) -> Welcome {
+        Welcome { magic: MAGIC, status: ACCEPTED, options: self.settings.options, process }
+    }
+
+    /// A process begins.
+    fn join(
+        &mut self,
+        book: &mut Book<TapeFile>,
+        child: &Child,
+        caller: &Caller,
+        heard: &Heard,
+    ) -> io::Result<()> {
+        let before = self
+            .targets
+            .iter()
+            .position(|target| heard.fork_serial == 0 && heard.pid != 0 && target.pid == heard.pid);
+        let launched = heard.pid == child.pid && before.is_none() || self.next_number == 1;
+        if let Some(before) = before {
+            self.end(book, before, Ending::Exec)?;
+        }
+        let wanted = match (self.settings.follow, heard.fork_serial) {
+            (Follow::All, _) => true,
+            (Follow::Fork, 0) | (Follow::None, 0) => launched,
+            (Follow::Fork, _) => true,
+            (Follow::None, _) => false,
+        };
+        if !wanted {
+            caller.refuse();
+            return Ok(());
+        }
+        match self.admit(book, heard) {
+            Ok(target) => {
+                let fds = [target.memory(), self.memory.file()];
+                caller.answer(&self.welcome(target.number), &fds);
+                self.targets.push(target);
+                Ok(())
+            }
+            Err(error) => {
+                caller.refuse();
+                let facts = sample::facts(heard.pid);
+                let reason = format!("the launcher could not take another process: {error}");
+                self.unrecorded(book, heard.pid, &facts.exe, reason)
+            }
+        }
+    }
+
+    fn admit(&mut self, book: &mut Book<TapeFile>, heard: &Heard) -> io::Result<Target> {
+        let origin = match heard.fork_serial {
+            0 => Origin::Fresh,
+            serial => {
+                let parent = heard.process;
+                let order = self.find(parent).map_or(0, |at| self.targets[at].last_order());
+                Origin::Forked { parent, serial, order }
+            }
+        };
+        // A pid of 0 is of another namespace: it is kept until the recording ends.
+        let pidfd = if heard.pid == 0 { None } else { Some(process::open_pidfd(heard.pid)?) };
+        if let Some(pidfd) = &pidfd {
+            self.watch.add(pidfd)?;
+        }
+        let number = self.next_number;
+        let joined = book.time(clock::monotonic_ns());
+        let facts = sample::facts(heard.pid);
+        let mut target = Target::new(number, heard.pid, origin, pidfd, facts, joined)?;
+        self.next_number += 1;
+        if let Origin::Fresh = origin {
+            target.begin(book, None)?;
+        }
+        Ok(target)
+    }
+
+    /// A process is about to become, or to spawn, another program: one that cannot be recorded is
+    /// named.
+    fn exec(&mut self, book: &mut Book<TapeFile>, heard: &Heard) -> io::Result<()> {
+        if self.settings.follow != Follow::All {
+            return Ok(());
+        }
+        let path = OsStr::from_bytes(&heard.payload);
+        let cwd = PathBuf::from(format!("/proc/{}/cwd", heard.pid));
+        let Some(reason) = preflight::obstacle(path, &cwd) else { return Ok(()) };
+        if let Some(at) = self.find(heard.process)
+            && self.targets[at].pid == heard.pid
+        {
+            self.targets[at].may_leave();
+        }
+        self.unrecorded(book, heard.pid, &heard.payload, reason)
+    }
+
+    /// A process stands still at our word: bring everything it has published to the tape, then copy
+    /// what is wanted.
+    fn freeze(&mut self, book: &mut Book<TapeFile>, at: usize, heard: &Heard) -> io::Result<()> {
+        let order = self.targets[at].last_order();
+        let since = Instant::now();
+        loop {
+            self.memory.page().heartbeat.fetch_add(1, Ordering::Relaxed);
+            self.drain(book)?;
+            if self.targets[at].is_past(order) || since.elapsed() > FREEZE_PATIENCE {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let target = &mut self.targets[at];
+        let Some(id) = target.id() else { return Ok(()) };
+        if heard.purpose == CRASH
+            && let Some(report) = hello::crash_report(&heard.payload)
+        {
+            let thread = target.history().and_then(|history| history.thread(report.tid));
+            book.writer.crash(&Crash {
+                process: id,
+                time: book.time(report.time_ns).min(book.now),
+                thread,
+                signal: report.signal,
+                code: report.code,
+                fault_addr: report.fault_addr,
+                ip: report.ip,
+                sp: report.sp,
+            })?;
+        }
+        if self.settings.options & OPT_FREEZE_AT_EXIT != 0 && target.pid != 0 {
+            let (pid, now) = (target.pid, book.now);
+            let heartbeat = &self.memory.page().heartbeat;
+            let tick = || {
+                heartbeat.fetch_add(1, Ordering::Relaxed);
+            };
+            self.copier.copy(book, id, pid, now, &tick)?;
+        }
+        Ok(())
+    }
+
+    /// Begins the histories of forked processes whose parents have told where they forked.
+    pub(super) fn settle_origins(&mut self, book: &mut Book<TapeFile>) -> io::Result<()> {
+        for at in 0..self.targets.len() {
+            let Origin::Forked { parent, serial, order } = self.targets[at].origin else {
+                continue;
+            };
+            if self.targets[at].id().is_some() {
+                continue;
+            }
+            let place = match self.targets.iter_mut().find(|target| target.number == parent) {
+                Some(parent) => {
+                    let past = parent.is_past(order);
+                    let fork = parent.history().and_then(|history| {
+                        history.take_fork(serial).map(|event| (history.process(), event))
+                    });
+                    if fork.is_none() && !past {
+                        continue;
+                    }
+                    fork
+                }
+                None => self.ended.get_mut(&parent).and_then(|ended| {
+                    let event = ended.forks.remove(&serial)?;
+                    ended.id.map(|id| (id, event))
+                }),
+            };
+            self.closing.orphans += u64::from(place.is_none());
+            self.targets[at].begin(book, place)?;
+            self.targets[at].advance(book)?;
+        }
+        Ok(())
+    }
+}
