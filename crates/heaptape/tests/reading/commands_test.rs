@@ -2,6 +2,8 @@
 
 use crate::tapes::{TestTape, run, stdout};
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::Path;
 
 fn json(args: &[&str]) -> Value {
     let document: Value = serde_json::from_str(&stdout(args)).expect("one JSON document");
@@ -151,4 +153,42 @@ fn the_next_commands_exist() {
         let words: Vec<&str> = command.split_whitespace().skip(1).collect();
         stdout(&words);
     }
+}
+
+/// Every field of every document is described in docs/json.md.
+#[test]
+fn json_is_documented() {
+    fn keys(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+                found.insert(name.clone());
+                keys(value, found);
+            }),
+            Value::Array(values) => values.iter().for_each(|value| keys(value, found)),
+            _ => {}
+        }
+    }
+    let tape = TestTape::new(b"demo", 40);
+    let mut found = BTreeSet::new();
+    for args in [
+        &["summary", tape.path(), "--json"][..],
+        &["at", tape.path(), "peak", "--json"],
+        &["tree", tape.path(), "--json"],
+        &["addr", tape.path(), "0x100110", "--json"],
+        &["info", tape.path(), "--json"],
+    ] {
+        keys(&json(args), &mut found);
+    }
+    let event = stdout(&["events", tape.path(), "--json", "--limit", "1"]);
+    keys(&serde_json::from_str(&event).unwrap(), &mut found);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/json.md");
+    let documentation = std::fs::read_to_string(path).unwrap();
+    let shared =
+        ["process", "ending", "lost", "quality", "allocated", "series", "layout", "schema"];
+    let is_missing = |key: &&String| {
+        let named = documentation.contains(&format!("`{key}`"));
+        !named && !shared.contains(&key.as_str())
+    };
+    let missing: Vec<&String> = found.iter().filter(is_missing).collect();
+    assert!(found.len() > 60 && missing.is_empty(), "not in docs/json.md: {missing:?}");
 }
