@@ -47,7 +47,7 @@ impl Copier {
             tick();
             let (batch, after) = rest.split_at(batch_length(rest));
             rest = after;
-            for (block, bytes) in reader.read_batch(batch) {
+            for (block, bytes) in reader.read_batch(batch, tick) {
                 self.unreadable += block.size - bytes.len() as u64;
                 let (block, addr): (BlockId, u64) = (block.id, block.addr);
                 let contents = Contents { process: id, time, block, addr, bytes };
@@ -86,38 +86,50 @@ struct Reader {
 }
 
 impl Reader {
-    fn read_batch<'a>(&self, batch: &'a [LiveBlock]) -> Vec<(&'a LiveBlock, Vec<u8>)> {
+    fn read_batch<'a>(
+        &self,
+        batch: &'a [LiveBlock],
+        tick: &dyn Fn(),
+    ) -> Vec<(&'a LiveBlock, Vec<u8>)> {
         let spans: Vec<(u64, usize)> = batch.iter().map(|b| (b.addr, b.size as usize)).collect();
-        let mut all = vec![0; spans.iter().map(|span| span.1).sum()];
-        if self.read_spans(&spans, &mut all) == all.len() {
-            let mut rest = all.as_slice();
-            return batch
-                .iter()
-                .map(|block| {
-                    let (bytes, after) = rest.split_at(block.size as usize);
-                    rest = after;
-                    (block, bytes.to_vec())
-                })
-                .collect();
+        if let [block] = batch {
+            return vec![(block, self.read_readable(block, tick))];
         }
-        batch.iter().map(|block| (block, self.read_readable(block))).collect()
+        let mut all = vec![0; spans.iter().map(|span| span.1).sum()];
+        if self.read_spans(&spans, &mut all) < all.len() {
+            return batch.iter().map(|block| (block, self.read_readable(block, tick))).collect();
+        }
+        let mut rest = all.as_slice();
+        let split = batch.iter().map(|block| {
+            let (bytes, after) = rest.split_at(block.size as usize);
+            rest = after;
+            (block, bytes.to_vec())
+        });
+        split.collect()
     }
 
     /// As much of a block as can be read, from its start.
-    fn read_readable(&self, block: &LiveBlock) -> Vec<u8> {
+    fn read_readable(&self, block: &LiveBlock, tick: &dyn Fn()) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut addr = block.addr;
         let end = block.addr.saturating_add(block.size);
+        let mut stride = BATCH_BYTES as u64;
         while addr < end {
-            let step = (PAGE - addr % PAGE).min(end - addr) as usize;
+            tick();
+            let step = (stride - addr % stride).min(end - addr) as usize;
             let start = bytes.len();
             bytes.resize(start + step, 0);
             let got = self.read_spans(&[(addr, step)], &mut bytes[start..]);
-            if got < step {
-                bytes.truncate(start + got);
+            if got == step {
+                addr += step as u64;
+                continue;
+            }
+            bytes.truncate(start);
+            if stride == PAGE {
                 break;
             }
-            addr += step as u64;
+            // Up to the page that cannot be read.
+            stride = PAGE;
         }
         bytes
     }

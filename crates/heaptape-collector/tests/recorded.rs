@@ -180,6 +180,9 @@ fn a_number_that_never_comes_is_counted_and_passed_over() {
     assert_eq!(outcome.losses, Losses { abandoned: 1, ..Losses::default() });
     assert_eq!(tape.event_count(ProcessId(0)), 2);
     assert_eq!(tape.processes()[0].losses, outcome.losses);
+    // Memory was sampled while it waited.
+    let samples = tape.samples(ProcessId(0));
+    assert!(samples.len() > 1 && samples.iter().all(|sample| sample.rss > 0), "{samples:?}");
 }
 
 /// Forks; the child does what it is told and exits.
@@ -405,9 +408,21 @@ fn target_freezes() {
     let (whole, big) = (b"the bytes of a block".to_vec(), vec![7u8; 3 << 20]);
     alloc(&mut stream, whole.as_ptr() as u64, whole.len() as u64, 0);
     alloc(&mut stream, big.as_ptr() as u64, big.len() as u64, 0);
-    // A block that is not there.
+    // A block that is not there, and one whose last page cannot be read.
     alloc(&mut stream, 16, 1000, 0);
+    alloc(&mut stream, three_pages_of_which_one_is_closed() + 100, 3 * 4096 - 100, 0);
     hello(FREEZE, 0, fake.number, b"").0.unwrap();
+}
+
+fn three_pages_of_which_one_is_closed() -> u64 {
+    // SAFETY: a fresh mapping, never unmapped.
+    unsafe {
+        let rights = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let at = libc::mmap(std::ptr::null_mut(), 3 * 4096, rights, flags, -1, 0);
+        assert_eq!(libc::mprotect(at.byte_add(2 * 4096), 4096, libc::PROT_NONE), 0);
+        at as u64
+    }
 }
 
 #[test]
@@ -419,7 +434,8 @@ fn contents_at_exit_are_the_bytes_of_the_blocks() {
     assert_eq!(of(1), Some(&b"the bytes of a block"[..]));
     assert_eq!(of(2), Some(vec![7u8; 3 << 20].as_slice()));
     assert_eq!(of(3), Some(&b""[..]));
-    assert_eq!(outcome.warnings, ["contents: 1000 bytes could not be read"]);
+    assert_eq!(of(4), Some(vec![0u8; 2 * 4096 - 100].as_slice()));
+    assert_eq!(outcome.warnings, ["contents: 5096 bytes could not be read"]);
 }
 
 #[test]

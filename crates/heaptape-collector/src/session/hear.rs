@@ -140,9 +140,12 @@ impl Session {
             .targets
             .iter()
             .position(|target| heard.fork_serial == 0 && heard.pid != 0 && target.pid == heard.pid);
-        let launched = heard.pid == child.pid && before.is_none() || self.next_number == 1;
+        let is_child = heard.pid == child.pid || heard.pid == 0 && self.next_number == 1;
+        let launched = is_child && before.is_none();
         if let Some(before) = before {
-            self.end(book, before, Ending::Exec)?;
+            // Dead, and its pid used again already; or, nearly always, another image of the same process.
+            let dead = self.targets[before].is_dead();
+            self.end(book, before, if dead { Ending::Gone } else { Ending::Exec })?;
         }
         let wanted = match (self.settings.follow, heard.fork_serial) {
             (Follow::All, _) => true,
