@@ -122,5 +122,5 @@ const _: () = {
     assert!(core::mem::offset_of!(ProcessPage, order) == 64);
     assert!(size_of::<StreamHeader>() == 128);
     assert!(core::mem::offset_of!(StreamHeader, tail) == 64);
-    assert!(STREAM_BYTES % PAGE == 0);
+    assert!(STREAM_BYTES.is_multiple_of(PAGE));
 };
