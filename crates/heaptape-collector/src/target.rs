@@ -167,10 +167,11 @@ impl Target {
                 continue;
             }
             let ring = self.memory.ring(stream);
-            let pending = ring.pending() as usize;
-            if pending == 0 && ring.header().waiting.load(Ordering::Relaxed) == 0 {
+            let (head, tail) = (&ring.header().head, &ring.header().tail);
+            if head.load(Ordering::Relaxed) == tail.load(Ordering::Relaxed) {
                 continue;
             }
+            let pending = ring.pending() as usize;
             drained.hurry |= pending > RING_WORDS / 2;
             let result = self.merge.feed(stream, |words| {
                 words.reserve(pending);
@@ -320,3 +321,6 @@ impl Target {
         Ok((losses, Ended { id, forks }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+use super::*;
+use heaptape_wire::record::{EVENT_WORDS, Head, Kind};
+use heaptape_wire::ring::Cursor;
+
+/// A target whose streams this test writes itself.
+struct Bench {
+    target: Target,
+    book: Book<Vec<u8>>,
+    cursors: [Cursor; 2],
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let header = Header { tick_ns: 1, ..Header::default() };
+        let mut book = Book::new(TapeWriter::new(Vec::new(), &header).unwrap(), 0);
+        let facts = Facts::default();
+        let mut target = Target::new(1, 0, Origin::Fresh, None, facts, TimeNs(0)).unwrap();
+        target.memory.page().streams.store(2, Ordering::Release);
+        target.drain();
+        target.begin(&mut book, None).unwrap();
+        Bench { target, book, cursors: [Cursor::default(); 2] }
+    }
+
+    fn publish(&mut self, stream: usize, order: u64) {
+        let ring = self.target.memory.ring(stream);
+        let cursor = &mut self.cursors[stream];
+        let at = ring.claim(cursor, EVENT_WORDS).unwrap();
+        let head = Head::new(Kind::Alloc, 0, 0, 0, EVENT_WORDS);
+        for (i, word) in [head.0, 0, order, order * 16, 1, 1, 0].into_iter().enumerate() {
+            ring.write(at + i as u64, word);
+        }
+        ring.publish(cursor);
+    }
+
+    fn claim(&self, stream: usize, order: u64) {
+        self.target.memory.ring(stream).header().intent.store(order, Ordering::SeqCst);
+    }
+
+    fn round(&mut self) {
+        self.target.drain();
+        self.target.advance(&mut self.book).unwrap();
+    }
+
+    /// Rounds until well after the patience for a gap is over.
+    fn rounds(&mut self) {
+        for _ in 0..6 {
+            self.round();
+            std::thread::sleep(GAP_PATIENCE / 4);
+        }
+    }
+}
+
+#[test]
+fn a_number_that_a_thread_claims_is_waited_for() {
+    let mut bench = Bench::new();
+    bench.claim(1, 1);
+    bench.publish(0, 2);
+    bench.rounds();
+    assert_eq!((bench.book.events, bench.target.losses().abandoned), (0, 0));
+    // It comes after all, in its place.
+    bench.publish(1, 1);
+    bench.claim(1, 0);
+    bench.round();
+    assert_eq!((bench.book.events, bench.target.losses().abandoned), (2, 0));
+    assert!(bench.target.is_past(2) && !bench.target.is_past(3));
+}
+
+#[test]
+fn a_number_that_nobody_claims_is_given_up() {
+    let mut bench = Bench::new();
+    // A claim of a later number.
+    bench.claim(1, 9);
+    bench.publish(0, 3);
+    bench.round();
+    assert_eq!((bench.book.events, bench.target.losses().abandoned), (0, 0));
+    bench.rounds();
+    assert_eq!((bench.book.events, bench.target.losses().abandoned), (1, 2));
+}
+
+#[test]
+fn a_process_that_is_dead_is_brought_to_its_end_over_gaps() {
+    let mut bench = Bench::new();
+    bench.claim(1, 1);
+    bench.publish(0, 2);
+    bench.publish(0, 5);
+    let (losses, ended) = bench.target.end(&mut bench.book, TimeNs(1), Ending::Gone).unwrap();
+    assert_eq!((bench.book.events, losses.abandoned), (2, 3));
+    assert_eq!(ended.id, Some(ProcessId(0)));
+}
+
+#[test]
+fn a_closed_gate_is_seen_by_the_process_and_stays_closed() {
+    let bench = Bench::new();
+    bench.target.close_gate();
+    assert_eq!(bench.target.memory.page().gate.load(Ordering::Relaxed), GATE_CLOSED);
+}
+
+#[test]
+fn a_head_beyond_the_ring_closes_the_gate() {
+    let mut bench = Bench::new();
+    bench.publish(0, 1);
+    bench.target.memory.ring(1).header().head.store(u64::MAX, Ordering::SeqCst);
+    bench.round();
+    bench.round();
+    assert_eq!(bench.target.losses().malformed, 2); // and the event of no thread
+    assert_eq!(bench.target.memory.page().gate.load(Ordering::Relaxed), GATE_CLOSED);
+}
