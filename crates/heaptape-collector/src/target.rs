@@ -160,10 +160,7 @@ impl Target {
             self.distrust();
         }
         for stream in 0..self.memory.stream_count() {
-            // At the bound, only the streams that may hold the missing number are drained: those
-            // with nothing waiting. The threads of the others wait for space. It is no deadlock: the
-            // missing record's space was claimed before its number was taken.
-            if self.merge.buffered() > MAX_BUFFERED && self.merge.is_waiting(stream) {
+            if self.is_held_back(stream) {
                 continue;
             }
             let ring = self.memory.ring(stream);
@@ -189,10 +186,20 @@ impl Target {
         drained
     }
 
+    /// Whether a stream is not drained for now: so much waits for a missing number that only the
+    /// streams that may hold it are drained, those with nothing waiting. The threads of the others
+    /// wait for space. It is no deadlock: the missing record's space was claimed before its number
+    /// was taken.
+    fn is_held_back(&self, stream: usize) -> bool {
+        self.merge.buffered() > MAX_BUFFERED && self.merge.is_waiting(stream)
+    }
+
     /// Whether a ring is more than half full: its producer may have rung before we slept.
     pub(crate) fn is_urgent(&self) -> bool {
-        (0..self.memory.stream_count())
-            .any(|stream| self.memory.ring(stream).pending() as usize > RING_WORDS / 2)
+        (0..self.memory.stream_count()).any(|stream| {
+            let pending = self.memory.ring(stream).pending() as usize;
+            pending > RING_WORDS / 2 && !self.is_held_back(stream)
+        })
     }
 
     /// The shared memory holds what no recorder writes: nothing more is taken from it.

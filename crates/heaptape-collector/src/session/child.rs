@@ -34,7 +34,15 @@ impl Child {
         while let Some(signal) = held.next_for(self.pid) {
             process::kill(self.pid, signal);
         }
-        match process::child_change(self.pid)? {
+        let change = match process::child_change(self.pid) {
+            // Somebody else in this process has taken the status.
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => {
+                self.ending = Some(Ending::Gone);
+                return Ok(());
+            }
+            change => change?,
+        };
+        match change {
             None => {}
             Some(Change::Exited(code)) => self.ending = Some(Ending::Exited(code)),
             Some(Change::Killed(signal, core)) => {
