@@ -34,10 +34,11 @@ pub fn render_sentence(
         let place = sites::place(canvas, frame);
         let name = text::shrink(canvas, &sites::name(canvas, frame), canvas.width.max(60) - 40);
         sentence.push_str(&format!(
-            "; {} less than 25 % full, {} of them ({}) hold a block of {name} {place}",
+            "; {} less than 25 % full, {} of them ({}) {} a block of {name} {place}",
             pages_are(total.pages.under_25),
             units::count(pin.pages),
             units::bytes(pin.held_bytes),
+            if pin.pages == 1 { "holds" } else { "hold" },
         ));
     }
     let lines = text::wrap_words(sentence.trim_end(), 2, canvas.width);

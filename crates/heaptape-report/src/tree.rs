@@ -115,7 +115,7 @@ impl Painter<'_> {
         while let Some(task) = stack.pop() {
             match task {
                 Task::Rest { count, weight, indent } => {
-                    let rest = units::counted(count, "small one");
+                    let rest = format!("{} more", units::count(count));
                     writeln!(out, "{}  {}{rest}", self.figures(&weight), indent_of(indent))?;
                 }
                 Task::Node { index, depth, indent } => {

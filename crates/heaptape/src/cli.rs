@@ -54,7 +54,7 @@ pub(crate) struct TapeArgs {
     /// The tape, as `heaptape run` wrote it
     #[arg(value_name = "TAPE")]
     pub(crate) tape: PathBuf,
-    /// Which process: a pid, #n as `heaptape info` numbers them, or all [default: the launched one]
+    /// Which process: a pid, #n as `heaptape info` numbers them, or all [default: the launched program]
     #[arg(long, value_name = "PID|#N|all")]
     pub(crate) process: Option<ProcessChoice>,
     /// Look for separate debug files here too (repeatable)

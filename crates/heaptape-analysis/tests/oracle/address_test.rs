@@ -11,11 +11,11 @@ use std::ops::ControlFlow;
 fn rows(recording: &heaptape_analysis::MemoryRecording, filter: &Filter) -> Vec<EventRow> {
     let mut rows = Vec::new();
     let process = &recording.processes[0];
-    events::for_each(recording, &FakeNames, process, filter, |row| {
+    let ended = events::for_each(recording, &FakeNames, process, filter, |row| {
         rows.push(row);
         ControlFlow::<()>::Continue(())
-    })
-    .unwrap();
+    });
+    assert!(ended.unwrap().is_continue());
     rows
 }
 

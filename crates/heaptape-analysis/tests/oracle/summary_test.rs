@@ -1,3 +1,5 @@
+//! The figures of the summary, the rankings and the metrics.
+
 use crate::history::*;
 use heaptape_analysis::at::HeapAt;
 use heaptape_analysis::metric::MetricAndUnit;

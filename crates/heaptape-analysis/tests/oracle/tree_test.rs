@@ -1,3 +1,5 @@
+//! Trees add up, and functions count once.
+
 use crate::history::*;
 use heaptape_analysis::tree::Tree;
 use heaptape_analysis::{Weight, names};

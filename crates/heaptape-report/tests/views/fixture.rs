@@ -60,8 +60,7 @@ pub(crate) fn demo() -> (MemoryRecording, TableNames) {
         ("operator new(unsigned long)", 0),
     ];
     let names = names.map(|(function, line)| (function.to_owned(), file.clone(), line));
-    let mut recording = MemoryRecording::default();
-    recording.header = Header {
+    let header = Header {
         version: 1,
         writer: "heaptape 0.1.0".to_owned(),
         tick_ns: 1000,
@@ -72,6 +71,7 @@ pub(crate) fn demo() -> (MemoryRecording, TableNames) {
         options: vec![("follow".to_owned(), "all".to_owned())],
         ..Header::default()
     };
+    let mut recording = MemoryRecording { header, ..MemoryRecording::default() };
     let size = 4321;
     recording.condition =
         Condition { complete: true, good_bytes: size, file_bytes: size, ..Condition::default() };

@@ -1,3 +1,5 @@
+//! Every view, character by character.
+
 use crate::fixture::{demo, views};
 use heaptape_report::{Canvas, text};
 use std::fs;

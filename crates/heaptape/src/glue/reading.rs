@@ -4,10 +4,10 @@ use crate::cli::{ProcessChoice, TapeArgs};
 use crate::failure::Failure;
 use crate::glue::names::SymbolNames;
 use crate::glue::progress::WatchedTape;
-use heaptape_analysis::Recording;
+use heaptape_analysis::{Recording, names};
 use heaptape_report::text;
 use heaptape_symbols::SearchPaths;
-use heaptape_tape::{Process, Tape, TapeError};
+use heaptape_tape::{Ending, Process, ProcessId, Tape, TapeError};
 
 /// A tape, what of it was asked for, and how to name its addresses.
 pub(crate) struct Reading {
@@ -55,7 +55,7 @@ impl Reading {
     pub(crate) fn processes(&self) -> Result<Vec<&Process>, Failure> {
         let all = self.watched.0.processes();
         let chosen: Vec<&Process> = match self.args.process {
-            None => all.first().into_iter().collect(),
+            None => launched(all).into_iter().collect(),
             Some(ProcessChoice::All) => all.iter().collect(),
             Some(ProcessChoice::Pid(pid)) => all.iter().filter(|p| p.pid == pid).collect(),
             Some(ProcessChoice::Number(number)) => {
@@ -70,11 +70,68 @@ impl Reading {
             }));
         }
         if self.args.process.is_none() && all.len() > 1 {
-            eprintln!(
-                "heaptape: {name}: the launched one of {} processes is shown; all of them: --process all",
-                all.len()
-            );
+            eprintln!("heaptape: {name}: {}", self.others(chosen[0].id));
         }
         Ok(chosen)
+    }
+
+    /// What a user who sees one of several processes should know.
+    fn others(&self, shown: ProcessId) -> String {
+        let tape = &self.watched.0;
+        let all = tape.processes();
+        let peak = |process: &&Process| tape.totals(process.id).peak_bytes;
+        let mut hint = format!(
+            "#{} of {} processes is shown, the launched one; others: --process '#N', or all",
+            shown.0,
+            all.len()
+        );
+        if let Some(largest) = all.iter().max_by_key(peak).filter(|process| process.id != shown) {
+            let exe = text::escape(names::file_name(&names::text(&largest.exe)).as_bytes());
+            hint.push_str(&format!(" (the largest is #{}, {exe})", largest.id.0));
+        }
+        hint
+    }
+}
+
+/// The program that was launched: the first process, or what it became by `exec` (as a script that
+/// only finds and starts the real program).
+fn launched(all: &[Process]) -> Option<&Process> {
+    let mut launched = all.first()?;
+    while launched.ending == Ending::Exec {
+        let next = all.iter().find(|next| next.id > launched.id && next.pid == launched.pid);
+        let Some(next) = next else { break };
+        launched = next;
+    }
+    Some(launched)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heaptape_tape::{Losses, TimeNs};
+
+    fn process(id: u32, pid: u32, ending: Ending) -> Process {
+        Process {
+            id: ProcessId(id),
+            pid,
+            ppid: 1,
+            forked_from: None,
+            exe: Vec::new(),
+            argv: Vec::new(),
+            start: TimeNs(0),
+            end: TimeNs(0),
+            ending,
+            losses: Losses::default(),
+        }
+    }
+
+    #[test]
+    fn the_launched_program_is_followed_through_exec() {
+        let (exec, exit) = (Ending::Exec, Ending::Exited(0));
+        let shim =
+            [process(0, 7, exec), process(1, 8, exit), process(2, 7, exec), process(3, 7, exit)];
+        assert_eq!(launched(&shim).map(|p| p.id), Some(ProcessId(3)));
+        assert_eq!(launched(&shim[..2]).map(|p| p.id), Some(ProcessId(0)));
+        assert_eq!(launched(&[]), None);
     }
 }
