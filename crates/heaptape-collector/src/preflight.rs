@@ -103,7 +103,7 @@ fn inspect_loading(program: &OsStr, cwd: &Path) -> (Inspection, Option<Elf>) {
     let mut inspection =
         Inspection { path: program.into(), interpreters: Vec::new(), findings: Vec::new() };
     match resolve(program, cwd) {
-        Ok(path) => inspection.path = cwd.join(path),
+        Ok(path) => inspection.path = cwd.join(path).components().collect(),
         Err(Missing::NotFound) => {
             inspection.add(Severity::Blocks, "the program was not found", "");
             return (inspection, None);
