@@ -43,21 +43,17 @@ pub(super) fn parse_address(text: &str) -> Result<u64, String> {
 pub(crate) fn run(args: Args) -> Outcome {
     let reading = Reading::open(args.tape)?;
     let names = reading.names();
-    let mut histories = Vec::new();
-    for process in reading.processes()? {
-        let recording = reading.recording();
-        let history = AddressHistory::compute(recording, &names, process, args.address, args.limit)
-            .map_err(|error| reading.unreadable(error))?;
-        histories.push(history);
-    }
+    let histories = reading.each(|process| {
+        AddressHistory::compute(reading.recording(), &names, process, args.address, args.limit)
+    })?;
     if args.json {
-        return json_results("addr", &histories);
+        return reading.outcome(json_results("addr", &histories));
     }
     let canvas = terminal::stdout();
-    with_stdout(|out| {
+    reading.outcome(with_stdout(|out| {
         for history in &histories {
             addr::render_address(out, &canvas, history, args.depth)?;
         }
         Ok(())
-    })
+    }))
 }

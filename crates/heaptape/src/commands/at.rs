@@ -36,17 +36,14 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Outcome {
     let reading = Reading::open(args.tape)?;
     let names = reading.names();
-    let mut heaps = Vec::new();
-    for process in reading.processes()? {
-        let heap = HeapAt::compute(reading.recording(), &names, process, args.when, args.top)
-            .map_err(|error| reading.unreadable(error))?;
-        heaps.push(heap);
-    }
+    let heaps = reading.each(|process| {
+        HeapAt::compute(reading.recording(), &names, process, args.when, args.top)
+    })?;
     if args.json {
-        return json_results("at", &heaps);
+        return reading.outcome(json_results("at", &heaps));
     }
     let canvas = terminal::stdout();
-    with_stdout(|out| {
+    reading.outcome(with_stdout(|out| {
         for (index, heap) in heaps.iter().enumerate() {
             if index > 0 {
                 writeln!(out, "\n")?;
@@ -54,5 +51,5 @@ pub(crate) fn run(args: Args) -> Outcome {
             at::render_at(out, &canvas, heap)?;
         }
         Ok(())
-    })
+    }))
 }

@@ -83,7 +83,8 @@ pub(crate) fn run(args: Args) -> Outcome {
         _ => Form::Text(terminal::stdout()),
     };
     let processes = reading.processes()?;
-    with_stdout(|out| {
+    let alone = processes.len() == 1;
+    reading.outcome(with_stdout(|out| {
         let mut left = args.limit.unwrap_or(u64::MAX);
         for (index, process) in processes.into_iter().enumerate() {
             write_heading(out, form, index, &ProcessName::of(reading.quiet(), process))?;
@@ -95,14 +96,14 @@ pub(crate) fn run(args: Args) -> Outcome {
                     Err(error) => ControlFlow::Break(Err(error)),
                 }
             };
-            let ended = events::for_each(reading.quiet(), &names, process, &filter, show)
-                .map_err(|error| reading.unreadable(error))?;
-            if let ControlFlow::Break(result) = ended {
-                return result.map_err(Failure::from);
+            match events::for_each(reading.quiet(), &names, process, &filter, show) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(result)) => return result.map_err(Failure::from),
+                Err(error) => reading.leave_out(error, alone)?,
             }
         }
         Ok(())
-    })
+    }))
 }
 
 /// Lines for people say what is missing; lines for programs leave that to standard error.

@@ -35,24 +35,20 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Outcome {
     let reading = Reading::open(args.tape)?;
     let names = reading.names();
-    let mut heaps = Vec::new();
-    for process in reading.processes()? {
-        // The list of call sites is the business of `heaptape at`.
-        let heap = HeapAt::compute(reading.recording(), &names, process, args.at, 0)
-            .map_err(|error| reading.unreadable(error))?;
-        heaps.push(heap);
-    }
+    // The list of call sites is the business of `heaptape at`.
+    let heaps = reading
+        .each(|process| HeapAt::compute(reading.recording(), &names, process, args.at, 0))?;
     if args.json {
-        return json_results("layout", &heaps);
+        return reading.outcome(json_results("layout", &heaps));
     }
     let canvas = terminal::stdout();
     let mut sites = Sites::new(reading.recording(), &names);
-    with_stdout(|out| {
+    reading.outcome(with_stdout(|out| {
         for heap in &heaps {
             render(out, &canvas, heap, args.list.then_some(&mut sites))?;
         }
         Ok(())
-    })
+    }))
 }
 
 fn render(

@@ -34,17 +34,13 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Outcome {
     let reading = Reading::open(args.tape)?;
     let names = reading.names();
-    let mut summaries = Vec::new();
-    for process in reading.processes()? {
-        let summary = Summary::compute(reading.recording(), &names, process, args.top)
-            .map_err(|error| reading.unreadable(error))?;
-        summaries.push(summary);
-    }
+    let summaries =
+        reading.each(|process| Summary::compute(reading.recording(), &names, process, args.top))?;
     if args.json {
-        return json_results("summary", &summaries);
+        return reading.outcome(json_results("summary", &summaries));
     }
     let canvas = terminal::stdout();
-    with_stdout(|out| {
+    reading.outcome(with_stdout(|out| {
         for (index, result) in summaries.iter().enumerate() {
             if args.valgrind {
                 valgrind::render_valgrind(out, result)?;
@@ -56,5 +52,5 @@ pub(crate) fn run(args: Args) -> Outcome {
             summary::render_summary(out, &canvas, &reading.tape_name(), result)?;
         }
         Ok(())
-    })
+    }))
 }

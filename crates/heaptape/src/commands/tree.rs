@@ -61,14 +61,11 @@ pub(crate) fn run(args: Args) -> Outcome {
     };
     let reading = Reading::open(args.tape)?;
     let names = reading.names();
-    let mut trees = Vec::new();
-    for process in reading.processes()? {
-        let tree = Tree::compute(reading.recording(), &names, process, measure, args.inverted)
-            .map_err(|error| reading.unreadable(error))?;
-        trees.push(tree);
-    }
+    let trees = reading.each(|process| {
+        Tree::compute(reading.recording(), &names, process, measure, args.inverted)
+    })?;
     if args.json {
-        return json_results("tree", &trees);
+        return reading.outcome(json_results("tree", &trees));
     }
     let canvas = terminal::stdout();
     let cut = Cut {
@@ -76,7 +73,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         max_depth: args.depth.max(1),
         top: args.top,
     };
-    with_stdout(|out| {
+    reading.outcome(with_stdout(|out| {
         for tree in &trees {
             let sentence = tree::sentence(measure.metric, tree.time_ns);
             if args.functions {
@@ -86,5 +83,5 @@ pub(crate) fn run(args: Args) -> Outcome {
             }
         }
         Ok(())
-    })
+    }))
 }

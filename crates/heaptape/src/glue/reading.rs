@@ -1,25 +1,29 @@
 //! An opened tape, as the reading commands use it.
 
 use crate::cli::{ProcessChoice, TapeArgs};
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::glue::names::SymbolNames;
 use crate::glue::progress::WatchedTape;
 use heaptape_analysis::{Recording, names};
 use heaptape_report::text;
 use heaptape_symbols::SearchPaths;
 use heaptape_tape::{Ending, Process, ProcessId, Tape, TapeError};
+use std::cell::Cell;
+use std::process::ExitCode;
 
 /// A tape, what of it was asked for, and how to name its addresses.
 pub(crate) struct Reading {
     args: TapeArgs,
     watched: WatchedTape,
+    /// Whether some process could not be read.
+    damaged: Cell<bool>,
 }
 
 impl Reading {
     /// Opens the tape that `args` name.
     pub(crate) fn open(args: TapeArgs) -> Result<Reading, Failure> {
         match Tape::open(&args.tape) {
-            Ok(tape) => Ok(Reading { watched: WatchedTape(tape), args }),
+            Ok(tape) => Ok(Reading { watched: WatchedTape(tape), args, damaged: Cell::new(false) }),
             Err(error) => Err(Failure::unreadable(&args.tape, &error)),
         }
     }
@@ -48,6 +52,40 @@ impl Reading {
     /// A failure of reading this tape.
     pub(crate) fn unreadable(&self, error: TapeError) -> Failure {
         Failure::unreadable(&self.args.tape, &error)
+    }
+
+    /// Computes a result for each process that was asked for. A process that cannot be read is said on
+    /// standard error and left out when there are others.
+    pub(crate) fn each<T>(
+        &self,
+        mut compute: impl FnMut(&Process) -> Result<T, TapeError>,
+    ) -> Result<Vec<T>, Failure> {
+        let processes = self.processes()?;
+        let alone = processes.len() == 1;
+        let mut results = Vec::new();
+        for process in processes {
+            match compute(process) {
+                Ok(result) => results.push(result),
+                Err(error) => self.leave_out(error, alone)?,
+            }
+        }
+        Ok(results)
+    }
+
+    /// A process cannot be read: a failure when it is all there is, else said on standard error.
+    pub(crate) fn leave_out(&self, error: TapeError, alone: bool) -> Result<(), Failure> {
+        let failure = self.unreadable(error);
+        if alone {
+            return Err(failure);
+        }
+        eprintln!("heaptape: {failure}");
+        self.damaged.set(true);
+        Ok(())
+    }
+
+    /// The outcome of a command that has written its output: exit code 2 when a process was left out.
+    pub(crate) fn outcome(&self, written: Outcome) -> Outcome {
+        written.map(|code| if self.damaged.get() { ExitCode::from(2) } else { code })
     }
 
     /// The processes that were asked for, at least one. Says on standard error when there are others

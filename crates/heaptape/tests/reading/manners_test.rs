@@ -167,3 +167,23 @@ fn every_help_has_an_example() {
         assert!(help.contains(&format!("  heaptape {command} demo.tape")), "{help}");
     }
 }
+
+/// Any byte of a tape may be wrong: commands show what is whole and say what is not.
+#[test]
+fn a_damaged_tape_never_crashes_a_command() {
+    let tape = TestTape::new(b"demo", 40);
+    let whole = std::fs::read(&tape.path).unwrap();
+    for (index, command) in (0..whole.len()).step_by(3).zip(COMMANDS.iter().cycle()) {
+        let mut damaged = whole.clone();
+        damaged[index] ^= 0x55;
+        std::fs::write(&tape.path, &damaged).unwrap();
+        let mut args = with_tape(command, tape.path());
+        args.extend(["--process", "all"]);
+        let output = run(&args);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let code = output.status.code();
+        assert!(matches!(code, Some(0..=2)), "{command:?}, byte {index}: {errors}");
+        assert!(code == Some(0) || errors.starts_with("heaptape: "), "{command:?}: {errors}");
+        assert!(errors.lines().count() <= 1, "{command:?}, byte {index}: {errors}");
+    }
+}
