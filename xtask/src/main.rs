@@ -1,7 +1,8 @@
-//! Developer tasks: `cargo xtask tidy | test | loom | miri`.
+//! Developer tasks: `cargo xtask tidy | test | loom | miri | bench`.
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod command;
 mod test;
 mod tidy;
@@ -13,7 +14,8 @@ usage: cargo xtask TASK
   tidy   the rules that no compiler checks: floors, module docs, unsafe code, std in the target
   test   everything a change must pass: format, lints, tidy, tests, loom, documentation
   loom   the wire's protocol under every interleaving
-  miri   the wire's tests under Miri, where the toolchain has it";
+  miri   the wire's tests under Miri, where the toolchain has it
+  bench  what recording costs and how fast tapes are wound; with --write, kept in bench/RESULTS.md";
 
 fn main() -> ExitCode {
     let task = std::env::args().nth(1);
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(),
         Some("loom") => test::loom(),
         Some("miri") => test::miri(),
+        Some("bench") => bench::run(std::env::args().nth(2).as_deref() == Some("--write")),
         _ => Err(USAGE.to_owned()),
     };
     match done {

@@ -175,17 +175,24 @@ unsafe extern "C" fn wrap_reallocarray(
     bp: usize,
 ) -> usize {
     let regs = Regs { sp, bp };
-    let bytes = count.saturating_mul(size);
+    // glibc's own would jump to `realloc`, that is to our hook, and be recorded twice: it is only asked to
+    // fail when the product overflows.
+    let bytes = count.checked_mul(size);
+    let asked = bytes.unwrap_or(usize::MAX);
     if block != 0 {
-        call::reallocating(api::REALLOCARRAY, block, bytes, regs);
+        call::reallocating(api::REALLOCARRAY, block, asked, regs);
     }
-    // glibc's calls its realloc internally, not ours.
     let real = &REALLOCARRAY;
-    let new = call_real!(real, fn(usize, usize, usize) -> usize, (block, count, size), 0);
+    let new = match bytes {
+        Some(bytes) => call_real!(REALLOC, fn(usize, usize) -> usize, (block, bytes), 0),
+        None => {
+            call_real!(real, fn(usize, usize, usize) -> usize, (block, count, size), 0)
+        }
+    };
     if block == 0 {
-        return done(api::REALLOCARRAY, new, bytes, 0, regs);
+        return done(api::REALLOCARRAY, new, asked, 0, regs);
     }
-    reallocated(api::REALLOCARRAY, block, new, bytes, regs)
+    reallocated(api::REALLOCARRAY, block, new, asked, regs)
 }
 
 #[inline(always)]

@@ -47,7 +47,7 @@ pub fn is_open() -> bool {
 pub fn allocated(mut given: Allocation, regs: Regs) {
     let Some(mut thread) = enter(regs) else { return };
     if thread.tag.api != 0 {
-        take_new_tag(&mut thread, &mut given);
+        take_new_tag(&mut thread, &mut given, regs);
     }
     let kind = if given.addr == 0 { Kind::AllocFail } else { Kind::Alloc };
     record(&mut thread, kind, &given, regs);
@@ -70,7 +70,7 @@ fn record(thread: &mut Entered, kind: Kind, given: &Allocation, regs: Regs) {
 /// `operator new` said before that this allocation is its own: it counts as that, with the size asked of
 /// it. A failed one keeps the tag, because a new-handler may let `operator new` try again.
 #[cold]
-fn take_new_tag(thread: &mut Entered, given: &mut Allocation) {
+fn take_new_tag(thread: &mut Entered, given: &mut Allocation, regs: Regs) {
     let tag = thread.tag;
     let asked = tag.size == given.size
         || (tag.size == 0 && given.size == 1)
@@ -78,22 +78,26 @@ fn take_new_tag(thread: &mut Entered, given: &mut Allocation) {
     let is_new = tag.api - 1 == api::NEW || tag.api - 1 == api::NEW_ARRAY;
     let is_plain =
         matches!(given.api, api::MALLOC | api::ALIGNED_ALLOC | api::MEMALIGN | api::POSIX_MEMALIGN);
+    let is_retry = tag.failed_at == regs.sp;
+    if tag.failed_at != 0 && !is_retry {
+        return;
+    }
+    thread.tag = Tag::default();
     if asked && is_new && is_plain {
         given.api = tag.api - 1;
         given.size = tag.size;
         given.align_log2 = tag.align_log2;
         if given.addr == 0 {
-            return;
+            thread.tag = Tag { failed_at: regs.sp, ..tag };
         }
     }
-    thread.tag = Tag::default();
 }
 
 /// Before a free of the block at `addr` (not 0). `size`: what a sized form stated, else 0.
 #[inline(always)]
 pub fn freeing(mut function: u8, addr: usize, mut size: usize, mut align_log2: u8, regs: Regs) {
     let Some(mut thread) = enter(regs) else { return };
-    if thread.tag.api != 0 {
+    if thread.tag.api != 0 && thread.tag.failed_at == 0 {
         let tag = thread.tag;
         thread.tag = Tag::default();
         if function == api::FREE && matches!(tag.api - 1, api::DELETE | api::DELETE_ARRAY) {
@@ -128,7 +132,9 @@ pub fn freeing_null() {
     if let Some(local) = gate::if_open()
         && let Some(mut thread) = thread::enter(local, here())
     {
-        thread.tag = Tag::default();
+        if thread.tag.failed_at == 0 {
+            thread.tag = Tag::default();
+        }
     }
 }
 
@@ -182,8 +188,8 @@ fn mapping(kind: Kind, function: u8, addr: usize, size: usize, regs: Regs) {
 /// `new[]` calls `new`, sized `delete` calls the plain one.
 pub fn tag(function: u8, size: usize, align_log2: u8, regs: Regs) {
     let Some(mut thread) = enter(regs) else { return };
-    if thread.tag.api == 0 {
-        thread.tag = Tag { api: function + 1, align_log2, size };
+    if thread.tag.api == 0 || thread.tag.failed_at != 0 {
+        thread.tag = Tag { api: function + 1, align_log2, size, failed_at: 0 };
     }
 }
 

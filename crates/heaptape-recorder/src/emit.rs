@@ -14,8 +14,8 @@ use heaptape_wire::record::{self, Head, Kind};
 
 /// How long a thread sleeps at most before it looks around.
 const WAIT_NS: i64 = 100_000_000;
-/// So many sleeps in a row without a heartbeat: the collector is gone or stopped.
-const PATIENCE: u32 = 30;
+/// So long without a heartbeat while we wait: the collector is gone or stopped.
+const PATIENCE_NS: u64 = 3_000_000_000;
 
 /// One allocator event, before it has time and order.
 #[derive(Clone, Copy)]
@@ -168,22 +168,27 @@ fn wait(thread: &mut Thread, words: u64) -> Option<u64> {
     ring.publish(&thread.cursor);
     let began = now_ns();
     let mut beat = thread.session().heartbeat.load(Ordering::Relaxed);
-    let mut silent = 0;
+    let (mut heard, mut seen) = (began, began);
     loop {
+        let now = now_ns();
         if let Ok(at) = ring.claim(&mut thread.cursor, words) {
-            let waited = now_ns().saturating_sub(began);
-            thread.page().waited_ns.fetch_add(waited, Ordering::Relaxed);
+            thread.page().waited_ns.fetch_add(now.saturating_sub(began), Ordering::Relaxed);
             return Some(at);
         }
-        let now = thread.session().heartbeat.load(Ordering::Relaxed);
-        silent = if now == beat { silent + 1 } else { 0 };
-        beat = now;
+        // By the clock, not by counting sleeps: a storm of signals ends them early. A stop of the whole
+        // process group must not count either, so no single step is taken for more than a sleep.
+        let last = thread.session().heartbeat.load(Ordering::Relaxed);
+        if last != beat || now - seen > 2 * WAIT_NS as u64 {
+            (beat, heard) = (last, now);
+        }
+        seen = now;
+        let silent = now - heard > PATIENCE_NS;
         // SAFETY: the page of `gate::Local` is never given back.
         let local = unsafe { &*thread.local };
-        if silent > PATIENCE {
+        if silent {
             local.close();
         }
-        if silent > PATIENCE || !local.check_remote() {
+        if silent || !local.check_remote() {
             thread.page().lost_events.fetch_add(1, Ordering::Relaxed);
             return None;
         }

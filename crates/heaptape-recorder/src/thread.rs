@@ -47,6 +47,9 @@ pub(crate) struct Tag {
     pub(crate) align_log2: u8,
     /// Bytes asked for (new) or stated (sized delete).
     pub(crate) size: usize,
+    /// Not 0: the malloc of an `operator new` failed, called with this stack pointer. It may come again
+    /// with the same, after a new-handler that allocates and frees as it likes.
+    pub(crate) failed_at: usize,
 }
 
 /// See the module. Zeroed memory is a valid one that has not begun.
