@@ -374,6 +374,11 @@ fn conclude(
     if processes == 0 && !launch.preload.is_empty() && closing.unrecorded.is_empty() {
         closing.warnings.push("no process loaded the recorder: nothing was recorded".into());
     }
+    if processes > 0
+        && let Some(what) = preflight::blind_spot(ended.program.as_os_str(), Path::new("."))
+    {
+        closing.warnings.push(format!("{}: {what}", ended.program.display()));
+    }
     let written = match closing.broken.take() {
         Some(error) => Err(error),
         None => {

@@ -83,7 +83,9 @@ impl fmt::Display for Finding {
 pub fn inspect(program: &OsStr, cwd: &Path) -> Inspection {
     let (mut inspection, elf) = inspect_loading(program, cwd);
     if let Some(elf) = elf {
-        inspect_code(&mut inspection, &elf.code());
+        let code = elf.code();
+        inspect_allocator(&mut inspection, &code);
+        inspect_names(&mut inspection, &code);
     }
     inspection.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     inspection
@@ -96,6 +98,15 @@ pub(crate) fn obstacle(program: &OsStr, cwd: &Path) -> Option<String> {
     let path = resolve(program, cwd).ok()?;
     resolve::interpreters(&cwd.join(path), cwd).ok()?;
     inspect_loading(program, cwd).0.recordable().err()
+}
+
+/// What of the program's allocations passes the recorder by, if any does.
+pub(crate) fn blind_spot(program: &OsStr, cwd: &Path) -> Option<String> {
+    let (mut inspection, elf) = inspect_loading(program, cwd);
+    inspection.findings.clear();
+    inspect_allocator(&mut inspection, &elf?.code());
+    let blind = inspection.findings.into_iter().find(|f| f.severity == Severity::Limits)?;
+    Some(blind.what)
 }
 
 /// Finds the file that runs and whether the recorder gets into it.
@@ -181,8 +192,8 @@ fn inspect_loader(inspection: &mut Inspection, headers: &Headers) {
     }
 }
 
-/// What of its allocations will pass the recorder by, and what its backtraces will lack.
-fn inspect_code(inspection: &mut Inspection, code: &Code) {
+/// What of its allocations will pass the recorder by.
+fn inspect_allocator(inspection: &mut Inspection, code: &Code) {
     if let Some(tool) = code.sanitizer {
         let what = format!("built with {tool}, which brings an allocator of its own");
         inspection.add(Severity::Limits, what, "record a build without it");
@@ -205,6 +216,10 @@ fn inspect_code(inspection: &mut Inspection, code: &Code) {
         let what = format!("it uses {library}: recorded, but block sizes are that allocator's");
         inspection.add(Severity::Info, what, "");
     }
+}
+
+/// What its backtraces will lack.
+fn inspect_names(inspection: &mut Inspection, code: &Code) {
     if !code.has_symbols {
         let what = "stripped: functions inside the program have no names";
         inspection.add(Severity::Limits, what, "keep its symbols, or install its debug package");

@@ -108,6 +108,24 @@ fn only_programs_that_will_run_are_obstacles() {
 }
 
 #[test]
+fn a_malloc_of_the_programs_own_is_a_blind_spot() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, program) = (dir.path().join("own.c"), dir.path().join("own"));
+    let compile = |text: &str| {
+        fs::write(&source, text).unwrap();
+        let mut cc = std::process::Command::new("cc");
+        assert!(cc.arg("-o").args([&program, &source]).status().unwrap().success());
+        blind_spot(program.as_os_str(), Path::new("/"))
+    };
+    assert_eq!(compile("int main(void) { return 0; }"), None);
+    let own =
+        "void *malloc(unsigned long n) { return (void *)(n * 0); } int main(void) { return 0; }";
+    assert!(compile(own).unwrap().contains("its own malloc"));
+    let jemalloc = "void *mallctl, *malloc(unsigned long n) { return (void *)(n * 0); } int main(void) { return 0; }";
+    assert!(compile(jemalloc).unwrap().contains("jemalloc"));
+}
+
+#[test]
 fn cut_and_flipped_programs_are_survived() {
     let whole = fs::read("/bin/true").unwrap();
     let dir = tempfile::tempdir().unwrap();
