@@ -5,9 +5,12 @@
 //! sampled, nothing is interpolated. Memory is bounded by the live set and the number of backtraces,
 //! never by the length of the recording.
 //!
-//! * [`summary`]: how much, when, by whom. * [`at`]: the heap at a moment. * [`layout`]: where the live
-//!   blocks lie. * [`tree`]: who called whom. * [`events`], [`addr`]: what happened, one by one.
-//!   * [`info`]: what was recorded and what was not.
+//! * [`summary`]: how much, when, by whom.
+//! * [`at`]: the heap at a moment.
+//! * [`layout`]: where the live blocks lie.
+//! * [`tree`]: who called whom.
+//! * [`events`], [`addr`]: what happened, one by one.
+//! * [`info`]: what was recorded and what was not.
 
 #![forbid(unsafe_code)]
 

@@ -23,7 +23,7 @@ pub fn render_process(
         text::shrink(canvas, &command, canvas.width / 2),
         format!("pid {}", process.pid),
         ending::words(&process.ending),
-        units::seconds(process.end_ns - process.start_ns),
+        units::duration(process.end_ns - process.start_ns),
     ];
     parts.extend_from_slice(more);
     parts.extend(lost_words(&process.lost));

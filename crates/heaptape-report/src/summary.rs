@@ -114,7 +114,7 @@ fn render_curve(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io::
         "0 {} {} over {}",
         canvas.sign("\u{2026}", ".."),
         units::bytes(most),
-        units::seconds(series.end_ns - series.start_ns)
+        units::duration(series.end_ns - series.start_ns)
     );
     let label = "  Live bytes  ";
     let room = canvas.width.saturating_sub(label.len() + 2 + text::width(&caption));

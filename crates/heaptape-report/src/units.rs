@@ -42,14 +42,20 @@ pub fn exact_bytes(bytes: u64) -> String {
     format!("{} B", count(bytes))
 }
 
-/// A moment or a long time, in seconds with milliseconds: `0.609 s`, `84.2 s`.
+/// A moment, in seconds: `0.609 s`, `84.2 s`; with microseconds in the first tenth of a second, where
+/// short programs live: `0.036998 s`.
 pub fn seconds(ns: u64) -> String {
-    let seconds = ns as f64 / 1e9;
-    if seconds < 9.9995 {
-        format!("{seconds:.3} s")
-    } else {
-        format!("{} s", three_digits(seconds))
+    match ns as f64 / 1e9 {
+        0.0 => "0 s".to_owned(),
+        s if s < 0.1 => format!("{s:.6} s"),
+        s if s < 9.9995 => format!("{s:.3} s"),
+        s => format!("{} s", three_digits(s)),
     }
+}
+
+/// A duration: `0.840 s`, `12.4 ms`.
+pub fn duration(ns: u64) -> String {
+    if ns < 100_000_000 { lifetime(ns) } else { seconds(ns) }
 }
 
 /// A short time in the largest fitting unit: `17 us`, `12.4 ms`.
@@ -131,6 +137,9 @@ mod tests {
         assert_eq!(counted(1, "block"), "1 block");
         assert_eq!(seconds(609_000_000), "0.609 s");
         assert_eq!(seconds(9_999_900_000), "10.0 s");
+        assert_eq!(seconds(36_998_000), "0.036998 s");
+        assert_eq!(duration(36_998_000), "37.0 ms");
+        assert_eq!(duration(840_000_000), "0.840 s");
         assert_eq!(lifetime(999), "999 ns");
         assert_eq!(lifetime(12_400_000), "12.4 ms");
         assert_eq!(exact_seconds(1_000_000_001), "1.000000001");

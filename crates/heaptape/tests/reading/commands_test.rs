@@ -28,11 +28,11 @@ fn summary_tells_the_figures() {
     let text = stdout(&["summary", tape.path()]);
     assert!(
         text.starts_with(
-            "demo   pid 4000   exit 3   0.050 s   1 thread   41 calls   0 events lost\n"
+            "demo   pid 4000   exit 3   50.0 ms   1 thread   41 calls   0 events lost\n"
         ),
         "{text}"
     );
-    assert!(text.contains("2.93 KiB   3,000 B at 0.040 s, 21 blocks"), "{text}");
+    assert!(text.contains("2.93 KiB   3,000 B at 0.040000 s, 21 blocks"), "{text}");
     assert!(text.contains("demo+0x20"), "{text}");
 }
 
