@@ -118,11 +118,11 @@ fn a_malloc_of_the_programs_own_is_a_blind_spot() {
         blind_spot(program.as_os_str(), Path::new("/"))
     };
     assert_eq!(compile("int main(void) { return 0; }"), None);
-    let own =
-        "void *malloc(unsigned long n) { return (void *)(n * 0); } int main(void) { return 0; }";
+    let own = "void *malloc(unsigned long n) { return (void *)(n * 0); }\n\
+               int main(void) { return 0; }\n";
     assert!(compile(own).unwrap().contains("its own malloc"));
-    let jemalloc = "void *mallctl, *malloc(unsigned long n) { return (void *)(n * 0); } int main(void) { return 0; }";
-    assert!(compile(jemalloc).unwrap().contains("jemalloc"));
+    let jemalloc = compile(&format!("int mallctl;\n{own}"));
+    assert!(jemalloc.unwrap().contains("jemalloc"));
 }
 
 #[test]
