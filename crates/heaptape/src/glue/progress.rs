@@ -87,7 +87,7 @@ impl Watch {
         self.done += 1;
         if self.done.is_multiple_of(STRIDE) {
             if self.bar.is_none() && self.started.elapsed() >= PATIENCE {
-                self.bar = Some(bar(self.total));
+                self.bar = Some(bar(self.total, self.done));
             }
             if let Some(bar) = &self.bar {
                 bar.set_position(self.done);
@@ -104,11 +104,14 @@ impl Drop for Watch {
     }
 }
 
-fn bar(total: u64) -> ProgressBar {
+fn bar(total: u64, done: u64) -> ProgressBar {
     let bar =
         ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(REDRAWS));
     let template = "reading {percent:>3} % {bar:10} {human_pos} of {human_len} events  {eta} left";
     let style = ProgressStyle::with_template(template).expect("the template is well-formed");
     bar.set_style(style.progress_chars("##-"));
+    bar.set_position(done);
+    // What was done before the bar appeared says nothing about the speed from now on.
+    bar.reset_eta();
     bar
 }
