@@ -1,6 +1,6 @@
 //! The figures of every command, over a tape whose figures are known.
 
-use crate::tapes::{TestTape, run, stdout};
+use crate::tapes::{TestTape, run, stdout, write_exec_tape};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -138,6 +138,26 @@ fn processes_are_chosen() {
     assert!(
         String::from_utf8_lossy(&output.stderr).contains("no such process; see: heaptape info")
     );
+}
+
+/// What was launched became another program: that one is meant, and the others are not kept secret.
+#[test]
+fn the_launched_program_is_shown_after_its_exec() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("exec.tape");
+    write_exec_tape(&path);
+    let path = path.to_str().unwrap();
+    let output = run(&["summary", path]);
+    let (text, hint) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(text.starts_with("real   pid 4000   exit 0"), "{text}");
+    assert!(hint.contains("#1 of 3 processes is shown"), "{hint}");
+    assert!(hint.contains("the largest is #2, child"), "{hint}");
+    let output = run(&["summary", path, "--process", "#0"]);
+    assert!(output.stderr.is_empty());
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with("shim   pid 4000   exec"));
+    let all = stdout(&["summary", path, "--process", "all", "--valgrind"]);
+    assert_eq!(all.matches("HEAP SUMMARY").count(), 3);
 }
 
 /// The last line names commands; they work as they stand.

@@ -102,6 +102,28 @@ pub(crate) fn write_tape(path: &Path, command: &[u8], blocks: u64) {
     tape.finish().unwrap();
 }
 
+/// A launched shim that becomes the real program by `exec`, and a child of it with the largest heap.
+pub(crate) fn write_exec_tape(path: &Path) {
+    let header = Header { tick_ns: 1000, page_size: 4096, ..Header::default() };
+    let mut tape = TapeWriter::new(std::fs::File::create(path).unwrap(), &header).unwrap();
+    let (exec, exit) = (Ending::Exec, Ending::Exited(0));
+    let programs =
+        [(4000, "shim", exec, 10), (4000, "real", exit, 500), (4002, "child", exit, 900)];
+    for (id, (pid, command, ending, size)) in (0..).zip(programs) {
+        let exe = format!("/bin/{command}").into_bytes();
+        let process = Process { pid, exe, ..process(id, command.as_bytes()) };
+        tape.process_start(&process).unwrap();
+        let thread = ThreadId(id);
+        let (name, start) = (Vec::new(), TimeNs(0));
+        let process = process.id;
+        tape.thread_start(&Thread { id: thread, process, tid: pid, name, start }).unwrap();
+        let event = event(1, Action::Alloc, 0x5000, size, BacktraceId::NONE);
+        tape.event(process, &Event { thread, ..event }).unwrap();
+        tape.process_end(process, TimeNs(5_000_000), ending, &Losses::default()).unwrap();
+    }
+    tape.finish().unwrap();
+}
+
 /// A tape in a directory of its own.
 pub(crate) struct TestTape {
     _dir: tempfile::TempDir,
