@@ -1,7 +1,7 @@
 //! Launches a program and records it: what to record, what came of it, what can go wrong.
 
 use crate::book::Book;
-use crate::output::{self, Names, TapeFile};
+use crate::output::{self, Clash, Created, Names, TapeFile};
 use crate::preflight::{self, Missing};
 use crate::session::{Closing, Session, Settings};
 use crate::sys::memory::ProcessMemory;
@@ -13,7 +13,7 @@ use heaptape_wire::handshake::*;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -46,6 +46,9 @@ pub struct Launch {
     pub output: PathBuf,
     /// Replace an existing tape.
     pub force: bool,
+    /// Without `force`: an existing tape is no error, the new one gets the next free name beside it
+    /// (`x.tape`, `x.1.tape`, …) and a warning says so.
+    pub next_free: bool,
     /// The image of the preload library; empty: nothing is preloaded.
     pub preload: &'static [u8],
     /// Which children are recorded.
@@ -84,6 +87,7 @@ impl Launch {
             command,
             output,
             force: false,
+            next_free: false,
             preload,
             follow: Follow::All,
             free_backtraces: false,
@@ -248,31 +252,30 @@ impl fmt::Display for LaunchError {
 impl std::error::Error for LaunchError {}
 
 /// Launches the program, records it until it ends, and writes the tape.
+///
+/// When the machine does not let us record (descriptors, memory, file sizes), the program runs all the same,
+/// unrecorded, in the launcher's place: this returns only if that is not possible either.
 pub fn run(mut launch: Launch) -> Result<Outcome, LaunchError> {
     let began = Instant::now();
-    let setup = |what| move |error| LaunchError::Setup(what, error);
     let program = find(launch.command.first().map_or(OsStr::new(""), OsString::as_os_str))?;
-
-    let held = Held::take().map_err(setup("hold signals back"))?;
-    // Every process will need one: better known before it runs.
-    ProcessMemory::new().map_err(|error| match error.kind() {
-        io::ErrorKind::FileTooLarge => setup(SHARE_LIMITED)(error),
-        _ => setup("share memory with the program")(error),
-    })?;
+    let held = Held::take().map_err(|e| LaunchError::Setup("hold signals back", e))?;
     let old_limit = spawn::raise_open_files();
-    let mut session =
-        Session::open(launch.settings()).map_err(setup("open the recording's address"))?;
-    let mut library = match launch.preload {
-        [] => None,
-        image => Some(Library::lay(image).map_err(setup("lay down the recorder"))?),
+    let (mut session, mut library) = match prepare(&launch) {
+        Ok(prepared) => prepared,
+        Err(trouble) => return Err(run_unrecorded(launch, program, &held, old_limit, &trouble)),
     };
+    let setup = |what| move |error| LaunchError::Setup(what, error);
     if launch.verbose
         && let Some(library) = &library
     {
         eprintln!("heaptape: recorder at {}", library.path().display());
     }
 
-    let environment = launch.environment(&session, library.as_ref());
+    // A program that cannot live with the library is not given it. One whose loader ignores it is: its
+    // children may be recorded.
+    let harmed = preflight::is_harmed(program.as_os_str(), Path::new("."));
+    let given = library.as_ref().filter(|_| !harmed);
+    let environment = launch.environment(&session, given);
     let mut image = spawn::Image::new(&program, &launch.command, environment, held.inherited())
         .map_err(setup("prepare the program"))?;
     image.redirect(launch.stdin.take(), launch.stdout.take());
@@ -280,7 +283,7 @@ pub fn run(mut launch: Launch) -> Result<Outcome, LaunchError> {
     let paused = spawn::fork(&image).map_err(setup("fork"))?;
     let pid = paused.pid();
 
-    let (path, mut book) = match open_tape(&launch, &program, pid) {
+    let (path, mut book, taken) = match open_tape(&launch, &program, pid) {
         Ok(opened) => opened,
         Err(error) => {
             paused.abandon();
@@ -293,6 +296,10 @@ pub fn run(mut launch: Launch) -> Result<Outcome, LaunchError> {
         return Err(exec_error(program, &error));
     }
     drop(image);
+    if let Some(taken) = taken {
+        let (taken, path) = (taken.display(), path.display());
+        session.warn(format!("{taken} was there already: this is {path} (--force replaces)"));
+    }
     if let Some(on_start) = launch.on_start.take() {
         on_start(pid);
     }
@@ -315,6 +322,44 @@ pub fn run(mut launch: Launch) -> Result<Outcome, LaunchError> {
     Ok(conclude(&launch, book, closing, Ended { pid, ending, program, tape: path, began }))
 }
 
+/// What recording takes.
+fn prepare(launch: &Launch) -> Result<(Session, Option<Library>), LaunchError> {
+    let setup = |what| move |error| LaunchError::Setup(what, error);
+    // Every process will need one: better known before the program runs.
+    ProcessMemory::new().map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => setup(SHARE_LIMITED)(error),
+        _ => setup("share memory with the program")(error),
+    })?;
+    let session =
+        Session::open(launch.settings()).map_err(setup("open the recording's address"))?;
+    let library = match launch.preload {
+        [] => None,
+        image => Some(Library::lay(image).map_err(setup("lay down the recorder"))?),
+    };
+    Ok((session, library))
+}
+
+/// Says why nothing is recorded and becomes the program; returns why that was not possible.
+fn run_unrecorded(
+    mut launch: Launch,
+    program: PathBuf,
+    held: &Held,
+    old_limit: Option<spawn::OpenFiles>,
+    trouble: &LaunchError,
+) -> LaunchError {
+    let environment = std::env::vars_os();
+    let mut image =
+        match spawn::Image::new(&program, &launch.command, environment, held.inherited()) {
+            Ok(image) => image,
+            Err(error) => return LaunchError::Setup("prepare the program", error),
+        };
+    image.redirect(launch.stdin.take(), launch.stdout.take());
+    image.limit_open_files(old_limit);
+    // Nobody reading it is no reason not to run the program.
+    let _ = writeln!(io::stderr(), "heaptape: {trouble}: the program runs unrecorded");
+    exec_error(program, &spawn::become_in_place(&image))
+}
+
 /// The path that will be executed.
 fn find(program: &OsStr) -> Result<PathBuf, LaunchError> {
     preflight::resolve(program, Path::new(".")).map_err(|missing| match missing {
@@ -334,7 +379,7 @@ fn open_tape(
     launch: &Launch,
     program: &Path,
     pid: u32,
-) -> Result<(PathBuf, Book<TapeFile>), LaunchError> {
+) -> Result<(PathBuf, Book<TapeFile>, Option<PathBuf>), LaunchError> {
     let header = launch.header();
     let names = Names {
         pid,
@@ -342,10 +387,15 @@ fn open_tape(
         host: &header.host,
         unix_seconds: header.epoch_unix_ns / 1_000_000_000,
     };
-    let (path, file) = output::create(&launch.output, &names, launch.force)?;
+    let clash = match (launch.force, launch.next_free) {
+        (true, _) => Clash::Replace,
+        (false, true) => Clash::NextFree,
+        (false, false) => Clash::Refuse,
+    };
+    let Created { path, file, taken } = output::create(&launch.output, &names, clash)?;
     let began = clock::monotonic_ns();
     match TapeWriter::new(file, &header) {
-        Ok(writer) => Ok((path, Book::new(writer, began))),
+        Ok(writer) => Ok((path, Book::new(writer, began), taken)),
         Err(error) => {
             // It holds nothing yet.
             let _ = fs::remove_file(&path);

@@ -74,33 +74,69 @@ fn spell(template: &Path, names: &Names<'_>, number: u32) -> Result<(PathBuf, bo
     Ok((PathBuf::from(OsString::from_vec(out)), numbered))
 }
 
-/// Makes the tape's file, mode 0600 whatever the umask. An existing file is an error unless `force`,
-/// and then only a regular file is replaced, by a new one under its name.
+/// What to do when the name is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clash {
+    /// Say so.
+    Refuse,
+    /// Replace it, if it is a regular file, by a new one under its name.
+    Replace,
+    /// Take the next free name: `x.1.tape` beside `x.tape`.
+    NextFree,
+}
+
+/// A tape's file, just made.
+pub(crate) struct Created {
+    pub(crate) path: PathBuf,
+    pub(crate) file: TapeFile,
+    /// The name that was asked for, when it was taken.
+    pub(crate) taken: Option<PathBuf>,
+}
+
+/// Makes the tape's file, mode 0600 whatever the umask.
 pub(crate) fn create(
     template: &Path,
     names: &Names<'_>,
-    force: bool,
-) -> Result<(PathBuf, TapeFile), LaunchError> {
+    clash: Clash,
+) -> Result<Created, LaunchError> {
+    let mut taken: Option<PathBuf> = None;
     for number in 1..=MAX_NUMBER {
-        let (path, numbered) = spell(template, names, number)
+        let (mut path, numbered) = spell(template, names, number)
             .map_err(|why| LaunchError::Output { path: template.to_path_buf(), why })?;
+        if let Some(taken) = &taken {
+            path = beside(taken, number - 1);
+        }
         match open_new(&path) {
-            Ok(file) => return Ok((path, TapeFile::new(file))),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && numbered => continue,
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && force => {
-                let file = replace(&path)?;
-                return Ok((path, TapeFile::new(file)));
+            Ok(file) => return Ok(Created { path, file: TapeFile::new(file), taken }),
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(LaunchError::Output { path, why: e.to_string() });
             }
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(LaunchError::Exists(path));
-            }
-            Err(e) => return Err(LaunchError::Output { path, why: e.to_string() }),
+            Err(_) if numbered => {}
+            Err(_) => match clash {
+                Clash::NextFree => taken = taken.or(Some(path)),
+                Clash::Refuse => return Err(LaunchError::Exists(path)),
+                Clash::Replace => {
+                    let file = TapeFile::new(replace(&path)?);
+                    return Ok(Created { path, file, taken });
+                }
+            },
         }
     }
     Err(LaunchError::Output {
         path: template.to_path_buf(),
         why: format!("all numbers up to {MAX_NUMBER} are taken"),
     })
+}
+
+/// `x.1.tape` for `x.tape` and 1.
+fn beside(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_os_string();
+    name.push(format!(".{number}"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
 }
 
 fn open_new(path: &Path) -> io::Result<File> {
@@ -199,14 +235,32 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.tape");
         fs::write(&path, "mine").unwrap();
-        assert!(matches!(create(&path, &names(), false), Err(LaunchError::Exists(p)) if p == path));
+        assert!(
+            matches!(create(&path, &names(), Clash::Refuse), Err(LaunchError::Exists(p)) if p == path)
+        );
         assert_eq!(fs::read(&path).unwrap(), b"mine");
 
-        let (_, mut tape) = create(&path, &names(), true).unwrap();
+        let mut tape = create(&path, &names(), Clash::Replace).unwrap().file;
         tape.write_all(b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_next_free_name_lies_beside_the_taken_one() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, second) in [("t.tape", "t.1.tape"), ("plain", "plain.1"), ("a.b.c", "a.b.1.c")] {
+            let path = dir.path().join(name);
+            fs::write(&path, "mine").unwrap();
+            let made = create(&path, &names(), Clash::NextFree).unwrap();
+            let found = made.path;
+            assert_eq!(found, dir.path().join(second));
+            assert_eq!(made.taken.as_ref(), Some(&path));
+            let third = create(&path, &names(), Clash::NextFree).unwrap().path;
+            assert!(third != found && third != path);
+            assert_eq!(fs::read(&path).unwrap(), b"mine");
+        }
     }
 
     #[test]
@@ -216,8 +270,8 @@ mod tests {
         fs::write(&victim, "mine").unwrap();
         let link = dir.path().join("link");
         symlink(&victim, &link).unwrap();
-        assert!(create(&link, &names(), true).is_err());
-        assert!(create(dir.path(), &names(), true).is_err());
+        assert!(create(&link, &names(), Clash::Replace).is_err());
+        assert!(create(dir.path(), &names(), Clash::Replace).is_err());
         assert_eq!(fs::read(&victim).unwrap(), b"mine");
     }
 
@@ -226,7 +280,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let template = dir.path().join("%n");
         for expected in ["1", "2", "3"] {
-            let (path, _) = create(&template, &names(), false).unwrap();
+            let path = create(&template, &names(), Clash::Refuse).unwrap().path;
             assert_eq!(path, dir.path().join(expected));
         }
     }

@@ -46,6 +46,8 @@ pub struct Inspection {
     pub interpreters: Vec<PathBuf>,
     /// What was found, the gravest first.
     pub findings: Vec<Finding>,
+    /// The preload library itself would do harm: the program would complain of it or not start.
+    pub harmed: bool,
 }
 
 impl Inspection {
@@ -100,6 +102,11 @@ pub(crate) fn obstacle(program: &OsStr, cwd: &Path) -> Option<String> {
     inspect_loading(program, cwd).0.recordable().err()
 }
 
+/// Whether the program must not be given the preload library.
+pub(crate) fn is_harmed(program: &OsStr, cwd: &Path) -> bool {
+    inspect_loading(program, cwd).0.harmed
+}
+
 /// What of the program's allocations passes the recorder by, if any does.
 pub(crate) fn blind_spot(program: &OsStr, cwd: &Path) -> Option<String> {
     let (mut inspection, elf) = inspect_loading(program, cwd);
@@ -111,8 +118,12 @@ pub(crate) fn blind_spot(program: &OsStr, cwd: &Path) -> Option<String> {
 
 /// Finds the file that runs and whether the recorder gets into it.
 fn inspect_loading(program: &OsStr, cwd: &Path) -> (Inspection, Option<Elf>) {
-    let mut inspection =
-        Inspection { path: program.into(), interpreters: Vec::new(), findings: Vec::new() };
+    let mut inspection = Inspection {
+        path: program.into(),
+        interpreters: Vec::new(),
+        findings: Vec::new(),
+        harmed: false,
+    };
     match resolve(program, cwd) {
         Ok(path) => inspection.path = cwd.join(path).components().collect(),
         Err(Missing::NotFound) => {
@@ -146,6 +157,13 @@ fn inspect_loading(program: &OsStr, cwd: &Path) -> (Inspection, Option<Elf>) {
         }
     };
     inspect_loader(&mut inspection, elf.headers());
+    if elf.headers().is_native
+        && let Some(tool) = elf.needs_to_be_first()
+    {
+        let what = format!("built with {tool}, whose runtime must be the first library loaded");
+        inspection.add(Severity::Blocks, what, "record a build without it");
+        inspection.harmed = true;
+    }
     (inspection, Some(elf))
 }
 
@@ -175,6 +193,7 @@ fn inspect_loader(inspection: &mut Inspection, headers: &Headers) {
         let what =
             format!("{}: the recorder is built for {}", headers.machine, std::env::consts::ARCH);
         inspection.add(Severity::Blocks, what, "");
+        inspection.harmed = true;
         return;
     }
     let Some(loader) = &headers.loader else {
@@ -186,9 +205,11 @@ fn inspect_loader(inspection: &mut Inspection, headers: &Headers) {
     if name.starts_with("ld-musl") {
         let what = "built for musl: the recorder needs glibc";
         inspection.add(Severity::Blocks, what, "build it for glibc");
+        inspection.harmed = true;
     } else if !(name.starts_with("ld-linux") || name.starts_with("ld64") || name == "ld.so.1") {
         let what = format!("built for another C library (its loader is {loader})");
         inspection.add(Severity::Blocks, what, "build it for glibc");
+        inspection.harmed = true;
     }
 }
 

@@ -68,6 +68,8 @@ pub(crate) struct Session {
     targets: Vec<Target>,
     ended: FxHashMap<u64, Ended>,
     next_number: u64,
+    /// A dead process waits for its parent's history; look again without news.
+    overdue: bool,
     copier: Copier,
     closing: Closing,
     timers: Timers,
@@ -103,10 +105,16 @@ impl Session {
             targets: Vec::new(),
             ended: FxHashMap::default(),
             next_number: 1,
+            overdue: false,
             copier: Copier::new(CONTENTS_BUDGET),
             closing: Closing::default(),
             timers: Timers { flush: now, sample: now, pss: now, names: now },
         })
+    }
+
+    /// Something the user should know at the end.
+    pub(crate) fn warn(&mut self, what: String) {
+        self.closing.warnings.push(what);
     }
 
     /// The value of [`ENV`] for the targets.
@@ -178,7 +186,7 @@ impl Session {
             self.listen(book, child)?;
         }
         let drained = self.drain(book)?;
-        if news || child.ending.is_some() {
+        if news || self.overdue || child.ending.is_some() {
             self.reap(book, child)?;
         }
         self.see_off(book)?;
@@ -235,6 +243,7 @@ impl Session {
 
     /// Ends the histories of processes that are dead.
     fn reap(&mut self, book: &mut Book<TapeFile>, child: &Child) -> io::Result<()> {
+        self.overdue = false;
         let mut at = 0;
         while at < self.targets.len() {
             let target = &self.targets[at];
@@ -244,6 +253,11 @@ impl Session {
                 target.is_dead().then_some(Ending::Gone)
             };
             match ending {
+                // It may have lived and died before its parent's history has come to the fork.
+                Some(_) if self.waits_for_parent(target) => {
+                    self.overdue = true;
+                    at += 1;
+                }
                 Some(ending) => self.end(book, at, ending)?,
                 None => at += 1,
             }
@@ -280,9 +294,10 @@ impl Session {
             target.close_gate();
         }
         // Parents before children: by number, as they came.
-        while !self.targets.is_empty() {
-            self.closing.left_running = true;
-            self.end(book, 0, Ending::Running)?;
+        while let Some(target) = self.targets.first() {
+            let ending = if target.is_dead() { Ending::Gone } else { Ending::Running };
+            self.closing.left_running |= ending == Ending::Running;
+            self.end(book, 0, ending)?;
         }
         Ok(())
     }

@@ -48,13 +48,13 @@ impl Environment {
         library: &CStr,
     ) -> *const *const u8 {
         let Some(link) = link::value() else { return wanted };
-        let open = gate::if_open();
-        if let Some(local) = open {
+        let following = gate::following();
+        if let Some((process, _)) = following {
             // SAFETY: the caller's promise.
             let path = if path.is_null() { c"" } else { unsafe { CStr::from_ptr(path.cast()) } };
-            link::tell(hs::EXEC, local.process(), path.to_bytes());
+            link::tell(hs::EXEC, process, path.to_bytes());
         }
-        let follow = open.is_some_and(|local| local.option(hs::OPT_FOLLOW_EXEC))
+        let follow = following.is_some_and(|(_, follow)| follow)
             && call::can_read(library.as_ptr().cast())
             && suits_us(path);
         // SAFETY: the caller's promise.

@@ -54,8 +54,9 @@ static LOCAL: AtomicPtr<Local> = AtomicPtr::new((&raw const UNBORN).cast_mut());
 /// The serial of the fork in progress; 0 outside. Ordinary memory: a child reads what its parent wrote.
 static FORK_SERIAL: AtomicU64 = AtomicU64::new(0);
 static FORKS: AtomicU64 = AtomicU64::new(0);
-/// The number of the process that this memory belonged to; a forked child reads its parent's.
+/// The number and options of the process that this memory belonged to; a forked child reads its parent's.
 static LAST_PROCESS: AtomicU64 = AtomicU64::new(0);
+static LAST_OPTIONS: AtomicU32 = AtomicU32::new(0);
 
 impl Local {
     const fn new() -> Local {
@@ -175,6 +176,20 @@ pub(crate) fn if_open() -> Option<&'static Local> {
     (local.state.load(Ordering::Acquire) == OPEN).then_some(local)
 }
 
+/// The number of this process and whether programs it turns into are recorded; `None` when it is not
+/// recorded itself. A forked child that has made no call yet answers as its parent.
+pub(crate) fn following() -> Option<(u64, bool)> {
+    // SAFETY: as in `enter`.
+    let local = unsafe { &*LOCAL.load(Ordering::Relaxed) };
+    let last = LAST_PROCESS.load(Ordering::Relaxed);
+    let options = match local.state.load(Ordering::Acquire) {
+        OPEN => local.options.load(Ordering::Relaxed),
+        NEW if last != 0 => LAST_OPTIONS.load(Ordering::Relaxed),
+        _ => return None,
+    };
+    Some((last, options & hs::OPT_FOLLOW_EXEC != 0))
+}
+
 #[cold]
 #[inline(never)]
 fn enter_slowly() -> Option<&'static Local> {
@@ -249,6 +264,7 @@ fn join(local: &'static Local) {
         return;
     }
     LAST_PROCESS.store(local.process(), Ordering::Relaxed);
+    LAST_OPTIONS.store(local.options.load(Ordering::Relaxed), Ordering::Relaxed);
     // Release pairs with the acquire loads in `enter`.
     local.state.store(OPEN, Ordering::Release);
     let Some(thread) = thread::claim(local) else {

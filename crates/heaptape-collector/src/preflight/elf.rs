@@ -66,6 +66,14 @@ const SANITIZERS: [(&str, &str); 5] = [
     ("__lsan_init", "LeakSanitizer"),
     ("__hwasan_init", "HWAddressSanitizer"),
 ];
+/// The runtimes that insist on being loaded first and end the program if they are not.
+const FIRST_COMERS: [(&str, &str); 5] = [
+    ("libasan.so", "AddressSanitizer"),
+    ("libtsan.so", "ThreadSanitizer"),
+    ("liblsan.so", "LeakSanitizer"),
+    ("libmsan.so", "MemorySanitizer"),
+    ("libhwasan.so", "HWAddressSanitizer"),
+];
 /// `operator new(size_t)`, `operator new[](size_t)`.
 const NEWS: [&str; 2] = ["_Znwm", "_Znam"];
 
@@ -91,6 +99,16 @@ impl Elf {
     /// What the headers tell.
     pub(super) fn headers(&self) -> &Headers {
         &self.headers
+    }
+
+    /// The sanitizer whose runtime it needs as a shared library: that one must be loaded first.
+    pub(super) fn needs_to_be_first(&self) -> Option<&'static str> {
+        let file = ElfFile::<FileHeader64<Endianness>, _>::parse(&self.file).ok()?;
+        let libraries = needed(&file);
+        let (_, tool) = FIRST_COMERS
+            .iter()
+            .find(|(library, _)| libraries.iter().any(|name| name.starts_with(library)))?;
+        Some(tool)
     }
 
     /// What the sections and symbol tables tell; as much as can be read of a damaged file.

@@ -256,6 +256,13 @@ impl Session {
         Ok(())
     }
 
+    /// Whether a forked process is to begin on the tape when its parent has told where it forked.
+    pub(super) fn waits_for_parent(&self, target: &Target) -> bool {
+        let Origin::Forked { parent, order, .. } = target.origin else { return false };
+        target.id().is_none()
+            && self.targets.iter().any(|other| other.number == parent && !other.is_past(order))
+    }
+
     /// Begins the histories of forked processes whose parents have told where they forked.
     pub(super) fn settle_origins(&mut self, book: &mut Book<TapeFile>) -> io::Result<()> {
         for at in 0..self.targets.len() {

@@ -59,7 +59,21 @@ impl Image {
     pub(crate) fn limit_open_files(&mut self, limit: Option<OpenFiles>) {
         self.open_files = limit.map(|limit| limit.0);
     }
+
+    /// What execve takes: arguments, environment, and the arguments of the shell that runs the program if it
+    /// is a script without `#!`, as a shell would.
+    fn arrays(&self) -> (Strings, Strings, Strings) {
+        let argv = pointers(&self.argv);
+        let script = [c"/bin/sh".as_ptr(), self.path.as_ptr()]
+            .into_iter()
+            .chain(argv.iter().copied().skip(1))
+            .collect();
+        (argv, pointers(&self.envp), script)
+    }
 }
+
+/// Pointers to strings, the last one null.
+type Strings = Vec<*const libc::c_char>;
 
 fn c_string(text: &OsStr) -> io::Result<CString> {
     CString::new(text.as_bytes()).map_err(|_| io::ErrorKind::InvalidInput.into())
@@ -69,15 +83,22 @@ fn c_string(text: &OsStr) -> io::Result<CString> {
 #[derive(Clone, Copy)]
 pub(crate) struct OpenFiles(libc::rlimit);
 
-/// Raises this process's limit on open files as far as it may (two per recorded process are needed)
+/// What the launcher would like to have: two for each process recorded at once.
+const WANTED_FILES: libc::rlim_t = 1 << 16;
+
+/// Raises this process's limit on open files as far as it may (the hard one too, where it has the right to)
 /// and returns the old one.
 pub(crate) fn raise_open_files() -> Option<OpenFiles> {
     let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: local values.
     unsafe {
         check(libc::getrlimit(libc::RLIMIT_NOFILE, &mut old)).ok()?;
-        let most = libc::rlimit { rlim_cur: old.rlim_max, rlim_max: old.rlim_max };
-        check(libc::setrlimit(libc::RLIMIT_NOFILE, &most)).ok()?;
+        let wanted = old.rlim_max.max(WANTED_FILES);
+        let raise = |most| {
+            let raised = libc::rlimit { rlim_cur: most, rlim_max: most };
+            check(libc::setrlimit(libc::RLIMIT_NOFILE, &raised))
+        };
+        raise(wanted).or_else(|_| raise(old.rlim_max)).ok()?;
     }
     Some(OpenFiles(old))
 }
@@ -93,13 +114,7 @@ pub(crate) struct Paused {
 pub(crate) fn fork(image: &Image) -> io::Result<Paused> {
     let (go_read, go) = fd::pipe()?;
     let (failed, failed_write) = fd::pipe()?;
-    let argv = pointers(&image.argv);
-    let envp = pointers(&image.envp);
-    // For a script without `#!`: what a shell would do.
-    let script: Vec<*const libc::c_char> = [c"/bin/sh".as_ptr(), image.path.as_ptr()]
-        .into_iter()
-        .chain(argv.iter().copied().skip(1))
-        .collect();
+    let (argv, envp, script) = image.arrays();
     // SAFETY: the child calls nothing but async-signal-safe functions, on memory made above.
     let pid = check(unsafe { libc::fork() })?;
     if pid == 0 {
@@ -113,7 +128,7 @@ pub(crate) fn fork(image: &Image) -> io::Result<Paused> {
     Ok(Paused { pid: pid as u32, go, failed })
 }
 
-fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+fn pointers(strings: &[CString]) -> Strings {
     strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
 }
 
@@ -139,6 +154,25 @@ unsafe fn become_program(
                 _ => libc::_exit(127),
             }
         }
+        let error = enter_program(image, argv, script, envp).to_ne_bytes();
+        libc::write(failed.as_raw_fd(), error.as_ptr().cast(), error.len());
+        libc::_exit(127)
+    }
+}
+
+/// Puts everything back as the launcher found it and becomes the program; returns the error if that is not
+/// possible.
+///
+/// # Safety
+/// With arrays that end with null; between fork and exec, or as the last act of the launcher itself.
+unsafe fn enter_program(
+    image: &Image,
+    argv: &[*const libc::c_char],
+    script: &[*const libc::c_char],
+    envp: &[*const libc::c_char],
+) -> i32 {
+    // SAFETY: as for the function; every call is async-signal-safe.
+    unsafe {
         for (redirect, fd) in [(&image.stdin, 0), (&image.stdout, 1)] {
             if let Some(file) = redirect {
                 libc::dup2(file.as_raw_fd(), fd);
@@ -159,10 +193,22 @@ unsafe fn become_program(
         if *libc::__errno_location() == libc::ENOEXEC {
             libc::execve(c"/bin/sh".as_ptr(), script.as_ptr(), envp.as_ptr());
         }
-        let error = (*libc::__errno_location()).to_ne_bytes();
-        libc::write(failed.as_raw_fd(), error.as_ptr().cast(), error.len());
-        libc::_exit(127)
+        *libc::__errno_location()
     }
+}
+
+/// Becomes the program in place of the launcher; returns only what kept it from that.
+pub(crate) fn become_in_place(image: &Image) -> io::Error {
+    let (argv, envp, script) = image.arrays();
+    // What a limit on file sizes has sent us is not meant for the program: ignoring it for a moment takes it
+    // back.
+    // SAFETY: plain calls.
+    unsafe {
+        let disposition = libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        libc::signal(libc::SIGXFSZ, disposition);
+    }
+    // SAFETY: the arrays end with null; whatever the launcher still holds is close-on-exec.
+    io::Error::from_raw_os_error(unsafe { enter_program(image, &argv, &script, &envp) })
 }
 
 impl Paused {

@@ -2,7 +2,8 @@
 //!
 //! The collector sleeps on the doorbell, a word of shared memory, because that is the way rung
 //! thousands of times a second. Sockets, signals and dying processes are rare; this small thread
-//! waits for them and rings the same bell.
+//! waits for them and rings the same bell. It also beats the session's heart: a collector that is busy or
+//! waits for a slow disk is alive, one that was stopped or killed has no thread that beats.
 
 use super::{check, fd, futex};
 use crate::sys::memory::SessionMemory;
@@ -74,6 +75,8 @@ fn add(epoll: &OwnedFd, fd: libc::c_int, tag: u64) -> io::Result<()> {
         .map(drop)
 }
 
+/// Time between two heartbeats; threads of a target lose patience after seconds.
+const BEAT_MS: libc::c_int = 250;
 /// The tag of the pipe that says stop.
 const STOP: u64 = 1;
 
@@ -85,9 +88,11 @@ fn run(epoll: &OwnedFd, news: &AtomicBool, session: &SessionMemory, stopped: &Ow
     loop {
         // SAFETY: room for as many events as we say.
         let got = check(unsafe {
-            libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), events.len() as i32, -1)
+            libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), events.len() as i32, BEAT_MS)
         });
+        session.page().heartbeat.fetch_add(1, Ordering::Relaxed);
         let got = match got {
+            Ok(0) => continue,
             Ok(got) => got as usize,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) => return,

@@ -140,6 +140,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 fn launch(args: Args) -> Launch {
     let mut launch = recording::launch(args.command, args.output);
     launch.force = args.force;
+    launch.next_free = true;
     launch.follow = args.follow.into();
     launch.free_backtraces = args.free_backtraces;
     launch.backtraces = !args.no_backtraces;

@@ -74,13 +74,12 @@ fn the_tape_may_not_grow_on() {
 fn a_tape_is_not_overwritten() {
     let target = build::target("frames");
     let run = run::script(
-        &format!("echo mine >T.tape; $W {}; echo $?; cat T.tape", target.display()),
+        &format!("echo mine >T.tape; $W {}; echo $?; cat T.tape; ls T.1.tape", target.display()),
         true,
     );
-    assert_ne!(run.stdout, "0\nmine\n");
-    assert!(run.stdout.ends_with("mine\n"), "{}", run.stdout);
-    assert!(run.stderr.contains("T.tape"), "{}", run.stderr);
-    assert!(run.ledger.is_empty(), "the target did not run");
+    assert!(run.stdout.ends_with("0\nmine\nT.1.tape\n"), "{}", run.stdout);
+    assert!(run.stderr.contains("T.tape was there already: this is T.1.tape"), "{}", run.stderr);
+    assert!(!run.ledger.is_empty(), "the target ran");
 }
 
 #[test]
