@@ -131,10 +131,9 @@ fn record_free(
 pub fn freeing_null() {
     if let Some(local) = gate::if_open()
         && let Some(mut thread) = thread::enter(local, here())
+        && thread.tag.failed_at == 0
     {
-        if thread.tag.failed_at == 0 {
-            thread.tag = Tag::default();
-        }
+        thread.tag = Tag::default();
     }
 }
 

@@ -1,3 +1,5 @@
+//! Records become events: hostile ones are counted, modules come and go, threads and forks find their place.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The merge against random interleavings, killed threads, gaps and nonsense.
+
 use super::*;
 use heaptape_wire::record::EVENT_WORDS;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What is found out about real programs, built here.
+
 use super::*;
 use std::os::unix::fs::symlink;
 

@@ -1,3 +1,5 @@
+//! How missing numbers are judged, and what a ring may not do.
+
 use super::*;
 use heaptape_wire::record::{EVENT_WORDS, Head, Kind};
 use heaptape_wire::ring::Cursor;
