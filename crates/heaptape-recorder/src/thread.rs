@@ -1,6 +1,6 @@
 //! The state of one thread inside the recorder.
 //!
-//! A thread owns a stream (a ring of the shared memory) and a [`Thread`]: its cursor in the ring, its memory
+//! A thread owns a stream (a ring of the shared memory) and a `Thread`: its cursor in the ring, its memory
 //! of backtraces, and whether it is inside a hook. A signal handler that interrupts a hook gets a
 //! `Thread` and a stream of its own, one level further in: a stream's records are always whole and in
 //! order. Nothing is done when a thread ends; the next thread that needs a stream takes over that of a

@@ -3,13 +3,13 @@
 //! A full walk by the modules' own unwind tables, compiled into packed rules ([`rules`]): exact for all
 //! code that exceptions could pass through. The frames that are the same as in this thread's last
 //! backtrace, counted from the outermost, keep their node ids; the others are looked up in a small
-//! lossy memo ([`memo`]) and announced when they are new to it.
+//! lossy memo (`memo`) and announced when they are new to it.
 //!
 //! Code without tables (JITs, hand-written assembly) is crossed by the frame-pointer chain, and frames so
 //! found are marked; where that fails too the backtrace ends with a mark. Reads outside memory known to be
-//! readable are probed first ([`window`]): a corrupt stack costs frames, not the program.
+//! readable are probed first (`window`): a corrupt stack costs frames, not the program.
 //!
-//! The seam for a faster unwinder is [`Capture::backtrace`].
+//! The seam for a faster unwinder is `Capture::backtrace`.
 
 mod eh_frame;
 mod memo;

@@ -27,10 +27,10 @@ pub(crate) struct Args {
     /// Don't produce a report on exit: crunch_out is neither written nor replaced
     #[arg(short, long)]
     no_report: bool,
-    /// Pipe <file> to program's stdin
+    /// Pipe FILE to program's stdin
     #[arg(short = 'i', value_name = "file")]
     input: Option<PathBuf>,
-    /// Pipe program's stdout to <file>
+    /// Pipe program's stdout to FILE
     #[arg(short = 'o', value_name = "file")]
     output: Option<PathBuf>,
     /// The program and its arguments

@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// Draw the heap memory usage over time, as a page for the browser
     #[arg(long)]
     mem_usage: bool,
-    /// Where that page goes [default: <tracefile>.html]
+    /// Where that page goes [default: the name of the log with .html]
     #[arg(short, long, value_name = "FILE.html", requires = "mem_usage")]
     output: Option<PathBuf>,
     /// Replace the page's file even if it is something else

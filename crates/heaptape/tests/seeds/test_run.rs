@@ -49,8 +49,9 @@ fn a_tape_is_not_overwritten_unless_forced() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("t.tape"), "mine").unwrap();
     let ran = run(heaptape(dir.path(), &["run", "-o", "t.tape", "--", "echo", "ran"]));
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(125), ""));
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "ran\n"));
     assert!(ran.stderr.contains("--force"), "{}", ran.stderr);
+    assert!(dir.path().join("t.1.tape").exists(), "{}", ran.stderr);
     assert_eq!(fs::read_to_string(dir.path().join("t.tape")).unwrap(), "mine");
     let ran = run(heaptape(dir.path(), &["run", "-f", "-o", "t.tape", "--", "echo", "ran"]));
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "ran\n"), "{}", ran.stderr);
