@@ -188,7 +188,8 @@ fn children_cpu() -> Result<Duration, String> {
 fn events_of(heaptape: &PathBuf, tape: &Path) -> Result<u64, String> {
     let text = output(Command::new(heaptape).args(["info", "--json"]).arg(tape))?;
     let info: serde_json::Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
-    let processes = info["processes"].as_array().ok_or("info --json has no processes")?;
+    let processes =
+        info["results"][0]["processes"].as_array().ok_or("info --json has no processes")?;
     Ok(processes.iter().filter_map(|p| p["events"].as_u64()).sum())
 }
 
