@@ -156,7 +156,7 @@ impl Target {
         let mut drained = Drained::default();
         // Acquire pairs with the target's release of a stream's first owner.
         let streams = self.memory.page().streams.load(Ordering::Acquire) as usize;
-        if streams > MAX_STREAMS || self.memory.map_streams(streams).is_err() {
+        if self.memory.map_streams(streams.min(MAX_STREAMS)).is_err() {
             self.distrust();
         }
         for stream in 0..self.memory.stream_count() {

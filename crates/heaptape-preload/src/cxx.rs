@@ -12,6 +12,7 @@ use core::arch::{global_asm, naked_asm};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use heaptape_recorder::call::{self, Allocation};
+use heaptape_recorder::sys::objects::{self, Definition};
 use heaptape_recorder::thread::Regs;
 use heaptape_wire::record::api;
 
@@ -31,7 +32,7 @@ struct Form {
     align: Arg,
     /// Of a delete: where the size is.
     size: Arg,
-    /// The real operator; 0 until found. Bit 63: it belongs to the allocator itself.
+    /// The real operator, if it is one that stays; 0 until found. Bit 63: it belongs to the allocator itself.
     real: AtomicUsize,
 }
 
@@ -68,13 +69,13 @@ static FORMS: [Form; 20] = [
 #[repr(C)]
 pub struct Target {
     address: usize,
-    /// Not 0: call it from `heaptape_new_called` instead of jumping there.
+    /// Not 0: call it from a stub that comes back to us, instead of jumping there.
     called: usize,
 }
 
 /// Defines exported stubs: keep the three arguments, ask [`prepare`], go where it says.
 macro_rules! operators {
-    ($($index:literal $name:ident)*) => {$(
+    ($called:ident: $($index:literal $name:ident)*) => {$(
         /// An operator; its name is its mangled signature.
         #[cfg_attr(heaptape_preload, unsafe(no_mangle))]
         #[unsafe(naked)]
@@ -99,13 +100,13 @@ macro_rules! operators {
                 "jne {called}",
                 "jmp rax",
                 prepare = sym prepare,
-                called = sym heaptape_new_called,
+                called = sym $called,
             )
         }
     )*};
 }
 
-operators! {
+operators! { heaptape_new_called:
     0 _Znwm
     1 _Znam
     2 _ZnwmRKSt9nothrow_t
@@ -114,6 +115,9 @@ operators! {
     5 _ZnamSt11align_val_t
     6 _ZnwmSt11align_val_tRKSt9nothrow_t
     7 _ZnamSt11align_val_tRKSt9nothrow_t
+}
+
+operators! { heaptape_delete_called:
     8 _ZdlPv
     9 _ZdaPv
     10 _ZdlPvm
@@ -163,8 +167,30 @@ global_asm!(
     done = sym new_done,
 );
 
+// Calls the operator in rax with its arguments and tells `delete_done`.
+global_asm!(
+    ".pushsection .text.heaptape_delete_called,\"ax\",@progbits",
+    ".hidden heaptape_delete_called",
+    ".globl heaptape_delete_called",
+    ".type heaptape_delete_called,@function",
+    "heaptape_delete_called:",
+    ".cfi_startproc",
+    "sub rsp, 8",
+    ".cfi_def_cfa_offset 16",
+    "call rax",
+    "call {done}",
+    "add rsp, 8",
+    ".cfi_def_cfa_offset 8",
+    "ret",
+    ".cfi_endproc",
+    ".size heaptape_delete_called, . - heaptape_delete_called",
+    ".popsection",
+    done = sym delete_done,
+);
+
 unsafe extern "C" {
     fn heaptape_new_called();
+    fn heaptape_delete_called();
 }
 
 /// Leaves the tag and finds the real operator.
@@ -186,7 +212,8 @@ unsafe extern "C" fn prepare(
     let align = arg(form.align);
     let align_log2 = if align == 0 { 0 } else { log2(align) };
     let is_new = form.api == api::NEW || form.api == api::NEW_ARRAY;
-    let real = find(form);
+    // SAFETY: the stub's stack pointer points to the return address.
+    let real = find(form, unsafe { *(sp as *const usize) });
     if is_new {
         call::tag(form.api, first, align_log2, regs);
         return match real {
@@ -197,27 +224,35 @@ unsafe extern "C" fn prepare(
             None => Target { address: aligned_new as *const () as usize, called: 0 },
         };
     }
-    if first != 0 {
-        match real {
-            Some((_, true)) => call::deleting(form.api, first, arg(form.size), align_log2, regs),
-            _ => call::tag(form.api, arg(form.size), align_log2, regs),
-        }
+    let (address, own) = real.unwrap_or((heap::free as *const () as usize, false));
+    let called = usize::from(own && first != 0);
+    if called != 0 {
+        call::deleting(form.api, first, arg(form.size), align_log2, regs);
+    } else if first != 0 {
+        call::tag(form.api, arg(form.size), align_log2, regs);
     }
-    let address = real.map_or(heap::free as *const () as usize, |(address, _)| address);
-    Target { address, called: 0 }
+    Target { address, called }
 }
 
-/// The real operator of a form, and whether it belongs to the allocator itself.
-fn find(form: &Form) -> Option<(usize, bool)> {
+/// The real operator of a form for the caller at `caller`, and whether it belongs to the allocator itself.
+///
+/// One that was there at the start of the program serves everybody, for ever. Others (a C program that opens
+/// C++ plug-ins) are looked up at each call: the caller's own first, as its loader would, and never
+/// kept, because they may be unloaded.
+fn find(form: &Form, caller: usize) -> Option<(usize, bool)> {
     let known = form.real.load(Ordering::Relaxed);
     if known != 0 {
         return Some((known & !OWN_OPERATOR, known & OWN_OPERATOR != 0));
     }
-    // Not kept when missing: a C program may load a C++ library later.
-    let address = next(form.name)?;
-    let own = MALLOC.address().is_some_and(|malloc| same_object(malloc, address));
-    form.real.store(address | if own { OWN_OPERATOR } else { 0 }, Ordering::Relaxed);
-    Some((address, own))
+    let is_own = |address| MALLOC.address().is_some_and(|malloc| same_object(malloc, address));
+    let first = next(form.name);
+    if let Some(Definition { address, lasting: true }) = first {
+        let own = is_own(address);
+        form.real.store(address | if own { OWN_OPERATOR } else { 0 }, Ordering::Relaxed);
+        return Some((address, own));
+    }
+    let address = objects::definition_at(caller, form.name).or(first.map(|d| d.address))?;
+    Some((address, is_own(address)))
 }
 
 /// After an operator that was called: records the block, unless our `malloc` has done so.
@@ -226,6 +261,11 @@ unsafe extern "C" fn new_done(addr: usize, size: usize, sp: usize, bp: usize) {
     if let Some((function, align_log2)) = call::untag(regs) {
         call::allocated(Allocation { api: function, addr, size, align_log2, usable: 0 }, regs);
     }
+}
+
+/// After a delete that was called.
+unsafe extern "C" fn delete_done() {
+    call::deleted();
 }
 
 /// `operator new` with an alignment where nobody defines one: no C++ library is loaded that could throw.

@@ -4,7 +4,8 @@ use crate::call_real;
 use crate::real::Real;
 use core::arch::naked_asm;
 use core::ffi::CStr;
-use heaptape_recorder::follow::{Environment, search_path};
+use heaptape_recorder::follow::{self, Environment, MAX_LOOKED_AT, Plan, search_path};
+use heaptape_recorder::sys::call::is_readable;
 use heaptape_recorder::sys::objects;
 use heaptape_recorder::thread::Regs;
 use heaptape_recorder::{call, ending, gate, modules, thread};
@@ -140,13 +141,62 @@ fn path_variable() -> &'static [u8] {
     unsafe { CStr::from_ptr(value.cast()).to_bytes() }
 }
 
+/// Calls `start` with the environment that `path` is to be started with: `wanted`, mended if need be.
+///
+/// # Safety
+/// As for `follow::plan`.
+#[inline(always)]
+unsafe fn with_environment(
+    path: *const u8,
+    wanted: Strings,
+    start: &dyn Fn(Strings) -> i32,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    match unsafe { follow::plan(path, wanted, library()) } {
+        Plan::Keep => start(wanted),
+        // SAFETY: the caller's promise.
+        plan => unsafe { with_mended(plan, wanted, start) },
+    }
+}
+
+/// Apart, because it needs much stack, which a program on a small signal stack may not have.
+///
+/// # Safety
+/// As for `follow::plan`.
+#[inline(never)]
+unsafe fn with_mended(plan: Plan, wanted: Strings, start: &dyn Fn(Strings) -> i32) -> i32 {
+    let mut environment = Environment::new();
+    // SAFETY: the caller's promise.
+    start(unsafe { environment.mend(plan, wanted, library()) })
+}
+
+/// [`with_environment`] for a program that is searched for.
+///
+/// # Safety
+/// `file` is a string, `wanted` an environment, unless they are no addresses at all.
+#[inline(never)]
+unsafe fn with_environment_searched(
+    file: *const u8,
+    wanted: Strings,
+    start: &dyn Fn(Strings) -> i32,
+) -> i32 {
+    let mut path = [0u8; MAX_LOOKED_AT];
+    if is_readable(file as usize) {
+        // SAFETY: the caller's promise.
+        search_path(unsafe { CStr::from_ptr(file.cast()) }, path_variable(), &mut path);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { with_environment(path.as_ptr(), wanted, start) }
+}
+
 /// POSIX's execve.
 #[cfg_attr(heaptape_preload, unsafe(no_mangle))]
 pub unsafe extern "C" fn execve(path: *const u8, argv: Strings, envp: Strings) -> i32 {
-    let mut environment = Environment::new();
+    let start = |envp: Strings| {
+        call_real!(EXECVE, fn(*const u8, Strings, Strings) -> i32, (path, argv, envp), FAILED)
+    };
     // SAFETY: the caller's strings.
-    let envp = unsafe { environment.mend(path, envp, library()) };
-    call_real!(EXECVE, fn(*const u8, Strings, Strings) -> i32, (path, argv, envp), FAILED)
+    unsafe { with_environment(path, envp, &start) }
 }
 
 /// POSIX's execv.
@@ -159,10 +209,11 @@ pub unsafe extern "C" fn execv(path: *const u8, argv: Strings) -> i32 {
 /// GNU's execvpe.
 #[cfg_attr(heaptape_preload, unsafe(no_mangle))]
 pub unsafe extern "C" fn execvpe(file: *const u8, argv: Strings, envp: Strings) -> i32 {
-    let mut environment = Environment::new();
+    let start = |envp: Strings| {
+        call_real!(EXECVPE, fn(*const u8, Strings, Strings) -> i32, (file, argv, envp), FAILED)
+    };
     // SAFETY: the caller's strings.
-    let envp = unsafe { mend_searched(&mut environment, file, envp) };
-    call_real!(EXECVPE, fn(*const u8, Strings, Strings) -> i32, (file, argv, envp), FAILED)
+    unsafe { with_environment_searched(file, envp, &start) }
 }
 
 /// POSIX's execvp.
@@ -175,11 +226,18 @@ pub unsafe extern "C" fn execvp(file: *const u8, argv: Strings) -> i32 {
 /// POSIX's fexecve.
 #[cfg_attr(heaptape_preload, unsafe(no_mangle))]
 pub unsafe extern "C" fn fexecve(fd: i32, argv: Strings, envp: Strings) -> i32 {
-    let mut environment = Environment::new();
+    let start = |envp: Strings| {
+        call_real!(FEXECVE, fn(i32, Strings, Strings) -> i32, (fd, argv, envp), FAILED)
+    };
+    if argv.is_null() || envp.is_null() {
+        // An error, which is the real function's to give.
+        return start(envp);
+    }
     // SAFETY: the caller's strings.
-    let envp = unsafe { environment.mend(core::ptr::null(), envp, library()) };
-    call_real!(FEXECVE, fn(i32, Strings, Strings) -> i32, (fd, argv, envp), FAILED)
+    unsafe { with_environment(core::ptr::null(), envp, &start) }
 }
+
+const ENOSYS: i32 = 38;
 
 /// POSIX's posix_spawn.
 #[cfg_attr(heaptape_preload, unsafe(no_mangle))]
@@ -191,16 +249,17 @@ pub unsafe extern "C" fn posix_spawn(
     argv: Strings,
     envp: Strings,
 ) -> i32 {
-    let mut environment = Environment::new();
-    // SAFETY: the caller's strings.
-    let envp = unsafe { environment.mend(path, envp, library()) };
     let real = &POSIX_SPAWN;
-    call_real!(
-        real,
-        fn(usize, *const u8, usize, usize, Strings, Strings) -> i32,
-        (pid, path, actions, attributes, argv, envp),
-        38
-    )
+    let start = |envp: Strings| {
+        call_real!(
+            real,
+            fn(usize, *const u8, usize, usize, Strings, Strings) -> i32,
+            (pid, path, actions, attributes, argv, envp),
+            ENOSYS
+        )
+    };
+    // SAFETY: the caller's strings.
+    unsafe { with_environment(path, envp, &start) }
 }
 
 /// POSIX's posix_spawnp.
@@ -213,27 +272,15 @@ pub unsafe extern "C" fn posix_spawnp(
     argv: Strings,
     envp: Strings,
 ) -> i32 {
-    let mut environment = Environment::new();
-    // SAFETY: the caller's strings.
-    let envp = unsafe { mend_searched(&mut environment, file, envp) };
     let real = &POSIX_SPAWNP;
-    call_real!(
-        real,
-        fn(usize, *const u8, usize, usize, Strings, Strings) -> i32,
-        (pid, file, actions, attributes, argv, envp),
-        38
-    )
-}
-
-/// [`Environment::mend`] for a program that is searched for.
-///
-/// # Safety
-/// `file` is a string, `envp` an environment.
-unsafe fn mend_searched(environment: &mut Environment, file: *const u8, envp: Strings) -> Strings {
-    let mut path = [0u8; 4096];
-    // SAFETY: the caller's promise.
-    unsafe {
-        search_path(CStr::from_ptr(file.cast()), path_variable(), &mut path);
-        environment.mend(path.as_ptr(), envp, library())
-    }
+    let start = |envp: Strings| {
+        call_real!(
+            real,
+            fn(usize, *const u8, usize, usize, Strings, Strings) -> i32,
+            (pid, file, actions, attributes, argv, envp),
+            ENOSYS
+        )
+    };
+    // SAFETY: the caller's strings.
+    unsafe { with_environment_searched(file, envp, &start) }
 }

@@ -6,7 +6,7 @@
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use heaptape_recorder::sys::objects;
+use heaptape_recorder::sys::objects::{self, Definition};
 
 /// A function of the next object; looked up once.
 pub struct Real {
@@ -36,14 +36,14 @@ impl Real {
 
     #[cold]
     fn look_up(&self) -> Option<usize> {
-        let found = next(self.name);
+        let found = next(self.name).map(|definition| definition.address);
         self.address.store(found.unwrap_or(MISSING), Ordering::Relaxed);
         found
     }
 }
 
 /// The next definition of `name` after our own.
-pub fn next(name: &CStr) -> Option<usize> {
+pub fn next(name: &CStr) -> Option<Definition> {
     objects::next_definition(next as *const () as usize, name)
 }
 

@@ -4,7 +4,7 @@
 //! [`freeing`] and [`reallocating`] *before* the real call (from then on another thread may get the
 //! address), [`allocated`] and [`reallocated`] *after* it (from then on somebody can know it).
 
-use crate::capture::Capture;
+use crate::capture::{self, Capture};
 use crate::emit::{self, Fact};
 use crate::gate;
 use crate::thread::{self, Entered, Regs, Tag};
@@ -97,19 +97,15 @@ fn take_new_tag(thread: &mut Entered, given: &mut Allocation, regs: Regs) {
 #[inline(always)]
 pub fn freeing(mut function: u8, addr: usize, mut size: usize, mut align_log2: u8, regs: Regs) {
     let Some(mut thread) = enter(regs) else { return };
-    if thread.tag.api != 0 && thread.tag.failed_at == 0 {
-        let tag = thread.tag;
+    let tag = thread.tag;
+    if tag.api == api::DELETE + 1 || tag.api == api::DELETE_ARRAY + 1 {
         thread.tag = Tag::default();
-        if function == api::FREE && matches!(tag.api - 1, api::DELETE | api::DELETE_ARRAY) {
+        if function == api::FREE {
             (function, size, align_log2) = (tag.api - 1, tag.size, tag.align_log2);
         }
     }
-    if thread.freed != 0 {
-        let skip = thread.freed == addr;
-        thread.freed = 0;
-        if skip {
-            return;
-        }
+    if thread.freed == addr {
+        return;
     }
     record_free(&mut thread, function, addr, size, align_log2, regs);
 }
@@ -167,8 +163,9 @@ pub fn mapped(function: u8, addr: usize, size: usize, regs: Regs) {
     mapping(Kind::Map, function, addr, size, regs);
 }
 
-/// Before a mapping goes, if mappings are wanted.
+/// Before a mapping goes; recorded if mappings are wanted.
 pub fn unmapping(function: u8, addr: usize, size: usize, regs: Regs) {
+    capture::about_to_unmap();
     mapping(Kind::Unmap, function, addr, size, regs);
 }
 
@@ -201,15 +198,24 @@ pub fn untag(regs: Regs) -> Option<(u8, u8)> {
     (tag.api != 0).then(|| (tag.api - 1, tag.align_log2))
 }
 
-/// Before an `operator delete` of an allocator that may or may not call our `free` for it.
+/// Before an `operator delete` of an allocator that may or may not call our `free` for it: records it, and
+/// until [`deleted`] a `free` or another form of delete of the same block is the same one.
 pub fn deleting(function: u8, addr: usize, size: usize, align_log2: u8, regs: Regs) {
     let Some(mut thread) = enter(regs) else { return };
-    // A delete within a delete (array calls plain, sized calls unsized) is the same one.
     if thread.freed == addr {
         return;
     }
     thread.freed = addr;
     record_free(&mut thread, function, addr, size, align_log2, regs);
+}
+
+/// After that delete.
+pub fn deleted() {
+    if let Some(local) = gate::if_open()
+        && let Some(mut thread) = thread::enter(local, here())
+    {
+        thread.freed = 0;
+    }
 }
 
 /// Roughly the current stack pointer.

@@ -64,14 +64,16 @@ fn stamp(thread: &mut Thread, at: u64) {
     }
 }
 
-/// Announces a backtrace node. Unordered: it stands before the event that needs it.
+/// Announces a backtrace node. Unordered: it stands before the event that needs it. Published at once: a hook
+/// that is never finished must not take announced nodes with it, see `Capture::settle`.
 pub(crate) fn node(thread: &mut Thread, id: u32, parent: u32, ip: u64, quality: u8) -> bool {
     let Some(at) = claim(thread, record::NODE_WORDS) else { return false };
     let ring = thread.ring();
     ring.write(at, Head::new(Kind::Node, 0, 0, quality, record::NODE_WORDS).0);
     ring.write(at + 1, u64::from(id) | u64::from(parent) << 32);
     ring.write(at + 2, ip);
-    // Published with the event; nodes alone never fill the ring unseen, see `wait`.
+    thread.capture.announcing(id, at + record::NODE_WORDS);
+    ring.publish(&thread.cursor);
     true
 }
 

@@ -5,7 +5,8 @@
 //! that its loader complains about; an environment that was made from scratch gets the two variables
 //! when children are to be followed; and when they are not, it loses them.
 //!
-//! This runs in vfork children, on the parent's memory: everything is on the stack.
+//! This runs in vfork children and on small signal stacks, on the parent's memory: [`plan`] needs little
+//! stack, and only an environment that has to be changed is written anew, on the stack as well.
 
 use crate::gate;
 use crate::link;
@@ -17,8 +18,77 @@ use heaptape_wire::handshake::{self as hs, ENV, LINK_LEN};
 const MAX_VARIABLES: usize = 1022;
 const MAX_PRELOAD: usize = 4096;
 const PRELOAD: &[u8] = b"LD_PRELOAD=";
+/// Longest path that we look at before it is executed.
+pub const MAX_LOOKED_AT: usize = 512;
 
-/// A mended environment, in place of the program's.
+/// What is to be done about the environment of a program that is about to be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// It is right as it is.
+    Keep,
+    /// It must carry our two variables.
+    Add,
+    /// It must not.
+    Remove,
+}
+
+/// Tells the collector that `path` is about to be started with the environment `wanted`, and what to do
+/// about that environment. `library` is our own path.
+///
+/// # Safety
+/// `path` is null or a string, `wanted` null or an environment, unless they are no addresses at all: those are
+/// left for the kernel to refuse.
+pub unsafe fn plan(path: *const u8, wanted: *const *const u8, library: &CStr) -> Plan {
+    if link::value().is_none()
+        || !(path.is_null() || call::is_readable(path as usize))
+        || !(wanted.is_null() || call::is_readable(wanted as usize))
+    {
+        return Plan::Keep;
+    }
+    let following = gate::following();
+    if let Some((process, _)) = following {
+        // SAFETY: the caller's promise.
+        let path = if path.is_null() { c"" } else { unsafe { CStr::from_ptr(path.cast()) } };
+        link::tell(hs::EXEC, process, path.to_bytes());
+    }
+    let follow = following.is_some_and(|(_, follow)| follow)
+        && call::can_read(library.as_ptr().cast())
+        && suits_us(path);
+    // SAFETY: the caller's promise.
+    let (preloads, links) = unsafe { look(wanted, library.to_bytes()) };
+    match (follow, preloads, links) {
+        (true, true, true) | (false, false, false) => Plan::Keep,
+        (true, ..) => Plan::Add,
+        (false, ..) => Plan::Remove,
+    }
+}
+
+/// Whether the environment preloads `library`, and whether it has our link.
+///
+/// # Safety
+/// `entry` is null or an environment.
+unsafe fn look(mut entry: *const *const u8, library: &[u8]) -> (bool, bool) {
+    let (mut preloads, mut links) = (false, false);
+    // SAFETY: the caller's promise: strings up to a null.
+    unsafe {
+        while !entry.is_null() && !(*entry).is_null() {
+            let text = CStr::from_ptr((*entry).cast()).to_bytes();
+            if let Some(value) = text.strip_prefix(PRELOAD) {
+                preloads = parts(value).any(|part| part == library);
+            }
+            links |= is_link(text);
+            entry = entry.add(1);
+        }
+    }
+    (preloads, links)
+}
+
+/// The libraries that a value of LD_PRELOAD names.
+fn parts(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&c| c == b':' || c == b' ').filter(|part| !part.is_empty())
+}
+
+/// A mended environment, in place of the program's. Large: only where [`Plan`] asks for one.
 pub struct Environment {
     entries: [*const u8; MAX_VARIABLES + 2],
     preload: [u8; MAX_PRELOAD],
@@ -26,8 +96,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Room for one; nothing is decided yet.
-    #[inline(always)]
+    /// Room for one.
     pub fn new() -> Environment {
         Environment {
             entries: [core::ptr::null(); MAX_VARIABLES + 2],
@@ -36,29 +105,23 @@ impl Environment {
         }
     }
 
-    /// The environment to start `path` with, given the program's choice `wanted` (null-terminated).
-    /// `library` is our own path.
+    /// The environment `wanted`, mended as planned. `library` is our own path.
     ///
     /// # Safety
-    /// `path` (may be null) is a string, `wanted` (may be null) an environment.
+    /// As for [`plan`], which has said what to do.
     pub unsafe fn mend(
         &mut self,
-        path: *const u8,
+        plan: Plan,
         wanted: *const *const u8,
         library: &CStr,
     ) -> *const *const u8 {
-        let Some(link) = link::value() else { return wanted };
-        let following = gate::following();
-        if let Some((process, _)) = following {
+        match link::value() {
             // SAFETY: the caller's promise.
-            let path = if path.is_null() { c"" } else { unsafe { CStr::from_ptr(path.cast()) } };
-            link::tell(hs::EXEC, process, path.to_bytes());
+            Some(link) => unsafe {
+                self.rebuild(wanted, library.to_bytes(), link, plan == Plan::Add)
+            },
+            None => wanted,
         }
-        let follow = following.is_some_and(|(_, follow)| follow)
-            && call::can_read(library.as_ptr().cast())
-            && suits_us(path);
-        // SAFETY: the caller's promise.
-        unsafe { self.rebuild(wanted, library.to_bytes(), link, follow) }
     }
 
     /// # Safety
@@ -110,7 +173,7 @@ impl Environment {
         let ours = |part: &[u8]| part.ends_with(b"/libheaptape.so");
         let mut at = PRELOAD.len();
         self.preload[..at].copy_from_slice(PRELOAD);
-        let others = old.split(|&c| c == b':' || c == b' ').filter(|p| !p.is_empty() && !ours(p));
+        let others = parts(old).filter(|part| !ours(part));
         for part in core::iter::once(library).filter(|p| !p.is_empty()).chain(others) {
             if at + part.len() + 2 > MAX_PRELOAD {
                 return None;
@@ -230,8 +293,8 @@ fn needs_sanitizer(file: &Fd, segments: &[Segment]) -> bool {
 }
 
 /// Finds `file` as `execvp` does: by `search` (the value of PATH) unless it has a slash. Writes the
-/// zero-terminated path to `buffer`; an empty string when it is not found.
-pub fn search_path(file: &CStr, search: &[u8], buffer: &mut [u8; 4096]) {
+/// zero-terminated path to `buffer`; an empty string when it is not found or too long.
+pub fn search_path(file: &CStr, search: &[u8], buffer: &mut [u8; MAX_LOOKED_AT]) {
     let name = file.to_bytes();
     buffer[0] = 0;
     if name.contains(&b'/') {

@@ -51,12 +51,11 @@ const LOCAL_BYTES: usize = size_of::<Local>().next_multiple_of(PAGE);
 static UNBORN: Local = Local::new();
 static LOCAL: AtomicPtr<Local> = AtomicPtr::new((&raw const UNBORN).cast_mut());
 
-/// The serial of the fork in progress; 0 outside. Ordinary memory: a child reads what its parent wrote.
-static FORK_SERIAL: AtomicU64 = AtomicU64::new(0);
 static FORKS: AtomicU64 = AtomicU64::new(0);
 /// The number and options of the process that this memory belonged to; a forked child reads its parent's.
 static LAST_PROCESS: AtomicU64 = AtomicU64::new(0);
 static LAST_OPTIONS: AtomicU32 = AtomicU32::new(0);
+static LAST_SESSION: AtomicPtr<SessionPage> = AtomicPtr::new(core::ptr::null_mut());
 
 impl Local {
     const fn new() -> Local {
@@ -152,7 +151,13 @@ impl Local {
 
     /// Notices that the collector has closed the gate.
     pub(crate) fn check_remote(&self) -> bool {
-        let open = self.page().gate.load(Ordering::Relaxed) == GATE_OPEN;
+        let page = self.page.load(Ordering::Relaxed);
+        if page.is_null() {
+            // A hook that goes on in a forked child after the handler that forked: not this process's.
+            return false;
+        }
+        // SAFETY: as `page()`.
+        let open = unsafe { (*page).gate.load(Ordering::Relaxed) } == GATE_OPEN;
         if !open {
             self.state.store(CLOSED, Ordering::Relaxed);
         }
@@ -252,17 +257,18 @@ fn make_local() -> bool {
 /// Introduces this process to the collector; the state is JOINING and this thread is the joiner.
 fn join(local: &'static Local) {
     let parent = LAST_PROCESS.load(Ordering::Relaxed);
-    let serial = if parent == 0 { 0 } else { FORK_SERIAL.load(Ordering::Relaxed).max(1) };
+    // A serial of 1 is that of a fork that nobody announced.
+    let serial = if parent == 0 { 0 } else { thread::take_fork_serial().max(1) };
     if parent != 0 {
         // A forked child: of the parent's threads only this one lives on.
-        FORK_SERIAL.store(0, Ordering::Relaxed);
         modules::after_fork();
         thread::after_fork();
     }
-    if !connect(local, parent, serial) {
+    if has_stalled() || !connect(local, parent, serial) {
         local.state.store(CLOSED, Ordering::Release);
         return;
     }
+    LAST_SESSION.store(local.session.load(Ordering::Relaxed), Ordering::Relaxed);
     LAST_PROCESS.store(local.process(), Ordering::Relaxed);
     LAST_OPTIONS.store(local.options.load(Ordering::Relaxed), Ordering::Relaxed);
     // Release pairs with the acquire loads in `enter`.
@@ -280,8 +286,32 @@ fn join(local: &'static Local) {
     }
 }
 
+/// Whether another process has waited in vain for the collector since its last heartbeat: of a stopped one,
+/// only the first of many forked children should find out the slow way.
+fn has_stalled() -> bool {
+    let session = LAST_SESSION.load(Ordering::Relaxed);
+    if session.is_null() {
+        return false;
+    }
+    // SAFETY: the session page of the parent, inherited and never unmapped.
+    let session = unsafe { &*session };
+    session.stalled.load(Ordering::Relaxed) == session.heartbeat.load(Ordering::Relaxed) + 1
+}
+
+fn note_stall() {
+    let session = LAST_SESSION.load(Ordering::Relaxed);
+    if !session.is_null() {
+        // SAFETY: as in `has_stalled`.
+        let session = unsafe { &*session };
+        session.stalled.store(session.heartbeat.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+}
+
 fn connect(local: &Local, parent: u64, serial: u64) -> bool {
-    let Some(answer) = crate::link::ask(hs::JOIN, parent, serial, &[]) else { return false };
+    let Some(answer) = crate::link::ask(hs::JOIN, parent, serial, &[]) else {
+        note_stall();
+        return false;
+    };
     let [Some(process), Some(session)] = &answer.fds else { return false };
     if answer.welcome.status != hs::ACCEPTED {
         return false;
@@ -305,13 +335,13 @@ pub fn before_fork() {
     let Some(local) = if_open() else { return };
     let serial = local.process() << 32 | (FORKS.fetch_add(1, Ordering::Relaxed) + 2) & 0xffff_ffff;
     if crate::emit::fork(local, serial) {
-        FORK_SERIAL.store(serial, Ordering::Relaxed);
+        thread::keep_fork_serial(serial);
     }
 }
 
 /// After `fork`, in the parent.
 pub fn after_fork_in_parent() {
-    FORK_SERIAL.store(0, Ordering::Relaxed);
+    thread::take_fork_serial();
 }
 
 const _: () = assert!(LOCAL_BYTES >= size_of::<Local>());

@@ -9,8 +9,10 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use heaptape_wire::handshake::{self, ENV, Hello, LINK_LEN, NAME_PREFIX, Welcome};
 
-/// Seconds after which a collector that does not answer is taken for dead.
+/// Seconds after which a collector that does not answer is taken for dead: to a question that it answers at
+/// once, and to one for which it copies memory.
 const ANSWER_TIMEOUT_S: i64 = 5;
+const COPY_TIMEOUT_S: i64 = 60;
 
 /// The value of the environment variable, kept because programs overwrite their environment.
 struct Link {
@@ -110,7 +112,8 @@ fn open(purpose: u32, process: u64, fork_serial: u64, payload: &[u8]) -> Option<
         fork_serial,
         process,
     };
-    let fd = call::seqpacket_socket(ANSWER_TIMEOUT_S)?;
+    let copies = matches!(purpose, handshake::FREEZE | handshake::CRASH);
+    let fd = call::seqpacket_socket(if copies { COPY_TIMEOUT_S } else { ANSWER_TIMEOUT_S })?;
     // SAFETY: Hello is repr(C) without padding (its size is asserted in the contract).
     let bytes =
         unsafe { core::slice::from_raw_parts((&raw const hello).cast::<u8>(), size_of::<Hello>()) };

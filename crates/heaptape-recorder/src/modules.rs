@@ -141,7 +141,10 @@ pub fn after_close(regs: Regs) {
     let _guard = Guard::take();
     for known in &KNOWN[..COUNT.load(Ordering::Relaxed)] {
         let start = known.start.load(Ordering::Relaxed);
-        if start != 0 && objects::find(start).is_none_or(|o| o.start != start) {
+        let is_same = |object: Object| {
+            object.start == start && identity(&object) == known.identity.load(Ordering::Relaxed)
+        };
+        if start != 0 && !objects::find(start).is_some_and(is_same) {
             forget(&mut thread, known);
         }
     }

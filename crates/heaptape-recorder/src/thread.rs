@@ -19,8 +19,9 @@ use heaptape_wire::ring::{Cursor, Ring};
 const MAX_LEVEL: u32 = 8;
 /// Streams that a new thread looks at for one whose owner is gone.
 const PROBES: usize = 8;
-/// What the thread-local word holds for a thread that could not get a stream.
-const LOST: usize = 1;
+/// What the thread-local word holds at most for a thread that could not get a stream: so many of its calls
+/// are counted as lost before it tries again.
+const LOST: usize = 256;
 
 /// The `Thread` of each stream, and the next stream to look at for takeover. Ordinary memory: reset in
 /// a forked child.
@@ -68,8 +69,11 @@ pub(crate) struct Thread {
     level: u32,
     index: usize,
     pub(crate) tag: Tag,
-    /// A block whose free was recorded already (by `operator delete`): the next `free` of it is not.
+    /// A block whose free was recorded already, by an `operator delete` that we are inside of.
     pub(crate) freed: usize,
+    /// The serial of the fork that this thread is in; 0 outside. A forked child reads what its parent's
+    /// thread, of which it is the copy, has written.
+    fork_serial: u64,
     pub(crate) capture: Capture,
 }
 
@@ -123,7 +127,7 @@ impl Thread {
             ring.publish(&self.cursor);
         }
         self.header().intent.store(0, Ordering::Release);
-        self.capture.forget();
+        self.capture.settle(head);
         self.tag = Tag::default();
         self.busy = 0;
     }
@@ -179,26 +183,40 @@ pub(crate) fn enter(local: &'static Local, sp: usize) -> Option<Entered> {
 #[cold]
 #[inline(never)]
 fn enter_slowly(local: &'static Local, sp: usize) -> Option<Entered> {
-    let mut thread = match tls::get() {
-        0 | LOST => match claim(local) {
+    let word = tls::get();
+    let mut thread = match word {
+        0 | 1 => match claim(local) {
             Some(thread) => thread,
             None => {
-                if tls::get() == 0 {
+                // A vfork child's word is its parent's.
+                if call::getpid() == local.pid() {
                     tls::set(LOST);
-                    local.page().lost_threads.fetch_add(1, Ordering::Relaxed);
                 }
+                local.page().lost_threads.fetch_add(u64::from(word == 0), Ordering::Relaxed);
                 local.page().lost_events.fetch_add(1, Ordering::Relaxed);
                 return None;
             }
         },
-        word => word as *mut Thread,
+        2..=LOST => {
+            tls::set(word - 1);
+            local.page().lost_events.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        _ => word as *mut Thread,
     };
     // SAFETY: the chain of this thread's own levels.
     unsafe {
         while (*thread).busy != 0 {
-            // Above the interrupted hook on the same stack: the hook's frame is gone.
-            if sp > (*thread).busy && !call::on_alternate_stack() {
-                (*thread).abandon();
+            // Not below the interrupted hook on the same stack: the hook's frame is gone.
+            if sp >= (*thread).busy && !call::on_alternate_stack() {
+                // And so are those of all handlers that interrupted it.
+                let mut gone = thread;
+                while !gone.is_null() {
+                    if (*gone).busy != 0 {
+                        (*gone).abandon();
+                    }
+                    gone = (*gone).inner;
+                }
                 break;
             }
             if (*thread).inner.is_null() {
@@ -237,6 +255,11 @@ fn claim_inner(local: &'static Local, level: u32) -> *mut Thread {
 }
 
 fn claim_stream(local: &'static Local, level: u32) -> Option<*mut Thread> {
+    // A vfork child borrows its parent's memory for a moment; its thread id would be dead soon, and the
+    // stream open to takeover while the parent's thread uses it.
+    if call::getpid() != local.pid() {
+        return None;
+    }
     let tid = call::gettid();
     let thread = take_over(local, tid).or_else(|| begin(local, tid))?;
     // SAFETY: ours: the stream's owner is this thread, and nobody else looks at its Thread.
@@ -246,9 +269,14 @@ fn claim_stream(local: &'static Local, level: u32) -> Option<*mut Thread> {
     state.inner = core::ptr::null_mut();
     state.tag = Tag::default();
     state.freed = 0;
+    state.fork_serial = 0;
+    // The last owner may have died inside a hook: what it had claimed is claimed anew.
     state.busy = 1;
     state.header().intent.store(0, Ordering::Release);
     state.cursor = Cursor::resume(state.ring());
+    state.check_at = 0;
+    state.capture.settle(state.cursor.position);
+    state.capture.change_owner();
     let told = emit::thread(state);
     state.busy = 0;
     told.then_some(thread)
@@ -280,13 +308,19 @@ fn take_over(local: &'static Local, tid: u32) -> Option<*mut Thread> {
 
 /// A stream that was never used.
 fn begin(local: &'static Local, tid: u32) -> Option<*mut Thread> {
-    // AcqRel: the collector maps the areas it sees counted.
-    let index = local.page().streams.fetch_add(1, Ordering::AcqRel) as usize;
-    if index >= MAX_STREAMS {
-        local.page().streams.fetch_sub(1, Ordering::AcqRel);
-        return None;
-    }
-    let area = local.stream_area(index)?;
+    let streams = &local.page().streams;
+    let (index, area) = loop {
+        let index = streams.load(Ordering::Relaxed);
+        if index as usize >= MAX_STREAMS {
+            return None;
+        }
+        // Mapped before it is counted: one that cannot be mapped is nobody's.
+        let area = local.stream_area(index as usize)?;
+        // AcqRel: the collector maps the areas it sees counted.
+        if streams.compare_exchange(index, index + 1, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            break (index as usize, area);
+        }
+    };
     let spare = SPARE.swap(core::ptr::null_mut(), Ordering::AcqRel);
     let thread =
         if spare.is_null() { call::map_private(size_of::<Thread>()).cast() } else { spare };
@@ -300,12 +334,30 @@ fn begin(local: &'static Local, tid: u32) -> Option<*mut Thread> {
         (*thread).session = local.session();
         (*thread).local = local;
         (*thread).index = index;
-        (*thread).check_at = 0;
         (*thread).capture.reset();
         (*thread).header().owner.store(tid, Ordering::Release);
     }
     THREADS[index].store(thread, Ordering::Release);
     Some(thread)
+}
+
+/// Keeps the serial of the fork that the calling thread is about to make.
+pub(crate) fn keep_fork_serial(serial: u64) {
+    let word = tls::get();
+    if word > LOST {
+        // SAFETY: this thread's own.
+        unsafe { (*(word as *mut Thread)).fork_serial = serial };
+    }
+}
+
+/// The serial of the fork that the calling thread is in or came from, once; 0 for none.
+pub(crate) fn take_fork_serial() -> u64 {
+    let word = tls::get();
+    if word <= LOST {
+        return 0;
+    }
+    // SAFETY: this thread's own.
+    unsafe { core::mem::take(&mut (*(word as *mut Thread)).fork_serial) }
 }
 
 /// In a forked child that joins: the other threads are gone, this one starts anew.
@@ -326,7 +378,7 @@ pub(crate) fn after_fork() {
 /// stand-in that nobody reads.
 pub fn after_fork_in_child() {
     let mut thread = match tls::get() {
-        0 | LOST => return,
+        0..=LOST => return,
         word => word as *mut Thread,
     };
     // SAFETY: the chain of this thread's own levels.

@@ -39,9 +39,11 @@ pub struct SessionPage {
     pub sleeping: AtomicU32,
     /// Futex: the collector sleeps on it; producers add one and wake.
     pub doorbell: AtomicU32,
-    /// Counts the collector's rounds: one that stands still for seconds while a thread waits for
-    /// space is taken for dead.
+    /// Grows several times a second: a collector whose heart stands still for seconds while a thread waits
+    /// for space is taken for dead.
     pub heartbeat: AtomicU64,
+    /// The heartbeat at which a process gave up waiting for an answer, plus one; written by targets.
+    pub stalled: AtomicU64,
 }
 
 /// First page of a process's memory.

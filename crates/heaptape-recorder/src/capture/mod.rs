@@ -24,6 +24,7 @@ use heaptape_wire::record::{NODE_EXACT, NODE_FRAME_POINTER, NODE_TRUNCATED};
 use memo::Memo;
 use rules::Kind;
 use window::Window;
+pub(crate) use window::about_to_unmap;
 
 /// Frames of one step of the frame-pointer chain lie at most this far apart, bytes.
 const MAX_FRAME_BYTES: usize = 1 << 20;
@@ -54,7 +55,10 @@ pub(crate) struct Capture {
     memo: Memo,
     /// [`rules::generation`] that the memo and the last backtrace belong to.
     generation: u32,
-    next_id: u32,
+    /// The last id that is announced for sure.
+    last_id: u32,
+    /// The id that is being announced, and where its record ends in the ring.
+    announcing: (u32, u64),
     /// The last backtrace, outermost first, and its node ids.
     depth: usize,
     last: [Frame; MAX_FRAMES],
@@ -74,9 +78,32 @@ struct State {
 impl Capture {
     /// As new, for a fresh stream.
     pub(crate) fn reset(&mut self) {
-        self.next_id = 0;
+        self.last_id = 0;
+        self.announcing = (0, 0);
         self.memo.clear();
         self.forget();
+    }
+
+    /// Notes that `id` is announced by a record that ends at `end`, just before it is published.
+    pub(crate) fn announcing(&mut self, id: u32, end: u64) {
+        self.announcing = (id, end);
+    }
+
+    /// After a hook that was never finished: settles, by what the ring has published up to `head`, whether
+    /// the announcement it may have been in was made; the collector expects ids without gaps.
+    pub(crate) fn settle(&mut self, head: u64) {
+        let (id, end) = self.announcing;
+        if id == self.last_id + 1 && head >= end {
+            self.last_id = id;
+        }
+        self.forget();
+        self.window = Window::default();
+    }
+
+    /// For a new owner of the stream: what was known of its stack is not known of ours.
+    pub(crate) fn change_owner(&mut self) {
+        self.forget();
+        self.window = Window::default();
     }
 
     /// Forgets the last backtrace (not the memo).
@@ -92,6 +119,7 @@ impl Capture {
             thread.capture.memo.clear();
             thread.capture.forget();
         }
+        thread.capture.window.check(regs.sp);
         let count = walk(thread, regs);
         intern(thread, count)
     }
@@ -206,11 +234,11 @@ fn child(thread: &mut Thread, parent: u32, frame: Frame) -> u32 {
     if let Some(id) = thread.capture.memo.get(frame.0, parent) {
         return id;
     }
-    let id = thread.capture.next_id + 1;
+    let id = thread.capture.last_id + 1;
     if !emit::node(thread, id, parent, frame.ip(), frame.quality()) {
         return 0;
     }
-    thread.capture.next_id = id;
+    thread.capture.last_id = id;
     thread.capture.memo.put(frame.0, parent, id);
     id
 }

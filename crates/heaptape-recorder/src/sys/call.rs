@@ -182,6 +182,10 @@ impl Drop for SignalsBlocked {
 /// Whether 8 bytes at `address` can be read, without touching them: the kernel copies the mask before it
 /// refuses the operation (the method of Abseil's `AddressIsReadable`).
 pub fn is_readable(address: usize) -> bool {
+    // A null mask is no mask, which the kernel does not refuse.
+    if address < 4096 {
+        return false;
+    }
     // SAFETY: an invalid `how` changes nothing; an unreadable address is EFAULT instead of EINVAL.
     unsafe { call!(number::RT_SIGPROCMASK, !0usize, address, 0, 8) != EFAULT }
 }

@@ -6,6 +6,7 @@
 
 use core::arch::asm;
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// The address of a symbol of the loader or libc; 0 when this one lacks it (a strong reference would keep
 /// us from being loaded at all).
@@ -136,21 +137,58 @@ impl Wanted<'_> {
     }
 }
 
-/// The address of the default version of `name` in the first object after the one that covers
-/// `after` (in load order) that defines it.
+/// A definition, and whether its object was there when the program started: such objects are in the scope of
+/// everybody and are never unloaded.
+#[derive(Clone, Copy)]
+pub struct Definition {
+    /// Where it is.
+    pub address: usize,
+    /// Whether it will stay.
+    pub lasting: bool,
+}
+
+/// The last object that was loaded when this was first asked, which is before the program can have opened
+/// any.
+fn last_of_startup() -> *const LinkMap {
+    static LAST: AtomicPtr<LinkMap> = AtomicPtr::new(core::ptr::null_mut());
+    let known = LAST.load(Ordering::Relaxed);
+    if !known.is_null() {
+        return known;
+    }
+    let mut map = first();
+    // SAFETY: the loader's list.
+    unsafe {
+        while !map.is_null() && !(*map).next.is_null() {
+            map = (*map).next;
+        }
+    }
+    LAST.store(map.cast_mut(), Ordering::Relaxed);
+    map
+}
+
+/// The default version of `name` in the very object that covers `address`.
+pub fn definition_at(address: usize, name: &CStr) -> Option<usize> {
+    definition_in(find(address)?.link_map, &Wanted::new(name))
+}
+
+/// The default version of `name` in the first object after the one that covers `after` (in load order)
+/// that defines it.
 ///
 /// As `dlsym(RTLD_NEXT)`, but objects opened later and locally are found too: a C++ library that a C
 /// program loads brings its own `operator new` that way.
-pub fn next_definition(after: usize, name: &CStr) -> Option<usize> {
+pub fn next_definition(after: usize, name: &CStr) -> Option<Definition> {
     let wanted = Wanted::new(name);
     let own = find(after).map(|o| o.link_map);
+    let last = last_of_startup();
     let mut map = first();
     let mut seen_own = own.is_none();
+    let mut lasting = true;
     while !map.is_null() {
         if seen_own && let Some(address) = definition_in(map, &wanted) {
-            return Some(address);
+            return Some(Definition { address, lasting });
         }
         seen_own |= own == Some(map);
+        lasting &= map != last;
         // SAFETY: the loader's list; objects at its front are never unloaded while we are loaded, and
         // lookups are made at start or on behalf of a caller whose library is loaded.
         map = unsafe { (*map).next };
@@ -184,6 +222,7 @@ struct Tables {
     symbols: usize,
     versions: usize,
     gnu_hash: usize,
+    hash: usize,
 }
 
 #[repr(C)]
@@ -210,6 +249,7 @@ fn tables(map: *const LinkMap) -> Tables {
             let value = (*entry)[1];
             let pointer = if value < bias { value + bias } else { value };
             match (*entry)[0] {
+                4 => tables.hash = pointer,
                 5 => tables.strings = pointer,
                 6 => tables.symbols = pointer,
                 0x6fff_fff0 => tables.versions = pointer,
@@ -224,8 +264,11 @@ fn tables(map: *const LinkMap) -> Tables {
 
 fn definition_in(map: *const LinkMap, wanted: &Wanted<'_>) -> Option<usize> {
     let tables = tables(map);
-    if tables.gnu_hash == 0 || tables.symbols == 0 || tables.strings == 0 {
+    if tables.symbols == 0 || tables.strings == 0 {
         return None;
+    }
+    if tables.gnu_hash == 0 {
+        return definition_by_count(map, &tables, wanted);
     }
     // The layout of DT_GNU_HASH: bucket count, first symbol, bloom words, bloom shift; bloom; buckets;
     // chains whose last entry has bit 0 set.
@@ -255,6 +298,17 @@ fn definition_in(map: *const LinkMap, wanted: &Wanted<'_>) -> Option<usize> {
             index += 1;
         }
     }
+}
+
+/// For an object with only the old hash table: that one at least counts the symbols.
+fn definition_by_count(map: *const LinkMap, tables: &Tables, wanted: &Wanted<'_>) -> Option<usize> {
+    if tables.hash == 0 {
+        return None;
+    }
+    // SAFETY: DT_HASH begins with the numbers of buckets and of symbols.
+    let count = unsafe { *(tables.hash as *const u32).add(1) } as usize;
+    // SAFETY: a loaded object, and symbols that it has.
+    (1..count).find_map(|index| unsafe { matching((*map).bias, tables, index, wanted) })
 }
 
 /// # Safety
@@ -299,7 +353,10 @@ mod tests {
         assert_eq!(found, getenv as *const () as usize);
         assert!(definition_in_file(b"libc.so.6", c"no_such_function_here").is_none());
         let here = finds_what_the_program_calls as *const () as usize;
-        assert!(next_definition(here, c"malloc").is_some());
+        let malloc = next_definition(here, c"malloc").unwrap();
+        assert!(malloc.lasting);
+        assert_eq!(definition_at(malloc.address, c"malloc"), Some(malloc.address));
+        assert!(definition_at(here, c"no_such_function_here").is_none());
     }
 
     #[test]
