@@ -63,7 +63,7 @@ fn workloads(scratch: &Path) -> Result<Vec<Workload>, String> {
     let source = root().join("bench/workloads/tree.cpp");
     checked(Command::new("g++").args(["-O2", "-g", "-pthread", "-o"]).arg(&tree).arg(&source))?;
     let tree = tree.display().to_string();
-    let json = root().join("bench/workloads/json.py").display().to_string();
+    let json = root().join("bench/workloads/documents.py").display().to_string();
     let cc1plus = output(Command::new("g++").arg("-print-prog-name=cc1plus"))?;
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let compile = format!(
