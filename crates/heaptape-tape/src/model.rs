@@ -324,12 +324,14 @@ impl Losses {
     /// The sum of both.
     pub fn plus(&self, other: &Losses) -> Losses {
         Losses {
-            events: self.events + other.events,
-            threads: self.threads + other.threads,
-            truncated_backtraces: self.truncated_backtraces + other.truncated_backtraces,
-            abandoned: self.abandoned + other.abandoned,
-            malformed: self.malformed + other.malformed,
-            waited_ns: self.waited_ns + other.waited_ns,
+            events: self.events.saturating_add(other.events),
+            threads: self.threads.saturating_add(other.threads),
+            truncated_backtraces: self
+                .truncated_backtraces
+                .saturating_add(other.truncated_backtraces),
+            abandoned: self.abandoned.saturating_add(other.abandoned),
+            malformed: self.malformed.saturating_add(other.malformed),
+            waited_ns: self.waited_ns.saturating_add(other.waited_ns),
         }
     }
 }
