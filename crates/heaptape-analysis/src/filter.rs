@@ -108,6 +108,9 @@ pub struct TimeRange {
     pub to: When,
 }
 
+/// What is wrong with a range that ends before it begins.
+const BACKWARDS: &str = "this range ends before it begins";
+
 impl FromStr for TimeRange {
     type Err = String;
 
@@ -115,7 +118,12 @@ impl FromStr for TimeRange {
         // The dots of `0...5` would be ambiguous; `..` splits at its first occurrence.
         let (from, to) = text.split_once("..").ok_or("expected a range of moments: 0.2..0.5")?;
         let bound = |text: &str, open| if text.is_empty() { Ok(open) } else { text.parse() };
-        Ok(TimeRange { from: bound(from, When::Start)?, to: bound(to, When::End)? })
+        let range = TimeRange { from: bound(from, When::Start)?, to: bound(to, When::End)? };
+        match (range.from, range.to) {
+            (When::Time(from), When::Time(to)) if from > to => Err(BACKWARDS.to_owned()),
+            (When::Share(from), When::Share(to)) if from > to => Err(BACKWARDS.to_owned()),
+            _ => Ok(range),
+        }
     }
 }
 

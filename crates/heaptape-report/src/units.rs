@@ -58,6 +58,14 @@ pub fn duration(ns: u64) -> String {
     if ns < 100_000_000 { lifetime(ns) } else { seconds(ns) }
 }
 
+/// A duration that is passed in conversation, to the millisecond: `0.047 s`, `84.2 s`.
+pub fn elapsed(ns: u64) -> String {
+    match ns as f64 / 1e9 {
+        s if s < 9.9995 => format!("{s:.3} s"),
+        s => format!("{} s", three_digits(s)),
+    }
+}
+
 /// A short time in the largest fitting unit: `17 us`, `12.4 ms`.
 pub fn lifetime(ns: u64) -> String {
     match ns {
@@ -140,6 +148,8 @@ mod tests {
         assert_eq!(seconds(36_998_000), "0.036998 s");
         assert_eq!(duration(36_998_000), "37.0 ms");
         assert_eq!(duration(840_000_000), "0.840 s");
+        assert_eq!(elapsed(46_908_000), "0.047 s");
+        assert_eq!(elapsed(84_240_000_000), "84.2 s");
         assert_eq!(lifetime(999), "999 ns");
         assert_eq!(lifetime(12_400_000), "12.4 ms");
         assert_eq!(exact_seconds(1_000_000_001), "1.000000001");

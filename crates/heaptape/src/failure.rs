@@ -42,6 +42,9 @@ impl Failure {
             TapeError::Io(e) if e.kind() == io::ErrorKind::NotFound => {
                 format!("{path}: no such file; make one with: heaptape run -o {path} -- PROGRAM")
             }
+            TapeError::Io(e) if e.kind() == io::ErrorKind::IsADirectory => {
+                format!("{path}: a directory, not a tape")
+            }
             TapeError::Damaged(_) => {
                 format!("{path}: {error}; other processes and moments may be whole (--process, at)")
             }

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure @ (Failure::ClosedPipe | Failure::Usage)) => failure.exit_code(),
         Err(failure) => {
-            eprintln!("heaptape: {failure}");
+            recording::tell(format_args!("heaptape: {failure}"));
             failure.exit_code()
         }
     }

@@ -2,9 +2,10 @@
 
 use crate::failure::Failure;
 use crate::preload;
+use crate::terminal;
 use heaptape_analysis::Recording;
 use heaptape_collector::{Launch, LaunchError, Outcome};
-use heaptape_report::text::escape;
+use heaptape_report::text::{self, escape};
 use heaptape_report::units;
 use heaptape_tape::{Losses, Process, Unrecorded};
 use std::ffi::{OsStr, OsString};
@@ -64,6 +65,12 @@ pub(crate) fn exactly(path: &Path) -> PathBuf {
 /// A line on standard error. Nobody reading it is no reason to end otherwise than the program did.
 pub(crate) fn tell(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// The same, broken between words where a terminal would break it anywhere.
+pub(crate) fn tell_wrapped(line: &str) {
+    let columns = if terminal::is_stderr_seen() { terminal::stderr().width } else { usize::MAX };
+    text::wrap_words(line, 2, columns).iter().for_each(tell);
 }
 
 /// Everything that the recording does not hold and everything the user should read, a sentence each.

@@ -53,9 +53,14 @@ fn canvas(stream: &(impl RawStream + AsFd)) -> Canvas {
     }
 }
 
+/// Whether standard error is a terminal.
+pub(crate) fn is_stderr_seen() -> bool {
+    io::stderr().is_terminal()
+}
+
 /// Whether progress may be drawn on standard error.
 pub(crate) fn shows_progress() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    is_stderr_seen() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Whether the locale's characters are UTF-8, by the variables in their order of precedence.

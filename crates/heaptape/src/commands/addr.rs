@@ -2,10 +2,11 @@
 
 use crate::cli::TapeArgs;
 use crate::failure::Outcome;
-use crate::glue::{Reading, json_results, with_stdout};
+use crate::glue::{Reading, json_results, with_stdout, word_beside_tape};
 use crate::terminal;
 use heaptape_analysis::addr::AddressHistory;
 use heaptape_report::addr;
+use std::ffi::OsString;
 
 /// Show every block that ever contained an address
 ///
@@ -18,8 +19,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     tape: TapeArgs,
     /// The address, in hex (0x…) or decimal
-    #[arg(value_name = "ADDRESS", value_parser = parse_address)]
-    address: u64,
+    #[arg(value_name = "ADDRESS")]
+    address: OsString,
     /// Most frames of a backtrace
     #[arg(long, value_name = "N", default_value_t = 8)]
     depth: usize,
@@ -40,11 +41,12 @@ pub(super) fn parse_address(text: &str) -> Result<u64, String> {
     parsed.map_err(|_| "expected an address: 0x55d0c0a2a4f0".to_owned())
 }
 
-pub(crate) fn run(args: Args) -> Outcome {
+pub(crate) fn run(mut args: Args) -> Outcome {
+    let address = word_beside_tape(&mut args.tape, &args.address, parse_address)?;
     let reading = Reading::open(args.tape)?;
     let names = reading.names();
     let histories = reading.each(|process| {
-        AddressHistory::compute(reading.recording(), &names, process, args.address, args.limit)
+        AddressHistory::compute(reading.recording(), &names, process, address, args.limit)
     })?;
     if args.json {
         return reading.outcome(json_results("addr", &histories));

@@ -2,11 +2,12 @@
 
 use crate::cli::TapeArgs;
 use crate::failure::Outcome;
-use crate::glue::{Reading, json_results, with_stdout};
+use crate::glue::{Reading, json_results, with_stdout, word_beside_tape};
 use crate::terminal;
 use heaptape_analysis::When;
 use heaptape_analysis::at::HeapAt;
 use heaptape_report::at;
+use std::ffi::OsString;
 
 /// Show the heap at a moment
 ///
@@ -24,7 +25,7 @@ pub(crate) struct Args {
     tape: TapeArgs,
     /// The moment: seconds (0.521), 521ms, 17us, 40ns, 50%, start, peak or end
     #[arg(value_name = "TIME", default_value = "peak")]
-    when: When,
+    when: OsString,
     /// Most call sites in the list
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
@@ -33,12 +34,12 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) fn run(args: Args) -> Outcome {
+pub(crate) fn run(mut args: Args) -> Outcome {
+    let when = word_beside_tape(&mut args.tape, &args.when, str::parse::<When>)?;
     let reading = Reading::open(args.tape)?;
     let names = reading.names();
-    let heaps = reading.each(|process| {
-        HeapAt::compute(reading.recording(), &names, process, args.when, args.top)
-    })?;
+    let heaps = reading
+        .each(|process| HeapAt::compute(reading.recording(), &names, process, when, args.top))?;
     if args.json {
         return reading.outcome(json_results("at", &heaps));
     }

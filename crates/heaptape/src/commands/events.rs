@@ -3,6 +3,7 @@
 use crate::cli::TapeArgs;
 use crate::failure::{Failure, Outcome};
 use crate::glue::{Reading, with_stdout};
+use crate::recording::tell;
 use crate::terminal;
 use heaptape_analysis::events::{self, EventRow};
 use heaptape_analysis::filter::{Filter, Kind, Lifetime, SizeRange, TimeRange};
@@ -118,7 +119,7 @@ fn write_heading(
         return report::render_heading(out, &canvas);
     }
     if let Some(missing) = header::missing_words(process) {
-        eprintln!("heaptape: pid {}: {missing}", process.pid);
+        tell(format_args!("heaptape: pid {}: {missing}", process.pid));
     }
     if matches!(form, Form::Tsv) && index == 0 {
         report::render_tsv_heading(out)?;

@@ -3,7 +3,7 @@
 //! Standard input, output and error are the program's; all that heaptape says goes to standard error
 //! when the program has ended. Then heaptape ends as the program did.
 
-use crate::cli::{ProcessChoice, TapeArgs};
+use crate::cli::TapeArgs;
 use crate::failure::{Failure, Outcome};
 use crate::glue::Reading;
 use crate::recording::{self, quoted, shown, tell};
@@ -162,26 +162,28 @@ fn result_line(recorded: &heaptape_collector::Outcome) -> String {
     format!(
         "{}{others} in {} on {} ({})",
         units::counted(recorded.events, "event"),
-        units::seconds(u64::try_from(recorded.elapsed.as_nanos()).unwrap_or(u64::MAX)),
+        units::elapsed(u64::try_from(recorded.elapsed.as_nanos()).unwrap_or(u64::MAX)),
         shown(&recorded.tape),
         units::bytes(recorded.bytes),
     )
 }
 
-/// The summary of the launched program, or of the last one that it became by `exec`.
+/// The summary of the program that was meant, as `heaptape summary` finds it.
 fn print_summary(recorded: &heaptape_collector::Outcome) -> Result<(), Failure> {
     let reading = Reading::open(TapeArgs {
         tape: recorded.tape.clone(),
-        process: Some(ProcessChoice::Pid(recorded.pid)),
+        process: None,
         debug_dir: Vec::new(),
         sysroot: None,
     })?;
-    let Some(process) = reading.processes()?.pop() else { return Ok(()) };
-    let summary = Summary::compute(reading.recording(), &reading.names(), process, SITES)
-        .map_err(|error| reading.unreadable(error))?;
+    let names = reading.names();
+    let summaries =
+        reading.each(|process| Summary::compute(reading.recording(), &names, process, SITES))?;
     let mut out = BufWriter::new(io::stderr().lock());
-    writeln!(out)?;
-    render_summary(&mut out, &terminal::stderr(), &reading.tape_name(), &summary)?;
-    writeln!(out)?;
+    for summary in &summaries {
+        writeln!(out)?;
+        render_summary(&mut out, &terminal::stderr(), &reading.tape_name(), summary)?;
+        writeln!(out)?;
+    }
     Ok(out.flush()?)
 }

@@ -1,11 +1,13 @@
 //! Joins the crates: a tape, names from its modules' files, the progress of a read, the output.
 
 mod names;
+mod order;
 mod output;
 mod progress;
 mod reading;
 
 pub(crate) use names::SymbolNames;
+pub(crate) use order::word_beside_tape;
 pub(crate) use output::{json_results, with_stdout};
 pub(crate) use progress::WatchedTape;
 pub(crate) use reading::Reading;

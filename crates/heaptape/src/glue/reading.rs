@@ -4,6 +4,7 @@ use crate::cli::{ProcessChoice, TapeArgs};
 use crate::failure::{Failure, Outcome};
 use crate::glue::names::SymbolNames;
 use crate::glue::progress::WatchedTape;
+use crate::recording::{tell, tell_wrapped};
 use heaptape_analysis::{Recording, names};
 use heaptape_report::text;
 use heaptape_symbols::SearchPaths;
@@ -78,7 +79,7 @@ impl Reading {
         if alone {
             return Err(failure);
         }
-        eprintln!("heaptape: {failure}");
+        tell(format_args!("heaptape: {failure}"));
         self.damaged.set(true);
         Ok(())
     }
@@ -103,12 +104,15 @@ impl Reading {
         let name = self.tape_name();
         if chosen.is_empty() {
             return Err(Failure::request(match all.len() {
+                0 if !self.watched.condition().complete => {
+                    format!("{name}: cut before the first process: there is nothing to show")
+                }
                 0 => format!("{name}: no process was recorded"),
                 _ => format!("{name}: no such process; see: heaptape info {name}"),
             }));
         }
         if self.args.process.is_none() && all.len() > 1 {
-            eprintln!("heaptape: {name}: {}", self.others(chosen[0].id));
+            tell_wrapped(&format!("heaptape: {name}: {}", self.others(chosen[0].id)));
         }
         Ok(chosen)
     }

@@ -117,6 +117,17 @@ fn an_address_has_a_history() {
     assert!(stdout(&["addr", tape.path(), "0x7"]).contains("No block ever contained 0x7"));
 }
 
+/// The tape comes first, but nobody remembers that.
+#[test]
+fn tape_and_moment_may_change_places() {
+    let tape = TestTape::new(b"demo", 40);
+    assert_eq!(stdout(&["at", "20ms", tape.path()]), stdout(&["at", tape.path(), "20ms"]));
+    assert_eq!(
+        stdout(&["addr", "0x100110", tape.path()]),
+        stdout(&["addr", tape.path(), "0x100110"])
+    );
+}
+
 #[test]
 fn info_names_what_is_there() {
     let tape = TestTape::new(b"demo", 40);

@@ -1,6 +1,6 @@
 //! Manners of a command-line tool: streams, colour, exit codes, hostile input.
 
-use crate::tapes::{TestTape, heaptape, run};
+use crate::tapes::{TestTape, heaptape, run, write_exec_tape};
 use std::io::Read;
 use std::process::Stdio;
 
@@ -119,6 +119,31 @@ fn what_cannot_be_read_exits_with_2() {
     assert_eq!(errors.lines().count(), 1);
 }
 
+/// What cannot be said is no reason to crash.
+#[test]
+fn a_full_standard_error_changes_no_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let several = dir.path().join("exec.tape");
+    write_exec_tape(&several);
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for (args, code) in [
+        (["summary", "missing.tape"], 2),
+        (["summary", several.to_str().unwrap()], 0),
+        (["sumary", "missing.tape"], 1),
+    ] {
+        let status = heaptape(&args).stderr(full()).stdout(Stdio::null()).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{args:?}");
+    }
+}
+
+#[test]
+fn what_is_no_tape_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = run(&["summary", dir.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("a directory, not a tape"));
+}
+
 #[test]
 fn wrong_command_lines_exit_with_1() {
     for args in [
@@ -126,6 +151,8 @@ fn wrong_command_lines_exit_with_1() {
         &["at", "x.tape", "yesterday"],
         &["tree", "x.tape", "--metric", "beauty"],
         &["events", "x.tape", "--size", "5..1"],
+        &["events", "x.tape", "--time", "0.9..0.1"],
+        &["events", "x.tape", "--time", "90%..10%"],
         &["addr", "x.tape", "0xyz"],
         &["sumary"],
     ] {
