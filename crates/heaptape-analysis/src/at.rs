@@ -8,6 +8,7 @@ use crate::process::ProcessName;
 use crate::ranking::Ranking;
 use crate::recording::Recording;
 use crate::sites::Sites;
+use crate::unresolved::Unresolved;
 use heaptape_tape::{Process, TapeError};
 use serde::Serialize;
 
@@ -23,6 +24,8 @@ pub struct HeapAt {
     pub live: Ranking,
     /// Where.
     pub layout: Layout,
+    /// Frames of the live blocks' backtraces that have no name.
+    pub unresolved: Unresolved,
 }
 
 impl HeapAt {
@@ -37,12 +40,14 @@ impl HeapAt {
         let instant = when.resolve(recording, process.id)?;
         let live = recording.live_at(process.id, instant.moment)?;
         let mut sites = Sites::new(recording, names);
-        let ranking = Ranking::of(&Weights::of_live(&live), &mut sites, Unit::Bytes, top);
+        let weights = Weights::of_live(&live);
+        let ranking = Ranking::of(&weights, &mut sites, Unit::Bytes, top);
         Ok(HeapAt {
             process: ProcessName::of(recording, process),
             instant,
             live: ranking,
             layout: Layout::of(recording, process.id, &live, &mut sites),
+            unresolved: Unresolved::of(recording, names, weights.iter().map(|(id, _)| *id)),
         })
     }
 }

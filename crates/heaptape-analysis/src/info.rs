@@ -4,6 +4,7 @@ use crate::hex;
 use crate::names::{self, Names};
 use crate::process::ProcessName;
 use crate::recording::Recording;
+use crate::unresolved::Unresolved;
 use heaptape_tape::{Losses, ProcessId};
 use serde::Serialize;
 
@@ -145,6 +146,8 @@ pub struct Info {
     pub unrecorded: Vec<UnrecordedChild>,
     /// Backtrace nodes on the tape.
     pub backtrace_nodes: u64,
+    /// Frames of all backtraces that have no name.
+    pub unresolved: Unresolved,
 }
 
 /// What is known about a process.
@@ -238,6 +241,7 @@ impl Info {
                 .collect(),
             unrecorded: UnrecordedChild::all(recording),
             backtrace_nodes: recording.nodes().len() as u64,
+            unresolved: Unresolved::of_all(recording, names),
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod metric;
 pub mod moment;
 pub mod names;
 pub mod pages;
+pub mod pools;
 pub mod process;
 pub mod ranking;
 pub mod recording;
@@ -37,6 +38,7 @@ pub mod sizes;
 pub mod summary;
 pub mod temporary;
 pub mod tree;
+pub mod unresolved;
 pub mod usage;
 pub mod wrappers;
 

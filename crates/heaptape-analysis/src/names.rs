@@ -25,6 +25,8 @@ pub struct Frame {
     pub inlined: bool,
     /// Why the function or its line is not known; `None` when both are.
     pub why: Option<Arc<str>>,
+    /// Whether the function is known.
+    pub named: bool,
 }
 
 /// Turns a backtrace node into frames.

@@ -2,6 +2,7 @@
 
 use crate::metric::{Weight, Weights};
 use crate::names::{self, Frame, Names};
+use crate::pools::known_pool;
 use crate::recording::Recording;
 use crate::wrappers;
 use heaptape_tape::BacktraceId;
@@ -51,6 +52,9 @@ pub struct SiteWeight {
     /// What the call site really called, in the backtrace that weighs most: a wrapper, or a runtime's
     /// function. `None` when it called the allocator itself.
     pub called: Option<Arc<str>>,
+    /// What a language runtime keeps here on purpose; see [`crate::pools`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_pool: Option<&'static str>,
     /// The backtrace that weighs most.
     #[serde(skip)]
     pub backtrace: BacktraceId,
@@ -134,6 +138,7 @@ impl<'a> Sites<'a> {
             .into_iter()
             .map(|(id, (weight, _, backtrace))| SiteWeight {
                 called: self.called(backtrace, self.get(id)),
+                known_pool: known_pool(self.get(id), &weight),
                 site: self.get(id).clone(),
                 weight,
                 backtrace,

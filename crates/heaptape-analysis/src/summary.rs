@@ -12,6 +12,7 @@ use crate::series::{Series, SeriesBuilder};
 use crate::sites::{SiteId, Sites};
 use crate::sizes::Sizes;
 use crate::temporary::Temporaries;
+use crate::unresolved::Unresolved;
 use heaptape_tape::{
     Action, BacktraceId, LiveBlock, LiveSet, Moment, Process, ProcessId, TapeError, Totals,
 };
@@ -46,6 +47,8 @@ pub struct Summary {
     pub series: Series,
     /// Where the never freed blocks lie.
     pub layout: Layout,
+    /// Frames of the allocations' backtraces that have no name.
+    pub unresolved: Unresolved,
 }
 
 /// The first moment of most live bytes.
@@ -119,6 +122,7 @@ impl Summary {
             temporary: pass.temporary,
             series: pass.series,
             layout: Layout::of(recording, process.id, &pass.live, &mut sites),
+            unresolved: Unresolved::of(recording, names, pass.growth.backtraces()),
             process: name,
         })
     }

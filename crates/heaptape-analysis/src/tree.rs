@@ -7,6 +7,7 @@ use crate::metric::{MetricAndUnit, Unit, Weight, Weights};
 use crate::names::{self, Frame, Names};
 use crate::process::ProcessName;
 use crate::recording::Recording;
+use crate::unresolved::Unresolved;
 use heaptape_tape::{BacktraceId, Process, TapeError};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
@@ -57,6 +58,8 @@ pub struct Tree {
     pub nodes: Vec<TreeNode>,
     /// The functions, by total.
     pub functions: Vec<FunctionWeight>,
+    /// Frames of its backtraces that have no name.
+    pub unresolved: Unresolved,
 }
 
 /// What makes two frames one node: the function. Its lines may differ.
@@ -103,6 +106,7 @@ impl Tree {
             roots: Vec::new(),
             nodes: Vec::new(),
             functions: Vec::new(),
+            unresolved: Unresolved::of(recording, names, weights.iter().map(|(id, _)| *id)),
         }))
     }
 }

@@ -125,6 +125,20 @@ pub const FUNCTIONS: &[&str] = &[
     "Perl_safesysmalloc",
     "Perl_safesyscalloc",
     "Perl_safesysrealloc",
+    "zmalloc",
+    "zcalloc",
+    "zcalloc_num",
+    "zrealloc",
+    "zmalloc_usable",
+    "zcalloc_usable",
+    "zrealloc_usable",
+    "ztrymalloc",
+    "ztrycalloc",
+    "ztryrealloc",
+    "ztrymalloc_usable",
+    "ztrycalloc_usable",
+    "ztryrealloc_usable",
+    "zstrdup",
     "av_malloc",
     "av_mallocz",
     "av_realloc",
@@ -159,6 +173,12 @@ pub const FUNCTION_PREFIXES: &[&str] = &[
     "_ZSt",
 ];
 
+/// Rust's primitive types.
+const RUST_PRIMITIVES: &[&str] = &[
+    "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64",
+    "i128", "isize", "f32", "f64", "()",
+];
+
 /// Whether a frame is an allocator, a wrapper of one, or a language runtime.
 pub fn is_wrapper(frame: &Frame) -> bool {
     let in_runtime = frame
@@ -169,6 +189,20 @@ pub fn is_wrapper(frame: &Frame) -> bool {
     in_runtime
         || FUNCTIONS.contains(&name)
         || FUNCTION_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || is_rust_library_impl(name)
+}
+
+/// Whether it is a function of Rust's own implementation of its own trait, as in
+/// `<u8 as alloc::vec::spec_from_elem::SpecFromElem>::from_elem`.
+///
+/// Other crates may not implement these traits for primitive types, slices and bare parameters.
+fn is_rust_library_impl(name: &str) -> bool {
+    let Some((of, rest)) = name.strip_prefix('<').and_then(|name| name.split_once(" as ")) else {
+        return false;
+    };
+    let is_parameter = of.len() <= 2 && of.bytes().all(|b| b.is_ascii_uppercase());
+    (is_parameter || of.starts_with('[') || RUST_PRIMITIVES.contains(&of))
+        && ["alloc::", "core::", "std::"].iter().any(|library| rest.starts_with(library))
 }
 
 /// The qualified name in a demangled signature: without return type and parameters.
@@ -225,6 +259,7 @@ mod tests {
             module: (!module.is_empty()).then(|| Arc::from(module)),
             inlined: false,
             why: None,
+            named: true,
         }
     }
 
@@ -265,6 +300,11 @@ mod tests {
         assert!(is_wrapper(&frame("xmalloc", "bash")));
         assert!(is_wrapper(&frame("<alloc::vec::Vec<T> as core::clone::Clone>::clone", "demo")));
         assert!(is_wrapper(&frame("fopen", "libc.so.6")));
+        assert!(is_wrapper(&frame("<u8 as alloc::vec::spec::SpecFromElem>::from_elem", "demo")));
+        assert!(is_wrapper(&frame("<T as alloc::slice::hack::ConvertVec>::to_vec", "demo")));
+        assert!(is_wrapper(&frame("<[user::T] as alloc::borrow::ToOwned>::to_owned", "demo")));
+        assert!(!is_wrapper(&frame("<user::T as core::clone::Clone>::clone", "demo")));
+        assert!(!is_wrapper(&frame("<u8 as user::Trait>::make", "demo")));
         assert!(!is_wrapper(&frame("std_like::f(std::string)", "demo")));
         assert!(!is_wrapper(&frame("user::make(std::vector<int>)", "demo")));
         assert!(!is_wrapper(&frame("libcurl_init", "libcurl.so.4")));

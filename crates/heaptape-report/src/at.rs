@@ -11,11 +11,12 @@ use std::io::{self, Write};
 /// Writes what is live, who allocated it, and where it lies.
 pub fn render_at(out: &mut dyn Write, canvas: &Canvas, heap: &HeapAt) -> io::Result<()> {
     header::render_process(out, canvas, &heap.process, &[])?;
+    header::render_unresolved(out, canvas, &heap.unresolved)?;
     let total = &heap.live.total;
     writeln!(
         out,
         "\nBytes live at {}: {} ({}) in {}",
-        units::seconds(heap.instant.time_ns),
+        header::moment(&heap.process, heap.instant.time_ns),
         canvas.paint(Ink::Strong, &units::bytes(total.bytes)),
         units::exact_bytes(total.bytes),
         units::counted(total.blocks, "block")

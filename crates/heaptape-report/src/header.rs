@@ -6,6 +6,7 @@ use crate::text;
 use crate::units;
 use heaptape_analysis::info::{Lost, Quality, UnrecordedChild};
 use heaptape_analysis::process::ProcessName;
+use heaptape_analysis::unresolved::{Unresolved, UnresolvedIn};
 use std::io::{self, Write};
 
 /// Most unrecorded children that are named one by one.
@@ -33,6 +34,18 @@ pub fn render_process(
         writeln!(out, "{line}")?;
     }
     Ok(())
+}
+
+/// A moment of a process, and that the process had ended by then, or not begun.
+pub fn moment(process: &ProcessName, time_ns: u64) -> String {
+    let at = units::seconds(time_ns);
+    if time_ns > process.end_ns {
+        return format!("{at}, after the end at {}", units::seconds(process.end_ns));
+    }
+    if time_ns < process.start_ns {
+        return format!("{at}, before the start at {}", units::seconds(process.start_ns));
+    }
+    at
 }
 
 /// What is lost of a process, in a few words for the first line: `0 events lost`.
@@ -78,6 +91,55 @@ pub fn render_lost_elsewhere(out: &mut dyn Write, canvas: &Canvas, lost: &Lost) 
     }
     let words = lost_words(lost).join(", ");
     writeln!(out, "{} In other processes: {words}", canvas.paint(Ink::Warning, "!"))
+}
+
+/// Modules that are named as having unresolved frames.
+const MAX_UNRESOLVED_MODULES: usize = 3;
+
+/// How many frames have no name, and where, when they are more than a few. `heaptape info` says why.
+pub fn render_unresolved(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    unresolved: &Unresolved,
+) -> io::Result<()> {
+    if !unresolved.is_notable() {
+        return Ok(());
+    }
+    let shown = unresolved.modules.iter().take(MAX_UNRESOLVED_MODULES);
+    let shown = shown.map(|module| {
+        format!("{} in {}", units::count(module.frames), module_name(canvas, module))
+    });
+    let mut modules: Vec<String> = shown.collect();
+    if let Some(rest @ 1..) = unresolved.modules.len().checked_sub(MAX_UNRESOLVED_MODULES) {
+        modules.push(format!("and in {} more", units::count(rest as u64)));
+    }
+    let share = unresolved_share(unresolved);
+    let note = format!("{share}: {}; why: heaptape info", modules.join(", "));
+    for line in text::wrap_words(&note, 2, canvas.width.saturating_sub(2)) {
+        writeln!(out, "{} {line}", canvas.paint(Ink::Warning, "!"))?;
+    }
+    Ok(())
+}
+
+/// `12 of 40 frames (30.0 %) have no function name`.
+pub(crate) fn unresolved_share(unresolved: &Unresolved) -> String {
+    if unresolved.unresolved == 0 {
+        return format!(
+            "All of {} have a function name",
+            units::counted(unresolved.frames, "frame")
+        );
+    }
+    let verb = if unresolved.unresolved == 1 { "has" } else { "have" };
+    format!(
+        "{} of {} ({}) {verb} no function name",
+        units::count(unresolved.unresolved),
+        units::counted(unresolved.frames, "frame"),
+        units::share(unresolved.unresolved, unresolved.frames)
+    )
+}
+
+pub(crate) fn module_name(canvas: &Canvas, module: &UnresolvedIn) -> String {
+    text::shown(canvas, module.module.as_deref().unwrap_or("no module"))
 }
 
 /// What these words mean, as sentences, for whatever is missing.

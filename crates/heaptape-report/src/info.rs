@@ -6,6 +6,7 @@ use crate::header;
 use crate::text;
 use crate::units;
 use heaptape_analysis::info::{Info, ModuleInfo, ProcessInfo};
+use heaptape_analysis::unresolved::Unresolved;
 use std::io::{self, Write};
 
 /// Writes the facts about a recording. Modules are listed only when `modules` asks for them.
@@ -41,6 +42,7 @@ pub fn render_info(
         render_process(out, canvas, info, process)?;
     }
     render_unrecorded(out, canvas, info)?;
+    render_unresolved(out, canvas, &info.unresolved)?;
     for process in info.processes.iter().filter(|_| modules) {
         writeln!(
             out,
@@ -146,6 +148,33 @@ fn render_unrecorded(out: &mut dyn Write, canvas: &Canvas, info: &Info) -> io::R
     Ok(())
 }
 
+/// Every module with frames without names, few or many.
+fn render_unresolved(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    unresolved: &Unresolved,
+) -> io::Result<()> {
+    if unresolved.frames == 0 {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", canvas.paint(Ink::Strong, "Names"))?;
+    writeln!(out, "  {}", header::unresolved_share(unresolved))?;
+    for module in &unresolved.modules {
+        // What was searched or compared is told by --modules.
+        let why = module.why.split(';').next().unwrap_or_default();
+        let (name, why) = (header::module_name(canvas, module), text::shown(canvas, why));
+        let line = format!("{:>8} in {name}: {why}", units::count(module.frames));
+        let room = canvas.width.saturating_sub(2);
+        for line in text::wrap_words(&line, 9, room) {
+            writeln!(out, "  {}", text::shrink(canvas, &line, room))?;
+        }
+    }
+    if unresolved.is_notable() {
+        writeln!(out, "  Debug packages of these files bring names, or --debug-dir DIR.")?;
+    }
+    Ok(())
+}
+
 fn render_module(out: &mut dyn Write, canvas: &Canvas, module: &ModuleInfo) -> io::Result<()> {
     let path = text::shown(canvas, &module.path);
     let path = text::shrink(canvas, &path, canvas.width.saturating_sub(22));
@@ -155,8 +184,9 @@ fn render_module(out: &mut dyn Write, canvas: &Canvas, module: &ModuleInfo) -> i
     if let Some(gone) = module.unloaded_ns {
         line.push_str(&format!("; unloaded at {}", units::seconds(gone)));
     }
-    for line in text::wrap_words(&line, 0, canvas.width.saturating_sub(6)) {
-        writeln!(out, "      {line}")?;
+    let room = canvas.width.saturating_sub(6);
+    for line in text::wrap_words(&line, 0, room) {
+        writeln!(out, "      {}", text::shrink(canvas, &line, room))?;
     }
     Ok(())
 }

@@ -33,12 +33,19 @@ pub fn render_sentence(
         let frame = pin.site.frame.as_ref();
         let place = sites::place(canvas, frame);
         let name = text::shrink(canvas, &sites::name(canvas, frame), canvas.width.max(60) - 40);
+        let holders = match (total.pages.under_25, pin.pages) {
+            (1, _) => "it holds".to_owned(),
+            (all, pages) if all == pages => "all of them hold".to_owned(),
+            (_, pages) => format!(
+                "{} of them ({}) {}",
+                units::count(pages),
+                units::bytes(pin.held_bytes),
+                if pages == 1 { "holds" } else { "hold" }
+            ),
+        };
+        let pages = pages_are(total.pages.under_25);
         sentence.push_str(&format!(
-            "; {} less than 25 % full, {} of them ({}) {} a block of {name} {place}",
-            pages_are(total.pages.under_25),
-            units::count(pin.pages),
-            units::bytes(pin.held_bytes),
-            if pin.pages == 1 { "holds" } else { "hold" },
+            "; {pages} less than 25 % full: {holders} a block of {name} {place}"
         ));
     }
     let lines = text::wrap_words(sentence.trim_end(), 2, canvas.width);

@@ -92,6 +92,10 @@ pub(crate) fn render_ranking(
             if entry.growing == Some(true) {
                 note.push_str(", growing");
             }
+            if let Some(pool) = entry.known_pool {
+                note.push_str(", by design");
+                return [pool.to_owned(), place(canvas, frame), note];
+            }
             [name(canvas, frame), place(canvas, frame), note]
         })
         .collect();
@@ -125,4 +129,41 @@ fn figures_of(canvas: &Canvas, weight: &Weight, total: &Weight, bar_width: usize
         line.push_str(&padding);
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heaptape_analysis::Site;
+    use heaptape_analysis::sites::SiteWeight;
+    use heaptape_tape::BacktraceId;
+
+    #[test]
+    fn a_pool_that_is_kept_by_design_is_called_so() {
+        let weight = Weight { bytes: 72_704, blocks: 1 };
+        let frame = Frame {
+            function: "libstdc++.so.6+0xa57ba".into(),
+            short: "libstdc++.so.6+0xa57ba".into(),
+            file: None,
+            line: 0,
+            module: Some("libstdc++.so.6".into()),
+            inlined: false,
+            why: None,
+            named: false,
+        };
+        let site = SiteWeight {
+            site: Site { frame: Some(frame) },
+            weight,
+            called: None,
+            known_pool: Some("emergency pool"),
+            backtrace: BacktraceId::NONE,
+            growing: None,
+        };
+        let ranking = Ranking { total: weight, sites: vec![site], ..Ranking::default() };
+        let canvas = Canvas { width: 100, color: false, unicode: false };
+        let mut out = Vec::new();
+        render_ranking(&mut out, &canvas, &ranking).unwrap();
+        let line = String::from_utf8(out).unwrap();
+        assert!(line.contains("emergency pool  [libstdc++.so.6]  1 block, by design"), "{line}");
+    }
 }

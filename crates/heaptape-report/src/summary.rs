@@ -46,7 +46,8 @@ fn render_head(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io::R
     ];
     header::render_process(out, canvas, &summary.process, &more)?;
     header::render_lost_elsewhere(out, canvas, &summary.lost_elsewhere)?;
-    header::render_missing(out, canvas, &summary.process.quality, &summary.unrecorded)
+    header::render_missing(out, canvas, &summary.process.quality, &summary.unrecorded)?;
+    header::render_unresolved(out, canvas, &summary.unresolved)
 }
 
 fn render_figures(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io::Result<()> {

@@ -66,6 +66,7 @@ fn render_head(
     sentence: &str,
 ) -> io::Result<()> {
     header::render_process(out, canvas, &tree.process, &[])?;
+    header::render_unresolved(out, canvas, &tree.unresolved)?;
     writeln!(
         out,
         "\n{sentence}: {} in {}\n",

@@ -22,6 +22,7 @@ impl Names for FakeNames {
             module: Some("demo".into()),
             inlined: false,
             why: None,
+            named: true,
         };
         Arc::from([frame])
     }

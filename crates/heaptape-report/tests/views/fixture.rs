@@ -30,6 +30,7 @@ impl Names for TableNames {
             module: Some("demo".into()),
             inlined: false,
             why: None,
+            named: true,
         }])
     }
 

@@ -6,7 +6,7 @@ use crate::glue::{Reading, json_results, with_stdout};
 use crate::terminal;
 use heaptape_analysis::at::HeapAt;
 use heaptape_analysis::{Sites, When};
-use heaptape_report::{Canvas, header, layout, units};
+use heaptape_report::{Canvas, header, layout};
 use std::io::Write;
 
 /// Show where in memory the live blocks lie, and the holes between them
@@ -57,8 +57,9 @@ fn render(
     heap: &HeapAt,
     list: Option<&mut Sites<'_>>,
 ) -> Result<(), Failure> {
-    let time = format!("layout at {}", units::seconds(heap.instant.time_ns));
+    let time = format!("layout at {}", header::moment(&heap.process, heap.instant.time_ns));
     header::render_process(out, canvas, &heap.process, &[time])?;
+    header::render_unresolved(out, canvas, &heap.unresolved)?;
     writeln!(out)?;
     if heap.layout.blocks.is_empty() {
         writeln!(out, "No block is live.")?;

@@ -7,6 +7,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// The file name of the library that is preloaded; its frames are in no backtrace.
+const RECORDER: &str = "libheaptape.so";
+
 /// Asks the symbolizer once for each node.
 pub(crate) struct SymbolNames<'a> {
     modules: &'a [Module],
@@ -50,6 +53,9 @@ impl Names for SymbolNames<'_> {
 
     fn module_state(&self, module: ModuleId) -> String {
         let Some(module) = self.module(module) else { return "not on the tape".to_owned() };
+        if names::file_name(&names::text(&module.path)) == RECORDER {
+            return "the recorder, there for the recording only".to_owned();
+        }
         let state = self.symbolizer.borrow_mut().module_state(module);
         let names = match state.why {
             None => "functions and lines".to_owned(),
@@ -75,6 +81,7 @@ fn frames(resolved: &Resolved, module: &Arc<str>, address: u64) -> Arc<[Frame]> 
             module: Some(Arc::clone(module)),
             inlined: named.inlined,
             why: why.clone(),
+            named: true,
         }
     };
     resolved.frames.iter().map(frame).collect()
@@ -93,5 +100,6 @@ fn unnamed(module: Option<&Arc<str>>, address: u64, why: &str) -> Frame {
         module: module.cloned(),
         inlined: false,
         why: Some(why.into()),
+        named: false,
     }
 }

@@ -138,6 +138,21 @@ fn info_names_what_is_there() {
     assert!(text.contains("/no/such/demo") && text.contains("file not found"), "{text}");
 }
 
+/// Frames without names are counted in every view that shows names, and `info` says why.
+#[test]
+fn unresolved_frames_are_told() {
+    let tape = TestTape::new(b"demo", 40);
+    let told = "! 2 of 2 frames (100 %) have no function name: 2 in demo; why: heaptape info";
+    for command in ["summary", "tree", "at"] {
+        let text = stdout(&[command, tape.path()]);
+        assert_eq!(text.lines().nth(1), Some(told), "{text}");
+    }
+    let info = stdout(&["info", tape.path()]);
+    assert!(info.contains("2 in demo: file not found"), "{info}");
+    let info = json(&["info", tape.path(), "--json"]);
+    assert_eq!(info["unresolved"]["unresolved"], 2);
+}
+
 #[test]
 fn processes_are_chosen() {
     let tape = TestTape::new(b"demo", 2);

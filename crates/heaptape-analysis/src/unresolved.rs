@@ -1,0 +1,159 @@
+//! Frames whose function is not known: how many, in which modules, and why.
+//!
+//! A *frame* here is an address of code that is in some backtrace, counted once, however many
+//! backtraces pass it.
+
+use crate::names::{self, Names};
+use crate::recording::Recording;
+use heaptape_tape::{BacktraceId, BacktraceNode};
+use rustc_hash::FxHashSet;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// How many frames have no function name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Unresolved {
+    /// Frames that were looked at.
+    pub frames: u64,
+    /// Those without a function name; the sum over `modules`.
+    pub unresolved: u64,
+    /// Where they lie and why they have no name, most frames first.
+    pub modules: Vec<UnresolvedIn>,
+}
+
+/// Frames of one module that have no name for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnresolvedIn {
+    /// The file name of the module; `None` where no module was mapped.
+    pub module: Option<String>,
+    /// Why.
+    pub why: String,
+    /// How many.
+    pub frames: u64,
+}
+
+impl Unresolved {
+    /// Of every backtrace of the recording.
+    pub fn of_all(recording: &dyn Recording, names: &dyn Names) -> Unresolved {
+        let mut count = Count::default();
+        for (id, node) in (1..).map(BacktraceId).zip(recording.nodes()) {
+            count.node(recording, names, id, node);
+        }
+        count.finish()
+    }
+
+    /// Of these backtraces.
+    pub fn of(
+        recording: &dyn Recording,
+        names: &dyn Names,
+        backtraces: impl Iterator<Item = BacktraceId>,
+    ) -> Unresolved {
+        let mut count = Count::default();
+        let mut passed = FxHashSet::default();
+        for backtrace in backtraces {
+            let new = names::walk(recording, backtrace).take_while(|(id, _)| passed.insert(*id));
+            for (id, node) in new.collect::<Vec<_>>() {
+                count.node(recording, names, id, node);
+            }
+        }
+        count.finish()
+    }
+
+    /// Whether so many are unresolved that a reader of names should know: 1 of 20.
+    pub fn is_notable(&self) -> bool {
+        self.unresolved > 0 && u128::from(self.unresolved) * 20 >= u128::from(self.frames)
+    }
+}
+
+/// Places of code by the path of their module, so that processes that share a file share them.
+#[derive(Default)]
+struct Count<'a> {
+    known: FxHashSet<(Option<&'a [u8]>, u64)>,
+    unnamed: BTreeMap<(Option<String>, String), u64>,
+}
+
+impl<'a> Count<'a> {
+    fn node(
+        &mut self,
+        recording: &'a dyn Recording,
+        names: &dyn Names,
+        id: BacktraceId,
+        node: &BacktraceNode,
+    ) {
+        let module = node.module.and_then(|id| recording.modules().get(id.0 as usize));
+        if !self.known.insert((module.map(|module| module.path.as_slice()), node.address)) {
+            return;
+        }
+        let frames = names.frames(id, node);
+        let Some(frame) = frames.iter().find(|frame| !frame.named) else { return };
+        let module = frame.module.as_deref().map(str::to_owned);
+        let why = frame.why.as_deref().unwrap_or("it has no name").to_owned();
+        *self.unnamed.entry((module, why)).or_default() += 1;
+    }
+
+    fn finish(self) -> Unresolved {
+        let in_module = |((module, why), frames)| UnresolvedIn { module, why, frames };
+        let mut modules: Vec<UnresolvedIn> = self.unnamed.into_iter().map(in_module).collect();
+        modules.sort_by_key(|module| std::cmp::Reverse(module.frames));
+        Unresolved {
+            frames: self.known.len() as u64,
+            unresolved: modules.iter().map(|module| module.frames).sum(),
+            modules,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Frame, MemoryRecording};
+    use heaptape_tape::{FrameQuality, ModuleId};
+    use std::sync::Arc;
+
+    /// Even addresses have names.
+    struct EvenNames;
+
+    impl Names for EvenNames {
+        fn frames(&self, _: BacktraceId, node: &BacktraceNode) -> Arc<[Frame]> {
+            let named = node.address.is_multiple_of(2);
+            Arc::from([Frame {
+                function: "f".into(),
+                short: "f".into(),
+                file: None,
+                line: 0,
+                module: node.module.map(|_| "demo".into()),
+                inlined: false,
+                why: (!named).then(|| "odd".into()),
+                named,
+            }])
+        }
+
+        fn module_state(&self, _: ModuleId) -> String {
+            String::new()
+        }
+    }
+
+    #[test]
+    fn a_place_counts_once_and_only_where_it_is_passed() {
+        let mut recording = MemoryRecording::default();
+        let mut add = |parent, address| {
+            let quality = FrameQuality::Exact;
+            recording.add_node(BacktraceNode { parent, module: None, address, quality })
+        };
+        let root = add(BacktraceId::NONE, 1);
+        let (a, b) = (add(root, 2), add(root, 3));
+        let same = add(a, 3);
+        let all = Unresolved::of_all(&recording, &EvenNames);
+        assert_eq!((all.frames, all.unresolved), (3, 2));
+        let why = "odd".to_owned();
+        assert_eq!(all.modules, [UnresolvedIn { module: None, why, frames: 2 }]);
+        let of = |ids: &[BacktraceId]| {
+            let found = Unresolved::of(&recording, &EvenNames, ids.iter().copied());
+            (found.frames, found.unresolved)
+        };
+        assert_eq!(of(&[a, a]), (2, 1));
+        assert_eq!(of(&[same, b]), (3, 2));
+        assert_eq!(of(&[]), (0, 0));
+        assert!(all.is_notable() && !Unresolved::default().is_notable());
+    }
+}
