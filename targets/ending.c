@@ -54,7 +54,7 @@ int main(int argc, char **argv) {
     if (strcmp(way, "term") == 0)
         raise(SIGTERM);
     if (strcmp(way, "segv") == 0)
-        *(volatile int *)0 = 1;
+        *(volatile int *)4099 = 1;
     if (strcmp(way, "overflow") == 0) {
         char first = 0;
         return fall(&first);

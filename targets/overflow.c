@@ -1,5 +1,5 @@
 // Danger: calloc and reallocarray whose product overflows, mallocs beyond what can be. A failed
-// reallocarray keeps the block. An overflowing product is no size: the ledger is silent about it..
+// reallocarray keeps the block. An overflowing product is no size: the ledger is silent about it.
 // build: gcc -O2 -g
 #define LEDGER_PEAK
 #define _GNU_SOURCE

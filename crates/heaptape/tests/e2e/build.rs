@@ -1,4 +1,5 @@
 //! Compiles the programs of `targets/` as their `build:` lines say, once per change of the sources.
+//! In such a line `{NAME}` and `{NAME.VARIANT}` stand for the library made of another source.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -32,9 +33,10 @@ fn compile(name: &str, marker: &str, file_name: &str) -> PathBuf {
         .lines()
         .find_map(|line| line.strip_prefix(marker))
         .unwrap_or_else(|| panic!("{} has no line {marker:?}", source.display()));
+    let words: Vec<String> = line.split_whitespace().map(library).collect();
 
     let mut hash = DefaultHasher::new();
-    (&text, line).hash(&mut hash);
+    (&text, &words).hash(&mut hash);
     for ledger in ["ledger.h", "ledger.rs"] {
         fs::read(sources.join(ledger)).expect("readable ledger").hash(&mut hash);
     }
@@ -46,16 +48,28 @@ fn compile(name: &str, marker: &str, file_name: &str) -> PathBuf {
         // Tests run side by side: each builds under a name of its own, the last rename wins.
         let (process, thread) = (std::process::id(), std::thread::current().id());
         let own = folder.join(format!("{file_name}.{process}.{thread:?}"));
-        let mut words = line.split_whitespace();
-        let output = Command::new(words.next().expect("a compiler"))
-            .args(words)
+        // The source first: a linker takes libraries for what was before them.
+        let output = Command::new(&words[0])
             .arg("-o")
             .arg(&own)
             .arg(&source)
+            .args(&words[1..])
             .output()
             .unwrap_or_else(|error| panic!("{line}: {error}"));
         assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
         fs::rename(&own, &program).expect("the target in its place");
     }
     program.canonicalize().expect("the target's path")
+}
+
+/// A word of a `build:` line, with the path of the library in place of its name.
+fn library(word: &str) -> String {
+    let Some(name) = word.strip_prefix('{').and_then(|word| word.strip_suffix('}')) else {
+        return word.to_owned();
+    };
+    let path = match name.split_once('.') {
+        Some((name, kind)) => variant(name, kind),
+        None => target(name),
+    };
+    path.to_str().expect("a plain path").to_owned()
 }

@@ -3,7 +3,7 @@
 use super::build;
 use super::check::{Check, check, lost_nothing, open, same_behaviour};
 use super::run;
-use heaptape_tape::{Action, Api, ProcessId};
+use heaptape_tape::{Action, Api, Event, ProcessId};
 
 #[test]
 fn realloc_of_null_to_nothing_shrinking_growing_moving_failing() {
@@ -119,4 +119,32 @@ fn mappings_are_not_recorded_unless_asked_for() {
         let action = event.expect("a readable event").action;
         assert!(!matches!(action, Action::Map | Action::Unmap));
     }
+}
+
+/// libc's reallocarray calls realloc, which is ours too.
+#[test]
+fn reallocarray_is_recorded_once_and_its_overflow_as_a_failure() {
+    let events = |name: &str| -> Vec<Event> {
+        let events: Vec<_> = check(name).tape.events(ProcessId(0), 0).collect();
+        events.into_iter().map(|event| event.expect("readable")).collect()
+    };
+    let forms = events("realloc_forms");
+    let of_size = |size| forms.iter().filter(move |e| e.action.begins_block() && e.size == size);
+    for size in [3 * 2011, 5 * 1009] {
+        let apis: Vec<Api> = of_size(size).map(|event| event.api).collect();
+        assert_eq!(apis, [Api::Reallocarray], "of {size} bytes");
+    }
+    let overflow = events("overflow");
+    let by_realloc =
+        |event: &&Event| matches!(event.api, Api::Realloc | Api::Reallocarray) && event.addr != 0;
+    let acts: Vec<_> = overflow.iter().filter(by_realloc).map(|e| (e.api, e.action)).collect();
+    let expected = [Action::ReallocRelease, Action::ReallocFail];
+    assert_eq!(acts, expected.map(|action| (Api::Reallocarray, action)));
+}
+
+/// An operator delete that does not come by `free` left its note behind, and the next free of the same
+/// address was taken for recorded.
+#[test]
+fn operators_of_an_allocator_that_do_not_come_by_its_malloc() {
+    check("allocator_operators");
 }

@@ -1,6 +1,7 @@
 //! However a process ends, what it did before is on the tape, and its end is passed on.
 
 use super::check::{Check, Recorded};
+use super::run;
 use heaptape_tape::Ending;
 
 fn ends(way: &str) -> Recorded {
@@ -81,11 +82,39 @@ fn by_handlers_that_allocate() {
 #[test]
 fn by_a_double_free() {
     let words = [super::build::target("ending").into(), "double_free".into()];
-    let bare = super::run::bare(&words);
-    let recorded = super::run::recorded(&[], &words);
+    let bare = run::bare(&words);
+    let recorded = run::recorded(&[], &words);
     super::check::same_behaviour(&bare, &recorded);
     let tape = super::check::open(&recorded);
     let process = &tape.processes()[0];
     assert!(!process.losses.any(), "{:?}", process.losses);
     assert_eq!(tape.totals(process.id).unmatched_frees, 1);
+}
+
+#[test]
+fn a_crash_is_on_the_tape() {
+    let recorded = ends("segv");
+    let [crash] = recorded.tape.crashes() else { panic!("{:?}", recorded.tape.crashes()) };
+    assert_eq!((crash.signal, crash.fault_addr), (11, 4099), "{crash:?}");
+    let module = recorded.tape.modules().iter().find(|m| (m.start..m.end).contains(&crash.ip));
+    let path = module.map(|module| super::check::os(&module.path));
+    assert_eq!(path, Some(recorded.program.as_os_str()), "{crash:x?}");
+}
+
+/// As Ctrl-C at a terminal: the launcher and the program each get the signal.
+#[test]
+fn by_an_interrupt_to_all() {
+    let target = super::build::target("steady");
+    // Jobs under control are groups of their own, and do not ignore the signal.
+    let script = format!(
+        "set -m; $W {} & it=$!; until [ -e ready ]; do sleep 0.01; done; \
+         kill -INT -- -$it; wait $it; echo $?",
+        target.display()
+    );
+    let (bare, recorded) = (run::script(&script, false), run::script(&script, true));
+    assert_eq!(bare.stdout, "130\n", "{}", bare.stderr);
+    assert_eq!(bare.stdout, recorded.stdout, "{}", recorded.stderr);
+    let tape = super::check::open(&recorded);
+    super::check::lost_nothing(&tape, false);
+    assert!(matches!(tape.processes()[0].ending, Ending::Signalled(2, _)));
 }

@@ -89,3 +89,25 @@ fn a_malloc_of_the_program_is_left_alone() {
     same_behaviour(&bare, &recorded);
     assert!(recorded.stderr.contains("malloc"), "it is said: {:?}", recorded.stderr);
 }
+
+/// Each child waited for the stopped launcher anew: thirty of them for longer than a run may take.
+#[test]
+fn the_launcher_is_stopped_while_the_target_forks() {
+    let target = build::target("forks_in_between");
+    let script = |stop: &str, go_on: &str| {
+        format!(
+            "$W {} & it=$!; {UNTIL_READY}; {stop} {UNTIL_DONE}; {go_on} wait $it; echo $?",
+            target.display()
+        )
+    };
+    let bare = run::script(&script("", ""), false);
+    let recorded = run::script(&script("kill -STOP $it;", "kill -CONT $it;"), true);
+    assert_eq!(bare.stdout, "30 children\ndone\n30\n", "{}", bare.stderr);
+    assert_eq!(bare.stdout, recorded.stdout, "{}", recorded.stderr);
+    let pages = ledger::parse(&recorded.ledger);
+    assert_eq!(pages.len(), 31, "the target and its children went on to their ends");
+    let tape = open(&recorded);
+    for process in tape.processes() {
+        replay(&tape, process.id, &Default::default());
+    }
+}

@@ -1,8 +1,12 @@
 //! Process trees: every process of the tree is on the tape, or named with the reason why not.
 
 use super::build;
-use super::check::{Check, Recorded, check};
-use heaptape_tape::{Ending, ProcessId};
+use super::check::{Check, Recorded, check, open, same_behaviour};
+use super::history::replay;
+use super::ledger;
+use super::run;
+use heaptape_tape::{Ending, Losses, ProcessId};
+use std::collections::BTreeSet;
 
 fn endings(recorded: &Recorded) -> Vec<Ending> {
     recorded.tape.processes().iter().map(|process| process.ending).collect()
@@ -83,8 +87,56 @@ fn a_static_child_is_named() {
 fn children_are_not_followed_when_not_asked_for() {
     let program = build::target("fork");
     let words = [program.into()];
-    let bare = super::run::bare(&words);
-    let recorded = super::run::recorded(&["--follow", "none"], &words);
-    super::check::same_behaviour(&bare, &recorded);
-    assert_eq!(super::check::open(&recorded).processes().len(), 1);
+    let bare = run::bare(&words);
+    let recorded = run::recorded(&["--follow", "none"], &words);
+    same_behaviour(&bare, &recorded);
+    assert_eq!(open(&recorded).processes().len(), 1);
+}
+
+/// A child whose first call was exec was unknown to the launcher, and its program not recorded.
+#[test]
+fn fork_and_exec_at_once() {
+    assert_eq!(check("exec_at_once").tape.processes().len(), 5);
+}
+
+/// The hooks of exec needed more than the stack had.
+#[test]
+fn exec_on_a_small_signal_stack() {
+    assert_eq!(check("handler_exec").tape.processes().len(), 3);
+}
+
+/// The hooks of exec looked at what the kernel would have refused.
+#[test]
+fn exec_of_no_path_and_no_address() {
+    check("bad_exec");
+}
+
+/// Forks that happened at once were told apart wrongly: a child got no parent, or another's heap.
+#[test]
+fn eight_threads_that_fork_at_once() {
+    let recorded = check("forks_at_once");
+    let (launched, children) = recorded.tape.processes().split_first().expect("processes");
+    assert_eq!(children.len(), 8 * 15);
+    for child in children {
+        assert_eq!(child.forked_from.map(|(parent, _)| parent), Some(launched.id), "{child:?}");
+        assert_eq!(recorded.tape.totals(child.id).frees, 1, "{child:?}");
+    }
+}
+
+/// The child's stream was its own by thread id, and another thread took it over while the one that it
+/// had borrowed used it.
+#[test]
+fn a_vfork_child_that_allocates_before_its_parents_thread() {
+    let words = [build::target("vfork_first").into()];
+    let (bare, recorded) = (run::bare(&words), run::recorded(&[], &words));
+    same_behaviour(&bare, &recorded);
+    let page = ledger::parse(&recorded.ledger).remove(0);
+    let tape = open(&recorded);
+    let [process] = tape.processes() else { panic!("{:#?}", tape.processes()) };
+    assert_eq!(replay(&tape, process.id, &page.sizes()).counts, page.counts);
+    // What may be missing is the child's own malloc and free, and is counted.
+    let Losses { events, threads, abandoned, malformed, .. } = process.losses;
+    let made = replay(&tape, process.id, &BTreeSet::from([77])).counts.into_values().sum::<u64>();
+    assert_eq!((made + events, abandoned, malformed), (2, 0, 0), "{process:?}");
+    assert!(threads <= 2, "{process:?}");
 }

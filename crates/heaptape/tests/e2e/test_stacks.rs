@@ -1,8 +1,12 @@
 //! Stacks that are hard to walk, and jumps that leave frames without returning.
 
 use super::build;
-use super::check::{Check, check};
-use heaptape_tape::ProcessId;
+use super::check::{Check, check, open, same_behaviour};
+use super::frames::{Names, is_whole};
+use super::history::replay;
+use super::ledger;
+use super::run;
+use heaptape_tape::{Losses, ProcessId};
 
 #[test]
 fn longjmp() {
@@ -61,4 +65,41 @@ fn deeper_than_the_bound() {
     let losses = recorded.tape.processes()[0].losses;
     assert!(losses.truncated_backtraces > 0, "{losses:?}");
     assert!(recorded.tape.event_count(ProcessId(0)) >= 400);
+}
+
+/// A stream that a new thread took over brought with it what was readable of its last owner's stack.
+#[test]
+fn a_stack_unmapped_and_its_stream_taken_over() {
+    Check::of("stack_taken_over").some_backtraces_truncated().run();
+}
+
+/// A jump out of the recorder lost the frames that it had announced but not published: the backtraces
+/// that shared them were lost with it, for ever.
+#[test]
+fn jumps_out_of_the_recorder_lose_at_most_one_event_each() {
+    let program = build::target("jump_out");
+    let words = [program.clone().into()];
+    let (bare, recorded) = (run::bare(&words), run::recorded(&[], &words));
+    same_behaviour(&bare, &recorded);
+    let page = ledger::parse(&recorded.ledger).remove(0);
+    let rounds = page.counts.values().sum::<u64>();
+    assert_eq!(rounds, 400);
+
+    let tape = open(&recorded);
+    let process = &tape.processes()[0];
+    assert_eq!(replay(&tape, process.id, &page.sizes()).counts, page.counts, "after the jumps");
+    let Losses { abandoned, .. } = process.losses;
+    assert!(abandoned <= rounds, "{process:?}");
+    let only = Losses { abandoned, waited_ns: process.losses.waited_ns, ..Losses::default() };
+    assert_eq!(process.losses, only);
+
+    let mut names = Names::new(&tape, &program);
+    for event in tape.events(process.id, 0).map(|event| event.expect("a readable event")) {
+        if event.size == 4099 {
+            let chain = names.of(event.backtrace);
+            assert!(is_whole(&tape, event.backtrace), "{event:?}");
+            assert_eq!(chain.iter().filter(|name| *name == "descend").count(), 13, "{chain:?}");
+            assert!(chain.contains(&"main".to_owned()), "{chain:?}");
+        }
+    }
 }
