@@ -16,6 +16,9 @@ const BAR: usize = 16;
 /// Canvases narrower than this have no bars.
 const MIN_WIDTH_FOR_BARS: usize = 72;
 
+/// Columns too few for both a shortened name and a shortened place.
+const MIN_WIDTH_FOR_PLACE: usize = 24;
+
 /// The name of a frame for a column.
 pub(crate) fn name(canvas: &Canvas, frame: Option<&Frame>) -> String {
     frame.map_or_else(|| "(no backtrace)".to_owned(), |frame| text::shown(canvas, &frame.short))
@@ -56,6 +59,10 @@ pub(crate) fn fitted(
         return text::shrink(canvas, &name, columns);
     }
     let place = place(canvas, frame);
+    let is_cut = text::width(&name) + 2 + text::width(&place) > columns;
+    if is_cut && columns < MIN_WIDTH_FOR_PLACE {
+        return text::shrink(canvas, &name, columns);
+    }
     let widths = divide(columns, text::width(&name), text::width(&place));
     name_and_place(canvas, (&name, &place), widths).trim_end().to_owned()
 }
@@ -138,10 +145,8 @@ mod tests {
     use heaptape_analysis::sites::SiteWeight;
     use heaptape_tape::BacktraceId;
 
-    #[test]
-    fn a_pool_that_is_kept_by_design_is_called_so() {
-        let weight = Weight { bytes: 72_704, blocks: 1 };
-        let frame = Frame {
+    fn frame() -> Frame {
+        Frame {
             function: "libstdc++.so.6+0xa57ba".into(),
             short: "libstdc++.so.6+0xa57ba".into(),
             file: None,
@@ -150,9 +155,23 @@ mod tests {
             inlined: false,
             why: None,
             named: false,
-        };
+        }
+    }
+
+    #[test]
+    fn a_name_is_worth_more_than_half_a_place() {
+        let canvas = Canvas { width: 80, color: false, unicode: false };
+        let drawn = |columns| fitted(&canvas, Some(&frame()), columns, true);
+        assert_eq!(drawn(40), "libstdc++.so.6+0xa57ba  [libstdc++.so.6]");
+        assert_eq!(drawn(23), "libstdc++.so.6+0xa57ba");
+        assert_eq!(drawn(10).len(), 10);
+    }
+
+    #[test]
+    fn a_pool_that_is_kept_by_design_is_called_so() {
+        let weight = Weight { bytes: 72_704, blocks: 1 };
         let site = SiteWeight {
-            site: Site { frame: Some(frame) },
+            site: Site { frame: Some(frame()) },
             weight,
             called: None,
             known_pool: Some("emergency pool"),

@@ -13,7 +13,7 @@ use std::io::{self, Write};
 /// Most columns of the curve.
 const CURVE: usize = 48;
 
-/// Writes the summary. `tape` is how the user named the tape, for the next commands.
+/// Writes the summary. `tape` is the tape as a word for the shell, for the next commands.
 pub fn render_summary(
     out: &mut dyn Write,
     canvas: &Canvas,

@@ -4,6 +4,7 @@
 //! read. 125 to 127: the program to record could not be launched, as shells say it.
 //! When a program was recorded, its own exit status counts. A closed pipe (`| head`) is no failure: the reader has seen enough.
 
+use crate::recording::{quoted, shown};
 use heaptape_tape::TapeError;
 use std::fmt;
 use std::io;
@@ -35,12 +36,13 @@ impl Failure {
         Failure::Request(message.into())
     }
 
-    /// The tape at `path` cannot be read.
-    pub(crate) fn unreadable(path: &Path, error: &TapeError) -> Failure {
-        let path = heaptape_report::text::escape(path.as_os_str().as_encoded_bytes());
+    /// The tape in `file` cannot be read.
+    pub(crate) fn unreadable(file: &Path, error: &TapeError) -> Failure {
+        let path = shown(file);
         Failure::Unreadable(match error {
             TapeError::Io(e) if e.kind() == io::ErrorKind::NotFound => {
-                format!("{path}: no such file; make one with: heaptape run -o {path} -- PROGRAM")
+                let word = quoted(file.as_os_str());
+                format!("{path}: no such file; make one with: heaptape run -o {word} -- PROGRAM")
             }
             TapeError::Io(e) if e.kind() == io::ErrorKind::IsADirectory => {
                 format!("{path}: a directory, not a tape")

@@ -130,15 +130,23 @@ pub(crate) fn shown(path: &Path) -> String {
     escape(path.as_os_str().as_bytes())
 }
 
-/// A word of a command line, quoted for the shell where that is needed.
+/// A word of a command line, quoted for the shell where that is needed. What a terminal would not show
+/// is written as bash, zsh and ksh read it: `$'a\x07b'`.
 pub(crate) fn quoted(word: &OsStr) -> String {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-_./+=:@,".contains(b);
-    match word.as_bytes() {
-        bytes if !bytes.is_empty() && bytes.iter().all(plain) => {
-            word.to_string_lossy().into_owned()
-        }
-        bytes => format!("'{}'", escape(bytes).replace('\'', "'\\''")),
+    let bytes = word.as_bytes();
+    if !bytes.is_empty() && bytes.iter().all(plain) {
+        return word.to_string_lossy().into_owned();
     }
+    if escape(bytes).as_bytes() == bytes {
+        return format!("'{}'", escape(bytes).replace('\'', "'\\''"));
+    }
+    let safe = |byte: u8| plain(&byte) || byte == b' ';
+    let byte = |&byte: &u8| match byte {
+        byte if safe(byte) => char::from(byte).to_string(),
+        byte => format!("\\x{byte:02x}"),
+    };
+    format!("$'{}'", bytes.iter().map(byte).collect::<String>())
 }
 
 #[cfg(test)]
@@ -162,5 +170,8 @@ mod tests {
         assert_eq!(quoted(OsStr::new("heaptape.ls.1.tape")), "heaptape.ls.1.tape");
         assert_eq!(quoted(OsStr::new("a b")), "'a b'");
         assert_eq!(quoted(OsStr::new("")), "''");
+        assert_eq!(quoted(OsStr::new("it's")), "'it'\\''s'");
+        assert_eq!(quoted(OsStr::new("b\u{e9}")), "'b\u{e9}'");
+        assert_eq!(quoted(OsStr::new("a\x07 b'1")), "$'a\\x07 b\\x271'");
     }
 }

@@ -182,7 +182,7 @@ fn print_summary(recorded: &heaptape_collector::Outcome) -> Result<(), Failure> 
     let mut out = BufWriter::new(io::stderr().lock());
     for summary in &summaries {
         writeln!(out)?;
-        render_summary(&mut out, &terminal::stderr(), &reading.tape_name(), summary)?;
+        render_summary(&mut out, &terminal::stderr(), &reading.tape_word(), summary)?;
         writeln!(out)?;
     }
     Ok(out.flush()?)

@@ -49,7 +49,7 @@ pub(crate) fn run(args: Args) -> Outcome {
             if index > 0 {
                 writeln!(out, "\n")?;
             }
-            summary::render_summary(out, &canvas, &reading.tape_name(), result)?;
+            summary::render_summary(out, &canvas, &reading.tape_word(), result)?;
         }
         Ok(())
     }))

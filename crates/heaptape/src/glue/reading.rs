@@ -4,7 +4,7 @@ use crate::cli::{ProcessChoice, TapeArgs};
 use crate::failure::{Failure, Outcome};
 use crate::glue::names::SymbolNames;
 use crate::glue::progress::WatchedTape;
-use crate::recording::{tell, tell_wrapped};
+use crate::recording::{quoted, tell, tell_wrapped};
 use heaptape_analysis::{Recording, names};
 use heaptape_report::text;
 use heaptape_symbols::SearchPaths;
@@ -48,6 +48,11 @@ impl Reading {
     /// The tape as the user named it.
     pub(crate) fn tape_name(&self) -> String {
         text::escape(self.args.tape.as_os_str().as_encoded_bytes())
+    }
+
+    /// The tape as a word of a command line.
+    pub(crate) fn tape_word(&self) -> String {
+        quoted(self.args.tape.as_os_str())
     }
 
     /// A failure of reading this tape.
@@ -108,7 +113,9 @@ impl Reading {
                     format!("{name}: cut before the first process: there is nothing to show")
                 }
                 0 => format!("{name}: no process was recorded"),
-                _ => format!("{name}: no such process; see: heaptape info {name}"),
+                _ => {
+                    format!("{name}: no such process; see: heaptape info {}", self.tape_word())
+                }
             }));
         }
         if self.args.process.is_none() && all.len() > 1 {

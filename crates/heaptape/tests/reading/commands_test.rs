@@ -1,6 +1,6 @@
 //! The figures of every command, over a tape whose figures are known.
 
-use crate::tapes::{TestTape, run, stdout, write_exec_tape};
+use crate::tapes::{TestTape, run, stdout, write_exec_tape, write_tape};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -199,6 +199,15 @@ fn the_next_commands_exist() {
         let words: Vec<&str> = command.split_whitespace().skip(1).collect();
         stdout(&words);
     }
+}
+
+#[test]
+fn the_next_commands_are_quoted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("my tape");
+    write_tape(&path, b"demo", 4);
+    let summary = stdout(&["summary", path.to_str().unwrap()]);
+    assert!(summary.contains(&format!("heaptape layout '{}'", path.display())), "{summary}");
 }
 
 /// Every field of every document is described in docs/json.md.
