@@ -59,9 +59,9 @@ impl Unresolved {
         count.finish()
     }
 
-    /// Whether so many are unresolved that a reader of names should know: 1 of 20.
+    /// Whether so many are unresolved that a reader of names should know: 1 of 10.
     pub fn is_notable(&self) -> bool {
-        self.unresolved > 0 && u128::from(self.unresolved) * 20 >= u128::from(self.frames)
+        self.unresolved > 0 && u128::from(self.unresolved) * 10 >= u128::from(self.frames)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Exit code 0: it can be recorded. 1: it cannot.
 
 use crate::failure::Outcome;
+use crate::glue::json_results;
 use crate::recording::shown;
 use heaptape_collector::preflight::{self, Finding, Inspection, Severity};
 use heaptape_report::text::escape;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: heaptape doctor -- /usr/bin/python3")]
 pub(crate) struct Args {
-    /// Print JSON
+    /// Write JSON (docs/json.md)
     #[arg(long)]
     json: bool,
     /// The program, as it would be run; arguments are not looked at
@@ -32,12 +33,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Outcome {
     let cwd = std::env::current_dir().unwrap_or_default();
     let inspection = preflight::inspect(&args.command[0], &cwd);
-    let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &as_json(&inspection)).map_err(io::Error::from)?;
-        writeln!(out)?;
+        json_results("doctor", &[as_json(&inspection)])?;
     } else {
-        print(&inspection, &mut out)?;
+        print(&inspection, &mut io::stdout().lock())?;
     }
     Ok(match inspection.recordable() {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,7 +17,7 @@ const NAMES: [&str; 3] = ["vizzytrace", "vizzyreport", "crunch"];
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: heaptape install-aliases ~/.local/bin")]
 pub(crate) struct Args {
-    /// The folder for the links, for example one that is in PATH
+    /// The folder for the links, for example one that is in PATH; it is made where there is none
     #[arg(value_name = "DIR")]
     dir: PathBuf,
     /// Replace other files of these names (folders never)
@@ -32,6 +32,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     for name in NAMES {
         check(&args.dir.join(name), &program, args.force).map_err(Failure::Request)?;
     }
+    fs::create_dir_all(&args.dir)
+        .map_err(|e| Failure::request(format!("{}: cannot be made: {e}", shown(&args.dir))))?;
     let mut out = io::stdout().lock();
     for name in NAMES {
         let link = args.dir.join(name);
@@ -117,6 +119,15 @@ mod tests {
         let dir = tempfile::tempdir().expect("a place for files");
         fs::create_dir(dir.path().join("crunch")).expect("writable");
         assert!(install(dir.path(), true).is_err());
-        assert!(install(&dir.path().join("missing"), true).is_err());
+    }
+
+    #[test]
+    fn a_missing_folder_is_made() {
+        let dir = tempfile::tempdir().expect("a place for files");
+        let bin = dir.path().join("home/bin");
+        install(&bin, false).expect("made");
+        assert_eq!(fs::read_dir(bin).expect("readable").count(), NAMES.len());
+        fs::write(dir.path().join("file"), "").expect("writable");
+        assert!(install(&dir.path().join("file"), true).is_err());
     }
 }

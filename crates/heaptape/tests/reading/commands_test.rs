@@ -234,6 +234,10 @@ fn json_is_documented() {
     ] {
         keys(&json(args), &mut found);
     }
+    let doctor = run(&["doctor", "--json", "--", "/no/such/program"]);
+    let doctor: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    assert_eq!(doctor["schema"], "heaptape.doctor/1");
+    keys(&doctor, &mut found);
     let event = stdout(&["events", tape.path(), "--json", "--limit", "1"]);
     keys(&serde_json::from_str(&event).unwrap(), &mut found);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/json.md");

@@ -92,6 +92,19 @@ fn the_summary_follows_at_once() {
     assert!(ran.stderr.contains("Peak") && ran.stderr.contains("main"), "{}", ran.stderr);
 }
 
+/// A shell that only starts the program is not what the user meant.
+#[test]
+fn the_summary_follows_exec() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = compile(dir.path(), "prog.c", PROGRAM);
+    let script = format!("exec {program}");
+    let args = ["run", "--summary", "-o", "t.tape", "--", "sh", "-c", &script];
+    let ran = run(heaptape(dir.path(), &args));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let is_head = |line: &str| line.starts_with(&program) && line.contains("exit 0");
+    assert!(ran.stderr.lines().any(is_head), "{}", ran.stderr);
+}
+
 #[test]
 fn doctor_tells_before() {
     let dir = tempfile::tempdir().unwrap();
@@ -103,6 +116,7 @@ fn doctor_tells_before() {
     let ran = run(heaptape(dir.path(), &["doctor", "--json", "--", "./no\x1bsuch"]));
     assert_eq!(ran.code, Some(1));
     let told: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let told = &told["results"][0];
     assert_eq!(told["recordable"], false);
     assert_eq!(told["findings"][0]["severity"], "blocks");
     let ran = run(heaptape(dir.path(), &["doctor", "--", "./no\x1bsuch"]));
