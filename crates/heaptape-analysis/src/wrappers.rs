@@ -2,8 +2,8 @@
 //!
 //! A call site is the first frame that is none of these. The lists are plain and public, so that a
 //! surprising call site can be understood: a frame is skipped by the file it lies in
-//! ([`MODULE_PREFIXES`]), by its function's exact name ([`FUNCTIONS`]), or by the start of its qualified
-//! name ([`FUNCTION_PREFIXES`]).
+//! ([`MODULE_PREFIXES`]), by its function's exact name ([`FUNCTIONS`]), by the start of its qualified
+//! name ([`FUNCTION_PREFIXES`]), or because its source file is one of a language's library.
 
 use crate::names::Frame;
 
@@ -187,9 +187,18 @@ pub fn is_wrapper(frame: &Frame) -> bool {
         .is_some_and(|module| MODULE_PREFIXES.iter().any(|prefix| module.starts_with(prefix)));
     let name = qualified_name(&frame.function);
     in_runtime
+        || frame.file.as_deref().is_some_and(is_runtime_source)
         || FUNCTIONS.contains(&name)
         || FUNCTION_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         || is_rust_library_impl(name)
+}
+
+/// Whether a file belongs to the sources of Rust's library, its hash maps, or C++'s library. Functions
+/// inlined from there have names without namespaces where a program has debug information for lines only.
+fn is_runtime_source(path: &str) -> bool {
+    let is_rust_library = (path.starts_with("/rustc/") && path.contains("/library/"))
+        || path.contains("/rustlib/src/rust/library/");
+    is_rust_library || path.contains("/hashbrown-") || path.starts_with("/usr/include/c++/")
 }
 
 /// Whether it is a function of Rust's own implementation of its own trait, as in
@@ -308,6 +317,22 @@ mod tests {
         assert!(!is_wrapper(&frame("std_like::f(std::string)", "demo")));
         assert!(!is_wrapper(&frame("user::make(std::vector<int>)", "demo")));
         assert!(!is_wrapper(&frame("libcurl_init", "libcurl.so.4")));
+    }
+
+    #[test]
+    fn a_name_without_its_namespace_is_known_by_its_file() {
+        let at = |file: &str| Frame { file: Some(file.into()), ..frame("alloc", "demo") };
+        for file in [
+            "/rustc/59807616e1fa/library/alloc/src/alloc.rs",
+            "/home/me/.rustup/toolchains/stable/lib/rustlib/src/rust/library/core/src/ops/function.rs",
+            "/rust/deps/hashbrown-0.16.1/src/raw/mod.rs",
+            "/usr/include/c++/12/bits/new_allocator.h",
+        ] {
+            assert!(is_wrapper(&at(file)), "{file}");
+        }
+        for file in ["/home/me/rustc/library/alloc.rs", "/src/c++/alloc.h", "alloc.rs"] {
+            assert!(!is_wrapper(&at(file)), "{file}");
+        }
     }
 
     proptest::proptest! {
