@@ -18,7 +18,7 @@ use std::ffi::OsString;
 pub(crate) struct Args {
     #[command(flatten)]
     tape: TapeArgs,
-    /// The address, in hex (0x…) or decimal
+    /// The address, before or after the tape: in hex (0x…) or decimal
     #[arg(value_name = "ADDRESS")]
     address: OsString,
     /// Most frames of a backtrace

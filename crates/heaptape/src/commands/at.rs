@@ -23,7 +23,7 @@ use std::ffi::OsString;
 pub(crate) struct Args {
     #[command(flatten)]
     tape: TapeArgs,
-    /// The moment: seconds (0.521), 521ms, 17us, 40ns, 50%, start, peak or end
+    /// The moment, before or after the tape: seconds (0.521), 521ms, 17us, 40ns, 50%, start, peak or end
     #[arg(value_name = "TIME", default_value = "peak")]
     when: OsString,
     /// Most call sites in the list

@@ -108,10 +108,11 @@ impl Reading {
         };
         let name = self.tape_name();
         if chosen.is_empty() {
+            if all.is_empty() && !self.watched.condition().complete {
+                let why = "cut before the first process: there is nothing to show";
+                return Err(Failure::Unreadable(format!("{name}: {why}")));
+            }
             return Err(Failure::request(match all.len() {
-                0 if !self.watched.condition().complete => {
-                    format!("{name}: cut before the first process: there is nothing to show")
-                }
                 0 => format!("{name}: no process was recorded"),
                 _ => {
                     format!("{name}: no such process; see: heaptape info {}", self.tape_word())

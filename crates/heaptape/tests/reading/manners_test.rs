@@ -173,7 +173,7 @@ fn a_cut_tape_is_read_as_far_as_it_goes() {
         std::fs::write(&tape.path, &whole[..length]).unwrap();
         let output = run(&["summary", tape.path()]);
         let code = output.status.code();
-        assert!(matches!(code, Some(0..=2)), "cut at {length}: {output:?}");
+        assert!(matches!(code, Some(0 | 2)), "cut at {length}: {output:?}");
         if code == Some(0) {
             shown += 1;
             let text = String::from_utf8_lossy(&output.stdout);
