@@ -1,4 +1,7 @@
 //! Live bytes over time, in equal parts, as steps: memory is never interpolated.
+//!
+//! For a span that is known beforehand. [`crate::usage`] follows a history whose end nobody knows yet, as
+//! a log's, and pays with parts of a length that it chooses itself.
 
 use serde::Serialize;
 
