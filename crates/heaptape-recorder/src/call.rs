@@ -126,7 +126,7 @@ fn record_free(
 /// Before a free of NULL, which is nothing: only a pending `operator delete` ends here.
 pub fn freeing_null() {
     if let Some(local) = gate::if_open()
-        && let Some(mut thread) = thread::enter(local, here())
+        && let Some(mut thread) = thread::enter_if_begun(local, here())
         && thread.tag.failed_at == 0
     {
         thread.tag = Tag::default();
@@ -183,6 +183,10 @@ fn mapping(kind: Kind, function: u8, addr: usize, size: usize, regs: Regs) {
 /// `operator new` or `delete` is about to call `malloc` or `free`: says what for. The outermost form wins:
 /// `new[]` calls `new`, sized `delete` calls the plain one.
 pub fn tag(function: u8, size: usize, align_log2: u8, regs: Regs) {
+    if thread::is_lost() {
+        // The call itself is counted when it comes.
+        return;
+    }
     let Some(mut thread) = enter(regs) else { return };
     if thread.tag.api == 0 || thread.tag.failed_at != 0 {
         thread.tag = Tag { api: function + 1, align_log2, size, failed_at: 0 };
@@ -192,7 +196,7 @@ pub fn tag(function: u8, size: usize, align_log2: u8, regs: Regs) {
 /// Takes the tag away if it is still there, because the real `operator new` did not come by our `malloc`:
 /// its function and log2 of its alignment.
 pub fn untag(regs: Regs) -> Option<(u8, u8)> {
-    let mut thread = enter(regs)?;
+    let mut thread = thread::enter_if_begun(gate::if_open()?, regs.sp)?;
     let tag = thread.tag;
     thread.tag = Tag::default();
     (tag.api != 0).then(|| (tag.api - 1, tag.align_log2))
@@ -212,7 +216,7 @@ pub fn deleting(function: u8, addr: usize, size: usize, align_log2: u8, regs: Re
 /// After that delete.
 pub fn deleted() {
     if let Some(local) = gate::if_open()
-        && let Some(mut thread) = thread::enter(local, here())
+        && let Some(mut thread) = thread::enter_if_begun(local, here())
     {
         thread.freed = 0;
     }

@@ -341,6 +341,16 @@ fn begin(local: &'static Local, tid: u32) -> Option<*mut Thread> {
     Some(thread)
 }
 
+/// Enters the calling thread if it has a stream already; nothing is claimed and nothing counted.
+pub(crate) fn enter_if_begun(local: &'static Local, sp: usize) -> Option<Entered> {
+    if tls::get() > LOST { enter(local, sp) } else { None }
+}
+
+/// Whether the calling thread could not get a stream when it last asked.
+pub(crate) fn is_lost() -> bool {
+    (1..=LOST).contains(&tls::get())
+}
+
 /// Keeps the serial of the fork that the calling thread is about to make.
 pub(crate) fn keep_fork_serial(serial: u64) {
     let word = tls::get();

@@ -3,6 +3,8 @@
 //! Four-way sets of one cache line. Keys are compared in full, so a hit is always right; a node that was
 //! pushed out is announced again under a new id, and the collector sees that they are one.
 
+use core::sync::atomic::{Ordering, compiler_fence};
+
 const SETS: usize = 1024;
 
 /// One remembered node; `id` 0 is an empty place.
@@ -12,6 +14,18 @@ struct Entry {
     frame: u64,
     parent: u32,
     id: u32,
+}
+
+impl Entry {
+    /// Becomes `entry`; empty in between, because a jump out of a signal handler may leave us half-way.
+    fn fill(&mut self, entry: Entry) {
+        self.id = 0;
+        compiler_fence(Ordering::SeqCst);
+        self.frame = entry.frame;
+        self.parent = entry.parent;
+        compiler_fence(Ordering::SeqCst);
+        self.id = entry.id;
+    }
 }
 
 /// See the module. Zeroed memory is an empty one.
@@ -46,8 +60,11 @@ impl Memo {
     /// Remembers a node, at the cost of the oldest of its set.
     pub(crate) fn put(&mut self, frame: u64, parent: u32, id: u32) {
         let set = &mut self.sets[set_of(frame, parent)];
-        set.copy_within(0..3, 1);
-        set[0] = Entry { frame, parent, id };
+        for place in (0..3).rev() {
+            let older = set[place];
+            set[place + 1].fill(older);
+        }
+        set[0].fill(Entry { frame, parent, id });
     }
 }
 

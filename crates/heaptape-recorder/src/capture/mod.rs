@@ -18,7 +18,7 @@ mod window;
 
 use crate::emit;
 use crate::thread::{Regs, Thread};
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{Ordering, compiler_fence};
 use heaptape_wire::layout::MAX_FRAMES;
 use heaptape_wire::record::{NODE_EXACT, NODE_FRAME_POINTER, NODE_TRUNCATED};
 use memo::Memo;
@@ -86,7 +86,12 @@ impl Capture {
 
     /// Notes that `id` is announced by a record that ends at `end`, just before it is published.
     pub(crate) fn announcing(&mut self, id: u32, end: u64) {
-        self.announcing = (id, end);
+        // The id last: a jump out of a signal handler between the two stores must not leave the new id with
+        // the end of an announcement that was made.
+        self.announcing.1 = end;
+        compiler_fence(Ordering::SeqCst);
+        self.announcing.0 = id;
+        compiler_fence(Ordering::SeqCst);
     }
 
     /// After a hook that was never finished: settles, by what the ring has published up to `head`, whether
@@ -96,6 +101,8 @@ impl Capture {
         if id == self.last_id + 1 && head >= end {
             self.last_id = id;
         }
+        // Settled: what comes to stand where its record was going to be is no announcement.
+        self.announcing.0 = 0;
         self.forget();
         self.window = Window::default();
     }
