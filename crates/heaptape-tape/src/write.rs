@@ -5,7 +5,7 @@ use crate::events::{EventsEncoder, MAX_EVENTS};
 use crate::format::{FileHead, kind};
 use crate::index::{self, EventsKey};
 use crate::keyframe;
-use crate::live::{Effect, LiveSet};
+use crate::live::{Effect, LiveSet, Totals};
 use crate::meta::Records;
 use crate::model::*;
 use crate::shapes;
@@ -37,12 +37,19 @@ pub struct TapeWriter<W: Write> {
 
 /// What the writer keeps of a process.
 struct Track {
-    live: LiveSet,
+    life: Life,
     losses: Losses,
     run: Option<Run>,
     last_tick: u64,
     last_keyframe: EventIndex,
     contents: Vec<u8>,
+}
+
+/// A live set takes memory for every block; a recording may see thousands of processes end.
+enum Life {
+    Running(LiveSet),
+    /// What it came to.
+    Ended(Totals),
 }
 
 /// Events that wait for their block.
@@ -81,7 +88,7 @@ impl<W: Write> TapeWriter<W> {
             self.close_run(parent)?;
         }
         self.processes.push(Track {
-            live: if forked { LiveSet::forked() } else { LiveSet::new() },
+            life: Life::Running(if forked { LiveSet::forked() } else { LiveSet::new() }),
             losses: Losses::default(),
             run: None,
             last_tick: 0,
@@ -92,7 +99,8 @@ impl<W: Write> TapeWriter<W> {
         self.close_full_records()
     }
 
-    /// A process ended. May be said again with better knowledge; the last word counts.
+    /// A process ended: its last keyframe is written and its live set forgotten, so that no event of it
+    /// may follow. May be said again with better knowledge; the last word counts.
     pub fn process_end(
         &mut self,
         id: ProcessId,
@@ -102,8 +110,13 @@ impl<W: Write> TapeWriter<W> {
     ) -> io::Result<()> {
         self.track(id)?.losses = *losses;
         self.close_run(id)?;
+        self.close_contents(id)?;
         self.records.process_end(id, end, ending, losses);
-        self.close_full_records()
+        self.close_full_records()?;
+        self.last_keyframe(id)?;
+        let track = self.track(id)?;
+        track.life = Life::Ended(*track.totals());
+        Ok(())
     }
 
     /// A thread begins; ids are given in order from 0.
@@ -155,7 +168,7 @@ impl<W: Write> TapeWriter<W> {
         Ok(id)
     }
 
-    /// The next event of a process's history. A time before the last event's is raised to it.
+    /// The next event of a process that has not ended. A time before the last event's is raised to it.
     pub fn event(&mut self, process: ProcessId, event: &Event) -> io::Result<()> {
         if event.thread.0 >= self.threads || event.backtrace.0 > self.records.node_count() {
             return Err(misuse("an event of a thread or backtrace that was not begun"));
@@ -163,7 +176,7 @@ impl<W: Write> TapeWriter<W> {
         let tick_ns = self.tick_ns;
         let track = self.track(process)?;
         let tick = (event.time.0 / tick_ns).max(track.last_tick);
-        track.push(&Event { time: TimeNs(tick * tick_ns), ..*event }, tick);
+        track.push(&Event { time: TimeNs(tick * tick_ns), ..*event }, tick)?;
         let full = track.run.as_ref().is_some_and(|run| run.encoder.count() == MAX_EVENTS);
         if track.is_keyframe_due() {
             self.close_run(process)?;
@@ -219,9 +232,12 @@ impl<W: Write> TapeWriter<W> {
         self.close_full_records()
     }
 
-    /// The live set of a process as of the events written so far.
+    /// The live set of a process as of the events written so far; `None` once it has ended.
     pub fn live(&self, process: ProcessId) -> Option<&LiveSet> {
-        self.processes.get(process.0 as usize).map(|track| &track.live)
+        match &self.processes.get(process.0 as usize)?.life {
+            Life::Running(live) => Some(live),
+            Life::Ended(_) => None,
+        }
     }
 
     /// Closes the blocks in progress and hands everything to `out`: what was said so far survives the
@@ -239,12 +255,9 @@ impl<W: Write> TapeWriter<W> {
     pub fn finish(mut self) -> io::Result<W> {
         self.flush()?;
         for id in (0..self.processes.len() as u32).map(ProcessId) {
-            let track = &self.processes[id.0 as usize];
-            if track.live.totals().events > track.last_keyframe {
-                self.keyframe(id)?;
-            }
+            self.last_keyframe(id)?;
         }
-        let processes = self.processes.iter().map(|t| (*t.live.totals(), t.losses)).collect();
+        let processes = self.processes.iter().map(|t| (*t.totals(), t.losses)).collect();
         self.blocks.finish(processes)
     }
 
@@ -281,16 +294,30 @@ impl<W: Write> TapeWriter<W> {
             last_tick: track.last_tick,
             threads,
             nodes,
-            totals: *track.live.totals(),
+            totals: *track.totals(),
         };
         self.close_records()?;
         self.blocks.block(kind::EVENTS, &key.encode(), &run.encoder.finish())
     }
 
+    /// The keyframe at the end of a history; none where there already is one. What was said before it
+    /// is written before it.
+    fn last_keyframe(&mut self, process: ProcessId) -> io::Result<()> {
+        let track = self.track(process)?;
+        if track.totals().events == track.last_keyframe {
+            return Ok(());
+        }
+        self.close_records()?;
+        self.keyframe(process)
+    }
+
     fn keyframe(&mut self, process: ProcessId) -> io::Result<()> {
         let track = &mut self.processes[process.0 as usize];
-        track.last_keyframe = track.live.totals().events;
-        for (key, body) in keyframe::parts(process, &track.live, self.tick_ns) {
+        let Life::Running(live) = &track.life else {
+            return Ok(());
+        };
+        track.last_keyframe = live.totals().events;
+        for (key, body) in keyframe::parts(process, live, self.tick_ns) {
             self.blocks.block(kind::KEYFRAME, &key.encode(), &body)?;
         }
         Ok(())
@@ -307,9 +334,12 @@ impl<W: Write> TapeWriter<W> {
 }
 
 impl Track {
-    fn push(&mut self, event: &Event, tick: u64) {
-        let first_event = self.live.totals().events;
-        let ended_room = match self.live.apply(event) {
+    fn push(&mut self, event: &Event, tick: u64) -> io::Result<()> {
+        let Life::Running(live) = &mut self.life else {
+            return Err(misuse("an event of a process that has ended"));
+        };
+        let first_event = live.totals().events;
+        let ended_room = match live.apply(event) {
             Effect::Ended(block) => shapes::room(block.size, block.usable),
             _ => 0,
         };
@@ -317,10 +347,18 @@ impl Track {
         let begin = || Run { encoder: EventsEncoder::new(), first_event, first_tick: tick };
         let run = self.run.get_or_insert_with(begin);
         run.encoder.push(event, tick, ended_room);
+        Ok(())
+    }
+
+    fn totals(&self) -> &Totals {
+        match &self.life {
+            Life::Running(live) => live.totals(),
+            Life::Ended(totals) => totals,
+        }
     }
 
     fn is_keyframe_due(&self) -> bool {
-        let totals = self.live.totals();
+        let totals = self.totals();
         let since = totals.events - self.last_keyframe;
         since >= KEYFRAME_EVENTS.max(KEYFRAME_EVENTS_PER_BLOCK * totals.live_blocks)
     }

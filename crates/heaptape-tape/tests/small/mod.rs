@@ -69,7 +69,7 @@ pub fn example() -> Vec<u8> {
     tape.finish().unwrap()
 }
 
-fn process(id: u32, forked_from: Option<(ProcessId, EventIndex)>) -> Process {
+pub fn process(id: u32, forked_from: Option<(ProcessId, EventIndex)>) -> Process {
     Process {
         id: ProcessId(id),
         pid: 100 + id,
@@ -84,7 +84,7 @@ fn process(id: u32, forked_from: Option<(ProcessId, EventIndex)>) -> Process {
     }
 }
 
-fn thread(id: u32, process: u32) -> Thread {
+pub fn thread(id: u32, process: u32) -> Thread {
     let (id, process) = (ThreadId(id), ProcessId(process));
     Thread { id, process, tid: 100 + process.0, name: b"prog".to_vec(), start: TimeNs(0) }
 }
@@ -94,7 +94,7 @@ fn node(tape: &mut TapeWriter<Vec<u8>>, parent: BacktraceId, address: u64) -> Ba
     tape.backtrace_node(&BacktraceNode { parent, module, address, quality }).unwrap()
 }
 
-fn alloc(time: u64, addr: u64, backtrace: BacktraceId) -> Event {
+pub fn alloc(time: u64, addr: u64, backtrace: BacktraceId) -> Event {
     Event {
         time: TimeNs(time),
         thread: ThreadId(0),
@@ -108,7 +108,7 @@ fn alloc(time: u64, addr: u64, backtrace: BacktraceId) -> Event {
     }
 }
 
-fn free(time: u64, addr: u64) -> Event {
+pub fn free(time: u64, addr: u64) -> Event {
     let backtrace = BacktraceId::NONE;
     let (action, api) = (Action::Free, Api::Free);
     Event { action, api, size: 0, usable: 0, ..alloc(time, addr, backtrace) }
