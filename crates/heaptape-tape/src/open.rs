@@ -3,6 +3,7 @@
 use crate::facts::Facts;
 use crate::format::{FILE_HEAD_LEN, FORMAT_MAJOR, FileHead, kind};
 use crate::history::Catalog;
+use crate::lineage::{self, Remembered};
 use crate::meta;
 use crate::model::*;
 use crate::read::{Condition, Tape, TapeError};
@@ -128,8 +129,10 @@ impl Opening {
             source: self.source,
             tick_ns,
             condition: self.condition,
+            second_threads: lineage::second_threads(&self.facts.threads),
             facts: self.facts,
             histories: self.catalog.histories,
+            remembered: Remembered::default(),
         }
     }
 }

@@ -5,11 +5,13 @@ use crate::facts::Facts;
 use crate::format::kind;
 use crate::history::History;
 use crate::index::EventsKey;
+use crate::lineage::Remembered;
 use crate::live::Totals;
 use crate::model::*;
 use crate::salvage::{Scan, Source, damaged_at};
 use crate::varint::{Cursor, Malformed};
 use crate::walk::Events;
+use rustc_hash::FxHashMap;
 use std::fmt;
 
 /// A moment of one process's history.
@@ -86,6 +88,9 @@ pub struct Tape {
     pub(crate) condition: Condition,
     pub(crate) facts: Facts,
     pub(crate) histories: Vec<History>,
+    /// By process that has a second thread: when it began.
+    pub(crate) second_threads: FxHashMap<ProcessId, TimeNs>,
+    pub(crate) remembered: Remembered,
 }
 
 impl Tape {

@@ -1,29 +1,28 @@
 //! Winding the tape: the live set of a process at a moment.
 //!
 //! A keyframe of a forked child holds the child's own blocks and the addresses of inherited blocks that
-//! it freed. Its live set is the parent's at the fork without those, and the own ones on top. Histories
-//! of children are followed up to the first ancestor; a parent's id is always smaller.
+//! it freed. Its live set is the parent's at the fork without those, and the own ones on top: see
+//! [`crate::lineage`].
 
 use crate::format::kind;
 use crate::history::KeyframeEntry;
 use crate::keyframe::Assembly;
-use crate::live::{LiveBlock, LiveSet};
+use crate::lineage::{Heritage, lay_over};
+use crate::live::LiveSet;
 use crate::model::*;
 use crate::read::{Moment, Tape, TapeError};
 use crate::salvage::damaged_at;
-use rustc_hash::FxHashMap;
 
 impl Tape {
     /// The live set of a process at its birth: empty, or the blocks inherited over fork.
     pub fn live_at_start(&self, process: ProcessId) -> Result<LiveSet, TapeError> {
-        match self.forked_from(process) {
-            Some((parent, event)) => {
-                self.check_inherited(process, parent, event)?;
-                let inherited = self.live_at(parent, Moment::Event(event))?;
-                Ok(LiveSet::with_inherited(inherited.blocks().copied()))
+        Ok(match self.heritage(process)? {
+            Some(Heritage { blocks, exact: true }) => LiveSet::with_inherited(blocks.into_values()),
+            Some(Heritage { blocks, exact: false }) => {
+                LiveSet::with_nearly_inherited(blocks.into_values())
             }
-            None => Ok(LiveSet::new()),
-        }
+            None => LiveSet::new(),
+        })
     }
 
     /// The live set of a process at a moment: the nearest keyframe before it and a short replay.
@@ -35,15 +34,14 @@ impl Tape {
     /// Fails where events that it needs are damaged.
     pub fn live_at(&self, process: ProcessId, moment: Moment) -> Result<LiveSet, TapeError> {
         let index = self.moment_event_index(process, moment)?;
-        let own = self.own_at(process, index)?;
-        let mut family = vec![own];
-        let mut child = process;
-        while let Some((parent, event)) = self.forked_from(child) {
-            self.check_inherited(child, parent, event)?;
-            family.push(self.own_at(parent, event)?);
-            child = parent;
-        }
-        if family.len() > 1 { Ok(merge(family)) } else { Ok(family.swap_remove(0)) }
+        let own = self.own_at(process, index, None)?;
+        Ok(match self.heritage(process)? {
+            Some(Heritage { mut blocks, exact }) => {
+                lay_over(&mut blocks, &own);
+                own.with_all_blocks(blocks.into_values(), exact)
+            }
+            None => own,
+        })
     }
 
     /// How many events of a process there are up to and including a moment.
@@ -78,30 +76,16 @@ impl Tape {
         (totals.peak_event, totals.peak_time, totals.peak_bytes, totals.peak_blocks)
     }
 
-    /// Whether the history of `parent` up to the fork is on the tape.
-    fn check_inherited(
+    /// The set as the writer kept it, without inherited blocks. `known` is the set at another moment:
+    /// the way from there may be shorter.
+    pub(crate) fn own_at(
         &self,
-        child: ProcessId,
-        parent: ProcessId,
-        event: EventIndex,
-    ) -> Result<(), TapeError> {
-        let (child, known, parent_id) = (child.0, self.event_count(parent), parent.0);
-        if event <= known {
-            return Ok(());
-        }
-        Err(TapeError::Damaged(format!(
-            "process {child} was forked after event {event} of process {parent_id}, of which only \
-             {known} are on the tape"
-        )))
-    }
-
-    fn forked_from(&self, process: ProcessId) -> Option<(ProcessId, EventIndex)> {
-        self.processes().get(process.0 as usize)?.forked_from
-    }
-
-    /// The set as the writer kept it, without inherited blocks.
-    fn own_at(&self, process: ProcessId, index: EventIndex) -> Result<LiveSet, TapeError> {
-        let mut set = self.nearest_keyframe(process, index)?;
+        process: ProcessId,
+        index: EventIndex,
+        known: Option<LiveSet>,
+    ) -> Result<LiveSet, TapeError> {
+        let known = known.filter(|set| set.totals().events <= index);
+        let mut set = self.nearest(process, index, known)?;
         let from = set.totals().events;
         for event in self.events(process, from).take((index - from) as usize) {
             set.apply(&event?);
@@ -109,20 +93,24 @@ impl Tape {
         Ok(set)
     }
 
-    /// The last keyframe not after `index` that can be read; the empty set when there is none.
-    fn nearest_keyframe(
+    /// The last keyframe not after `index` that can be read; the known set when there is none after it.
+    fn nearest(
         &self,
         process: ProcessId,
         index: EventIndex,
+        known: Option<LiveSet>,
     ) -> Result<LiveSet, TapeError> {
-        let before = self.history(process).keyframes.iter().rev();
-        for keyframe in before.filter(|keyframe| keyframe.totals.events <= index) {
+        let from = known.as_ref().map_or(0, |set| set.totals().events);
+        let between = |events: EventIndex| from < events && events <= index;
+        let keyframes = self.history(process).keyframes.iter().rev();
+        for keyframe in keyframes.filter(|keyframe| between(keyframe.totals.events)) {
             match self.read_keyframe(keyframe) {
                 Err(TapeError::Damaged(_)) => {}
                 result => return result,
             }
         }
-        Ok(if self.forked_from(process).is_some() { LiveSet::forked() } else { LiveSet::new() })
+        let forked = self.forked_from(process).is_some();
+        Ok(known.unwrap_or_else(|| if forked { LiveSet::forked() } else { LiveSet::new() }))
     }
 
     fn read_keyframe(&self, keyframe: &KeyframeEntry) -> Result<LiveSet, TapeError> {
@@ -134,18 +122,4 @@ impl Tape {
         }
         Ok(assembly.finish(keyframe.forked, keyframe.totals))
     }
-}
-
-/// The live set of the first of a line of descent, told from child to first ancestor.
-fn merge(mut family: Vec<LiveSet>) -> LiveSet {
-    let mut blocks: FxHashMap<u64, LiveBlock> = FxHashMap::default();
-    for member in family.iter().rev() {
-        for freed in member.inherited_freed() {
-            blocks.remove(&freed);
-        }
-        blocks.extend(member.blocks().map(|block| (block.addr, *block)));
-    }
-    let own = family.swap_remove(0);
-    let releasing: Vec<_> = own.releasing().map(|(thread, block)| (*thread, *block)).collect();
-    LiveSet::from_parts(blocks.into_values(), releasing, false, [], *own.totals())
 }

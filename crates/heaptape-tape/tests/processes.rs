@@ -42,3 +42,81 @@ fn a_process_that_ended_is_forgotten_but_not_lost() {
     assert_eq!(tape.live_at(MAIN, Moment::End).unwrap().blocks().count(), 100);
     assert_eq!(tape.live_at(MAIN, Moment::Event(40)).unwrap().blocks().count(), 40);
 }
+
+/// How frees of two addresses look to a child: one freed by the parent, one that nobody knows. The
+/// parent's threads begin at the times given, the fork is at 5 µs. Then the same of a grandchild.
+fn frees_of_a_child(threads: &[u64]) -> [[Effect; 2]; 2] {
+    let mut tape = begin();
+    for (id, &start) in (1..).zip(threads) {
+        tape.thread_start(&Thread { start: TimeNs(start), ..thread(id, 0) }).unwrap();
+    }
+    tape.event(MAIN, &alloc(1_000, 0x1000, NONE)).unwrap();
+    tape.event(MAIN, &free(2_000, 0x1000)).unwrap();
+    for id in [1, 2] {
+        let fork = (ProcessId(id - 1), if id == 1 { 2 } else { 0 });
+        let start = TimeNs(5_000 * u64::from(id));
+        tape.process_start(&Process { start, ..process(id, Some(fork)) }).unwrap();
+    }
+    let tape = open_bytes(&tape.finish().unwrap());
+    [1, 2].map(|id| {
+        let live = tape.live_at_start(ProcessId(id)).unwrap();
+        let wound = tape.live_at(ProcessId(id), Moment::End).unwrap();
+        [0x1000, 0x2000].map(|addr| {
+            let effects = [live.clone(), wound.clone()].map(|mut s| s.apply(&free(6_000, addr)));
+            assert_eq!(effects[0], effects[1], "at birth and by winding");
+            effects[0]
+        })
+    })
+}
+
+#[test]
+fn the_heap_of_a_single_threaded_parent_is_inherited_exactly() {
+    assert_eq!(frees_of_a_child(&[])[0], [Effect::Unmatched; 2]);
+    assert_eq!(frees_of_a_child(&[8_000]), [[Effect::Unmatched; 2]; 2], "a thread after the fork");
+}
+
+#[test]
+fn a_child_of_a_parent_with_threads_may_free_what_they_allocated_meanwhile() {
+    assert_eq!(frees_of_a_child(&[3_000]), [[Effect::EndedInherited; 2]; 2]);
+}
+
+#[test]
+fn what_a_child_did_before_a_moment_is_known_there() {
+    let mut tape = begin();
+    tape.thread_start(&thread(1, 0)).unwrap();
+    tape.process_start(&process(1, Some((MAIN, 0)))).unwrap();
+    tape.thread_start(&thread(2, 1)).unwrap();
+    let (child, thread) = (ProcessId(1), ThreadId(2));
+    tape.event(child, &Event { thread, ..free(1_000, 0x1000) }).unwrap();
+    tape.event(child, &Event { thread, ..alloc(2_000, 0x2000, NONE) }).unwrap();
+    let tape = open_bytes(&tape.finish().unwrap());
+    let mut live = tape.live_at(child, Moment::End).unwrap();
+    assert_eq!(live.apply(&free(3_000, 0x1000)), Effect::Unmatched, "freed twice");
+    live.apply(&alloc(3_000, 0x2000, NONE));
+    assert_eq!(live.totals().overlaid, 1);
+}
+
+#[test]
+fn children_in_any_order_inherit_the_same() {
+    const FORKS: u64 = 40;
+    let mut tape = begin();
+    for event in 0..FORKS {
+        tape.event(MAIN, &alloc(1_000, 0x1000 + 0x30 * event, NONE)).unwrap();
+        let fork = Some((MAIN, event + 1));
+        tape.process_start(&process(2 * event as u32 + 1, fork)).unwrap();
+        let fork = Some((ProcessId(2 * event as u32 + 1), 0));
+        tape.process_start(&process(2 * event as u32 + 2, fork)).unwrap();
+    }
+    let tape = open_bytes(&tape.finish().unwrap());
+    let ids = 1..=2 * FORKS as u32;
+    let shuffled = ids.clone().map(|id| id * 7 % 81);
+    for id in ids.clone().chain(ids.rev()).chain(shuffled) {
+        let blocks = u64::from(id.div_ceil(2));
+        for live in [
+            tape.live_at_start(ProcessId(id)).unwrap(),
+            tape.live_at(ProcessId(id), Moment::End).unwrap(),
+        ] {
+            assert_eq!(live.totals().live_blocks, blocks);
+        }
+    }
+}
