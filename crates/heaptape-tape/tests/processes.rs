@@ -120,3 +120,19 @@ fn children_in_any_order_inherit_the_same() {
         }
     }
 }
+
+#[test]
+fn one_ancestor_with_threads_is_enough() {
+    let mut tape = begin();
+    tape.process_start(&process(1, Some((MAIN, 0)))).unwrap();
+    tape.thread_start(&thread(1, 1)).unwrap();
+    tape.thread_start(&thread(2, 1)).unwrap();
+    tape.process_start(&process(2, Some((ProcessId(1), 0)))).unwrap();
+    tape.process_start(&process(3, Some((ProcessId(2), 0)))).unwrap();
+    let tape = open_bytes(&tape.finish().unwrap());
+    let free_in = |id| tape.live_at_start(ProcessId(id)).unwrap().apply(&free(1_000, 0x1000));
+    assert_eq!(
+        [1, 2, 3].map(free_in),
+        [Effect::Unmatched, Effect::EndedInherited, Effect::EndedInherited]
+    );
+}
