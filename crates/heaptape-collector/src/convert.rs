@@ -93,6 +93,11 @@ impl Converter {
         self.process
     }
 
+    /// Events so far.
+    pub(crate) fn events(&self) -> u64 {
+        self.events
+    }
+
     /// Records that made no sense.
     pub(crate) fn malformed(&self) -> u64 {
         self.malformed

@@ -1,7 +1,7 @@
 //! Launches a program and records it: what to record, what came of it, what can go wrong.
 
 use crate::book::Book;
-use crate::output::{self, Clash, Created, Names, TapeFile};
+use crate::output::{self, Clash, Names, Place, TapeFile};
 use crate::preflight::{self, Missing};
 use crate::session::{Closing, Session, Settings};
 use crate::sys::memory::ProcessMemory;
@@ -268,7 +268,7 @@ pub fn run(mut launch: Launch) -> Result<Outcome, LaunchError> {
     if launch.verbose
         && let Some(library) = &library
     {
-        eprintln!("heaptape: recorder at {}", library.path().display());
+        tell(&format!("recorder at {}", library.path().display()));
     }
 
     // A program that cannot live with the library is not given it. One whose loader ignores it is: its
@@ -283,7 +283,7 @@ pub fn run(mut launch: Launch) -> Result<Outcome, LaunchError> {
     let paused = spawn::fork(&image).map_err(setup("fork"))?;
     let pid = paused.pid();
 
-    let (path, mut book, taken) = match open_tape(&launch, &program, pid) {
+    let (place, mut book, taken) = match open_tape(&launch, &program, pid) {
         Ok(opened) => opened,
         Err(error) => {
             paused.abandon();
@@ -292,10 +292,14 @@ pub fn run(mut launch: Launch) -> Result<Outcome, LaunchError> {
     };
     if let Err(error) = paused.exec() {
         // The tape says nothing; what went wrong is said here.
-        let _ = fs::remove_file(&path);
+        place.give_up();
         return Err(exec_error(program, &error));
     }
     drop(image);
+    let path = place.path().to_path_buf();
+    if let Err(error) = place.take() {
+        session.warn(format!("{}: could not be replaced: {error}", path.display()));
+    }
     if let Some(taken) = taken {
         let (taken, path) = (taken.display(), path.display());
         session.warn(format!("{taken} was there already: this is {path} (--force replaces)"));
@@ -316,7 +320,7 @@ pub fn run(mut launch: Launch) -> Result<Outcome, LaunchError> {
         library.keep();
         if launch.verbose {
             let kept = library.path();
-            eprintln!("heaptape: processes still run; {} stays for them", kept.display());
+            tell(&format!("processes still run; {} stays for them", kept.display()));
         }
     }
     Ok(conclude(&launch, book, closing, Ended { pid, ending, program, tape: path, began }))
@@ -355,9 +359,13 @@ fn run_unrecorded(
         };
     image.redirect(launch.stdin.take(), launch.stdout.take());
     image.limit_open_files(old_limit);
-    // Nobody reading it is no reason not to run the program.
-    let _ = writeln!(io::stderr(), "heaptape: {trouble}: the program runs unrecorded");
+    tell(&format!("{trouble}: the program runs unrecorded"));
     exec_error(program, &spawn::become_in_place(&image))
+}
+
+/// A line on standard error. Nobody reading it is no reason to do anything else than without it.
+fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "heaptape: {line}");
 }
 
 /// The path that will be executed.
@@ -379,7 +387,7 @@ fn open_tape(
     launch: &Launch,
     program: &Path,
     pid: u32,
-) -> Result<(PathBuf, Book<TapeFile>, Option<PathBuf>), LaunchError> {
+) -> Result<(Place, Book<TapeFile>, Option<PathBuf>), LaunchError> {
     let header = launch.header();
     let names = Names {
         pid,
@@ -392,13 +400,13 @@ fn open_tape(
         (false, true) => Clash::NextFree,
         (false, false) => Clash::Refuse,
     };
-    let Created { path, file, taken } = output::create(&launch.output, &names, clash)?;
+    let (place, file, taken) = output::create(&launch.output, &names, clash)?.split();
     let began = clock::monotonic_ns();
     match TapeWriter::new(file, &header) {
-        Ok(writer) => Ok((path, Book::new(writer, began), taken)),
+        Ok(writer) => Ok((place, Book::new(writer, began), taken)),
         Err(error) => {
-            // It holds nothing yet.
-            let _ = fs::remove_file(&path);
+            let path = place.path().to_path_buf();
+            place.give_up();
             Err(LaunchError::Output { path, why: error.to_string() })
         }
     }

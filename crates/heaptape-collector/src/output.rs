@@ -88,9 +88,45 @@ pub(crate) enum Clash {
 /// A tape's file, just made.
 pub(crate) struct Created {
     pub(crate) path: PathBuf,
+    /// Where it lies until [`Place::take`], when it is to replace another.
+    fresh: Option<PathBuf>,
     pub(crate) file: TapeFile,
     /// The name that was asked for, when it was taken.
     pub(crate) taken: Option<PathBuf>,
+}
+
+/// The name of a tape whose program does not run yet.
+pub(crate) struct Place {
+    path: PathBuf,
+    fresh: Option<PathBuf>,
+}
+
+impl Created {
+    /// The file, and its name to be settled when the program runs.
+    pub(crate) fn split(self) -> (Place, TapeFile, Option<PathBuf>) {
+        (Place { path: self.path, fresh: self.fresh }, self.file, self.taken)
+    }
+}
+
+impl Place {
+    /// The name.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The program runs: an old tape of that name is replaced now.
+    pub(crate) fn take(self) -> io::Result<PathBuf> {
+        if let Some(fresh) = &self.fresh {
+            fs::rename(fresh, &self.path)?;
+        }
+        Ok(self.path)
+    }
+
+    /// The program does not run: the file goes, an old tape stays.
+    pub(crate) fn give_up(self) {
+        // What matters is the error that the caller reports.
+        let _ = fs::remove_file(self.fresh.as_ref().unwrap_or(&self.path));
+    }
 }
 
 /// Makes the tape's file, mode 0600 whatever the umask.
@@ -107,17 +143,23 @@ pub(crate) fn create(
             path = beside(taken, number - 1);
         }
         match open_new(&path) {
-            Ok(file) => return Ok(Created { path, file: TapeFile::new(file), taken }),
+            Ok(file) => {
+                return Ok(Created { path, fresh: None, file: TapeFile::new(file), taken });
+            }
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(LaunchError::Output { path, why: e.to_string() });
             }
             Err(_) if numbered => {}
             Err(_) => match clash {
+                Clash::NextFree if taken.is_none() && !is_regular(&path) => {
+                    return Err(LaunchError::Exists(path));
+                }
                 Clash::NextFree => taken = taken.or(Some(path)),
                 Clash::Refuse => return Err(LaunchError::Exists(path)),
                 Clash::Replace => {
-                    let file = TapeFile::new(replace(&path)?);
-                    return Ok(Created { path, file, taken });
+                    let (fresh, file) = beside_old(&path)?;
+                    let file = TapeFile::new(file);
+                    return Ok(Created { path, fresh: Some(fresh), file, taken });
                 }
             },
         }
@@ -126,6 +168,10 @@ pub(crate) fn create(
         path: template.to_path_buf(),
         why: format!("all numbers up to {MAX_NUMBER} are taken"),
     })
+}
+
+fn is_regular(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
 }
 
 /// `x.1.tape` for `x.tape` and 1.
@@ -150,8 +196,9 @@ fn open_new(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Puts a new file in the place of an old regular one.
-fn replace(path: &Path) -> Result<File, LaunchError> {
+/// A new file that is to take the place of an old regular one, under a name of its own until
+/// [`Place::take`].
+fn beside_old(path: &Path) -> Result<(PathBuf, File), LaunchError> {
     let failed = |why: String| LaunchError::Output { path: path.to_path_buf(), why };
     let old = fs::symlink_metadata(path).map_err(|e| failed(e.to_string()))?;
     if !old.is_file() {
@@ -160,13 +207,9 @@ fn replace(path: &Path) -> Result<File, LaunchError> {
     let random = crate::sys::random_bytes::<8>().map_err(|e| failed(e.to_string()))?;
     let mut fresh = path.as_os_str().to_os_string();
     fresh.push(format!(".{:016x}", u64::from_ne_bytes(random)));
-    let file = open_new(Path::new(&fresh)).map_err(|e| failed(e.to_string()))?;
-    fs::rename(&fresh, path).map_err(|e| {
-        // The error that matters is the one we report.
-        let _ = fs::remove_file(&fresh);
-        failed(e.to_string())
-    })?;
-    Ok(file)
+    let fresh = PathBuf::from(fresh);
+    let file = open_new(&fresh).map_err(|e| failed(e.to_string()))?;
+    Ok((fresh, file))
 }
 
 /// The tape's file. One write is written whole or not at all: one that fails is taken back, so that
@@ -240,8 +283,10 @@ mod tests {
         );
         assert_eq!(fs::read(&path).unwrap(), b"mine");
 
-        let mut tape = create(&path, &names(), Clash::Replace).unwrap().file;
+        let (place, mut tape, _) = create(&path, &names(), Clash::Replace).unwrap().split();
         tape.write_all(b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"mine", "the program does not run yet");
+        place.take().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);

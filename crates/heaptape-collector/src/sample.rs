@@ -3,6 +3,7 @@
 use heaptape_tape::{Sample, TimeNs};
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
 
 /// What `/proc` knew of a process when it said hello. All empty where there is no `/proc`.
 #[derive(Debug, Default)]
@@ -30,6 +31,18 @@ pub(crate) fn facts(pid: u32) -> Facts {
         argv,
         ppid: stat_fields(pid).and_then(|(_, ppid)| ppid).unwrap_or(0),
     }
+}
+
+/// Which file a process runs: device and inode, which stay when it is renamed.
+pub(crate) type Image = (u64, u64);
+
+/// The file that a process runs; `None` where it cannot be seen.
+pub(crate) fn image(pid: u32) -> Option<Image> {
+    if pid == 0 {
+        return None;
+    }
+    let file = fs::metadata(format!("/proc/{pid}/exe")).ok()?;
+    Some((file.dev(), file.ino()))
 }
 
 /// Whether the process is stopped by a signal.

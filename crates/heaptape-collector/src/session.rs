@@ -13,20 +13,22 @@ use crate::contents::Copier;
 use crate::hello::Caller;
 use crate::launch::Follow;
 use crate::output::TapeFile;
-use crate::sample;
 use crate::sys::memory::SessionMemory;
 use crate::sys::signals::Held;
 use crate::sys::watch::Watch;
 use crate::sys::{clock, futex, random_bytes, socket};
 use crate::target::{Drained, Ended, Target};
+use crate::{preflight, sample};
 use child::Child;
 pub(crate) use closing::Closing;
 use heaptape_tape::*;
 use heaptape_wire::handshake::*;
 use rustc_hash::FxHashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -68,6 +70,8 @@ pub(crate) struct Session {
     targets: Vec<Target>,
     ended: FxHashMap<u64, Ended>,
     next_number: u64,
+    /// Connections wait that could not be taken for want of something that may come back.
+    accept_again: bool,
     /// A dead process waits for its parent's history; look again without news.
     overdue: bool,
     copier: Copier,
@@ -105,6 +109,7 @@ impl Session {
             targets: Vec::new(),
             ended: FxHashMap::default(),
             next_number: 1,
+            accept_again: false,
             overdue: false,
             copier: Copier::new(CONTENTS_BUDGET),
             closing: Closing::default(),
@@ -181,6 +186,7 @@ impl Session {
     /// One round: news, records, histories, samples.
     fn round(&mut self, book: &mut Book<TapeFile>, child: &Child) -> io::Result<Drained> {
         let news = self.watch.take_news();
+        let news = news || self.accept_again;
         if news {
             self.accept();
             self.listen(book, child)?;
@@ -247,7 +253,7 @@ impl Session {
         let mut at = 0;
         while at < self.targets.len() {
             let target = &self.targets[at];
-            let ending = if target.pid == child.pid {
+            let ending = if target.launched {
                 child.ending
             } else {
                 target.is_dead().then_some(Ending::Gone)
@@ -277,10 +283,19 @@ impl Session {
         // Its place in the family first, if its parent has told it by now.
         self.drain(book)?;
         let target = self.targets.remove(at);
+        // Whoever it is that lives on, nobody listens to it any more.
+        target.close_gate();
         self.closing.orphans += u64::from(target.id().is_none());
         let number = target.number;
+        let pid = target.pid;
         let (losses, ended) = target.end(book, book.now, ending)?;
         self.closing.losses = self.closing.losses.plus(&losses);
+        // A program without a single call is asked why: one may well have a malloc of its own.
+        if let Some(exe) = &ended.silent
+            && let Some(reason) = preflight::blind_spot(OsStr::from_bytes(exe), Path::new("/"))
+        {
+            self.unrecorded(book, pid, exe, reason)?;
+        }
         if !ended.forks.is_empty() {
             self.ended.insert(number, ended);
         }

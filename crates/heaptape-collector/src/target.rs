@@ -3,7 +3,7 @@
 use crate::book::Book;
 use crate::convert::Converter;
 use crate::order::{Gap, Merge};
-use crate::sample::{self, Facts};
+use crate::sample::{self, Facts, Image};
 use crate::sys::memory::ProcessMemory;
 use crate::sys::{fd, futex};
 use heaptape_tape::*;
@@ -14,10 +14,13 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// How long a missing number may take when no thread says that it is about to publish it.
-const GAP_PATIENCE: Duration = Duration::from_millis(100);
-/// How long one may take that a thread claims to be making, once the process waits for it.
-const INTENT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a missing number may take when no thread says that it is about to publish it. One more drain would
+/// do: a claim stands before its number is taken, and is withdrawn after the record is published.
+const GAP_PATIENCE: Duration = Duration::from_millis(10);
+/// How long a thread of a running process may take between claim and record, which is a few instructions.
+/// One that takes longer was left by a jump or with its thread; if its record comes after all, it is taken
+/// late.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(1);
 /// Words that may wait for a gap before the streams behind it are no longer drained.
 const MAX_BUFFERED: usize = 1 << 25;
 
@@ -38,18 +41,33 @@ pub(crate) struct Target {
     /// Its pid as we see it; 0 when it is outside our pid namespace.
     pub(crate) pid: u32,
     pub(crate) origin: Origin,
+    /// Whether it is the launched program itself, whose ending its parent, we, learn.
+    pub(crate) launched: bool,
     /// Readable when it is dead; `None` when the kernel would not give one.
     pidfd: Option<OwnedFd>,
     facts: Facts,
+    exe: Vec<u8>,
     joined: TimeNs,
     memory: ProcessMemory,
     merge: Merge,
     /// `None` until its place in the family is known.
     history: Option<Converter>,
     suspect: Option<Suspect>,
+    /// The claims of the streams as they were last seen, by stream.
+    claims: Vec<Claim>,
     corrupt: u64,
-    /// What it ran when it said that it would become a program that cannot be recorded.
-    leaving: Option<Vec<u8>>,
+    /// The file that it runs.
+    image: Option<Image>,
+    /// Whether the last it said is that it becomes a program that cannot be recorded.
+    leaving: bool,
+}
+
+/// What a stream said of the record it is making, and since when it says nothing else.
+#[derive(Clone, Copy)]
+struct Claim {
+    intent: u64,
+    head: u64,
+    since: Instant,
 }
 
 /// A missing number under observation.
@@ -73,6 +91,8 @@ pub(crate) struct Drained {
 pub(crate) struct Ended {
     pub(crate) id: Option<ProcessId>,
     pub(crate) forks: BTreeMap<u64, EventIndex>,
+    /// Its program, when it was recorded from its start and not one call was seen.
+    pub(crate) silent: Option<Vec<u8>>,
 }
 
 impl Target {
@@ -91,15 +111,19 @@ impl Target {
             number,
             pid,
             origin,
+            launched: false,
             pidfd,
+            exe: facts.exe.clone(),
             facts,
             joined,
             memory,
             merge: Merge::default(),
             history: None,
             suspect: None,
+            claims: Vec::new(),
             corrupt: 0,
-            leaving: None,
+            image: sample::image(pid),
+            leaving: false,
         })
     }
 
@@ -156,7 +180,7 @@ impl Target {
         let mut drained = Drained::default();
         // Acquire pairs with the target's release of a stream's first owner.
         let streams = self.memory.page().streams.load(Ordering::Acquire) as usize;
-        if self.memory.map_streams(streams.min(MAX_STREAMS)).is_err() {
+        if streams > MAX_STREAMS || self.memory.map_streams(streams).is_err() {
             self.distrust();
         }
         for stream in 0..self.memory.stream_count() {
@@ -183,6 +207,8 @@ impl Target {
                 Err(heaptape_wire::ring::Corrupt) => self.distrust(),
             }
         }
+        // It has recorded on: whatever it wanted to become, it has not.
+        self.leaving &= drained.words == 0;
         drained
     }
 
@@ -243,36 +269,53 @@ impl Target {
             Some(suspect) if suspect.gap == gap => suspect,
             _ => Suspect { gap, since: now, unclaimed: false },
         };
-        let age = now - suspect.since;
-        // A claim that never ends (a thread cancelled inside a hook) must not hold up the others for
-        // ever, but only when they are held up: a process stopped by a signal is not in a hurry.
-        let outlived = age >= INTENT_PATIENCE && self.merge.buffered() > MAX_BUFFERED;
-        let unclaimed = age >= GAP_PATIENCE && (outlived || !self.is_claimed(gap));
+        let unclaimed = now - suspect.since >= GAP_PATIENCE && !self.is_claimed(gap, now);
         self.suspect = Some(Suspect { unclaimed, ..suspect });
         // Judged by the claims as they were before the last drain: what was published before a claim
         // was withdrawn, that drain has brought.
         suspect.unclaimed && unclaimed
     }
 
-    /// Whether a thread is making a record that may have this number.
-    fn is_claimed(&self, Gap(number): Gap) -> bool {
-        (0..self.memory.stream_count()).any(|stream| {
+    /// Whether a thread is making a record that may have this number. A claim that does not move while the
+    /// process runs counts no more: its thread has left the recorder without finishing.
+    fn is_claimed(&mut self, Gap(number): Gap, now: Instant) -> bool {
+        let mut claimed = false;
+        for stream in 0..self.memory.stream_count() {
+            let ring = self.memory.ring(stream);
             // Acquire: a withdrawn claim is seen together with what was published before it.
-            let intent = self.memory.ring(stream).header().intent.load(Ordering::Acquire);
-            intent != 0 && intent <= number
-        })
+            let intent = ring.header().intent.load(Ordering::Acquire);
+            let head = ring.header().head.load(Ordering::Relaxed);
+            let fresh = Claim { intent, head, since: now };
+            if stream == self.claims.len() {
+                self.claims.push(fresh);
+            }
+            let claim = &mut self.claims[stream];
+            if (claim.intent, claim.head) != (intent, head) {
+                *claim = fresh;
+            }
+            let is_fresh = now - claim.since < CLAIM_PATIENCE || sample::is_stopped(self.pid);
+            claimed |= intent != 0 && intent <= number && is_fresh;
+        }
+        claimed
     }
 
     /// It has said that it is about to become a program that cannot be recorded; that may fail yet.
     pub(crate) fn may_leave(&mut self) {
-        self.leaving = Some(sample::facts(self.pid).exe);
+        // What it said before does not speak against it.
+        self.drain();
+        self.leaving = true;
     }
 
-    /// Whether it has become that program.
+    /// Whether it has become that program: it runs another file than when it said hello.
     pub(crate) fn has_left(&self) -> bool {
-        let Some(before) = &self.leaving else { return false };
-        let now = sample::facts(self.pid).exe;
-        !now.is_empty() && now != *before
+        self.leaving
+            && self.image.is_some()
+            && sample::image(self.pid).is_some_and(|now| Some(now) != self.image)
+    }
+
+    /// Whether more waits than may.
+    pub(crate) fn is_overfull(&self) -> bool {
+        self.merge.buffered() > MAX_BUFFERED
     }
 
     /// Whether it is known to be dead.
@@ -324,8 +367,11 @@ impl Target {
         if let Some(id) = id {
             book.writer.process_end(id, time, ending, &losses)?;
         }
+        let is_silent = self.history.as_ref().is_none_or(|history| history.events() == 0);
+        let from_start = matches!(self.origin, Origin::Fresh);
+        let silent = (is_silent && from_start).then_some(self.exe);
         let forks = self.history.map(Converter::into_forks).unwrap_or_default();
-        Ok((losses, Ended { id, forks }))
+        Ok((losses, Ended { id, forks, silent }))
     }
 }
 

@@ -27,8 +27,8 @@ pub(crate) enum Library {
 impl Library {
     /// Lays the library down where targets can load it.
     pub(crate) fn lay(image: &[u8]) -> io::Result<Library> {
-        for parent in candidates() {
-            if let Ok(directory) = lay_in(&parent, image) {
+        for parent in candidates().iter().filter(|parent| is_safe(parent)) {
+            if let Ok(directory) = lay_in(parent, image) {
                 return Ok(Library::File { directory, keep: false });
             }
         }
@@ -94,6 +94,20 @@ fn candidates() -> Vec<PathBuf> {
         .collect()
 }
 
+/// Whether nobody else can put another directory in the place of ours: every directory on the way is ours or
+/// root's, and where others may write only the owner of an entry may rename it.
+fn is_safe(parent: &Path) -> bool {
+    const OTHERS_WRITE: u32 = 0o022;
+    const STICKY: u32 = 0o1000;
+    parent.ancestors().all(|directory| {
+        fs::symlink_metadata(directory).is_ok_and(|found| {
+            let trusted = found.uid() == 0 || found.uid() == fd::user();
+            let guarded = found.mode() & OTHERS_WRITE == 0 || found.mode() & STICKY != 0;
+            trusted && guarded
+        })
+    })
+}
+
 fn lay_in(parent: &Path, image: &[u8]) -> io::Result<PathBuf> {
     let random = u128::from_ne_bytes(random_bytes::<16>()?);
     let directory = parent.join(format!("heaptape-{random:032x}"));
@@ -144,6 +158,21 @@ mod tests {
         assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o7777, 0o711);
         drop(library);
         assert!(!path.parent().unwrap().exists());
+    }
+
+    #[test]
+    fn only_directories_that_others_cannot_replace_are_used() {
+        use std::os::unix::fs::PermissionsExt;
+        assert!(is_safe(Path::new("/tmp")));
+        let dir = tempfile::tempdir().unwrap();
+        let inside = dir.path().canonicalize().unwrap().join("inside");
+        fs::create_dir(&inside).unwrap();
+        assert!(is_safe(&inside));
+        for (mode, safe) in [(0o777, false), (0o1777, true), (0o770, false), (0o755, true)] {
+            fs::set_permissions(&inside, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(is_safe(&inside), safe, "{mode:o}");
+        }
+        assert!(!is_safe(&inside.join("not-there")));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use heaptape_collector::{Launch, die_as, run};
 use heaptape_tape::{Ending, ProcessId, Tape};
 use std::ffi::OsString;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -19,10 +19,14 @@ fn main() {
     if let Some(script) = std::env::var_os(SCRIPT) {
         launch(script);
     }
-    let tests: [(&str, fn()); 7] = [
+    let tests: [(&str, fn()); 8] = [
         ("the_launcher_ends_as_the_program_ended", the_launcher_ends_as_the_program_ended),
         ("signals_reach_the_program", signals_reach_the_program),
         ("the_launcher_stops_with_the_program", the_launcher_stops_with_the_program),
+        (
+            "a_stop_of_the_program_alone_is_its_own_business",
+            a_stop_of_the_program_alone_is_its_own_business,
+        ),
         ("closed_descriptors_stay_closed", closed_descriptors_stay_closed),
         ("an_ignored_signal_stays_ignored", an_ignored_signal_stays_ignored),
         (
@@ -124,16 +128,28 @@ fn the_launcher_stops_with_the_program() {
     let dir = tempfile::tempdir().unwrap();
     let (ready, pid_file) = (dir.path().join("ready"), dir.path().join("pid"));
     let script =
-        format!("echo $$ > {}; : > {}; kill -STOP $$; exit 5", pid_file.display(), ready.display());
-    let mut child = start(dir.path(), &script);
+        format!("echo $$ > {}; : > {}; kill -TSTP $$; exit 5", pid_file.display(), ready.display());
+    // A job as a shell makes it: in an orphaned group nobody is stopped by the terminal's signals.
+    let mut child = launcher(dir.path(), PLAINLY, &script).process_group(0).spawn().unwrap();
     wait_for(&ready);
     let program = std::fs::read_to_string(pid_file).unwrap();
-    while state(&child.id().to_string()) != 'T' {
+    for _ in 0..10_000 {
+        if state(&child.id().to_string()) == 'T' {
+            break;
+        }
         std::thread::sleep(Duration::from_millis(2));
     }
-    assert_eq!(state(program.trim()), 'T');
+    assert_eq!((state(&child.id().to_string()), state(program.trim())), ('T', 'T'));
     kill(&child, libc::SIGCONT);
     assert_eq!(child.wait().unwrap().code(), Some(5));
+}
+
+fn a_stop_of_the_program_alone_is_its_own_business() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "(sleep 0.2; kill -CONT $$) & kill -STOP $$; exit 6";
+    let status = launcher(dir.path(), PLAINLY, script).process_group(0).status().unwrap();
+    assert_eq!(status.code(), Some(6));
+    assert!(Tape::open(&dir.path().join("tape")).unwrap().condition().complete);
 }
 
 fn closed_descriptors_stay_closed() {

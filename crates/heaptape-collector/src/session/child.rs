@@ -8,6 +8,9 @@ use heaptape_tape::Ending;
 use std::io;
 use std::os::fd::OwnedFd;
 
+/// The signals by which a terminal and its shell stop a job.
+const JOB_CONTROL: [i32; 3] = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+
 /// The launched program.
 pub(super) struct Child {
     pub(super) pid: u32,
@@ -48,7 +51,9 @@ impl Child {
             Some(Change::Killed(signal, core)) => {
                 self.ending = Some(Ending::Signalled(signal, core));
             }
-            Some(Change::Stopped) => {
+            // By SIGSTOP: somebody's business with this process alone, who will wake it alone as well.
+            Some(Change::Stopped(signal)) if !JOB_CONTROL.contains(&signal) => {}
+            Some(Change::Stopped(_)) => {
                 // So that the shell sees its job stopped, and gives it the terminal back later.
                 signals::stop_self();
                 if sample::is_stopped(self.pid) {

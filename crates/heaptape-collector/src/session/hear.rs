@@ -33,7 +33,7 @@ impl Session {
     }
 
     /// Notes a program that will not be recorded.
-    fn unrecorded(
+    pub(super) fn unrecorded(
         &mut self,
         book: &mut Book<TapeFile>,
         pid: u32,
@@ -52,6 +52,7 @@ impl Session {
     }
 
     pub(super) fn accept(&mut self) {
+        self.accept_again = false;
         loop {
             let accepted = socket::accept(&self.listener).and_then(|connection| {
                 let Some(connection) = connection else { return Ok(None) };
@@ -67,7 +68,8 @@ impl Session {
                     self.callers.push(caller);
                 }
                 Err(error) => {
-                    // Out of descriptors, most likely. What waits is looked at with the next news.
+                    // Out of descriptors, most likely. What waits is not told again: look in every round.
+                    self.accept_again = true;
                     self.closing.unheard = Some(error);
                     return;
                 }
@@ -140,7 +142,8 @@ impl Session {
             .targets
             .iter()
             .position(|target| heard.fork_serial == 0 && heard.pid != 0 && target.pid == heard.pid);
-        let is_child = heard.pid == child.pid || heard.pid == 0 && self.next_number == 1;
+        let is_child = child.ending.is_none()
+            && (heard.pid == child.pid || heard.pid == 0 && self.next_number == 1);
         let launched = is_child && before.is_none();
         if let Some(before) = before {
             // Dead, and its pid used again already; or, nearly always, another image of the same process.
@@ -158,7 +161,8 @@ impl Session {
             return Ok(());
         }
         match self.admit(book, heard) {
-            Ok(target) => {
+            Ok(mut target) => {
+                target.launched = is_child && heard.pid != 0 && heard.fork_serial == 0;
                 let fds = [target.memory(), self.memory.file()];
                 caller.answer(&self.welcome(target.number), &fds);
                 self.targets.push(target);
@@ -272,13 +276,15 @@ impl Session {
             if self.targets[at].id().is_some() {
                 continue;
             }
+            let overfull = self.targets[at].is_overfull();
             let place = match self.targets.iter_mut().find(|target| target.number == parent) {
                 Some(parent) => {
                     let past = parent.is_past(order);
                     let fork = parent.history().and_then(|history| {
                         history.take_fork(serial).map(|event| (history.process(), event))
                     });
-                    if fork.is_none() && !past {
+                    // Its parent may be stopped for good: it must not wait for ever.
+                    if fork.is_none() && !past && !overfull {
                         continue;
                     }
                     fork

@@ -20,8 +20,8 @@ pub(crate) enum Change {
     Exited(i32),
     /// It was killed by this signal; whether it dumped core.
     Killed(i32, bool),
-    /// It was stopped by a signal.
-    Stopped,
+    /// It was stopped by this signal.
+    Stopped(i32),
 }
 
 /// The next change of the child that has not been told yet. Does not wait.
@@ -40,7 +40,7 @@ pub(crate) fn child_change(pid: u32) -> io::Result<Option<Change>> {
         libc::CLD_EXITED => Some(Change::Exited(status)),
         libc::CLD_KILLED => Some(Change::Killed(status, false)),
         libc::CLD_DUMPED => Some(Change::Killed(status, true)),
-        libc::CLD_STOPPED | libc::CLD_TRAPPED => Some(Change::Stopped),
+        libc::CLD_STOPPED | libc::CLD_TRAPPED => Some(Change::Stopped(status)),
         _ => None,
     })
 }
