@@ -70,6 +70,8 @@ pub(crate) struct Session {
     targets: Vec<Target>,
     ended: FxHashMap<u64, Ended>,
     next_number: u64,
+    /// Programs that processes have become and that have not said hello yet, by pid.
+    awaited: FxHashMap<u32, (Vec<u8>, Instant)>,
     /// Connections wait that could not be taken for want of something that may come back.
     accept_again: bool,
     /// A dead process waits for its parent's history; look again without news.
@@ -109,6 +111,7 @@ impl Session {
             targets: Vec::new(),
             ended: FxHashMap::default(),
             next_number: 1,
+            awaited: FxHashMap::default(),
             accept_again: false,
             overdue: false,
             copier: Copier::new(CONTENTS_BUDGET),
@@ -271,10 +274,31 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the histories of processes that have become programs that cannot be recorded.
+    /// Ends the histories of processes that have become other programs.
     fn see_off(&mut self, book: &mut Book<TapeFile>) -> io::Result<()> {
         while let Some(at) = self.targets.iter().position(Target::has_left) {
+            let target = &mut self.targets[at];
+            let pid = target.pid;
+            if let Some(leaving) = target.take_leaving()
+                && !leaving.named
+            {
+                self.awaited.insert(pid, (leaving.path, Instant::now()));
+            }
             self.end(book, at, Ending::Exec)?;
+        }
+        Ok(())
+    }
+
+    /// Names the programs that should have said hello and never did.
+    fn name_the_silent(&mut self, book: &mut Book<TapeFile>) -> io::Result<()> {
+        for (pid, (path, since)) in std::mem::take(&mut self.awaited) {
+            if since.elapsed() < LATE_HELLO && sample::image(pid).is_some() {
+                // It may be on its way.
+                continue;
+            }
+            let reason = "its recorder was not loaded or could not reach the launcher (another \
+                network namespace, a sandbox)";
+            self.unrecorded(book, pid, &path, reason.into())?;
         }
         Ok(())
     }
@@ -287,14 +311,22 @@ impl Session {
         target.close_gate();
         self.closing.orphans += u64::from(target.id().is_none());
         let number = target.number;
-        let pid = target.pid;
+        let (pid, untold) = (target.pid, target.untold());
         let (losses, ended) = target.end(book, book.now, ending)?;
         self.closing.losses = self.closing.losses.plus(&losses);
+        if untold > 0 {
+            let reason = format!(
+                "{untold} programs that it started or became: it could not reach the launcher any more (another \
+                 network namespace, a sandbox)"
+            );
+            self.unrecorded(book, pid, &ended.exe, reason)?;
+        }
         // A program without a single call is asked why: one may well have a malloc of its own.
-        if let Some(exe) = &ended.silent
-            && let Some(reason) = preflight::blind_spot(OsStr::from_bytes(exe), Path::new("/"))
+        if ended.silent
+            && let Some(reason) =
+                preflight::blind_spot(OsStr::from_bytes(&ended.exe), Path::new("/"))
         {
-            self.unrecorded(book, pid, exe, reason)?;
+            self.unrecorded(book, pid, &ended.exe, reason)?;
         }
         if !ended.forks.is_empty() {
             self.ended.insert(number, ended);
@@ -304,6 +336,8 @@ impl Session {
 
     /// Ends the recording: what still runs goes on unrecorded.
     fn finish(&mut self, book: &mut Book<TapeFile>, child: &Child) -> io::Result<()> {
+        self.see_off(book)?;
+        self.name_the_silent(book)?;
         self.reap(book, child)?;
         for target in &self.targets {
             target.close_gate();

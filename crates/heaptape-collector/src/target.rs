@@ -58,8 +58,15 @@ pub(crate) struct Target {
     corrupt: u64,
     /// The file that it runs.
     image: Option<Image>,
-    /// Whether the last it said is that it becomes a program that cannot be recorded.
-    leaving: bool,
+    /// The program it is about to become, when that was the last it said.
+    leaving: Option<Leaving>,
+}
+
+/// A program that a process is about to become.
+pub(crate) struct Leaving {
+    pub(crate) path: Vec<u8>,
+    /// Whether it was named as one that cannot be recorded.
+    pub(crate) named: bool,
 }
 
 /// What a stream said of the record it is making, and since when it says nothing else.
@@ -91,8 +98,10 @@ pub(crate) struct Drained {
 pub(crate) struct Ended {
     pub(crate) id: Option<ProcessId>,
     pub(crate) forks: BTreeMap<u64, EventIndex>,
-    /// Its program, when it was recorded from its start and not one call was seen.
-    pub(crate) silent: Option<Vec<u8>>,
+    /// Its program.
+    pub(crate) exe: Vec<u8>,
+    /// Whether it was recorded from its start and not one call was seen.
+    pub(crate) silent: bool,
 }
 
 impl Target {
@@ -123,7 +132,7 @@ impl Target {
             claims: Vec::new(),
             corrupt: 0,
             image: sample::image(pid),
-            leaving: false,
+            leaving: None,
         })
     }
 
@@ -208,7 +217,9 @@ impl Target {
             }
         }
         // It has recorded on: whatever it wanted to become, it has not.
-        self.leaving &= drained.words == 0;
+        if drained.words > 0 {
+            self.leaving = None;
+        }
         drained
     }
 
@@ -299,16 +310,21 @@ impl Target {
         claimed
     }
 
-    /// It has said that it is about to become a program that cannot be recorded; that may fail yet.
-    pub(crate) fn may_leave(&mut self) {
+    /// It has said that it is about to become another program; that may fail yet.
+    pub(crate) fn may_leave(&mut self, leaving: Leaving) {
         // What it said before does not speak against it.
         self.drain();
-        self.leaving = true;
+        self.leaving = Some(leaving);
+    }
+
+    /// What it has become, as it said before.
+    pub(crate) fn take_leaving(&mut self) -> Option<Leaving> {
+        self.leaving.take()
     }
 
     /// Whether it has become that program: it runs another file than when it said hello.
     pub(crate) fn has_left(&self) -> bool {
-        self.leaving
+        self.leaving.is_some()
             && self.image.is_some()
             && sample::image(self.pid).is_some_and(|now| Some(now) != self.image)
     }
@@ -331,6 +347,11 @@ impl Target {
             bell.fetch_add(1, Ordering::SeqCst);
             futex::wake_all(bell);
         }
+    }
+
+    /// Programs that it has started without our hearing of them.
+    pub(crate) fn untold(&self) -> u64 {
+        self.memory.page().untold.load(Ordering::Relaxed)
     }
 
     /// What could not be recorded so far.
@@ -369,9 +390,9 @@ impl Target {
         }
         let is_silent = self.history.as_ref().is_none_or(|history| history.events() == 0);
         let from_start = matches!(self.origin, Origin::Fresh);
-        let silent = (is_silent && from_start).then_some(self.exe);
+        let silent = is_silent && from_start;
         let forks = self.history.map(Converter::into_forks).unwrap_or_default();
-        Ok((losses, Ended { id, forks, silent }))
+        Ok((losses, Ended { id, forks, exe: self.exe, silent }))
     }
 }
 

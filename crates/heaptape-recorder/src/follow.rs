@@ -12,6 +12,7 @@ use crate::gate;
 use crate::link;
 use crate::sys::call::{self, Fd};
 use core::ffi::CStr;
+use core::sync::atomic::Ordering;
 use heaptape_wire::handshake::{self as hs, ENV, LINK_LEN};
 
 /// Most environment variables that we can mend; a larger environment is passed on as it is.
@@ -49,7 +50,11 @@ pub unsafe fn plan(path: *const u8, wanted: *const *const u8, library: &CStr) ->
     if let Some((process, _)) = following {
         // SAFETY: the caller's promise.
         let path = if path.is_null() { c"" } else { unsafe { CStr::from_ptr(path.cast()) } };
-        link::tell(hs::EXEC, process, path.to_bytes());
+        if !link::tell(hs::EXEC, process, path.to_bytes())
+            && let Some(local) = gate::if_open()
+        {
+            local.page().untold.fetch_add(1, Ordering::Relaxed);
+        }
     }
     let follow = following.is_some_and(|(_, follow)| follow)
         && call::can_read(library.as_ptr().cast())

@@ -120,9 +120,9 @@ fn open(purpose: u32, process: u64, fork_serial: u64, payload: &[u8]) -> Option<
     (call::connect_abstract(&fd, &name) && call::send(&fd, bytes, payload)).then_some(fd)
 }
 
-/// Says one thing that has no answer.
-pub(crate) fn tell(purpose: u32, process: u64, payload: &[u8]) {
-    drop(open(purpose, process, 0, payload));
+/// Says one thing that has no answer; whether it was heard.
+pub(crate) fn tell(purpose: u32, process: u64, payload: &[u8]) -> bool {
+    open(purpose, process, 0, payload).is_some()
 }
 
 /// Says one thing and waits for the answer.

@@ -61,7 +61,10 @@ pub struct ProcessPage {
     pub truncated: AtomicU64,
     /// Nanoseconds that threads waited for ring space; written by the target.
     pub waited_ns: AtomicU64,
-    _pad: [u64; 3],
+    /// Programs that were started without the collector being told, because it could not be reached any
+    /// more; written by the target.
+    pub untold: AtomicU64,
+    _pad: [u64; 2],
     /// The order counter: every ordered record takes the next number, from 1. On a line of its own.
     ///
     /// A free takes its number before the real free, an allocation after the real allocation. The

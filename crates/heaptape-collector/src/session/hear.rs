@@ -4,7 +4,7 @@ use super::*;
 use crate::hello::{self, Heard, Word};
 use crate::launch::Follow;
 use crate::sys::process;
-use crate::target::Origin;
+use crate::target::{Leaving, Origin};
 use crate::{preflight, sample};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -138,6 +138,9 @@ impl Session {
         caller: &Caller,
         heard: &Heard,
     ) -> io::Result<()> {
+        if heard.fork_serial == 0 {
+            self.awaited.remove(&heard.pid);
+        }
         let before = self
             .targets
             .iter()
@@ -210,13 +213,17 @@ impl Session {
         }
         let path = OsStr::from_bytes(&heard.payload);
         let cwd = PathBuf::from(format!("/proc/{}/cwd", heard.pid));
-        let Some(reason) = preflight::obstacle(path, &cwd) else { return Ok(()) };
+        let obstacle = preflight::obstacle(path, &cwd);
         if let Some(at) = self.find(heard.process)
             && self.targets[at].pid == heard.pid
         {
-            self.targets[at].may_leave();
+            let path = heard.payload.clone();
+            self.targets[at].may_leave(Leaving { path, named: obstacle.is_some() });
         }
-        self.unrecorded(book, heard.pid, &heard.payload, reason)
+        match obstacle {
+            Some(reason) => self.unrecorded(book, heard.pid, &heard.payload, reason),
+            None => Ok(()),
+        }
     }
 
     /// A process stands still at our word: bring everything it has published to the tape, then copy
