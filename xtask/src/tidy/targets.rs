@@ -1,14 +1,20 @@
-//! The programs of `targets/`: each names its danger and its build, and a test runs it.
+//! The programs of `targets/`: each names its danger and its build, and a test runs it or another is built with
+//! it.
 
 use super::sources::{files, read};
 use std::path::Path;
 
 pub(super) fn check(root: &Path) -> Result<Vec<String>, String> {
-    let mut tests = String::new();
-    for path in files(&root.join("crates/heaptape/tests"), "rs")? {
-        tests += &read(&path)?;
-    }
     let folder = root.join("targets");
+    let mut users = String::new();
+    for path in files(&root.join("crates/heaptape/tests"), "rs")? {
+        users += &read(&path)?;
+    }
+    for extension in ["c", "cpp"] {
+        for path in files(&folder, extension)? {
+            users += &read(&path)?;
+        }
+    }
     let mut offences = Vec::new();
     for extension in ["c", "cpp", "rs"] {
         for path in files(&folder, extension)? {
@@ -17,15 +23,16 @@ pub(super) fn check(root: &Path) -> Result<Vec<String>, String> {
             if name == "ledger" {
                 continue;
             }
-            let found = program(&name, &read(&path)?, &tests);
+            let found = program(&name, &read(&path)?, &users);
             offences.extend(found.into_iter().map(|it| format!("{}: {it}", path.display())));
         }
     }
     Ok(offences)
 }
 
-/// The offences of one program.
-fn program(name: &str, text: &str, tests: &str) -> Vec<&'static str> {
+/// The offences of one program. `users`: the tests, which name the programs they run, and the programs, whose
+/// build lines name the libraries they use in braces.
+fn program(name: &str, text: &str, users: &str) -> Vec<&'static str> {
     let mut offences = Vec::new();
     if !text.starts_with("// ") {
         offences.push("does not open with what it does");
@@ -34,7 +41,10 @@ fn program(name: &str, text: &str, tests: &str) -> Vec<&'static str> {
         offences.push("does not say how it is built (// build: …)");
     }
     // The samples are kept for their reports, too; not each has a test of the recording.
-    if !name.starts_with("samples/") && !tests.contains(&format!("\"{name}\"")) {
+    let is_used = [format!("\"{name}\""), format!("{{{name}}}"), format!("{{{name}.")]
+        .iter()
+        .any(|use_of_it| users.contains(use_of_it));
+    if !name.starts_with("samples/") && !is_used {
         offences.push("no test runs it");
     }
     offences
@@ -47,7 +57,9 @@ mod tests {
     #[test]
     fn offences_are_found() {
         let good = "// Danger: x.\n// build: gcc\nint main(void) {}\n";
-        assert!(program("x", good, "check(\"x\")").is_empty());
+        for user in ["check(\"x\")", "// build: gcc {x}", "// build: gcc {x.variant} -lm"] {
+            assert!(program("x", good, user).is_empty(), "{user}");
+        }
         assert_eq!(program("x", good, "check(\"y\")").len(), 1);
         assert_eq!(program("x", "int main(void) {}\n", "check(\"x\")").len(), 2);
     }
