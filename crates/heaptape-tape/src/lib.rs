@@ -6,7 +6,7 @@
 //! costs one seek and a short replay in bounded memory, whatever the length of the tape.
 //!
 //! * [`model`]: ids, events, and the facts beside them (processes, threads, modules, samples).
-//! * [`live`]: the live set: what is allocated and not yet freed, kept while events go by.
+//! * `live`: the live set: what is allocated and not yet freed, kept while events go by.
 //! * [`mod@write`]: the file, written front to back, whole blocks at a time.
 //! * [`read`]: the file opened: index, salvage of a cut file, replay from keyframes.
 //!
