@@ -29,12 +29,19 @@ pub(crate) fn about_to_unmap() {
 }
 
 impl Window {
-    /// Before a walk from `sp`: begins a new window if the old one cannot be relied upon.
+    /// Before a walk from `sp`, which points to memory that can be read: begins a new window if the old one
+    /// cannot be relied upon.
     #[inline(always)]
     pub(crate) fn check(&mut self, sp: usize) {
         let unmapped = UNMAPPED.load(Ordering::Relaxed);
-        if self.unmapped != unmapped || !(self.low..self.high).contains(&sp) {
-            *self = Window { low: 0, high: 0, unmapped };
+        if self.unmapped == unmapped && (self.low..self.high).contains(&sp) {
+            return;
+        }
+        let page = sp & !(PAGE - 1);
+        if self.unmapped == unmapped && page + PAGE == self.low {
+            self.low = page;
+        } else {
+            *self = Window { low: page, high: page + PAGE, unmapped };
         }
     }
 
