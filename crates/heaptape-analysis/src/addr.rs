@@ -211,7 +211,7 @@ impl Watch {
                 if let Some(state) = self.find(event.addr, |s| matches!(s, State::Live)) {
                     *state = State::Overlaid;
                 }
-                self.begin(block_of(event, number), false);
+                self.begin(LiveBlock::begun_by(event, number), false);
             }
             Action::Free | Action::ReallocRelease => {
                 let end = RawAct(*event);
@@ -247,19 +247,5 @@ impl Watch {
                 *state = State::Freed(act);
             }
         }
-    }
-}
-
-fn block_of(event: &Event, id: BlockId) -> LiveBlock {
-    LiveBlock {
-        addr: event.addr,
-        size: event.size,
-        usable: event.usable,
-        id,
-        time: event.time,
-        thread: event.thread,
-        api: event.api,
-        align_log2: event.align_log2,
-        backtrace: event.backtrace,
     }
 }

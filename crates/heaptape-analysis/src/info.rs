@@ -48,20 +48,6 @@ impl Lost {
     pub fn any(&self) -> bool {
         self.calls() > 0 || self.threads > 0
     }
-
-    /// The sum of both; a damaged tape's absurd numbers stop at the largest.
-    pub fn plus(&self, other: &Lost) -> Lost {
-        Lost {
-            events: self.events.saturating_add(other.events),
-            threads: self.threads.saturating_add(other.threads),
-            truncated_backtraces: self
-                .truncated_backtraces
-                .saturating_add(other.truncated_backtraces),
-            abandoned: self.abandoned.saturating_add(other.abandoned),
-            malformed: self.malformed.saturating_add(other.malformed),
-            waited_ns: self.waited_ns.saturating_add(other.waited_ns),
-        }
-    }
 }
 
 /// The condition of the tape.

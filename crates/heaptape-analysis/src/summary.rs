@@ -14,7 +14,7 @@ use crate::sizes::Sizes;
 use crate::temporary::Temporaries;
 use crate::unresolved::Unresolved;
 use heaptape_tape::{
-    Action, BacktraceId, LiveBlock, LiveSet, Moment, Process, ProcessId, TapeError, Totals,
+    Action, BacktraceId, LiveBlock, LiveSet, Losses, Moment, Process, ProcessId, TapeError, Totals,
 };
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -130,7 +130,7 @@ impl Summary {
 
 fn lost_elsewhere(recording: &dyn Recording, process: ProcessId) -> Lost {
     let others = recording.processes().iter().filter(|other| other.id != process);
-    others.fold(Lost::default(), |sum, other| sum.plus(&Lost::from(&other.losses)))
+    Lost::from(&others.fold(Losses::default(), |sum, other| sum.plus(&other.losses)))
 }
 
 /// Of the live blocks, those that another process allocated.

@@ -15,6 +15,7 @@ use crate::thread::{self, Regs, Thread};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use heaptape_wire::record::{MAX_BUILD_ID, MAX_PATH};
+use heaptape_wire::{FNV_START, fnv1a};
 
 /// Most modules known at once; those beyond it are announced anew each time a rule is computed in them.
 const MAX_MODULES: usize = 4096;
@@ -179,15 +180,11 @@ fn name(map: &LinkMap) -> &[u8] {
     unsafe { CStr::from_ptr(map.name.cast()).to_bytes() }
 }
 
-/// A hash (FNV-1a) of path and build id.
+/// A hash of path and build id.
 fn identity(object: &Object) -> u64 {
     // SAFETY: as in `announce`.
     let map = unsafe { &*object.link_map };
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    for &byte in name(map).iter().chain(build_id(object, map)) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    hash
+    fnv1a(build_id(object, map), fnv1a(name(map), FNV_START))
 }
 
 #[repr(C)]

@@ -5,6 +5,7 @@
 //! placeholders are made than the lost bytes can explain.
 
 use crate::columns;
+use crate::index;
 use crate::meta::tag;
 use crate::model::*;
 use crate::varint::{Cursor, Malformed, unzigzag};
@@ -143,14 +144,7 @@ impl Facts {
         let id = self.known_process(f)?;
         let end = self.time(f)?;
         let (number, value, core) = (f.number()?, signed(f)?, f.number()? != 0);
-        let losses = Losses {
-            events: f.number()?,
-            threads: f.number()?,
-            truncated_backtraces: f.number()?,
-            abandoned: f.number()?,
-            malformed: f.number()?,
-            waited_ns: f.number()?,
-        };
+        let losses = index::losses(f)?;
         let process = &mut self.processes[id.0 as usize];
         process.end = end;
         process.losses = losses;

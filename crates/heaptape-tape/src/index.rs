@@ -195,6 +195,30 @@ pub(crate) fn parse_entries(body: &[u8], entries: &mut Vec<Entry>) -> Result<(),
     Ok(())
 }
 
+/// The numbers of losses, in the order of the tape.
+pub(crate) fn loss_numbers(losses: &Losses) -> [u64; 6] {
+    [
+        losses.events,
+        losses.threads,
+        losses.truncated_backtraces,
+        losses.abandoned,
+        losses.malformed,
+        losses.waited_ns,
+    ]
+}
+
+/// Losses, as their numbers tell.
+pub(crate) fn losses(f: &mut Cursor<'_>) -> Result<Losses, Malformed> {
+    Ok(Losses {
+        events: f.number()?,
+        threads: f.number()?,
+        truncated_backtraces: f.number()?,
+        abandoned: f.number()?,
+        malformed: f.number()?,
+        waited_ns: f.number()?,
+    })
+}
+
 /// What the FOOTER block says: where the index is, and what each process came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Footer {
@@ -211,17 +235,9 @@ impl Footer {
             varint::put(&mut out, offset);
         }
         varint::put(&mut out, self.processes.len() as u64);
-        for (totals, l) in &self.processes {
+        for (totals, losses) in &self.processes {
             put_totals(&mut out, totals);
-            let losses = [
-                l.events,
-                l.threads,
-                l.truncated_backtraces,
-                l.abandoned,
-                l.malformed,
-                l.waited_ns,
-            ];
-            for number in losses {
+            for number in loss_numbers(losses) {
                 varint::put(&mut out, number);
             }
         }
@@ -236,15 +252,7 @@ impl Footer {
         }
         for _ in 0..f.count()? {
             let totals = totals(&mut f)?;
-            let losses = Losses {
-                events: f.number()?,
-                threads: f.number()?,
-                truncated_backtraces: f.number()?,
-                abandoned: f.number()?,
-                malformed: f.number()?,
-                waited_ns: f.number()?,
-            };
-            footer.processes.push((totals, losses));
+            footer.processes.push((totals, losses(&mut f)?));
         }
         Ok(footer)
     }

@@ -138,7 +138,7 @@ impl Assembly {
         let mut id = 0u64;
         for event in &self.run {
             id = id.wrapping_add(ids.number()?);
-            self.blocks.push(block_of(event, BlockId(id)));
+            self.blocks.push(LiveBlock::begun_by(event, BlockId(id)));
         }
         while !releasing.is_empty() {
             if self.releasing.len() == MAX_EVENTS {
@@ -160,19 +160,5 @@ impl Assembly {
 
     pub(crate) fn finish(self, forked: bool, totals: Totals) -> LiveSet {
         LiveSet::from_parts(self.blocks, self.releasing, forked, self.freed, totals)
-    }
-}
-
-fn block_of(event: &Event, id: BlockId) -> LiveBlock {
-    LiveBlock {
-        addr: event.addr,
-        size: event.size,
-        usable: event.usable,
-        id,
-        time: event.time,
-        thread: event.thread,
-        api: event.api,
-        align_log2: event.align_log2,
-        backtrace: event.backtrace,
     }
 }

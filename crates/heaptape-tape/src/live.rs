@@ -33,6 +33,23 @@ pub struct LiveBlock {
     pub backtrace: BacktraceId,
 }
 
+impl LiveBlock {
+    /// The block that an event begins.
+    pub fn begun_by(event: &Event, id: BlockId) -> LiveBlock {
+        LiveBlock {
+            addr: event.addr,
+            size: event.size,
+            usable: event.usable,
+            id,
+            time: event.time,
+            thread: event.thread,
+            api: event.api,
+            align_log2: event.align_log2,
+            backtrace: event.backtrace,
+        }
+    }
+}
+
 /// Running totals of a process's history. All exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -223,17 +240,7 @@ impl LiveSet {
         self.totals.allocs += 1;
         // Wrapping here and below: sizes of a damaged tape add up to more than any memory holds.
         self.totals.alloc_bytes = self.totals.alloc_bytes.wrapping_add(event.size);
-        let block = LiveBlock {
-            addr: event.addr,
-            size: event.size,
-            usable: event.usable,
-            id: BlockId(self.totals.allocs),
-            time: event.time,
-            thread: event.thread,
-            api: event.api,
-            align_log2: event.align_log2,
-            backtrace: event.backtrace,
-        };
+        let block = LiveBlock::begun_by(event, BlockId(self.totals.allocs));
         let first_word = self.nearly && self.inherited_freed.insert(event.addr);
         let overlaid = self.remove(event.addr);
         self.totals.overlaid += u64::from(overlaid.is_some() && !first_word);

@@ -4,6 +4,7 @@
 //! counts the tags it does not. Times are in ticks.
 
 use crate::columns;
+use crate::index;
 use crate::model::*;
 use crate::varint::{self, Cursor, Malformed, zigzag};
 
@@ -130,8 +131,9 @@ impl Records {
         };
         self.put(tag::PROCESS_END, |f| {
             f.number(id.0).time(end).number(number).signed(value).number(core);
-            f.number(losses.events).number(losses.threads).number(losses.truncated_backtraces);
-            f.number(losses.abandoned).number(losses.malformed).number(losses.waited_ns);
+            for number in index::loss_numbers(losses) {
+                f.number(number);
+            }
         });
     }
 

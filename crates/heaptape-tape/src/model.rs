@@ -318,7 +318,7 @@ pub struct Losses {
 impl Losses {
     /// Whether something is missing from the recording (`waited_ns` alone loses nothing).
     pub fn any(&self) -> bool {
-        self.events + self.threads + self.abandoned + self.malformed > 0
+        [self.events, self.threads, self.abandoned, self.malformed].iter().any(|&count| count > 0)
     }
 
     /// The sum of both.

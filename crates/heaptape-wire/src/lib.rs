@@ -30,14 +30,15 @@ pub const BUILD: u64 = fnv1a(
     include_bytes!("record.rs"),
     fnv1a(
         include_bytes!("layout.rs"),
-        fnv1a(
-            include_bytes!("handshake.rs"),
-            fnv1a(include_bytes!("ring.rs"), 0xcbf2_9ce4_8422_2325),
-        ),
+        fnv1a(include_bytes!("handshake.rs"), fnv1a(include_bytes!("ring.rs"), FNV_START)),
     ),
 );
 
-const fn fnv1a(bytes: &[u8], mut hash: u64) -> u64 {
+/// What an FNV-1a hash begins with.
+pub const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// Continues an FNV-1a hash (Fowler, Noll, Vo; 64 bits) with `bytes`.
+pub const fn fnv1a(bytes: &[u8], mut hash: u64) -> u64 {
     let mut i = 0;
     while i < bytes.len() {
         hash = (hash ^ bytes[i] as u64).wrapping_mul(0x0000_0100_0000_01b3);
