@@ -29,25 +29,22 @@ impl Copier {
         Copier { budget, over_budget: 0, unreadable: 0 }
     }
 
-    /// Copies every live block of a process. `tick` is called often: other processes watch that we
-    /// live.
+    /// Copies every live block of a process.
     pub(crate) fn copy<W: Write>(
         &mut self,
         book: &mut Book<W>,
         id: ProcessId,
         pid: u32,
         time: TimeNs,
-        tick: &dyn Fn(),
     ) -> io::Result<()> {
         let mut blocks = book.writer.live(id).map(|live| live.sorted()).unwrap_or_default();
         blocks.retain(|block| block.size > 0 && self.grant(block.size));
         let reader = Reader { pid, mem: File::open(format!("/proc/{pid}/mem")).ok() };
         let mut rest = blocks.as_slice();
         while !rest.is_empty() {
-            tick();
             let (batch, after) = rest.split_at(batch_length(rest));
             rest = after;
-            for (block, bytes) in reader.read_batch(batch, tick) {
+            for (block, bytes) in reader.read_batch(batch) {
                 self.unreadable += block.size - bytes.len() as u64;
                 let (block, addr): (BlockId, u64) = (block.id, block.addr);
                 let contents = Contents { process: id, time, block, addr, bytes };
@@ -86,18 +83,14 @@ struct Reader {
 }
 
 impl Reader {
-    fn read_batch<'a>(
-        &self,
-        batch: &'a [LiveBlock],
-        tick: &dyn Fn(),
-    ) -> Vec<(&'a LiveBlock, Vec<u8>)> {
+    fn read_batch<'a>(&self, batch: &'a [LiveBlock]) -> Vec<(&'a LiveBlock, Vec<u8>)> {
         let spans: Vec<(u64, usize)> = batch.iter().map(|b| (b.addr, b.size as usize)).collect();
         if let [block] = batch {
-            return vec![(block, self.read_readable(block, tick))];
+            return vec![(block, self.read_readable(block))];
         }
         let mut all = vec![0; spans.iter().map(|span| span.1).sum()];
         if self.read_spans(&spans, &mut all) < all.len() {
-            return batch.iter().map(|block| (block, self.read_readable(block, tick))).collect();
+            return batch.iter().map(|block| (block, self.read_readable(block))).collect();
         }
         let mut rest = all.as_slice();
         let split = batch.iter().map(|block| {
@@ -109,13 +102,12 @@ impl Reader {
     }
 
     /// As much of a block as can be read, from its start.
-    fn read_readable(&self, block: &LiveBlock, tick: &dyn Fn()) -> Vec<u8> {
+    fn read_readable(&self, block: &LiveBlock) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut addr = block.addr;
         let end = block.addr.saturating_add(block.size);
         let mut stride = BATCH_BYTES as u64;
         while addr < end {
-            tick();
             let step = (stride - addr % stride).min(end - addr) as usize;
             let start = bytes.len();
             bytes.resize(start + step, 0);

@@ -273,8 +273,8 @@ pub fn run(mut launch: Launch) -> Result<Outcome, LaunchError> {
 
     // A program that cannot live with the library is not given it. One whose loader ignores it is: its
     // children may be recorded.
-    let harmed = preflight::is_harmed(program.as_os_str(), Path::new("."));
-    let given = library.as_ref().filter(|_| !harmed);
+    let loading = preflight::loading(program.as_os_str(), Path::new("."));
+    let given = library.as_ref().filter(|_| !loading.harmed);
     let environment = launch.environment(&session, given);
     let mut image = spawn::Image::new(&program, &launch.command, environment, held.inherited())
         .map_err(setup("prepare the program"))?;
@@ -308,7 +308,7 @@ pub fn run(mut launch: Launch) -> Result<Outcome, LaunchError> {
         on_start(pid);
     }
 
-    if let Some(reason) = preflight::obstacle(program.as_os_str(), Path::new("."))
+    if let Err(reason) = loading.recordable()
         && !launch.preload.is_empty()
     {
         session.launched_unrecorded(&mut book, pid, program.as_os_str(), reason);

@@ -99,12 +99,12 @@ pub(crate) fn obstacle(program: &OsStr, cwd: &Path) -> Option<String> {
     // An exec that fails (searching PATH, for example) leaves nothing unrecorded.
     let path = resolve(program, cwd).ok()?;
     resolve::interpreters(&cwd.join(path), cwd).ok()?;
-    inspect_loading(program, cwd).0.recordable().err()
+    loading(program, cwd).recordable().err()
 }
 
-/// Whether the program must not be given the preload library.
-pub(crate) fn is_harmed(program: &OsStr, cwd: &Path) -> bool {
-    inspect_loading(program, cwd).0.harmed
+/// The part of [`inspect`] that decides whether the recorder gets into the program.
+pub(crate) fn loading(program: &OsStr, cwd: &Path) -> Inspection {
+    inspect_loading(program, cwd).0
 }
 
 /// What of the program's allocations passes the recorder by, if any does.

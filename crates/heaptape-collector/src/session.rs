@@ -143,7 +143,6 @@ impl Session {
         let mut sleep = BUSY_SLEEP;
         let mut quiet_since = Instant::now();
         loop {
-            self.memory.page().heartbeat.fetch_add(1, Ordering::Relaxed);
             child.look(held)?;
             let drained = match &self.closing.broken {
                 None => self.round(book, &child).unwrap_or_else(|error| {

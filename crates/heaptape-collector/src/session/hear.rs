@@ -232,7 +232,6 @@ impl Session {
         let order = self.targets[at].last_order();
         let since = Instant::now();
         loop {
-            self.memory.page().heartbeat.fetch_add(1, Ordering::Relaxed);
             self.drain(book)?;
             if self.targets[at].is_past(order) || since.elapsed() > FREEZE_PATIENCE {
                 break;
@@ -258,11 +257,7 @@ impl Session {
         }
         if self.settings.options & OPT_FREEZE_AT_EXIT != 0 && target.pid != 0 {
             let (pid, now) = (target.pid, book.now);
-            let heartbeat = &self.memory.page().heartbeat;
-            let tick = || {
-                heartbeat.fetch_add(1, Ordering::Relaxed);
-            };
-            self.copier.copy(book, id, pid, now, &tick)?;
+            self.copier.copy(book, id, pid, now)?;
         }
         Ok(())
     }
