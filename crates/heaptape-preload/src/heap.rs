@@ -37,6 +37,8 @@ macro_rules! stub {
     };
 }
 
+pub(crate) use stub;
+
 stub!(/// C's malloc.
     malloc(_size) ["rsi", "rdx"] => wrap_malloc);
 stub!(/// C's calloc.

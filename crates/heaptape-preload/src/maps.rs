@@ -3,6 +3,7 @@
 //! Only what the program calls: libc's allocator maps by its own internal functions.
 
 use crate::call_real;
+use crate::heap::stub;
 use crate::real::Real;
 use core::arch::naked_asm;
 use heaptape_recorder::call;
@@ -18,7 +19,7 @@ static SBRK: Real = Real::new(c"sbrk");
 const FAILED: usize = usize::MAX;
 
 /// Defines an exported stub that passes its caller's stack and frame pointers on the stack, as arguments
-/// seven and eight: all six registers are taken.
+/// seven and eight, for functions whose own may take all six registers.
 macro_rules! stub6 {
     ($(#[$doc:meta])* $name:ident => $to:ident) => {
         $(#[$doc])*
@@ -43,14 +44,14 @@ stub6!(/// POSIX's mmap.
     mmap => wrap_mmap);
 stub6!(/// The same with a 64-bit offset, which it has anyway here.
     mmap64 => wrap_mmap);
-stub6!(/// POSIX's munmap.
-    munmap => wrap_munmap);
+stub!(/// POSIX's munmap.
+    munmap(_start, _length) ["rdx", "rcx"] => wrap_munmap);
 stub6!(/// Linux's mremap.
     mremap => wrap_mremap);
-stub6!(/// BSD's brk.
-    brk => wrap_brk);
-stub6!(/// BSD's sbrk.
-    sbrk => wrap_sbrk);
+stub!(/// BSD's brk.
+    brk(_end) ["rsi", "rdx"] => wrap_brk);
+stub!(/// BSD's sbrk.
+    sbrk(_increment) ["rsi", "rdx"] => wrap_sbrk);
 
 type Word = usize;
 
@@ -77,16 +78,7 @@ unsafe extern "C" fn wrap_mmap(
     at
 }
 
-unsafe extern "C" fn wrap_munmap(
-    at: Word,
-    len: Word,
-    _c: Word,
-    _d: Word,
-    _e: Word,
-    _f: Word,
-    sp: Word,
-    bp: Word,
-) -> Word {
+unsafe extern "C" fn wrap_munmap(at: Word, len: Word, sp: Word, bp: Word) -> Word {
     call::unmapping(api::MUNMAP, at, len, Regs { sp, bp });
     call_real!(MUNMAP, fn(Word, Word) -> Word, (at, len), FAILED)
 }
@@ -116,32 +108,14 @@ unsafe extern "C" fn wrap_mremap(
     at
 }
 
-unsafe extern "C" fn wrap_brk(
-    end: Word,
-    _b: Word,
-    _c: Word,
-    _d: Word,
-    _e: Word,
-    _f: Word,
-    sp: Word,
-    bp: Word,
-) -> Word {
+unsafe extern "C" fn wrap_brk(end: Word, sp: Word, bp: Word) -> Word {
     let before = current_break();
     let ret = call_real!(BRK, fn(Word) -> Word, (end), FAILED);
     moved_break(api::BRK, before, Regs { sp, bp });
     ret
 }
 
-unsafe extern "C" fn wrap_sbrk(
-    increment: Word,
-    _b: Word,
-    _c: Word,
-    _d: Word,
-    _e: Word,
-    _f: Word,
-    sp: Word,
-    bp: Word,
-) -> Word {
+unsafe extern "C" fn wrap_sbrk(increment: Word, sp: Word, bp: Word) -> Word {
     let before = current_break();
     let ret = call_real!(SBRK, fn(Word) -> Word, (increment), FAILED);
     if increment != 0 {

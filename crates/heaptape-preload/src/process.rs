@@ -60,17 +60,12 @@ extern "C" fn finish() {
     ending::at_exit();
 }
 
-#[cfg(heaptape_preload)]
 #[used]
-#[unsafe(link_section = ".init_array")]
+#[cfg_attr(heaptape_preload, unsafe(link_section = ".init_array"))]
 static START: extern "C" fn() = start;
-#[cfg(heaptape_preload)]
 #[used]
-#[unsafe(link_section = ".fini_array")]
+#[cfg_attr(heaptape_preload, unsafe(link_section = ".fini_array"))]
 static FINISH: extern "C" fn() = finish;
-
-/// Keeps both alive where they are not linked into the arrays.
-pub const LIFE: [extern "C" fn(); 2] = [start, finish];
 
 /// What a signal handler of ours returns to.
 #[unsafe(naked)]

@@ -55,7 +55,11 @@ pub fn allocated(mut given: Allocation, regs: Regs) {
 
 fn record(thread: &mut Entered, kind: Kind, given: &Allocation, regs: Regs) {
     let node = backtrace(thread, regs);
-    let fact = Fact {
+    emit::event(thread, &fact(kind, given, node));
+}
+
+fn fact(kind: Kind, given: &Allocation, node: u32) -> Fact {
+    Fact {
         kind,
         api: given.api,
         align_log2: given.align_log2,
@@ -63,8 +67,7 @@ fn record(thread: &mut Entered, kind: Kind, given: &Allocation, regs: Regs) {
         size: given.size,
         usable: given.usable,
         node,
-    };
-    emit::event(thread, &fact);
+    }
 }
 
 /// `operator new` said before that this allocation is its own: it counts as that, with the size asked of
@@ -107,20 +110,15 @@ pub fn freeing(mut function: u8, addr: usize, mut size: usize, mut align_log2: u
     if thread.freed == addr {
         return;
     }
-    record_free(&mut thread, function, addr, size, align_log2, regs);
+    let given = Allocation { api: function, addr, size, align_log2, usable: 0 };
+    record_release(&mut thread, Kind::Free, &given, regs);
 }
 
-fn record_free(
-    thread: &mut Entered,
-    function: u8,
-    addr: usize,
-    size: usize,
-    align_log2: u8,
-    regs: Regs,
-) {
-    let node = if thread::wants_free_backtrace(thread) { backtrace(thread, regs) } else { 0 };
-    let fact = Fact { kind: Kind::Free, api: function, align_log2, addr, size, usable: 0, node };
-    emit::event(thread, &fact);
+/// Records that a block ends; with a backtrace only if those of frees are wanted.
+fn record_release(thread: &mut Entered, kind: Kind, given: &Allocation, regs: Regs) {
+    let wanted = thread.option(hs::OPT_FREE_BACKTRACES);
+    let node = if wanted { backtrace(thread, regs) } else { 0 };
+    emit::event(thread, &fact(kind, given, node));
 }
 
 /// Before a free of NULL, which is nothing: only a pending `operator delete` ends here.
@@ -137,10 +135,8 @@ pub fn freeing_null() {
 #[inline(always)]
 pub fn reallocating(function: u8, addr: usize, size: usize, regs: Regs) {
     let Some(mut thread) = enter(regs) else { return };
-    let node = if thread::wants_free_backtrace(&thread) { backtrace(&mut thread, regs) } else { 0 };
-    let kind = Kind::ReallocRelease;
-    let fact = Fact { kind, api: function, align_log2: 0, addr, size, usable: 0, node };
-    emit::event(&mut thread, &fact);
+    let given = Allocation { api: function, addr, size, align_log2: 0, usable: 0 };
+    record_release(&mut thread, Kind::ReallocRelease, &given, regs);
 }
 
 /// After that realloc of `old`. A NULL for a size of 0 means that it was freed, as [`reallocating`] said.
@@ -210,7 +206,8 @@ pub fn deleting(function: u8, addr: usize, size: usize, align_log2: u8, regs: Re
         return;
     }
     thread.freed = addr;
-    record_free(&mut thread, function, addr, size, align_log2, regs);
+    let given = Allocation { api: function, addr, size, align_log2, usable: 0 };
+    record_release(&mut thread, Kind::Free, &given, regs);
 }
 
 /// After that delete.

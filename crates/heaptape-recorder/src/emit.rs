@@ -5,7 +5,7 @@
 //! before the number, so that whoever holds a number never waits for anybody: the collector may wait
 //! for the next number without fear of a deadlock.
 
-use crate::gate::{self, Local};
+use crate::gate::Local;
 use crate::sys::{call, objects};
 use crate::thread::{self, Thread};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -252,9 +252,4 @@ fn find_clock() -> usize {
     let found = objects::definition_in_file(b"libc.so.6", c"clock_gettime").unwrap_or(1);
     CLOCK.store(found, Ordering::Relaxed);
     found
-}
-
-/// Whether recording goes on in this process.
-pub fn is_recording() -> bool {
-    gate::if_open().is_some()
 }

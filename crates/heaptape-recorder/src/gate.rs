@@ -38,9 +38,9 @@ pub(crate) struct Local {
     page: AtomicPtr<ProcessPage>,
     /// The shared session page.
     session: AtomicPtr<SessionPage>,
-    /// Mapped stream areas: how many, and where each batch lies.
-    mapped: AtomicUsize,
+    /// 1 while a thread asks for more stream areas.
     growing: AtomicU32,
+    /// Where each batch of stream areas is mapped; 0 not yet.
     batches: [AtomicUsize; BATCHES],
 }
 
@@ -67,7 +67,6 @@ impl Local {
             process: AtomicU64::new(0),
             page: AtomicPtr::new(core::ptr::null_mut()),
             session: AtomicPtr::new(core::ptr::null_mut()),
-            mapped: AtomicUsize::new(0),
             growing: AtomicU32::new(0),
             batches: [const { AtomicUsize::new(0) }; BATCHES],
         }
@@ -343,8 +342,6 @@ pub fn before_fork() {
 pub fn after_fork_in_parent() {
     thread::take_fork_serial();
 }
-
-const _: () = assert!(LOCAL_BYTES >= size_of::<Local>());
 
 #[cfg(test)]
 impl Local {

@@ -11,7 +11,6 @@ use crate::emit;
 use crate::gate::Local;
 use crate::sys::{call, tls};
 use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
-use heaptape_wire::handshake as hs;
 use heaptape_wire::layout::*;
 use heaptape_wire::ring::{Cursor, Ring};
 
@@ -67,7 +66,6 @@ pub(crate) struct Thread {
     inner: *mut Thread,
     tid: u32,
     level: u32,
-    index: usize,
     pub(crate) tag: Tag,
     /// A block whose free was recorded already, by an `operator delete` that we are inside of.
     pub(crate) freed: usize,
@@ -276,7 +274,6 @@ fn claim_stream(local: &'static Local, level: u32) -> Option<*mut Thread> {
     state.cursor = Cursor::resume(state.ring());
     state.check_at = 0;
     state.capture.settle(state.cursor.position);
-    state.capture.change_owner();
     let told = emit::thread(state);
     state.busy = 0;
     told.then_some(thread)
@@ -333,7 +330,6 @@ fn begin(local: &'static Local, tid: u32) -> Option<*mut Thread> {
         (*thread).page = local.page();
         (*thread).session = local.session();
         (*thread).local = local;
-        (*thread).index = index;
         (*thread).capture.reset();
         (*thread).header().owner.store(tid, Ordering::Release);
     }
@@ -409,11 +405,6 @@ pub fn after_fork_in_child() {
         }
     }
     tls::set(0);
-}
-
-/// Whether this thread's backtraces of frees are wanted.
-pub(crate) fn wants_free_backtrace(thread: &Thread) -> bool {
-    thread.option(hs::OPT_FREE_BACKTRACES)
 }
 
 /// A thread state that belongs to no process: its ring and pages are private memory.

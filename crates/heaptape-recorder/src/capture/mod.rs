@@ -94,8 +94,9 @@ impl Capture {
         compiler_fence(Ordering::SeqCst);
     }
 
-    /// After a hook that was never finished: settles, by what the ring has published up to `head`, whether
-    /// the announcement it may have been in was made; the collector expects ids without gaps.
+    /// After a hook that was never finished, and for a new owner of the stream: settles, by what the ring has
+    /// published up to `head`, whether the announcement it may have been in was made (the collector expects
+    /// ids without gaps), and forgets what was known of the stack.
     pub(crate) fn settle(&mut self, head: u64) {
         let (id, end) = self.announcing;
         if id == self.last_id + 1 && head >= end {
@@ -107,14 +108,8 @@ impl Capture {
         self.window = Window::default();
     }
 
-    /// For a new owner of the stream: what was known of its stack is not known of ours.
-    pub(crate) fn change_owner(&mut self) {
-        self.forget();
-        self.window = Window::default();
-    }
-
     /// Forgets the last backtrace (not the memo).
-    pub(crate) fn forget(&mut self) {
+    fn forget(&mut self) {
         self.depth = 0;
     }
 
