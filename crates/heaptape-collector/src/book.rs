@@ -8,8 +8,8 @@ pub(crate) struct Book<W: Write> {
     pub(crate) writer: TapeWriter<W>,
     /// Events of all processes.
     pub(crate) events: u64,
-    /// No record drained so far can be later than this.
-    pub(crate) now: TimeNs,
+    /// No record drained so far can be later than this reading of the monotonic clock.
+    pub(crate) now_ns: u64,
     /// `CLOCK_MONOTONIC` at time 0 of the tape.
     began_ns: u64,
     processes: u32,
@@ -19,12 +19,17 @@ pub(crate) struct Book<W: Write> {
 
 impl<W: Write> Book<W> {
     pub(crate) fn new(writer: TapeWriter<W>, began_ns: u64) -> Book<W> {
-        Book { writer, events: 0, now: TimeNs(0), began_ns, processes: 0, threads: 0, modules: 0 }
+        Book { writer, events: 0, now_ns: began_ns, began_ns, processes: 0, threads: 0, modules: 0 }
     }
 
     /// A reading of the monotonic clock as a time of the tape.
     pub(crate) fn time(&self, monotonic_ns: u64) -> TimeNs {
         TimeNs(monotonic_ns.saturating_sub(self.began_ns))
+    }
+
+    /// `now_ns` as a time of the tape.
+    pub(crate) fn now(&self) -> TimeNs {
+        self.time(self.now_ns)
     }
 
     /// Processes so far.

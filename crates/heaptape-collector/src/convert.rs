@@ -7,9 +7,10 @@
 
 use crate::book::Book;
 use heaptape_tape::*;
-use heaptape_wire::record::*;
+use heaptape_wire::record::{self, Kind, MAX_BUILD_ID, MAX_PATH};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 use std::io::{self, Write};
 
 /// Most fork records remembered for children that have not said hello yet.
@@ -28,8 +29,6 @@ pub(crate) struct Converter {
     streams: Vec<Stream>,
     threads: FxHashMap<u32, KnownThread>,
     modules: BTreeMap<u64, Loaded>,
-    /// Counts changes of `modules`: what a node stands for may change with them.
-    generation: u32,
     canonical: FxHashMap<BacktraceNode, BacktraceId>,
     forks: BTreeMap<u64, EventIndex>,
 }
@@ -38,18 +37,10 @@ pub(crate) struct Converter {
 #[derive(Debug, Default)]
 struct Stream {
     thread: Option<ThreadId>,
-    /// `nodes[id - 1]`.
-    nodes: Vec<LocalNode>,
-    /// `known[id - 1]`: the node on the tape, `NONE` when not looked up since `generation`.
-    known: Vec<BacktraceId>,
-    generation: u32,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct LocalNode {
-    parent: u32,
-    quality: FrameQuality,
-    ip: u64,
+    /// The last time it said.
+    time: TimeNs,
+    /// `nodes[id - 1]`: the node on the tape.
+    nodes: Vec<BacktraceId>,
 }
 
 #[derive(Debug)]
@@ -68,9 +59,6 @@ struct Loaded {
     bias: u64,
 }
 
-/// A record that makes no sense.
-struct Malformed;
-
 impl Converter {
     /// The history of `process` begins at `start`.
     pub(crate) fn new(process: ProcessId, start: TimeNs) -> Converter {
@@ -82,7 +70,6 @@ impl Converter {
             streams: Vec::new(),
             threads: FxHashMap::default(),
             modules: BTreeMap::new(),
-            generation: 0,
             canonical: FxHashMap::default(),
             forks: BTreeMap::new(),
         }
@@ -138,46 +125,72 @@ impl Converter {
         &mut self,
         book: &mut Book<W>,
         stream: usize,
+        kind: Kind,
         words: &[u64],
     ) -> io::Result<()> {
         if stream >= self.streams.len() {
             self.streams.resize_with(stream + 1, Stream::default);
         }
-        let head = Head(words[0]);
-        let result = match head.kind() {
-            Some(Kind::Node) => self.node(stream, head, words),
-            Some(Kind::Thread) => return self.introduce(book, stream, words),
-            Some(Kind::Module) => match module(words) {
-                Some(module) => return self.load(book, words, module),
-                None => Err(Malformed),
+        match kind {
+            Kind::Time => {
+                self.streams[stream].time = self.now(book, words[1]);
+                Ok(())
+            }
+            Kind::Node => self.node(book, stream, words),
+            Kind::Thread => self.introduce(book, stream, words),
+            Kind::Module => match module(words) {
+                Some(module) => self.load(book, words, module),
+                None => self.count_malformed(),
             },
-            Some(Kind::ModuleGone) => return self.unload(book, words),
-            Some(Kind::Fork) => self.fork(words[3]),
-            Some(kind) if kind.is_event() => return self.event(book, stream, kind, words),
-            _ => Err(Malformed),
-        };
-        if result.is_err() {
-            self.malformed += 1;
+            Kind::ModuleGone => self.unload(book, words),
+            Kind::Fork => self.fork(words[3]),
+            Kind::Pad => Ok(()),
+            _ => match record::Event::decode(words) {
+                Some(event) => self.event(book, stream, &event),
+                None => self.count_malformed(),
+            },
         }
+    }
+
+    fn count_malformed(&mut self) -> io::Result<()> {
+        self.malformed += 1;
         Ok(())
     }
 
-    /// The time of an ordered record, which is never before the last one's, nor in the future.
-    fn now<W: Write>(&mut self, book: &Book<W>, words: &[u64]) -> TimeNs {
-        self.time = self.time.max(book.time(words[1]).min(book.now));
+    /// A time that a record says; it is never in the future.
+    fn now<W: Write>(&self, book: &Book<W>, ns: u64) -> TimeNs {
+        book.time(ns.min(book.now_ns))
+    }
+
+    /// Moves the time of the process on to that; it is never before the last one.
+    fn at(&mut self, time: TimeNs) -> TimeNs {
+        self.time = self.time.max(time);
         self.time
     }
 
-    fn node(&mut self, stream: usize, head: Head, words: &[u64]) -> Result<(), Malformed> {
-        let stream = &mut self.streams[stream];
-        let (id, parent) = (words[1] as u32, (words[1] >> 32) as u32);
-        let quality = FrameQuality::from_u8(head.flags()).ok_or(Malformed)?;
-        if id as usize != stream.nodes.len() + 1 || parent >= id || stream.nodes.len() >= MAX_NODES
-        {
-            return Err(Malformed);
-        }
-        stream.nodes.push(LocalNode { parent, quality, ip: words[2] });
-        stream.known.push(BacktraceId::NONE);
+    /// Gives a stream's own node its node on the tape. The modules are as they were when it was announced: the
+    /// merge has seen to that.
+    fn node<W: Write>(
+        &mut self,
+        book: &mut Book<W>,
+        stream: usize,
+        words: &[u64],
+    ) -> io::Result<()> {
+        let nodes = &mut self.streams[stream].nodes;
+        let (id, parent) = (words[1] as u32 as usize, (words[1] >> 32) as usize);
+        let quality = FrameQuality::from_u8((words[0] >> 8) as u8);
+        let Some(quality) =
+            quality.filter(|_| id == nodes.len() + 1 && parent < id && nodes.len() < MAX_NODES)
+        else {
+            return self.count_malformed();
+        };
+        let parent = if parent == 0 { BacktraceId::NONE } else { nodes[parent - 1] };
+        let node = place(&self.modules, parent, words[2], quality);
+        let known = match self.canonical.entry(node) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => *new.insert(book.writer.backtrace_node(&node)?),
+        };
+        nodes.push(known);
         Ok(())
     }
 
@@ -187,8 +200,10 @@ impl Converter {
         stream: usize,
         words: &[u64],
     ) -> io::Result<()> {
-        let time = self.now(book, words);
-        let (tid, level) = (words[3] as u32, words[3] >> 32);
+        let time = self.now(book, words[1]);
+        self.streams[stream].time = time;
+        let time = self.at(time);
+        let (tid, level) = (words[2] as u32, words[2] >> 32);
         let thread = match self.threads.get_mut(&tid) {
             // A handler speaks for the thread it interrupted, whichever of both was first.
             Some(known) if level > 0 || !known.introduced => {
@@ -197,7 +212,7 @@ impl Converter {
             }
             // Never seen, or the kernel has given the number to a new thread.
             _ => {
-                let mut name: Vec<u8> = words[4..6].iter().flat_map(|w| w.to_ne_bytes()).collect();
+                let mut name: Vec<u8> = words[3..5].iter().flat_map(|w| w.to_ne_bytes()).collect();
                 name.truncate(name.iter().position(|&b| b == 0).unwrap_or(name.len()));
                 let id = book.thread(self.process, tid, name.clone(), time)?;
                 self.threads.insert(tid, KnownThread { id, name, introduced: level == 0 });
@@ -214,7 +229,8 @@ impl Converter {
         words: &[u64],
         module: ModuleWords,
     ) -> io::Result<()> {
-        let time = self.now(book, words);
+        let time = self.now(book, words[1]);
+        let time = self.at(time);
         // What lay there before is gone, whether or not anyone said so.
         let overlaid: Vec<u64> = self
             .modules
@@ -238,12 +254,12 @@ impl Converter {
             unloaded: None,
         })?;
         self.modules.insert(module.start, Loaded { id, end: module.end, bias: module.bias });
-        self.generation = self.generation.wrapping_add(1);
         Ok(())
     }
 
     fn unload<W: Write>(&mut self, book: &mut Book<W>, words: &[u64]) -> io::Result<()> {
-        let time = self.now(book, words);
+        let time = self.now(book, words[1]);
+        let time = self.at(time);
         if self.modules.contains_key(&words[3]) {
             self.forget(book, words[3], time)
         } else {
@@ -253,16 +269,15 @@ impl Converter {
     }
 
     fn forget<W: Write>(&mut self, book: &mut Book<W>, start: u64, time: TimeNs) -> io::Result<()> {
-        self.generation = self.generation.wrapping_add(1);
         match self.modules.remove(&start) {
             Some(gone) => book.writer.module_unload(gone.id, time),
             None => Ok(()),
         }
     }
 
-    fn fork(&mut self, serial: u64) -> Result<(), Malformed> {
+    fn fork(&mut self, serial: u64) -> io::Result<()> {
         if serial == 0 {
-            return Err(Malformed);
+            return self.count_malformed();
         }
         if self.forks.len() >= MAX_FORKS {
             self.forks.pop_first();
@@ -275,26 +290,24 @@ impl Converter {
         &mut self,
         book: &mut Book<W>,
         stream: usize,
-        kind: Kind,
-        words: &[u64],
+        event: &record::Event,
     ) -> io::Result<()> {
-        let head = Head(words[0]);
-        let (Some(action), Some(api)) = (action(kind), Api::from_u8(head.api())) else {
-            self.malformed += 1;
-            return Ok(());
+        let (Some(action), Some(api)) = (action(event.kind), Api::from_u8(event.api)) else {
+            return self.count_malformed();
         };
-        let time = self.now(book, words);
+        let time = self.at(self.streams[stream].time);
         let thread = self.speaker(book, stream, time)?;
-        let event = Event {
+        let backtrace = self.backtrace(stream, event.node);
+        let event = heaptape_tape::Event {
             time,
             thread,
             action,
             api,
-            align_log2: head.align_log2(),
-            addr: words[3],
-            size: words[4],
-            usable: words[5],
-            backtrace: self.backtrace(book, stream, words[6])?,
+            align_log2: event.align_log2,
+            addr: event.addr,
+            size: event.size,
+            usable: event.usable,
+            backtrace,
         };
         self.events += 1;
         book.events += 1;
@@ -317,57 +330,34 @@ impl Converter {
         Ok(thread)
     }
 
-    /// The node on the tape for a stream's own `node`, as the modules are now.
-    fn backtrace<W: Write>(
-        &mut self,
-        book: &mut Book<W>,
-        stream: usize,
-        node: u64,
-    ) -> io::Result<BacktraceId> {
-        let stream = &mut self.streams[stream];
-        if stream.generation != self.generation {
-            stream.known.fill(BacktraceId::NONE);
-            stream.generation = self.generation;
+    /// The node on the tape for a stream's own `node`.
+    fn backtrace(&mut self, stream: usize, node: u32) -> BacktraceId {
+        let Some(at) = (node as usize).checked_sub(1) else { return BacktraceId::NONE };
+        match self.streams[stream].nodes.get(at) {
+            Some(&id) => id,
+            None => {
+                self.malformed += 1;
+                BacktraceId::NONE
+            }
         }
-        if node > stream.nodes.len() as u64 {
-            self.malformed += 1;
-            return Ok(BacktraceId::NONE);
-        }
-        // Up to the first ancestor that is known, then down again. Parents have smaller ids, so this
-        // ends.
-        let mut unknown = Vec::new();
-        let mut at = node as usize;
-        while at != 0 && stream.known[at - 1] == BacktraceId::NONE {
-            unknown.push(at);
-            at = stream.nodes[at - 1].parent as usize;
-        }
-        let mut id = if at == 0 { BacktraceId::NONE } else { stream.known[at - 1] };
-        for at in unknown.into_iter().rev() {
-            let node = place(&self.modules, id, &stream.nodes[at - 1]);
-            id = match self.canonical.get(&node) {
-                Some(&id) => id,
-                None => {
-                    let id = book.writer.backtrace_node(&node)?;
-                    self.canonical.insert(node, id);
-                    id
-                }
-            };
-            stream.known[at - 1] = id;
-        }
-        Ok(id)
     }
 }
 
-/// A stream's node, with its address relative to the module it lies in.
-fn place(modules: &BTreeMap<u64, Loaded>, parent: BacktraceId, node: &LocalNode) -> BacktraceNode {
+/// The node of an address called from `parent`, relative to the module it lies in.
+fn place(
+    modules: &BTreeMap<u64, Loaded>,
+    parent: BacktraceId,
+    ip: u64,
+    quality: FrameQuality,
+) -> BacktraceNode {
     // The call before the return address: that one lies in the module even if nothing follows it.
-    let call = node.ip.saturating_sub(1);
+    let call = ip.saturating_sub(1);
     let module = modules.range(..=call).next_back().map(|(_, m)| m).filter(|m| call < m.end);
     BacktraceNode {
         parent,
         module: module.map(|m| m.id),
-        address: node.ip.wrapping_sub(module.map_or(0, |m| m.bias)),
-        quality: node.quality,
+        address: ip.wrapping_sub(module.map_or(0, |m| m.bias)),
+        quality,
     }
 }
 
@@ -381,9 +371,7 @@ fn action(kind: Kind) -> Option<Action> {
         Kind::AllocFail => Action::AllocFail,
         Kind::Map => Action::Map,
         Kind::Unmap => Action::Unmap,
-        Kind::Pad | Kind::Node | Kind::Thread | Kind::Module | Kind::ModuleGone | Kind::Fork => {
-            return None;
-        }
+        _ => return None,
     })
 }
 

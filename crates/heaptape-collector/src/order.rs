@@ -1,49 +1,113 @@
-//! Merges the streams of one process into one history, by order number.
+//! Merges the streams of one process into one history (`heaptape_wire::order` says by what rules).
 //!
-//! Numbers are dense from 1 over the process and grow within a stream, so the next record of the
-//! history is at the front of exactly one queue, or has not arrived yet, or never will. Which of the
-//! last two it is cannot be seen from here; the caller decides by calling [`Merge::skip_gap`].
+//! Every stream is taken in its own order, one after the other by the times they say, each until it says a later
+//! time than another, has no more words, or *waits*: for a number of a shard that has not come yet, for a world
+//! record, or for the part of stream 0 that was made alone. What is waited for comes with a later drain, or
+//! never; which of both cannot be seen from here: the caller decides, by [`Merge::missing`] and
+//! [`Merge::skip`].
 //!
 //! A queue holds words as the ring had them. The words are hostile: framing is checked here (a record
 //! lies within its queue and is as long as its kind says), meaning is checked by `convert`.
 
+use heaptape_wire::order::{SHARDS, WORLD};
 use heaptape_wire::record::*;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Instant;
 
 /// The merge of one process.
 #[derive(Debug)]
 pub(crate) struct Merge {
     queues: Vec<Queue>,
-    /// The order number at the front of each queue that has an ordered record.
-    fronts: BinaryHeap<Reverse<(u64, usize)>>,
-    next: u64,
+    /// By shard of addresses, the world's last.
+    shards: Vec<Shard>,
+    /// Streams that have words and wait for nothing, by their time.
+    ready: BinaryHeap<Reverse<(u64, usize)>>,
+    /// Streams that wait.
+    waiting: Vec<Waiting>,
+    /// Words of stream 0 that come before everything of other streams.
+    alone_until: u64,
     buffered: usize,
     abandoned: u64,
     malformed: u64,
 }
 
+/// Words drained and not yet taken, in the pieces that they came in.
 #[derive(Debug, Default)]
 struct Queue {
-    words: Vec<u64>,
-    /// Words before this are done with.
+    pieces: VecDeque<Vec<u64>>,
+    /// Words of the first piece that are done with.
     at: usize,
-    /// The last order number taken or refused.
-    last: u64,
-    /// Whether the queue's front is among the fronts.
+    /// Words ever done with.
+    done: u64,
+    /// The last time that the stream said.
+    time: u64,
+    /// Whether the stream is among the ready or the waiting.
     known: bool,
 }
 
-/// A number that is missing while later ones have arrived.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shard {
+    /// The last number that was taken or given up.
+    taken: u64,
+    /// Streams that wait for a number of it.
+    waiting: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    stream: usize,
+    cause: Cause,
+    since: Instant,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Gap(pub(crate) u64);
+enum Cause {
+    /// Until that number of the shard is taken.
+    Taken { shard: usize, number: u64 },
+    /// Until stream 0 has come to `alone_until`.
+    Alone,
+}
+
+/// Something that a stream waits for and that is in none of the queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// The next number of a shard.
+    Number { shard: usize, number: u64 },
+    /// Words of stream 0.
+    Alone,
+}
+
+/// How far [`Merge::advance`] goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    /// The time now, ns: no record is later.
+    pub(crate) now: u64,
+    /// What happened later than this is left for next time: a stream drained before may hold something
+    /// earlier that was not drained with it.
+    pub(crate) horizon: u64,
+    /// At most so many records.
+    pub(crate) records: usize,
+}
+
+impl Limit {
+    /// Everything, however late.
+    pub(crate) fn none(now: u64) -> Limit {
+        Limit { now, horizon: u64::MAX, records: usize::MAX }
+    }
+}
+
+/// Words of a piece to which the next drain is still appended.
+const SMALL_PIECE: usize = 1 << 14;
 
 impl Default for Merge {
     fn default() -> Merge {
         Merge {
             queues: Vec::new(),
-            fronts: BinaryHeap::new(),
-            next: 1,
+            shards: vec![Shard::default(); SHARDS + 1],
+            ready: BinaryHeap::new(),
+            waiting: Vec::new(),
+            alone_until: 0,
             buffered: 0,
             abandoned: 0,
             malformed: 0,
@@ -52,7 +116,7 @@ impl Default for Merge {
 }
 
 impl Merge {
-    /// Order numbers that were given out and never arrived.
+    /// Numbers that were given out and never arrived.
     pub(crate) fn abandoned(&self) -> u64 {
         self.abandoned
     }
@@ -62,19 +126,29 @@ impl Merge {
         self.malformed
     }
 
-    /// The number of the next record of the history; every smaller one is done with.
-    pub(crate) fn next(&self) -> u64 {
-        self.next
+    /// Words of `stream` that are done with.
+    pub(crate) fn done(&self, stream: usize) -> u64 {
+        self.queues.get(stream).map_or(0, |queue| queue.done)
     }
 
-    /// Words that wait.
+    /// Words that wait for their turn.
     pub(crate) fn buffered(&self) -> usize {
         self.buffered
     }
 
-    /// Whether records of `stream` wait for their turn.
-    pub(crate) fn is_waiting(&self, stream: usize) -> bool {
-        self.queues.get(stream).is_some_and(|queue| queue.at < queue.words.len())
+    /// Whether words of `stream` wait for their turn.
+    pub(crate) fn has_words(&self, stream: usize) -> bool {
+        self.queues.get(stream).is_some_and(|queue| !queue.pieces.is_empty())
+    }
+
+    /// Whether some stream has words and waits for nothing.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Says how far stream 0 was made alone, in words.
+    pub(crate) fn set_alone_until(&mut self, words: u64) {
+        self.alone_until = words;
     }
 
     /// Appends what `fill` pushes, whole records of `stream`, to its queue.
@@ -82,161 +156,272 @@ impl Merge {
         if stream >= self.queues.len() {
             self.queues.resize_with(stream + 1, Queue::default);
         }
-        let words = &mut self.queues[stream].words;
+        let queue = &mut self.queues[stream];
+        if queue.pieces.back().is_none_or(|piece| piece.len() >= SMALL_PIECE) {
+            queue.pieces.push_back(Vec::new());
+        }
+        let words = queue.pieces.back_mut().expect("just made sure");
         let before = words.len();
         let result = fill(words);
         self.buffered += words.len() - before;
+        if words.is_empty() {
+            queue.pieces.pop_back();
+        } else if !queue.known {
+            queue.known = true;
+            self.ready.push(Reverse((queue.time, stream)));
+        }
         result
     }
 
-    /// Gives every record whose turn has come to `sink` (stream, words), in order; unordered ones
-    /// (nodes) when what stands before them in their stream is done with. Stops at a gap.
+    /// Gives records whose turn has come to `sink` (stream, kind, words), in order. Returns whether there are
+    /// more of them; what waits is no reason to come back at once.
     pub(crate) fn advance<E>(
         &mut self,
-        sink: &mut impl FnMut(usize, &[u64]) -> Result<(), E>,
-    ) -> Result<Option<Gap>, E> {
-        for stream in 0..self.queues.len() {
-            if !self.queues[stream].known
-                && let Some(order) = self.front(stream, sink)?
-            {
-                self.queues[stream].known = true;
-                self.fronts.push(Reverse((order, stream)));
+        limit: Limit,
+        sink: &mut impl FnMut(usize, Kind, &[u64]) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let mut left = limit.records;
+        while let Some(&Reverse((time, stream))) = self.ready.peek() {
+            if time > limit.horizon {
+                return Ok(false);
             }
+            if left == 0 {
+                return Ok(true);
+            }
+            self.ready.pop();
+            self.run(stream, limit, &mut left, sink)?;
         }
-        while let Some(&Reverse((order, stream))) = self.fronts.peek() {
-            if order > self.next {
-                return Ok(Some(Gap(self.next)));
-            }
-            let upcoming = self.run(stream, order, sink)?;
-            match (self.fronts.peek_mut(), upcoming) {
-                (Some(mut top), Some(order)) => top.0.0 = order,
-                (Some(top), None) => {
-                    std::collections::binary_heap::PeekMut::pop(top);
-                    self.queues[stream].known = false;
-                }
-                (None, _) => {}
-            }
-        }
-        Ok(None)
+        Ok(false)
     }
 
-    /// Takes the missing numbers before the earliest front for lost.
-    pub(crate) fn skip_gap(&mut self) {
-        if let Some(&Reverse((order, _))) = self.fronts.peek()
-            && order > self.next
-        {
-            self.abandoned = self.abandoned.saturating_add(order - self.next);
-            self.next = order;
-        }
-    }
-
-    /// Gives the records of one stream from its front on, as long as it is its turn; returns the
-    /// order number it then waits with.
+    /// Takes the records of one stream until it waits, ends, or is to let others go first.
     fn run<E>(
         &mut self,
         stream: usize,
-        mut order: u64,
-        sink: &mut impl FnMut(usize, &[u64]) -> Result<(), E>,
-    ) -> Result<Option<u64>, E> {
-        while order <= self.next {
-            if order == self.next {
-                self.next = self.next.saturating_add(1);
-                self.take(stream, order, sink)?;
-            } else if self.abandoned > 0 {
-                // Given up too early: better late than never.
-                self.abandoned -= 1;
-                self.take(stream, order, sink)?;
-            } else {
-                self.malformed += 1;
-                self.take(stream, order, &mut |_, _| Ok(()))?;
-            }
-            match self.front(stream, sink)? {
-                Some(front) => order = front,
-                None => return Ok(None),
-            }
-        }
-        Ok(Some(order))
-    }
-
-    /// Gives the record at the front, whose framing [`Merge::front`] has checked.
-    fn take<E>(
-        &mut self,
-        stream: usize,
-        order: u64,
-        sink: &mut impl FnMut(usize, &[u64]) -> Result<(), E>,
+        limit: Limit,
+        left: &mut usize,
+        sink: &mut impl FnMut(usize, Kind, &[u64]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let queue = &mut self.queues[stream];
-        queue.last = order;
-        let count = Head(queue.words[queue.at]).words() as usize;
-        let record = queue.at..queue.at + count;
-        // Before the sink: one that fails has had its record.
-        queue.at += count;
-        self.buffered -= count;
-        sink(stream, &queue.words[record])
-    }
-
-    /// Moves over what has no order number and says the number of the first record that has one.
-    fn front<E>(
-        &mut self,
-        stream: usize,
-        sink: &mut impl FnMut(usize, &[u64]) -> Result<(), E>,
-    ) -> Result<Option<u64>, E> {
+        if stream > 0 && self.done(0) < self.alone_until {
+            self.wait(stream, Cause::Alone);
+            return Ok(());
+        }
+        let mut turn = self.turn(limit);
         loop {
             let queue = &mut self.queues[stream];
-            let rest = &queue.words[queue.at..];
-            let Some(&head) = rest.first() else {
-                queue.words.clear();
-                queue.at = 0;
-                return Ok(None);
+            let Some(piece) = queue.pieces.front() else {
+                queue.known = false;
+                return Ok(());
             };
-            let head = Head(head);
-            let count = head.words();
-            if count == 0 || count > rest.len() as u64 {
-                // Nothing tells where the next record begins: what has been drained so far is lost.
+            let rest = &piece[queue.at..];
+            let Some(frame) = frame(rest).filter(|frame| frame.words <= rest.len() as u64) else {
+                // Nothing tells where the next record begins: what was drained with it is lost.
                 self.malformed += 1;
-                self.buffered -= rest.len();
-                queue.at = queue.words.len();
+                let words = rest.len();
+                self.step(stream, words);
                 continue;
+            };
+            let count = frame.words as usize;
+            let verdict = match frame.place {
+                Place::Here => Verdict::Take,
+                Place::Numbered(shard) => {
+                    let number = rest[frame.number_at];
+                    judge(&mut self.shards[shard], shard, number, &mut self.abandoned)
+                }
+                Place::AfterWorld(number) if number > self.shards[WORLD].taken => {
+                    Verdict::Wait(Cause::Taken { shard: WORLD, number })
+                }
+                Place::AfterWorld(_) => Verdict::Take,
+            };
+            match verdict {
+                Verdict::Wait(cause) => {
+                    self.wait(stream, cause);
+                    return Ok(());
+                }
+                Verdict::Refuse => {
+                    self.malformed += 1;
+                    self.step(stream, count);
+                    continue;
+                }
+                Verdict::Take => {}
             }
-            let count = count as usize;
-            let mut result = Ok(());
-            match head.kind().filter(|&kind| plausible(kind, count as u64)) {
-                None => self.malformed += 1,
-                Some(Kind::Pad) => {}
-                Some(Kind::Node) => result = sink(stream, &rest[..count]),
-                Some(_) if rest[2] > queue.last => return Ok(Some(rest[2])),
-                Some(_) => self.malformed += 1,
+            if frame.kind == Kind::Time {
+                queue.time = rest[1].min(limit.now);
             }
-            queue.at += count;
-            self.buffered -= count;
-            queue.compact();
-            result?;
+            // Even where the sink fails, the record has had its turn.
+            let result = if frame.kind == Kind::Pad {
+                Ok(())
+            } else {
+                sink(stream, frame.kind, &rest[..count])
+            };
+            self.step(stream, count);
+            if let Place::Numbered(shard) = frame.place
+                && self.shards[shard].waiting > 0
+            {
+                self.wake(shard);
+                turn = self.turn(limit);
+            }
+            *left = left.saturating_sub(1);
+            let time = self.queues[stream].time;
+            if result.is_err() || *left == 0 || frame.kind == Kind::Time && time > turn {
+                self.ready.push(Reverse((time, stream)));
+                return result;
+            }
         }
+    }
+
+    /// Until when a stream may go on before others have their turn.
+    fn turn(&self, limit: Limit) -> u64 {
+        let others = self.ready.peek().map_or(u64::MAX, |Reverse((time, _))| *time);
+        others.min(limit.horizon)
+    }
+
+    /// Moves a stream's front on.
+    #[inline]
+    fn step(&mut self, stream: usize, words: usize) {
+        let queue = &mut self.queues[stream];
+        queue.at += words;
+        queue.done += words as u64;
+        self.buffered -= words;
+        if queue.pieces.front().is_some_and(|piece| queue.at == piece.len()) {
+            queue.pieces.pop_front();
+            queue.at = 0;
+        }
+        if stream == 0 && queue.done >= self.alone_until && !self.waiting.is_empty() {
+            self.wake_where(|cause| cause == Cause::Alone);
+        }
+    }
+
+    fn wait(&mut self, stream: usize, cause: Cause) {
+        if let Cause::Taken { shard, .. } = cause {
+            self.shards[shard].waiting += 1;
+        }
+        self.waiting.push(Waiting { stream, cause, since: Instant::now() });
+    }
+
+    /// Makes those ready that waited for what is now taken of a shard.
+    fn wake(&mut self, shard: usize) {
+        let taken = self.shards[shard].taken;
+        self.wake_where(|cause| match cause {
+            Cause::Taken { shard: of, number } => of == shard && number <= taken,
+            Cause::Alone => false,
+        });
+    }
+
+    fn wake_where(&mut self, is_over: impl Fn(Cause) -> bool) {
+        let (queues, ready, shards) = (&self.queues, &mut self.ready, &mut self.shards);
+        self.waiting.retain(|waiting| {
+            let over = is_over(waiting.cause);
+            if over {
+                if let Cause::Taken { shard, .. } = waiting.cause {
+                    shards[shard].waiting -= 1;
+                }
+                ready.push(Reverse((queues[waiting.stream].time, waiting.stream)));
+            }
+            !over
+        });
+    }
+
+    /// Since when the longest waiting stream waits.
+    pub(crate) fn waits_since(&self) -> Option<Instant> {
+        self.waiting.iter().map(|waiting| waiting.since).min()
+    }
+
+    /// Something that a stream waits for and that no queue holds. Reads all that is queued: to be asked when
+    /// something has been waited for too long.
+    pub(crate) fn missing(&self) -> Option<Missing> {
+        let first = self.wanted(self.waiting.first()?.cause);
+        let mut wanted: Vec<Missing> = self.waiting.iter().map(|w| self.wanted(w.cause)).collect();
+        for (stream, queue) in self.queues.iter().enumerate() {
+            if stream == 0 && !queue.pieces.is_empty() {
+                wanted.retain(|wanted| *wanted != Missing::Alone);
+            }
+            queue.for_each_number(|shard, number| {
+                let found = Missing::Number { shard, number };
+                wanted.retain(|wanted| *wanted != found);
+            });
+        }
+        // Streams that all wait for what stands behind others are no recorder's work: somewhere it must end.
+        let circle = self.ready.is_empty().then_some(first);
+        wanted.first().copied().or(circle)
+    }
+
+    /// What a cause waits for next.
+    fn wanted(&self, cause: Cause) -> Missing {
+        match cause {
+            Cause::Taken { shard, .. } => {
+                Missing::Number { shard, number: self.shards[shard].taken + 1 }
+            }
+            Cause::Alone => Missing::Alone,
+        }
+    }
+
+    /// Takes what is missing for lost, up to what a queue holds or a stream waits for.
+    pub(crate) fn skip(&mut self, missing: Missing) {
+        let Missing::Number { shard, .. } = missing else {
+            self.alone_until = 0;
+            self.wake_where(|cause| cause == Cause::Alone);
+            return;
+        };
+        let taken = self.shards[shard].taken;
+        let waited = self.waiting.iter().filter_map(|waiting| match waiting.cause {
+            Cause::Taken { shard: of, number } if of == shard => Some(number),
+            _ => None,
+        });
+        let Some(mut lost) = waited.min() else { return };
+        for queue in &self.queues {
+            queue.for_each_number(|of, number| {
+                if of == shard && number > taken {
+                    lost = lost.min(number - 1);
+                }
+            });
+        }
+        // At least one, where streams wait in a circle.
+        let lost = lost.max(taken.saturating_add(1));
+        self.abandoned = self.abandoned.saturating_add(lost - taken);
+        self.shards[shard].taken = lost;
+        self.wake(shard);
+    }
+}
+
+/// What is to be done with a record.
+enum Verdict {
+    Take,
+    Wait(Cause),
+    Refuse,
+}
+
+/// Whether it is this number's turn.
+#[inline]
+fn judge(state: &mut Shard, shard: usize, number: u64, abandoned: &mut u64) -> Verdict {
+    if number == state.taken.wrapping_add(1) {
+        state.taken = number;
+        Verdict::Take
+    } else if number > state.taken {
+        Verdict::Wait(Cause::Taken { shard, number: number - 1 })
+    } else if *abandoned > 0 && number > 0 {
+        // Given up too early: better late than never.
+        *abandoned -= 1;
+        Verdict::Take
+    } else {
+        Verdict::Refuse
     }
 }
 
 impl Queue {
-    /// Gives back the space of what is done with, when it is most of the queue.
-    fn compact(&mut self) {
-        const WORTH_MOVING: usize = 1 << 16;
-        if self.at > WORTH_MOVING && self.at > self.words.len() / 2 {
-            self.words.drain(..self.at);
-            self.at = 0;
+    /// Tells shard and number of every numbered record.
+    fn for_each_number(&self, mut tell: impl FnMut(usize, u64)) {
+        let mut at = self.at;
+        for piece in &self.pieces {
+            let mut rest = &piece[at..];
+            at = 0;
+            while let Some(frame) = frame(rest).filter(|frame| frame.words <= rest.len() as u64) {
+                if let Place::Numbered(shard) = frame.place {
+                    tell(shard, rest[frame.number_at]);
+                }
+                rest = &rest[frame.words as usize..];
+            }
         }
-    }
-}
-
-/// Whether a record of that kind can be that long.
-fn plausible(kind: Kind, words: u64) -> bool {
-    let longest_module = MODULE_WORDS + ((MAX_BUILD_ID + MAX_PATH) as u64).div_ceil(8) + 1;
-    match kind {
-        Kind::Pad => true,
-        Kind::Node => words == NODE_WORDS,
-        Kind::Thread => words == THREAD_WORDS,
-        Kind::Module => (MODULE_WORDS..=longest_module).contains(&words),
-        Kind::ModuleGone => words == MODULE_GONE_WORDS,
-        Kind::Fork => words == FORK_WORDS,
-        event => event.is_event() && words == EVENT_WORDS,
     }
 }
 

@@ -34,8 +34,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Longest sleeps: while events come, and while none do.
-const BUSY_SLEEP: Duration = Duration::from_millis(2);
+const BUSY_SLEEP: Duration = Duration::from_millis(1);
 const IDLE_SLEEP: Duration = Duration::from_millis(20);
+/// Records of a process brought to the tape between two drains: about a millisecond's work, in which a busy thread
+/// fills less than its ring.
+const SLICE: usize = 1 << 13;
 /// What was said so far survives the launcher's death after this time at the latest.
 const FLUSH_EVERY: Duration = Duration::from_millis(250);
 /// The proportional set size costs the kernel a walk over page tables, names a directory listing.
@@ -234,16 +237,21 @@ impl Session {
         page.sleeping.store(0, Ordering::SeqCst);
     }
 
+    /// Takes out what the rings hold and brings some of it to the tape. Draining comes first: what has been
+    /// drained may wait, a target should not.
     fn drain(&mut self, book: &mut Book<TapeFile>) -> io::Result<Drained> {
+        // Everything that happened before now has been published, or is being, and this drain brings it.
+        let horizon = clock::monotonic_ns();
+        self.memory.page().tick.0.fetch_add(1, Ordering::Relaxed);
         let mut sum = Drained::default();
         for target in &mut self.targets {
             let drained = target.drain();
             sum.words += drained.words;
             sum.hurry |= drained.hurry;
         }
-        book.now = book.time(clock::monotonic_ns());
+        book.now_ns = clock::monotonic_ns();
         for target in &mut self.targets {
-            target.advance(book)?;
+            sum.hurry |= target.advance(book, horizon, SLICE)?;
         }
         self.settle_origins(book)?;
         Ok(sum)
@@ -262,7 +270,7 @@ impl Session {
             };
             match ending {
                 // It may have lived and died before its parent's history has come to the fork.
-                Some(_) if self.waits_for_parent(target) => {
+                Some(_) if target.is_behind() || self.waits_for_parent(target) => {
                     self.overdue = true;
                     at += 1;
                 }
@@ -311,7 +319,7 @@ impl Session {
         self.closing.orphans += u64::from(target.id().is_none());
         let number = target.number;
         let (pid, untold) = (target.pid, target.untold());
-        let (losses, ended) = target.end(book, book.now, ending)?;
+        let (losses, ended) = target.end(book, book.now(), ending)?;
         self.closing.losses = self.closing.losses.plus(&losses);
         if untold > 0 {
             let reason = format!(
@@ -337,6 +345,9 @@ impl Session {
     fn finish(&mut self, book: &mut Book<TapeFile>, child: &Child) -> io::Result<()> {
         self.see_off(book)?;
         self.name_the_silent(book)?;
+        while self.targets.iter().any(|target| target.is_dead() && target.is_behind()) {
+            self.drain(book)?;
+        }
         self.reap(book, child)?;
         for target in &self.targets {
             target.close_gate();

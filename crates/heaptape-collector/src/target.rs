@@ -2,7 +2,7 @@
 
 use crate::book::Book;
 use crate::convert::Converter;
-use crate::order::{Gap, Merge};
+use crate::order::{Limit, Merge, Missing};
 use crate::sample::{self, Facts, Image};
 use crate::sys::memory::ProcessMemory;
 use crate::sys::{fd, futex};
@@ -14,14 +14,14 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// How long a missing number may take when no thread says that it is about to publish it. One more drain would
-/// do: a claim stands before its number is taken, and is withdrawn after the record is published.
+/// How long a record may wait for another before somebody asks where that is. Nearly always the next drain
+/// brings it.
 const GAP_PATIENCE: Duration = Duration::from_millis(10);
-/// How long a thread of a running process may take between claim and record, which is a few instructions.
-/// One that takes longer was left by a jump or with its thread; if its record comes after all, it is taken
-/// late.
+/// How long a thread of a running process may take to make a record, which is a few instructions. One that takes
+/// longer was left by a jump or with its thread; if its record comes after all, it is taken late.
 const CLAIM_PATIENCE: Duration = Duration::from_secs(1);
-/// Words that may wait for a gap before the streams behind it are no longer drained.
+/// Words of one process that may wait for their turn, 256 MiB: so much the target may be ahead of us before its
+/// threads wait.
 const MAX_BUFFERED: usize = 1 << 25;
 
 /// Where a process comes from.
@@ -29,10 +29,13 @@ const MAX_BUFFERED: usize = 1 << 25;
 pub(crate) enum Origin {
     /// Launch or exec: an empty heap.
     Fresh,
-    /// A fork of the process `parent` (its number), which told it as `serial` and had given out
-    /// the order numbers up to `order` when the child said hello.
-    Forked { parent: u64, serial: u64, order: u64 },
+    /// A fork of the process `parent` (its number), which told it as `serial`.
+    Forked { parent: u64, serial: u64 },
 }
+
+/// How far the streams of a process had been published at some moment, in words.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Heads(Vec<u64>);
 
 /// A recorded process.
 pub(crate) struct Target {
@@ -41,6 +44,8 @@ pub(crate) struct Target {
     /// Its pid as we see it; 0 when it is outside our pid namespace.
     pub(crate) pid: u32,
     pub(crate) origin: Origin,
+    /// Of a forked process: how far its parent had come when it said hello.
+    pub(crate) parent_heads: Heads,
     /// Whether it is the launched program itself, whose ending its parent, we, learn.
     pub(crate) launched: bool,
     /// Readable when it is dead; `None` when the kernel would not give one.
@@ -53,8 +58,6 @@ pub(crate) struct Target {
     /// `None` until its place in the family is known.
     history: Option<Converter>,
     suspect: Option<Suspect>,
-    /// The claims of the streams as they were last seen, by stream.
-    claims: Vec<Claim>,
     corrupt: u64,
     /// The file that it runs.
     image: Option<Image>,
@@ -69,21 +72,13 @@ pub(crate) struct Leaving {
     pub(crate) named: bool,
 }
 
-/// What a stream said of the record it is making, and since when it says nothing else.
-#[derive(Clone, Copy)]
-struct Claim {
-    intent: u64,
-    head: u64,
-    since: Instant,
-}
-
 /// A missing number under observation.
-#[derive(Clone, Copy)]
 struct Suspect {
-    gap: Gap,
+    missing: Missing,
     since: Instant,
-    /// Nobody claimed it; if the next drain does not bring it, it is lost.
-    unclaimed: bool,
+    /// Streams that were making a record when it was first missed: only they can hold it. With the place
+    /// that they had come to; who has moved on has published what it was making.
+    holders: Vec<(usize, u64)>,
 }
 
 /// What a drain brought.
@@ -110,6 +105,7 @@ impl Target {
         number: u64,
         pid: u32,
         origin: Origin,
+        parent_heads: Heads,
         pidfd: Option<OwnedFd>,
         facts: Facts,
         joined: TimeNs,
@@ -120,6 +116,7 @@ impl Target {
             number,
             pid,
             origin,
+            parent_heads,
             launched: false,
             pidfd,
             exe: facts.exe.clone(),
@@ -129,7 +126,6 @@ impl Target {
             merge: Merge::default(),
             history: None,
             suspect: None,
-            claims: Vec::new(),
             corrupt: 0,
             image: sample::image(pid),
             leaving: None,
@@ -151,14 +147,18 @@ impl Target {
         self.history.as_mut()
     }
 
-    /// The last order number given out so far.
-    pub(crate) fn last_order(&self) -> u64 {
-        self.memory.page().order.load(Ordering::Acquire)
+    /// How far its streams have been published.
+    pub(crate) fn heads(&mut self) -> Heads {
+        self.map_streams();
+        let streams = 0..self.memory.stream_count();
+        // Acquire: what was published before is drained with them.
+        Heads(streams.map(|s| self.memory.ring(s).header().head.load(Ordering::Acquire)).collect())
     }
 
-    /// Whether everything up to that order number is on the tape.
-    pub(crate) fn is_past(&self, order: u64) -> bool {
-        self.history.is_some() && self.merge.next() > order
+    /// Whether everything up to there is on the tape.
+    pub(crate) fn is_past(&self, heads: &Heads) -> bool {
+        let done = |(stream, &head): (usize, &u64)| self.merge.done(stream) >= head;
+        self.history.is_some() && heads.0.iter().enumerate().all(done)
     }
 
     /// Begins its history on the tape.
@@ -187,11 +187,7 @@ impl Target {
     /// Takes out what the rings hold.
     pub(crate) fn drain(&mut self) -> Drained {
         let mut drained = Drained::default();
-        // Acquire pairs with the target's release of a stream's first owner.
-        let streams = self.memory.page().streams.load(Ordering::Acquire) as usize;
-        if streams > MAX_STREAMS || self.memory.map_streams(streams).is_err() {
-            self.distrust();
-        }
+        self.map_streams();
         for stream in 0..self.memory.stream_count() {
             if self.is_held_back(stream) {
                 continue;
@@ -223,12 +219,18 @@ impl Target {
         drained
     }
 
-    /// Whether a stream is not drained for now: so much waits for a missing number that only the
-    /// streams that may hold it are drained, those with nothing waiting. The threads of the others
-    /// wait for space. It is no deadlock: the missing record's space was claimed before its number
-    /// was taken.
+    fn map_streams(&mut self) {
+        // Acquire pairs with the target's release of a stream's first owner.
+        let streams = self.memory.page().streams.load(Ordering::Acquire) as usize;
+        if streams > MAX_STREAMS || self.memory.map_streams(streams).is_err() {
+            self.distrust();
+        }
+    }
+
+    /// Whether a stream is not drained for now: so much waits already that the threads that bring more wait
+    /// for space. Not while something is missing, which one of them may bring.
     fn is_held_back(&self, stream: usize) -> bool {
-        self.merge.buffered() > MAX_BUFFERED && self.merge.is_waiting(stream)
+        self.is_overfull() && self.merge.has_words(stream) && self.suspect.is_none()
     }
 
     /// Whether a ring is more than half full: its producer may have rung before we slept.
@@ -247,67 +249,83 @@ impl Target {
         }
     }
 
-    /// Brings everything whose turn has come to the tape. Does nothing before the history begins.
-    pub(crate) fn advance<W: Write>(&mut self, book: &mut Book<W>) -> io::Result<()> {
-        while let Some(gap) = self.step(book)? {
-            if !self.is_lost(gap) {
-                return Ok(());
-            }
-            self.merge.skip_gap();
-            self.suspect = None;
+    /// Brings what happened up to `horizon` (ns) to the tape, as far as its turn has come, and at most so many
+    /// records. Returns whether there is more of it. Does nothing before the history begins.
+    pub(crate) fn advance<W: Write>(
+        &mut self,
+        book: &mut Book<W>,
+        horizon: u64,
+        records: usize,
+    ) -> io::Result<bool> {
+        let more = self.step(book, Limit { now: book.now_ns, horizon, records })?;
+        if !more {
+            self.look_for_lost();
         }
-        self.suspect = None;
-        Ok(())
+        Ok(more)
     }
 
     /// Brings everything to the tape that will ever come: the process is dead, or given up.
     pub(crate) fn advance_over_gaps<W: Write>(&mut self, book: &mut Book<W>) -> io::Result<()> {
-        while self.step(book)?.is_some() {
-            self.merge.skip_gap();
+        loop {
+            self.step(book, Limit::none(book.now_ns))?;
+            match self.merge.missing() {
+                Some(missing) => self.merge.skip(missing),
+                None => return Ok(()),
+            }
         }
-        Ok(())
     }
 
-    fn step<W: Write>(&mut self, book: &mut Book<W>) -> io::Result<Option<Gap>> {
-        let Some(history) = &mut self.history else { return Ok(None) };
-        self.merge.advance(&mut |stream, words| history.record(book, stream, words))
+    /// Whether it is known now that more can be brought to the tape.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.history.is_some() && self.merge.is_ready()
     }
 
-    /// Whether a missing number will never come. Called once after each drain.
-    fn is_lost(&mut self, gap: Gap) -> bool {
+    fn step<W: Write>(&mut self, book: &mut Book<W>, limit: Limit) -> io::Result<bool> {
+        let Some(history) = &mut self.history else { return Ok(false) };
+        // Acquire pairs with the target's store, before which a second stream has published nothing.
+        let until = self.memory.page().alone_until.load(Ordering::Acquire);
+        self.merge.set_alone_until(until.saturating_sub(1));
+        self.merge
+            .advance(limit, &mut |stream, kind, words| history.record(book, stream, kind, words))
+    }
+
+    /// Gives up what is waited for and will never come. Called once after each drain whose words have had
+    /// their turn.
+    fn look_for_lost(&mut self) {
         let now = Instant::now();
-        let suspect = match self.suspect {
-            Some(suspect) if suspect.gap == gap => suspect,
-            _ => Suspect { gap, since: now, unclaimed: false },
+        let is_late = self.merge.waits_since().is_some_and(|since| now - since >= GAP_PATIENCE);
+        let Some(missing) = is_late.then(|| self.merge.missing()).flatten() else {
+            self.suspect = None;
+            return;
         };
-        let unclaimed = now - suspect.since >= GAP_PATIENCE && !self.is_claimed(gap, now);
-        self.suspect = Some(Suspect { unclaimed, ..suspect });
-        // Judged by the claims as they were before the last drain: what was published before a claim
-        // was withdrawn, that drain has brought.
-        suspect.unclaimed && unclaimed
+        match self.suspect.take().filter(|suspect| suspect.missing == missing) {
+            None => {
+                let holders = self.makers();
+                self.suspect = Some(Suspect { missing, since: now, holders });
+            }
+            // What they had in hand when they let go of it, this drain has brought.
+            Some(suspect) if suspect.holders.is_empty() => self.merge.skip(missing),
+            Some(mut suspect) => {
+                let making = self.makers();
+                suspect.holders.retain(|holder| making.contains(holder));
+                if now - suspect.since >= CLAIM_PATIENCE && !sample::is_stopped(self.pid) {
+                    suspect.holders.clear();
+                }
+                self.suspect = Some(suspect);
+            }
+        }
     }
 
-    /// Whether a thread is making a record that may have this number. A claim that does not move while the
-    /// process runs counts no more: its thread has left the recorder without finishing.
-    fn is_claimed(&mut self, Gap(number): Gap, now: Instant) -> bool {
-        let mut claimed = false;
-        for stream in 0..self.memory.stream_count() {
-            let ring = self.memory.ring(stream);
-            // Acquire: a withdrawn claim is seen together with what was published before it.
-            let intent = ring.header().intent.load(Ordering::Acquire);
-            let head = ring.header().head.load(Ordering::Relaxed);
-            let fresh = Claim { intent, head, since: now };
-            if stream == self.claims.len() {
-                self.claims.push(fresh);
-            }
-            let claim = &mut self.claims[stream];
-            if (claim.intent, claim.head) != (intent, head) {
-                *claim = fresh;
-            }
-            let is_fresh = now - claim.since < CLAIM_PATIENCE || sample::is_stopped(self.pid);
-            claimed |= intent != 0 && intent <= number && is_fresh;
-        }
-        claimed
+    /// The streams that are making a numbered record, and where they stand.
+    fn makers(&self) -> Vec<(usize, u64)> {
+        let streams = 0..self.memory.stream_count();
+        let making = |stream: usize| {
+            let header = self.memory.ring(stream).header();
+            // Acquire: a maker that has let go is seen together with what it published before.
+            let intent = header.intent.load(Ordering::Acquire);
+            (intent != 0).then(|| (stream, header.head.load(Ordering::Relaxed)))
+        };
+        streams.filter_map(making).collect()
     }
 
     /// It has said that it is about to become another program; that may fail yet.

@@ -106,9 +106,8 @@ pub(crate) fn log2(align: usize) -> u8 {
 
 #[inline(always)]
 fn done(function: u8, addr: usize, size: usize, align: usize, regs: Regs) -> usize {
-    let usable = if call::is_open() { usable(addr) } else { 0 };
-    let given = Allocation { api: function, addr, size, align_log2: log2(align), usable };
-    call::allocated(given, regs);
+    let given = Allocation { api: function, addr, size, align_log2: log2(align), usable: 0 };
+    call::allocated(given, regs, usable);
     addr
 }
 
@@ -199,8 +198,8 @@ unsafe extern "C" fn wrap_reallocarray(
 
 #[inline(always)]
 fn reallocated(function: u8, old: usize, new: usize, size: usize, regs: Regs) -> usize {
-    let given = Allocation { api: function, addr: new, size, align_log2: 0, usable: usable(new) };
-    call::reallocated(old, given, regs);
+    let given = Allocation { api: function, addr: new, size, align_log2: 0, usable: 0 };
+    call::reallocated(old, given, regs, usable);
     new
 }
 

@@ -5,11 +5,11 @@
 //! address), [`allocated`] and [`reallocated`] *after* it (from then on somebody can know it).
 
 use crate::capture::{self, Capture};
-use crate::emit::{self, Fact};
+use crate::emit;
 use crate::gate;
 use crate::thread::{self, Entered, Regs, Tag};
 use heaptape_wire::handshake as hs;
-use heaptape_wire::record::{Kind, api};
+use heaptape_wire::record::{Event, Kind, api};
 
 /// What an allocation gave.
 #[derive(Clone, Copy)]
@@ -22,7 +22,7 @@ pub struct Allocation {
     pub size: usize,
     /// log2 of the alignment asked for; 0 when none was.
     pub align_log2: u8,
-    /// Bytes the allocator gave; 0 when not known.
+    /// Bytes the allocator gave; 0 when not known (filled in by [`allocated`] and [`reallocated`]).
     pub usable: usize,
 }
 
@@ -36,16 +36,17 @@ fn backtrace(thread: &mut Entered, regs: Regs) -> u32 {
     if thread.option(hs::OPT_NO_BACKTRACES) { 0 } else { Capture::backtrace(thread, regs) }
 }
 
-/// Whether calls are recorded just now: hooks that must do something for it ask first.
-#[inline(always)]
-pub fn is_open() -> bool {
-    gate::enter().is_some()
+/// Begins to record this process, if it is to be.
+pub fn begin() {
+    let _ = gate::enter();
 }
 
-/// After an allocation, successful or not.
+/// After an allocation, successful or not. `usable` tells the bytes that the allocator gave; it is asked only
+/// when the call is recorded.
 #[inline(always)]
-pub fn allocated(mut given: Allocation, regs: Regs) {
+pub fn allocated(mut given: Allocation, regs: Regs, usable: impl FnOnce(usize) -> usize) {
     let Some(mut thread) = enter(regs) else { return };
+    given.usable = usable(given.addr);
     if thread.tag.api != 0 {
         take_new_tag(&mut thread, &mut given, regs);
     }
@@ -55,17 +56,18 @@ pub fn allocated(mut given: Allocation, regs: Regs) {
 
 fn record(thread: &mut Entered, kind: Kind, given: &Allocation, regs: Regs) {
     let node = backtrace(thread, regs);
-    emit::event(thread, &fact(kind, given, node));
+    emit::event(thread, &event(kind, given, node));
 }
 
-fn fact(kind: Kind, given: &Allocation, node: u32) -> Fact {
-    Fact {
+#[inline(always)]
+fn event(kind: Kind, given: &Allocation, node: u32) -> Event {
+    Event {
         kind,
         api: given.api,
         align_log2: given.align_log2,
-        addr: given.addr,
-        size: given.size,
-        usable: given.usable,
+        addr: given.addr as u64,
+        size: given.size as u64,
+        usable: given.usable as u64,
         node,
     }
 }
@@ -118,7 +120,7 @@ pub fn freeing(mut function: u8, addr: usize, mut size: usize, mut align_log2: u
 fn record_release(thread: &mut Entered, kind: Kind, given: &Allocation, regs: Regs) {
     let wanted = thread.option(hs::OPT_FREE_BACKTRACES);
     let node = if wanted { backtrace(thread, regs) } else { 0 };
-    emit::event(thread, &fact(kind, given, node));
+    emit::event(thread, &event(kind, given, node));
 }
 
 /// Before a free of NULL, which is nothing: only a pending `operator delete` ends here.
@@ -141,11 +143,17 @@ pub fn reallocating(function: u8, addr: usize, size: usize, regs: Regs) {
 
 /// After that realloc of `old`. A NULL for a size of 0 means that it was freed, as [`reallocating`] said.
 #[inline(always)]
-pub fn reallocated(old: usize, given: Allocation, regs: Regs) {
+pub fn reallocated(
+    old: usize,
+    mut given: Allocation,
+    regs: Regs,
+    usable: impl FnOnce(usize) -> usize,
+) {
     if given.addr == 0 && given.size == 0 {
         return;
     }
     let Some(mut thread) = enter(regs) else { return };
+    given.usable = usable(given.addr);
     if given.addr == 0 {
         let lives_on = Allocation { addr: old, ..given };
         record(&mut thread, Kind::ReallocFail, &lives_on, regs);

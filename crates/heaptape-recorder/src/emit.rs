@@ -1,75 +1,112 @@
 //! Records into the ring.
 //!
-//! An ordered record is made in this order: claim space (waiting for the collector if there is none), say that
+//! A numbered record is made in this order: claim space (waiting for the collector if there is none), say that
 //! a number is about to be taken (`intent`), take it, write, publish, say that it is done. Space comes
 //! before the number, so that whoever holds a number never waits for anybody: the collector may wait
-//! for the next number without fear of a deadlock.
+//! for the next number without fear of a deadlock. What numbers mean and who needs none: `wire::order`.
+//!
+//! The clock is not read for each event: a `Time` record says when, whenever the collector's tick has
+//! moved, and every [`TIME_WORDS_APART`] words.
 
 use crate::gate::Local;
 use crate::sys::{call, objects};
 use crate::thread::{self, Thread};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use heaptape_wire::layout::*;
-use heaptape_wire::record::{self, Head, Kind};
+use heaptape_wire::record::{self, Event, Head, Kind};
 
 /// How long a thread sleeps at most before it looks around.
 const WAIT_NS: i64 = 100_000_000;
 /// So long without a heartbeat while we wait: the collector is gone or stopped.
 const PATIENCE_NS: u64 = 3_000_000_000;
-
-/// One allocator event, before it has time and order.
-#[derive(Clone, Copy)]
-pub(crate) struct Fact {
-    pub(crate) kind: Kind,
-    pub(crate) api: u8,
-    pub(crate) align_log2: u8,
-    pub(crate) addr: usize,
-    pub(crate) size: usize,
-    pub(crate) usable: usize,
-    pub(crate) node: u32,
-}
+/// Words of a stream after which the clock is read in any case: some 64 events.
+const TIME_WORDS_APART: u64 = 128;
+/// Words of a stream between two looks at the collector.
+const LOOK_WORDS_APART: u64 = RING_WORDS as u64 / 4;
 
 /// Records an event.
 #[inline(always)]
-pub(crate) fn event(thread: &mut Thread, fact: &Fact) {
-    let Some(at) = claim(thread, record::EVENT_WORDS) else { return };
-    let ring = thread.ring();
-    let head = Head::new(fact.kind, fact.api, fact.align_log2, 0, record::EVENT_WORDS);
-    ring.write(at, head.0);
-    ring.write(at + 3, fact.addr as u64);
-    ring.write(at + 4, fact.size as u64);
-    ring.write(at + 5, fact.usable as u64);
-    ring.write(at + 6, u64::from(fact.node));
-    stamp(thread, at);
+pub(crate) fn event(thread: &mut Thread, event: &Event) {
+    let tick = thread.session().tick.0.load(Ordering::Relaxed);
+    if tick != thread.tick || thread.cursor.position >= thread.time_at {
+        tell_time(thread, tick);
+    }
+    if thread.is_alone() {
+        let record = event.encode(0);
+        let Some(at) = claim(thread, record.count) else { return };
+        write_event(thread, at, &record);
+        thread.ring().publish(&thread.cursor);
+    } else {
+        // Any number, for the length; the true one comes after the claim.
+        let mut record = event.encode(1);
+        let Some(at) = claim(thread, record.count) else { return };
+        let shard = thread.local().shard(event.addr);
+        let header = thread.header();
+        // Relaxed: the locked increment after it does not let it fall behind, and the collector that sees a
+        // later number of the shard has synchronised with that increment. See `collector/target.rs`.
+        header.intent.store(1, Ordering::Relaxed);
+        // AcqRel gives no more than x86's locked add does anyway; see `wire::order` for the proof.
+        record.words[record.count as usize - 1] = shard.fetch_add(1, Ordering::AcqRel) + 1;
+        write_event(thread, at, &record);
+        thread.ring().publish(&thread.cursor);
+        // Release: the collector that sees 0 sees the record published.
+        header.intent.store(0, Ordering::Release);
+    }
 }
 
-/// Gives a claimed record its time and order number and publishes it.
 #[inline(always)]
-fn stamp(thread: &mut Thread, at: u64) {
+fn write_event(thread: &Thread, at: u64, record: &record::EventWords) {
     let ring = thread.ring();
-    let header = thread.header();
-    let page = thread.page();
-    // A number not greater than the one we get. Release, and the locked increment after it: the collector
-    // that sees the number taken sees the intent (it reads the counter first, then the intents).
-    header.intent.store(page.order.load(Ordering::Relaxed) + 1, Ordering::Release);
-    // SeqCst gives no more than x86's locked add does anyway; see `ProcessPage::order` for the proof.
-    let order = page.order.fetch_add(1, Ordering::SeqCst) + 1;
-    ring.write(at + 1, now_ns());
-    ring.write(at + 2, order);
-    ring.publish(&thread.cursor);
-    // Release: the collector that sees 0 sees the record published.
-    header.intent.store(0, Ordering::Release);
-    if thread.cursor.position >= thread.check_at {
+    ring.write(at, record.words[0]);
+    if record.count > 1 {
+        ring.write(at + 1, record.words[1]);
+    }
+    for word in 2..record.count {
+        ring.write(at + word, record.words[word as usize]);
+    }
+}
+
+/// Says what time it is, and now and then looks at the collector.
+#[cold]
+#[inline(never)]
+fn tell_time(thread: &mut Thread, tick: u64) {
+    thread.tick = tick;
+    let now = now_ns();
+    if now != thread.told_ns {
+        let Some(at) = claim(thread, record::TIME_WORDS) else { return };
+        let ring = thread.ring();
+        ring.write(at, Head::new(Kind::Time, 0, 0, 0, record::TIME_WORDS).0);
+        ring.write(at + 1, now);
+        ring.publish(&thread.cursor);
+        thread.told_ns = now;
+    }
+    thread.time_at = thread.cursor.position + TIME_WORDS_APART;
+    if thread.cursor.position >= thread.look_at {
         look_around(thread);
     }
 }
 
-/// Announces a backtrace node. Unordered: it stands before the event that needs it. Published at once: a hook
+/// Gives a claimed world record its number and publishes it.
+fn stamp(thread: &mut Thread, at: u64) {
+    let ring = thread.ring();
+    let header = thread.header();
+    // Both as in `event`.
+    header.intent.store(1, Ordering::Relaxed);
+    let number = thread.page().world.fetch_add(1, Ordering::AcqRel) + 1;
+    ring.write(at + 1, now_ns());
+    ring.write(at + 2, number);
+    ring.publish(&thread.cursor);
+    header.intent.store(0, Ordering::Release);
+}
+
+/// Announces a backtrace node. It stands before the event that needs it. Published at once: a hook
 /// that is never finished must not take announced nodes with it, see `Capture::settle`.
 pub(crate) fn node(thread: &mut Thread, id: u32, parent: u32, ip: u64, quality: u8) -> bool {
     let Some(at) = claim(thread, record::NODE_WORDS) else { return false };
+    // Acquire: whoever has met the module before us has counted it before it let us know.
+    let world = thread.page().world.load(Ordering::Acquire);
     let ring = thread.ring();
-    ring.write(at, Head::new(Kind::Node, 0, 0, quality, record::NODE_WORDS).0);
+    ring.write(at, record::node_head(quality, world));
     ring.write(at + 1, u64::from(id) | u64::from(parent) << 32);
     ring.write(at + 2, ip);
     thread.capture.announcing(id, at + record::NODE_WORDS);
@@ -83,9 +120,10 @@ pub(crate) fn thread(thread: &mut Thread) -> bool {
     let ring = thread.ring();
     let name = call::thread_name();
     ring.write(at, Head::new(Kind::Thread, 0, 0, 0, record::THREAD_WORDS).0);
-    ring.write(at + 3, u64::from(thread.tid()) | u64::from(thread.level()) << 32);
-    write_bytes(thread, at + 4, &name);
-    stamp(thread, at);
+    ring.write(at + 1, now_ns());
+    ring.write(at + 2, u64::from(thread.tid()) | u64::from(thread.level()) << 32);
+    write_bytes(thread, at + 3, &name);
+    ring.publish(&thread.cursor);
     true
 }
 
@@ -185,8 +223,7 @@ fn wait(thread: &mut Thread, words: u64) -> Option<u64> {
         }
         seen = now;
         let silent = now - heard > PATIENCE_NS;
-        // SAFETY: the page of `gate::Local` is never given back.
-        let local = unsafe { &*thread.local };
+        let local = thread.local();
         if silent {
             local.close();
         }
@@ -202,16 +239,13 @@ fn wait(thread: &mut Thread, words: u64) -> Option<u64> {
 }
 
 /// Every quarter of a ring: wakes a sleeping collector when half is full, notices a closed gate.
-#[cold]
-#[inline(never)]
 fn look_around(thread: &mut Thread) {
-    thread.check_at = thread.cursor.position + RING_WORDS as u64 / 4;
+    thread.look_at = thread.cursor.position + LOOK_WORDS_APART;
     let ring = thread.ring();
     if ring.is_half_full(&mut thread.cursor) {
         ring_doorbell(thread);
     }
-    // SAFETY: the page of `gate::Local` is never given back.
-    unsafe { (*thread.local).check_remote() };
+    thread.local().check_remote();
 }
 
 fn ring_doorbell(thread: &Thread) {

@@ -17,6 +17,7 @@ use crate::thread;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use heaptape_wire::handshake as hs;
 use heaptape_wire::layout::*;
+use heaptape_wire::order::{self, SHARDS};
 
 const NEW: u32 = 0;
 const OPEN: u32 = 1;
@@ -42,7 +43,13 @@ pub(crate) struct Local {
     growing: AtomicU32,
     /// Where each batch of stream areas is mapped; 0 not yet.
     batches: [AtomicUsize; BATCHES],
+    /// The numbers given out in each shard of addresses (`wire::order`).
+    shards: [Shard; SHARDS],
 }
+
+/// A counter on a cache line of its own.
+#[repr(align(64))]
+struct Shard(AtomicU64);
 
 const BATCHES: usize = MAX_STREAMS / STREAM_BATCH;
 const LOCAL_BYTES: usize = size_of::<Local>().next_multiple_of(PAGE);
@@ -69,7 +76,14 @@ impl Local {
             session: AtomicPtr::new(core::ptr::null_mut()),
             growing: AtomicU32::new(0),
             batches: [const { AtomicUsize::new(0) }; BATCHES],
+            shards: [const { Shard(AtomicU64::new(0)) }; SHARDS],
         }
+    }
+
+    /// The last number given out in the shard of an address.
+    #[inline(always)]
+    pub(crate) fn shard(&self, addr: u64) -> &AtomicU64 {
+        &self.shards[order::shard_of(addr)].0
     }
 
     #[inline(always)]

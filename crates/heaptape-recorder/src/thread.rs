@@ -9,8 +9,8 @@
 use crate::capture::Capture;
 use crate::emit;
 use crate::gate::Local;
-use crate::sys::{call, tls};
-use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use crate::sys::{call, objects, tls};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use heaptape_wire::layout::*;
 use heaptape_wire::ring::{Cursor, Ring};
 
@@ -27,6 +27,8 @@ const LOST: usize = 256;
 static THREADS: [AtomicPtr<Thread>; MAX_STREAMS] =
     [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_STREAMS];
 static PROBE: AtomicUsize = AtomicUsize::new(0);
+/// What [`Thread::alone`] points to where there are, or were, several streams.
+static TOGETHER: AtomicU8 = AtomicU8::new(0);
 /// Memory of the forked child's only thread, from its parent's time.
 static SPARE: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
 
@@ -57,12 +59,19 @@ pub(crate) struct Thread {
     /// Stack pointer of the hook we are in; 0 outside.
     busy: usize,
     pub(crate) cursor: Cursor,
+    /// The collector's tick when this stream last told the time, and the time it told.
+    pub(crate) tick: u64,
+    pub(crate) told_ns: u64,
+    /// When the cursor passes it, the time is told again.
+    pub(crate) time_at: u64,
     /// When the cursor passes it, the doorbell and the gate are looked at.
-    pub(crate) check_at: u64,
+    pub(crate) look_at: u64,
+    /// Not 0 where no other thread can be: libc's own word on it, or [`TOGETHER`] for good.
+    alone: AtomicPtr<AtomicU8>,
     header: *const StreamHeader,
     page: *const ProcessPage,
     session: *const SessionPage,
-    pub(crate) local: *const Local,
+    local: *const Local,
     inner: *mut Thread,
     tid: u32,
     level: u32,
@@ -101,9 +110,27 @@ impl Thread {
         Ring::new(self.header(), words)
     }
 
-    pub(crate) fn option(&self, option: u32) -> bool {
+    pub(crate) fn local(&self) -> &'static Local {
         // SAFETY: the page of `gate::Local` is never given back.
-        unsafe { (*self.local).option(option) }
+        unsafe { &*self.local }
+    }
+
+    pub(crate) fn option(&self, option: u32) -> bool {
+        self.local().option(option)
+    }
+
+    /// Whether this thread's stream is the whole history, so that its events need no numbers (`wire::order`).
+    /// Once it is not, it never is again.
+    #[inline(always)]
+    pub(crate) fn is_alone(&mut self) -> bool {
+        // Relaxed, both: libc writes its word in this very thread before it makes the first other one.
+        let word = self.alone.load(Ordering::Relaxed);
+        // SAFETY: a variable of libc, or TOGETHER.
+        let alone = unsafe { (*word).load(Ordering::Relaxed) } != 0;
+        if !alone {
+            self.alone.store((&raw const TOGETHER).cast_mut(), Ordering::Relaxed);
+        }
+        alone
     }
 
     pub(crate) fn level(&self) -> u32 {
@@ -260,6 +287,7 @@ fn claim_stream(local: &'static Local, level: u32) -> Option<*mut Thread> {
     }
     let tid = call::gettid();
     let thread = take_over(local, tid).or_else(|| begin(local, tid))?;
+    end_solitude(local, thread);
     // SAFETY: ours: the stream's owner is this thread, and nobody else looks at its Thread.
     let state = unsafe { &mut *thread };
     state.tid = tid;
@@ -272,11 +300,37 @@ fn claim_stream(local: &'static Local, level: u32) -> Option<*mut Thread> {
     state.busy = 1;
     state.header().intent.store(0, Ordering::Release);
     state.cursor = Cursor::resume(state.ring());
-    state.check_at = 0;
+    state.time_at = 0;
+    state.look_at = 0;
     state.capture.settle(state.cursor.position);
     let told = emit::thread(state);
     state.busy = 0;
     told.then_some(thread)
+}
+
+/// Decides whether the owner of this stream is alone; if it is not, neither is that of stream 0, from here on.
+fn end_solitude(local: &'static Local, thread: *mut Thread) {
+    let Some(first) = local.stream_area(0) else { return };
+    // SAFETY: a mapped stream area, never unmapped; `thread` is ours.
+    let (first, thread) = unsafe { (&*first.cast::<StreamHeader>(), &mut *thread) };
+    let page = local.page();
+    let is_first = core::ptr::eq(thread.header, first);
+    let word = if is_first && page.alone_until.load(Ordering::Relaxed) == 0 {
+        objects::single_threaded()
+    } else {
+        // Acquire: everything that stream 0 holds without a number, and that is before us, is before this.
+        let until = first.head.load(Ordering::Acquire) + 1;
+        // Release: the collector that sees what we publish sees this.
+        let _ = page.alone_until.compare_exchange(0, until, Ordering::AcqRel, Ordering::Relaxed);
+        let other = THREADS[0].load(Ordering::Acquire);
+        if !other.is_null() {
+            // SAFETY: Threads are never given back.
+            unsafe { (*other).alone.store((&raw const TOGETHER).cast_mut(), Ordering::Relaxed) };
+        }
+        core::ptr::null()
+    };
+    let word = if word.is_null() { &raw const TOGETHER } else { word };
+    thread.alone.store(word.cast_mut(), Ordering::Relaxed);
 }
 
 /// The stream of a thread that is gone.
@@ -419,6 +473,7 @@ pub(crate) fn detached() -> &'static mut Thread {
         (*thread).session = memory.add(PAGE).cast();
         (*thread).header = memory.add(2 * PAGE).cast();
         (*thread).local = Box::leak(Box::new(Local::detached(memory.cast())));
+        (*thread).alone.store((&raw const TOGETHER).cast_mut(), Ordering::Relaxed);
         &mut *thread
     }
 }

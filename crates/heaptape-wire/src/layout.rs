@@ -44,7 +44,14 @@ pub struct SessionPage {
     pub heartbeat: AtomicU64,
     /// The heartbeat at which a process gave up waiting for an answer, plus one; written by targets.
     pub stalled: AtomicU64,
+    /// Grows while events come, about once a millisecond: a thread that sees it moved reads the clock. On a
+    /// line of its own, which changes rarely; written by the collector.
+    pub tick: Tick,
 }
+
+/// See [`SessionPage::tick`].
+#[repr(C, align(64))]
+pub struct Tick(pub AtomicU64);
 
 /// First page of a process's memory.
 #[repr(C, align(64))]
@@ -64,15 +71,11 @@ pub struct ProcessPage {
     /// Programs that were started without the collector being told, because it could not be reached any
     /// more; written by the target.
     pub untold: AtomicU64,
-    _pad: [u64; 2],
-    /// The order counter: every ordered record takes the next number, from 1. On a line of its own.
-    ///
-    /// A free takes its number before the real free, an allocation after the real allocation. The
-    /// real free of an address happens-before the real malloc that hands the address out again, so
-    /// the two increments are ordered alike, and the modification order of one atomic respects
-    /// happens-before: the history by number has every free after its allocation and every reuse
-    /// after its free.
-    pub order: AtomicU64,
+    /// World numbers given out so far (see [`crate::order`]).
+    pub world: AtomicU64,
+    /// How far stream 0 had been published when a second stream was first used, plus one; 0 before that.
+    /// Set before the second stream publishes anything; see [`crate::order`].
+    pub alone_until: AtomicU64,
 }
 
 /// First page of a stream area.
@@ -85,7 +88,8 @@ pub struct StreamHeader {
     pub owner: AtomicU32,
     /// 1 while the producer waits for space.
     pub waiting: AtomicU32,
-    /// While a record is being made: a number not greater than its order number; 0 otherwise.
+    /// 1 while a numbered record is being made: set before the number is taken, cleared after the record is
+    /// published.
     ///
     /// Lets the collector tell a number that is still to come from one that was lost with its thread.
     pub intent: AtomicU64,
@@ -123,8 +127,8 @@ impl Default for StreamHeader {
 const _: () = {
     assert!(RING_WORDS.is_power_of_two());
     assert!(size_of::<SessionPage>() <= PAGE);
-    assert!(size_of::<ProcessPage>() == 128);
-    assert!(core::mem::offset_of!(ProcessPage, order) == 64);
+    assert!(size_of::<ProcessPage>() <= PAGE);
+    assert!(core::mem::offset_of!(SessionPage, tick) == 64);
     assert!(size_of::<StreamHeader>() == 128);
     assert!(core::mem::offset_of!(StreamHeader, tail) == 64);
     assert!(STREAM_BYTES.is_multiple_of(PAGE));

@@ -12,6 +12,7 @@
 //! * [`layout`]: what lies where in the shared memory, and the fields both sides write.
 //! * [`ring`]: one single-producer single-consumer ring of 64-bit words.
 //! * [`record`]: what the words mean.
+//! * [`order`]: how the streams of a process become one history.
 //! * [`handshake`]: the messages on the socket.
 //!
 //! There is no compatibility promise: both sides are built together and compare [`BUILD`] when they
@@ -21,6 +22,7 @@
 
 pub mod handshake;
 pub mod layout;
+pub mod order;
 pub mod record;
 pub mod ring;
 mod sync;
@@ -30,7 +32,10 @@ pub const BUILD: u64 = fnv1a(
     include_bytes!("record.rs"),
     fnv1a(
         include_bytes!("layout.rs"),
-        fnv1a(include_bytes!("handshake.rs"), fnv1a(include_bytes!("ring.rs"), FNV_START)),
+        fnv1a(
+            include_bytes!("handshake.rs"),
+            fnv1a(include_bytes!("ring.rs"), fnv1a(include_bytes!("order.rs"), FNV_START)),
+        ),
     ),
 );
 

@@ -1,28 +1,37 @@
 //! What the words of a stream mean.
 //!
-//! A record is a [`Head`] word and a body of 64-bit words; `Head::words` counts all of them.
+//! A record is a run of 64-bit words; the low byte of the first says what it is and, with the rest of that
+//! word, how long ([`frame`]).
 //!
 //! ```text
-//! Head   bits  0..8 kind   8..16 api   16..24 align_log2   24..32 flags   32..64 words
-//! Event        time_ns, order, addr, size, usable, node                           (7 words)
-//! Node         id | parent << 32, ip                                              (3 words)
-//! Thread       time_ns, order, tid | level << 32, name (16 bytes)                 (6 words)
-//! Module       time_ns, order, start, end, bias, build_id_len | path_len << 32, bytes …
-//! ModuleGone   time_ns, order, start                                              (4 words)
-//! Fork         time_ns, order, serial                                             (4 words)
-//! Pad          (anything)
+//! short event  what | NUMBERED | DETAILED | 0x80, api 8..13, slack 13..20, addr / 8 20..64   1 to 3 words
+//!              [size | node << 32]   if DETAILED      [number]   if NUMBERED
+//! long event   Head, addr, size, usable, node, [number]                                      5 or 6
+//! Time         Head, ns                                                                      2
+//! Node         Kind::Node 0..8, quality 8..16, world 16..64; id | parent << 32; ip           3
+//! Thread       Head, time, tid | level << 32, name (16 bytes)                                5
+//! Module       Head, time, world, start, end, bias, build_id_len | path_len << 32, bytes …   7 …
+//! ModuleGone   Head, time, world, start                                                      4
+//! Fork         Head, time, world, serial                                                     4
+//! Pad          Head (anything after it)
+//!
+//! Head         kind 0..8   api 8..16   align_log2 16..24   flags 24..32   words 32..64
 //! ```
 //!
-//! * `time_ns` is `CLOCK_MONOTONIC`. `order` is taken from [`crate::layout::ProcessPage::order`];
-//!   within a stream it only grows, and over a process no two records share one.
-//! * `node` and `id` are local to the stream and at least 1; 0 is the empty backtrace. A node is announced before
-//!   its first use and after its parent. An id may be announced again with the same meaning never;
-//!   the same (parent, ip) may get a second id.
-//! * A module is announced before any event whose backtrace lies in it *in the order of the process*,
-//!   not of the stream: a node's module is looked up when the first event that uses it comes.
+//! * A block's address, size, usable size and function nearly always fit a short event (16 bytes for an
+//!   allocation, 8 for a free, 8 more for a number); what does not fit is a long one ([`Event::encode`]).
+//! * Times are `CLOCK_MONOTONIC`, ns. An event happened at the last time that its stream said, or a
+//!   little later: the clock is read when [`crate::layout::SessionPage::tick`] has moved and every so
+//!   many events, not for each.
+//! * Numbers: see [`crate::order`].
+//! * `node` and `id` are local to the stream and at least 1; 0 is the empty backtrace. A node is announced
+//!   before its first use and after its parent. Ids count up by one; the same (parent, ip) may get a second id.
+//! * A node lies in the module that covers its address after `world` world records of the process.
 //! * The bytes of a module are its build id and its path, each from the start of a word.
 //! * A `Thread` record says that what follows on this stream is of that thread. `level` > 0: of a
 //!   signal handler of that thread that interrupted a hook.
+
+use crate::order;
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +65,8 @@ pub enum Kind {
     ModuleGone = 19,
     /// The process is about to fork; the child will name `serial`.
     Fork = 20,
+    /// What follows on this stream happened at that time.
+    Time = 21,
 }
 
 impl Kind {
@@ -76,17 +87,18 @@ impl Kind {
             18 => Kind::Module,
             19 => Kind::ModuleGone,
             20 => Kind::Fork,
+            21 => Kind::Time,
             _ => return None,
         })
     }
 
-    /// Whether the record is one of the allocator's and mapping events (7 words).
+    /// Whether the record is one of the allocator's and mapping events.
     pub fn is_event(self) -> bool {
         (self as u8) >= 1 && (self as u8) <= 8
     }
 }
 
-/// The first word of a record.
+/// The first word of a record that is neither a short event nor a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head(pub u64);
 
@@ -123,7 +135,7 @@ impl Head {
         (self.0 >> 16) as u8
     }
 
-    /// Of a node: its quality ([`NODE_EXACT`] …). Of others: 0.
+    /// Of a long event: 1 when it is numbered. Of others: 0.
     pub fn flags(self) -> u8 {
         (self.0 >> 24) as u8
     }
@@ -134,29 +146,220 @@ impl Head {
     }
 }
 
-/// Words of an event record.
-pub const EVENT_WORDS: u64 = 7;
+/// Words of a time record.
+pub const TIME_WORDS: u64 = 2;
 /// Words of a node record.
 pub const NODE_WORDS: u64 = 3;
 /// Words of a thread record.
-pub const THREAD_WORDS: u64 = 6;
+pub const THREAD_WORDS: u64 = 5;
 /// Words of a module record before its bytes.
 pub const MODULE_WORDS: u64 = 7;
 /// Words of a module-gone record.
 pub const MODULE_GONE_WORDS: u64 = 4;
 /// Words of a fork record.
 pub const FORK_WORDS: u64 = 4;
+/// Words of the longest event record.
+pub const MAX_EVENT_WORDS: usize = 6;
 /// Longest build id and path in a module record, bytes; longer ones are cut.
 pub const MAX_BUILD_ID: usize = 64;
 /// Longest path in a module record, bytes.
 pub const MAX_PATH: usize = 4096;
 
-/// [`Head::flags`] of a node: found by unwind tables.
+/// Quality of a node: found by unwind tables.
 pub const NODE_EXACT: u8 = 0;
-/// [`Head::flags`] of a node: found by the frame-pointer chain.
+/// Quality of a node: found by the frame-pointer chain.
 pub const NODE_FRAME_POINTER: u8 = 1;
-/// [`Head::flags`] of a node: the walk stopped above it.
+/// Quality of a node: the walk stopped above it.
 pub const NODE_TRUNCATED: u8 = 2;
+
+/// An allocator or mapping event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// One of those that [`Kind::is_event`].
+    pub kind: Kind,
+    /// Function called ([`api`]).
+    pub api: u8,
+    /// log2 of the alignment asked for; 0 when none was.
+    pub align_log2: u8,
+    /// The block.
+    pub addr: u64,
+    /// Bytes asked for.
+    pub size: u64,
+    /// Bytes the allocator gave; 0 when not known.
+    pub usable: u64,
+    /// The backtrace; 0 for none.
+    pub node: u32,
+}
+
+/// The record of an event: its words, the number last.
+#[derive(Clone, Copy, Debug)]
+pub struct EventWords {
+    /// The words; those beyond `count` mean nothing.
+    pub words: [u64; MAX_EVENT_WORDS],
+    /// How many there are.
+    pub count: u64,
+}
+
+/// Low byte of a short event.
+const SHORT: u64 = 0x80;
+const NUMBERED: u64 = 4;
+const DETAILED: u64 = 8;
+/// Slack of a block whose usable size is not known.
+const NO_SLACK: u64 = 127;
+
+impl Event {
+    /// The record of this event; `number` is 0 for an event without.
+    #[inline(always)]
+    pub fn encode(&self, number: u64) -> EventWords {
+        let what = (self.kind as u64).wrapping_sub(Kind::Alloc as u64);
+        let slack = if self.usable == 0 { NO_SLACK } else { self.usable.wrapping_sub(self.size) };
+        let fits = what < 4
+            && self.addr & 7 == 0
+            && self.addr >> 47 == 0
+            && self.size >> 32 == 0
+            && (slack < NO_SLACK || self.usable == 0)
+            && self.align_log2 == 0
+            && self.api < 32;
+        if !fits {
+            return self.encode_long(number);
+        }
+        let numbered = number != 0;
+        let detailed = self.size != 0 || self.node != 0;
+        let first = SHORT
+            | what
+            | if numbered { NUMBERED } else { 0 }
+            | if detailed { DETAILED } else { 0 }
+            | u64::from(self.api) << 8
+            | slack << 13
+            | (self.addr >> 3) << 20;
+        let detail = self.size | u64::from(self.node) << 32;
+        let second = if detailed { detail } else { number };
+        EventWords {
+            words: [first, second, number, 0, 0, 0],
+            count: 1 + u64::from(detailed) + u64::from(numbered),
+        }
+    }
+
+    #[cold]
+    fn encode_long(&self, number: u64) -> EventWords {
+        let numbered = number != 0;
+        let count = 5 + u64::from(numbered);
+        let head = Head::new(self.kind, self.api, self.align_log2, u8::from(numbered), count);
+        let node = u64::from(self.node);
+        EventWords { words: [head.0, self.addr, self.size, self.usable, node, number], count }
+    }
+
+    /// The event of a whole record that [`frame`] says is one.
+    #[inline]
+    pub fn decode(words: &[u64]) -> Option<Event> {
+        let first = words[0];
+        if first & SHORT == 0 {
+            return Event::decode_long(words);
+        }
+        let detail = if first & DETAILED != 0 { words[1] } else { 0 };
+        let (size, node) = (detail & 0xffff_ffff, (detail >> 32) as u32);
+        let slack = first >> 13 & 0x7f;
+        Some(Event {
+            kind: SHORT_KINDS[(first & 3) as usize],
+            api: (first >> 8 & 31) as u8,
+            align_log2: 0,
+            addr: first >> 20 << 3,
+            size,
+            usable: if slack == NO_SLACK { 0 } else { size + slack },
+            node,
+        })
+    }
+
+    fn decode_long(words: &[u64]) -> Option<Event> {
+        let head = Head(words[0]);
+        let &[_, addr, size, usable, node, ..] = words else { return None };
+        Some(Event {
+            kind: head.kind().filter(|kind| kind.is_event())?,
+            api: head.api(),
+            align_log2: head.align_log2(),
+            addr,
+            size,
+            usable,
+            node: u32::try_from(node).ok()?,
+        })
+    }
+}
+
+const SHORT_KINDS: [Kind; 4] = [Kind::Alloc, Kind::Free, Kind::ReallocRelease, Kind::ReallocAlloc];
+
+/// Where the order of the process places a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// After what stands before it in its stream.
+    Here,
+    /// And after the number before its own in this shard.
+    Numbered(usize),
+    /// As its neighbours, and after so many world records.
+    AfterWorld(u64),
+}
+
+/// A record as its first words say it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// What it is.
+    pub kind: Kind,
+    /// Its words; at least 1, not checked against what there is.
+    pub words: u64,
+    /// Its place.
+    pub place: Place,
+    /// Which word holds its number, for those that are numbered.
+    pub number_at: usize,
+}
+
+/// The frame of the record that begins with `words[0]`; `None` when no record begins like that or can be so
+/// long. `words` goes on to the end of what there is.
+#[inline]
+pub fn frame(words: &[u64]) -> Option<Frame> {
+    let first = *words.first()?;
+    if first & SHORT == 0 {
+        return frame_long(words, first);
+    }
+    let numbered = first & NUMBERED != 0;
+    let count = 1 + u64::from(first & DETAILED != 0) + u64::from(numbered);
+    let shard = order::shard_of(first >> 20 << 3);
+    Some(Frame {
+        kind: SHORT_KINDS[(first & 3) as usize],
+        words: count,
+        place: if numbered { Place::Numbered(shard) } else { Place::Here },
+        number_at: count as usize - 1,
+    })
+}
+
+fn frame_long(words: &[u64], first: u64) -> Option<Frame> {
+    let head = Head(first);
+    let kind = head.kind()?;
+    let count = if kind == Kind::Node { NODE_WORDS } else { head.words() };
+    let longest_module = MODULE_WORDS + ((MAX_BUILD_ID + MAX_PATH) as u64).div_ceil(8) + 1;
+    let plausible = match kind {
+        Kind::Pad => count > 0,
+        Kind::Node => true,
+        Kind::Time => count == TIME_WORDS,
+        Kind::Thread => count == THREAD_WORDS,
+        Kind::Module => (MODULE_WORDS..=longest_module).contains(&count),
+        Kind::ModuleGone => count == MODULE_GONE_WORDS,
+        Kind::Fork => count == FORK_WORDS,
+        _ => head.flags() < 2 && count == 5 + u64::from(head.flags()),
+    };
+    let (place, number_at) = match kind {
+        Kind::Node => (Place::AfterWorld(first >> 16), 0),
+        Kind::Module | Kind::ModuleGone | Kind::Fork => (Place::Numbered(order::WORLD), 2),
+        event if event.is_event() && head.flags() != 0 => {
+            (Place::Numbered(order::shard_of(*words.get(1)?)), 5)
+        }
+        _ => (Place::Here, 0),
+    };
+    plausible.then_some(Frame { kind, words: count, place, number_at })
+}
+
+/// The first word of a node record.
+pub fn node_head(quality: u8, world: u64) -> u64 {
+    Kind::Node as u64 | u64::from(quality) << 8 | world << 16
+}
 
 /// Numbers of the functions, the same as `heaptape_tape::Api`'s (the collector checks that).
 pub mod api {

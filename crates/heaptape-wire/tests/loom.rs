@@ -63,7 +63,7 @@ impl Stream {
                 }
             }
         };
-        ring.write(start, Head::new(Kind::Node, 0, 0, 0, words).0);
+        ring.write(start, Head::new(Kind::Module, 0, 0, 0, words).0);
         for word in 1..words {
             ring.write(start + word, number);
         }
@@ -87,7 +87,7 @@ fn numbers(words: &[u64]) -> Vec<u64> {
         assert!(head.words() > 0, "a head that was never written: {words:?}");
         let (record, after) = rest.split_at(head.words() as usize);
         match head.kind() {
-            Some(Kind::Node) => {
+            Some(Kind::Module) => {
                 assert!(record[1..].iter().all(|word| *word == record[1]), "torn: {record:?}");
                 numbers.push(record[1]);
             }

@@ -17,7 +17,7 @@ fn words(capacity: usize) -> Vec<AtomicU64> {
 /// Claims and writes a record of `count` words, not yet published.
 fn write(ring: Ring<'_>, cursor: &mut Cursor, count: u64, number: u64) -> Result<(), Full> {
     let start = ring.claim(cursor, count)?;
-    ring.write(start, Head::new(Kind::Node, 0, 0, 0, count).0);
+    ring.write(start, Head::new(Kind::Module, 0, 0, 0, count).0);
     for word in 1..count {
         ring.write(start + word, number);
     }
@@ -32,7 +32,7 @@ fn records(drained: &[u64]) -> Vec<(u64, u64)> {
         let head = Head(first);
         assert!(head.words() > 0, "{drained:?}");
         let (record, after) = rest.split_at(head.words() as usize);
-        if head.kind() == Some(Kind::Node) {
+        if head.kind() == Some(Kind::Module) {
             let number = record.get(1).copied().unwrap_or(0);
             assert!(record[1..].iter().all(|word| *word == number), "torn: {record:?}");
             found.push((head.words(), number));

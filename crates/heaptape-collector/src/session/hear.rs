@@ -185,8 +185,7 @@ impl Session {
             0 => Origin::Fresh,
             serial => {
                 let parent = heard.process;
-                let order = self.find(parent).map_or(0, |at| self.targets[at].last_order());
-                Origin::Forked { parent, serial, order }
+                Origin::Forked { parent, serial }
             }
         };
         // A pid of 0 is of another namespace: it is kept until the recording ends.
@@ -197,7 +196,10 @@ impl Session {
         let number = self.next_number;
         let joined = book.time(clock::monotonic_ns());
         let facts = sample::facts(heard.pid);
-        let mut target = Target::new(number, heard.pid, origin, pidfd, facts, joined)?;
+        let parent =
+            if let Origin::Forked { parent, .. } = origin { self.find(parent) } else { None };
+        let heads = parent.map(|at| self.targets[at].heads()).unwrap_or_default();
+        let mut target = Target::new(number, heard.pid, origin, heads, pidfd, facts, joined)?;
         self.next_number += 1;
         if let Origin::Fresh = origin {
             target.begin(book, None)?;
@@ -229,14 +231,16 @@ impl Session {
     /// A process stands still at our word: bring everything it has published to the tape, then copy
     /// what is wanted.
     fn freeze(&mut self, book: &mut Book<TapeFile>, at: usize, heard: &Heard) -> io::Result<()> {
-        let order = self.targets[at].last_order();
+        let heads = self.targets[at].heads();
         let since = Instant::now();
         loop {
             self.drain(book)?;
-            if self.targets[at].is_past(order) || since.elapsed() > FREEZE_PATIENCE {
+            if self.targets[at].is_past(&heads) || since.elapsed() > FREEZE_PATIENCE {
                 break;
             }
-            std::thread::sleep(Duration::from_millis(1));
+            if !self.targets[at].is_behind() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
         let target = &mut self.targets[at];
         let Some(id) = target.id() else { return Ok(()) };
@@ -246,7 +250,7 @@ impl Session {
             let thread = target.history().and_then(|history| history.thread(report.tid));
             book.writer.crash(&Crash {
                 process: id,
-                time: book.time(report.time_ns).min(book.now),
+                time: book.time(report.time_ns).min(book.now()),
                 thread,
                 signal: report.signal,
                 code: report.code,
@@ -256,7 +260,7 @@ impl Session {
             })?;
         }
         if self.settings.options & OPT_FREEZE_AT_EXIT != 0 && target.pid != 0 {
-            let (pid, now) = (target.pid, book.now);
+            let (pid, now) = (target.pid, book.now());
             self.copier.copy(book, id, pid, now)?;
         }
         Ok(())
@@ -264,24 +268,26 @@ impl Session {
 
     /// Whether a forked process is to begin on the tape when its parent has told where it forked.
     pub(super) fn waits_for_parent(&self, target: &Target) -> bool {
-        let Origin::Forked { parent, order, .. } = target.origin else { return false };
+        let Origin::Forked { parent, .. } = target.origin else { return false };
+        let heads = &target.parent_heads;
         target.id().is_none()
-            && self.targets.iter().any(|other| other.number == parent && !other.is_past(order))
+            && self.targets.iter().any(|other| other.number == parent && !other.is_past(heads))
     }
 
     /// Begins the histories of forked processes whose parents have told where they forked.
     pub(super) fn settle_origins(&mut self, book: &mut Book<TapeFile>) -> io::Result<()> {
         for at in 0..self.targets.len() {
-            let Origin::Forked { parent, serial, order } = self.targets[at].origin else {
+            let Origin::Forked { parent, serial } = self.targets[at].origin else {
                 continue;
             };
             if self.targets[at].id().is_some() {
                 continue;
             }
             let overfull = self.targets[at].is_overfull();
+            let heads = self.targets[at].parent_heads.clone();
             let place = match self.targets.iter_mut().find(|target| target.number == parent) {
                 Some(parent) => {
-                    let past = parent.is_past(order);
+                    let past = parent.is_past(&heads);
                     let fork = parent.history().and_then(|history| {
                         history.take_fork(serial).map(|event| (history.process(), event))
                     });
@@ -298,7 +304,6 @@ impl Session {
             };
             self.closing.orphans += u64::from(place.is_none());
             self.targets[at].begin(book, place)?;
-            self.targets[at].advance(book)?;
         }
         Ok(())
     }

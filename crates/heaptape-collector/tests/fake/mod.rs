@@ -3,7 +3,8 @@
 
 use heaptape_wire::handshake::*;
 use heaptape_wire::layout::*;
-use heaptape_wire::record::{EVENT_WORDS, Head, Kind};
+use heaptape_wire::order::{SHARDS, shard_of};
+use heaptape_wire::record::*;
 use heaptape_wire::ring::{Cursor, Ring};
 use std::mem::offset_of;
 use std::os::fd::RawFd;
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 pub(crate) struct Fake {
     memory: *mut u8,
     session: *mut u8,
+    shards: &'static [AtomicU64; SHARDS],
     pub(crate) number: u64,
     pub(crate) options: u32,
 }
@@ -136,7 +138,8 @@ impl Fake {
         }
         let [memory, session] = fds[..] else { panic!("{fds:?}") };
         let (memory, session) = (map(memory, PROCESS_BYTES), map(session, PAGE));
-        Some(Fake { memory, session, number, options })
+        let shards = Box::leak(Box::new([const { AtomicU64::new(0) }; SHARDS]));
+        Some(Fake { memory, session, shards, number, options })
     }
 
     pub(crate) fn page(&self) -> &'static ProcessPage {
@@ -163,14 +166,20 @@ impl Fake {
         let index = self.page().streams.fetch_add(1, Ordering::AcqRel) as usize;
         let ring = self.ring(index);
         ring.header().owner.store(tid, Ordering::Release);
+        if index > 0 {
+            let until = self.ring(0).header().head.load(Ordering::Acquire) + 1;
+            let alone_until = &self.page().alone_until;
+            let _ = alone_until.compare_exchange(0, until, Ordering::AcqRel, Ordering::Relaxed);
+        }
         let mut stream = Stream { fake: *self, ring, cursor: Cursor::default() };
-        let head = Head::new(Kind::Thread, 0, 0, 0, 6);
-        stream.ordered(|order| vec![head.0, now(), order, u64::from(tid), 0x64_61_65_72_68_74, 0]);
+        let head = Head::new(Kind::Thread, 0, 0, 0, THREAD_WORDS);
+        stream.raw(&[head.0, now(), u64::from(tid), 0x64_61_65_72_68_74, 0]);
         stream
     }
 
-    pub(crate) fn take_number(&self) -> u64 {
-        self.page().order.fetch_add(1, Ordering::Relaxed) + 1
+    /// Takes the next number of the address's shard.
+    pub(crate) fn take_number(&self, addr: u64) -> u64 {
+        self.shards[shard_of(addr)].fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
@@ -230,34 +239,35 @@ impl Stream {
         }
     }
 
-    /// Writes a record that has an order number: space first, then the number.
-    pub(crate) fn ordered(&mut self, record: impl FnOnce(u64) -> Vec<u64>) {
-        const LONGEST: usize = 64;
+    /// Writes a world record: space first, then the number.
+    fn world(&mut self, kind: Kind, rest: &[u64]) {
+        let words = 3 + rest.len();
+        let at = self.claim(words);
         let intent = &self.ring.header().intent;
-        intent.store(self.fake.page().order.load(Ordering::SeqCst) + 1, Ordering::SeqCst);
-        // The length is known only afterwards: claim for the longest, fill up with a pad.
-        let at = self.claim(LONGEST);
-        let mut words = record(self.fake.take_number());
-        let pad = LONGEST - words.len();
-        words.push(Head::pad(pad as u64).0);
-        words.resize(LONGEST, 0);
-        self.publish(at, &words);
+        intent.store(1, Ordering::SeqCst);
+        let number = self.fake.page().world.fetch_add(1, Ordering::AcqRel) + 1;
+        let head = Head::new(kind, 0, 0, 0, words as u64);
+        self.publish(at, &[&[head.0, now(), number], rest].concat());
         self.ring.header().intent.store(0, Ordering::Release);
     }
 
-    /// An allocator event, made as the recorder makes it.
-    pub(crate) fn event(&mut self, kind: Kind, api: u8, addr: u64, size: u64, node: u64) {
+    /// An allocator event of a process with several threads, made as the recorder makes it.
+    pub(crate) fn event(&mut self, kind: Kind, api: u8, addr: u64, size: u64, node: u32) {
+        if self.cursor.position % 64 < 4 {
+            self.raw(&[Head::new(Kind::Time, 0, 0, 0, TIME_WORDS).0, now()]);
+        }
+        let event = Event { kind, api, align_log2: 0, addr, size, usable: size, node };
+        let at = self.claim(event.encode(1).count as usize);
         let intent = &self.ring.header().intent;
-        intent.store(self.fake.page().order.load(Ordering::SeqCst) + 1, Ordering::SeqCst);
-        let at = self.claim(EVENT_WORDS as usize);
-        let order = self.fake.take_number();
-        let head = Head::new(kind, api, 0, 0, EVENT_WORDS);
-        self.publish(at, &[head.0, now(), order, addr, size, size, node]);
+        intent.store(1, Ordering::SeqCst);
+        let record = event.encode(self.fake.take_number(addr));
+        self.publish(at, &record.words[..record.count as usize]);
         self.ring.header().intent.store(0, Ordering::Release);
     }
 
     pub(crate) fn node(&mut self, id: u64, parent: u64, ip: u64) {
-        self.raw(&[Head::new(Kind::Node, 0, 0, 0, 3).0, id | parent << 32, ip]);
+        let world = self.fake.page().world.load(Ordering::Acquire);
+        self.raw(&[node_head(NODE_EXACT, world), id | parent << 32, ip]);
     }
 
     pub(crate) fn module(&mut self, start: u64, end: u64, bias: u64, path: &[u8]) {
@@ -265,15 +275,11 @@ impl Stream {
         bytes.resize(path.len().div_ceil(8) * 8, 0);
         let bytes: Vec<u64> =
             bytes.chunks(8).map(|c| u64::from_ne_bytes(c.try_into().unwrap())).collect();
-        let head = Head::new(Kind::Module, 0, 0, 0, 7 + bytes.len() as u64);
-        self.ordered(|order| {
-            let fixed = [head.0, now(), order, start, end, bias, (path.len() as u64) << 32];
-            [&fixed[..], &bytes].concat()
-        });
+        let fixed = [start, end, bias, (path.len() as u64) << 32];
+        self.world(Kind::Module, &[&fixed[..], &bytes].concat());
     }
 
     pub(crate) fn fork(&mut self, serial: u64) {
-        let head = Head::new(Kind::Fork, 0, 0, 0, 4);
-        self.ordered(|order| vec![head.0, now(), order, serial]);
+        self.world(Kind::Fork, &[serial]);
     }
 }

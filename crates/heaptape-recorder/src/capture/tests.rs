@@ -3,7 +3,7 @@
 use super::*;
 use crate::thread::detached;
 use core::arch::naked_asm;
-use heaptape_wire::record::{Head, Kind as RecordKind};
+use heaptape_wire::record::{Kind as RecordKind, frame};
 use std::collections::HashMap;
 
 /// What a stream has announced: id → (parent, address, quality).
@@ -85,14 +85,15 @@ impl Witness {
         self.thread.ring().drain(|word| words.push(word)).unwrap();
         let mut at = 0;
         while at < words.len() {
-            let head = Head(words[at]);
-            if head.kind() == Some(RecordKind::Node) {
+            let frame = frame(&words[at..]).expect("a record");
+            if frame.kind == RecordKind::Node {
                 let known = (words[at + 1] >> 32) as u32;
                 let fresh = words[at + 1] as u32;
                 assert!(known < fresh && (known == 0 || self.nodes.contains_key(&known)));
-                assert!(self.nodes.insert(fresh, (known, words[at + 2], head.flags())).is_none());
+                let quality = (words[at] >> 8) as u8;
+                assert!(self.nodes.insert(fresh, (known, words[at + 2], quality)).is_none());
             }
-            at += head.words() as usize;
+            at += frame.words as usize;
         }
         let mut frames = Vec::new();
         while id != 0 {

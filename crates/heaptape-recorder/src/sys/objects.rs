@@ -6,7 +6,7 @@
 
 use core::arch::asm;
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
 /// The address of a symbol of the loader or libc; 0 when this one lacks it (a strong reference would keep
 /// us from being loaded at all).
@@ -119,6 +119,12 @@ pub fn environ() -> *const *const u8 {
     }
     // SAFETY: a pointer variable of libc.
     unsafe { *variable }
+}
+
+/// libc's own word on whether the process has one thread: not 0 only while it has. Null when this libc lacks it
+/// (before glibc 2.32). By the loader's own binding, as `environ`.
+pub fn single_threaded() -> *const AtomicU8 {
+    weak_address!("__libc_single_threaded") as *const AtomicU8
 }
 
 /// What a lookup is about to look for: its name and hashes.
