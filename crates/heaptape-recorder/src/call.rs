@@ -46,14 +46,23 @@ pub fn begin() {
 #[inline(always)]
 pub fn allocated(mut given: Allocation, regs: Regs, usable: impl FnOnce(usize) -> usize) {
     let Some(mut thread) = enter(regs) else { return };
-    given.usable = usable(given.addr);
     if thread.tag.api != 0 {
-        take_new_tag(&mut thread, &mut given, regs);
+        given = take_new_tag(&mut thread, given, regs);
     }
-    let kind = if given.addr == 0 { Kind::AllocFail } else { Kind::Alloc };
-    record(&mut thread, kind, &given, regs);
+    if given.addr == 0 {
+        return failed(&mut thread, given, regs);
+    }
+    given.usable = usable(given.addr);
+    record(&mut thread, Kind::Alloc, &given, regs);
 }
 
+#[cold]
+#[inline(never)]
+fn failed(thread: &mut Entered, given: Allocation, regs: Regs) {
+    record(thread, Kind::AllocFail, &given, regs);
+}
+
+#[inline(always)]
 fn record(thread: &mut Entered, kind: Kind, given: &Allocation, regs: Regs) {
     let node = backtrace(thread, regs);
     emit::event(thread, &event(kind, given, node));
@@ -74,8 +83,8 @@ fn event(kind: Kind, given: &Allocation, node: u32) -> Event {
 
 /// `operator new` said before that this allocation is its own: it counts as that, with the size asked of
 /// it. A failed one keeps the tag, because a new-handler may let `operator new` try again.
-#[cold]
-fn take_new_tag(thread: &mut Entered, given: &mut Allocation, regs: Regs) {
+#[inline(never)]
+fn take_new_tag(thread: &mut Entered, mut given: Allocation, regs: Regs) -> Allocation {
     let tag = thread.tag;
     let asked = tag.size == given.size
         || (tag.size == 0 && given.size == 1)
@@ -85,7 +94,7 @@ fn take_new_tag(thread: &mut Entered, given: &mut Allocation, regs: Regs) {
         matches!(given.api, api::MALLOC | api::ALIGNED_ALLOC | api::MEMALIGN | api::POSIX_MEMALIGN);
     let is_retry = tag.failed_at == regs.sp;
     if tag.failed_at != 0 && !is_retry {
-        return;
+        return given;
     }
     thread.tag = Tag::default();
     if asked && is_new && is_plain {
@@ -96,6 +105,7 @@ fn take_new_tag(thread: &mut Entered, given: &mut Allocation, regs: Regs) {
             thread.tag = Tag { failed_at: regs.sp, ..tag };
         }
     }
+    given
 }
 
 /// Before a free of the block at `addr` (not 0). `size`: what a sized form stated, else 0.
@@ -117,6 +127,7 @@ pub fn freeing(mut function: u8, addr: usize, mut size: usize, mut align_log2: u
 }
 
 /// Records that a block ends; with a backtrace only if those of frees are wanted.
+#[inline(always)]
 fn record_release(thread: &mut Entered, kind: Kind, given: &Allocation, regs: Regs) {
     let wanted = thread.option(hs::OPT_FREE_BACKTRACES);
     let node = if wanted { backtrace(thread, regs) } else { 0 };

@@ -31,39 +31,55 @@ pub(crate) fn event(thread: &mut Thread, event: &Event) {
     if tick != thread.tick || thread.cursor.position >= thread.time_at {
         tell_time(thread, tick);
     }
-    if thread.is_alone() {
-        let record = event.encode(0);
-        let Some(at) = claim(thread, record.count) else { return };
-        write_event(thread, at, &record);
-        thread.ring().publish(&thread.cursor);
+    let numbered = !thread.is_alone();
+    let Some(short) = event.short(numbered) else { return long_event(thread, event, numbered) };
+    let count = 1 + u64::from(short.detailed) + u64::from(numbered);
+    let Some(at) = claim(thread, count) else { return };
+    let ring = thread.ring();
+    ring.write(at, short.first);
+    if short.detailed {
+        ring.write(at + 1, short.detail);
+    }
+    if numbered {
+        number(thread, event.addr, at + count - 1);
     } else {
-        // Any number, for the length; the true one comes after the claim.
-        let mut record = event.encode(1);
-        let Some(at) = claim(thread, record.count) else { return };
-        let shard = thread.local().shard(event.addr);
-        let header = thread.header();
-        // Relaxed: the locked increment after it does not let it fall behind, and the collector that sees a
-        // later number of the shard has synchronised with that increment. See `collector/target.rs`.
-        header.intent.store(1, Ordering::Relaxed);
-        // AcqRel gives no more than x86's locked add does anyway; see `wire::order` for the proof.
-        record.words[record.count as usize - 1] = shard.fetch_add(1, Ordering::AcqRel) + 1;
-        write_event(thread, at, &record);
-        thread.ring().publish(&thread.cursor);
-        // Release: the collector that sees 0 sees the record published.
-        header.intent.store(0, Ordering::Release);
+        ring.publish(&thread.cursor);
     }
 }
 
-#[inline(always)]
-fn write_event(thread: &Thread, at: u64, record: &record::EventWords) {
+/// Records an event that does not fit a short record.
+#[cold]
+#[inline(never)]
+fn long_event(thread: &mut Thread, event: &Event, numbered: bool) {
+    // Any number: the true one comes after the claim.
+    let record = event.encode(u64::from(numbered));
+    let Some(at) = claim(thread, record.count) else { return };
     let ring = thread.ring();
-    ring.write(at, record.words[0]);
-    if record.count > 1 {
-        ring.write(at + 1, record.words[1]);
+    for (word, value) in (0..record.count).zip(record.words) {
+        ring.write(at + word, value);
     }
-    for word in 2..record.count {
-        ring.write(at + word, record.words[word as usize]);
+    if numbered {
+        number(thread, event.addr, at + record.count - 1);
+    } else {
+        ring.publish(&thread.cursor);
     }
+}
+
+/// Takes the next number of the address's shard for the record just written, whose word for it is at `at`, and
+/// publishes the record.
+#[inline(always)]
+fn number(thread: &Thread, addr: u64, at: u64) {
+    let ring = thread.ring();
+    let header = thread.header();
+    // Relaxed: the locked increment after it does not let it fall behind, and the collector that sees a
+    // later number of the shard has synchronised with that increment. See `collector/target.rs`.
+    header.intent.store(1, Ordering::Relaxed);
+    // AcqRel gives no more than x86's locked add does anyway; see `wire::order` for the proof.
+    let number = thread.local().shard(addr).fetch_add(1, Ordering::AcqRel) + 1;
+    ring.write(at, number);
+    ring.publish(&thread.cursor);
+    // Release: the collector that sees 0 sees the record published.
+    header.intent.store(0, Ordering::Release);
 }
 
 /// Says what time it is, and now and then looks at the collector.
@@ -90,7 +106,7 @@ fn tell_time(thread: &mut Thread, tick: u64) {
 fn stamp(thread: &mut Thread, at: u64) {
     let ring = thread.ring();
     let header = thread.header();
-    // Both as in `event`.
+    // Both as in `number`.
     header.intent.store(1, Ordering::Relaxed);
     let number = thread.page().world.fetch_add(1, Ordering::AcqRel) + 1;
     ring.write(at + 1, now_ns());

@@ -85,16 +85,19 @@ pub(crate) struct Thread {
 }
 
 impl Thread {
+    #[inline(always)]
     pub(crate) fn header(&self) -> &'static StreamHeader {
         // SAFETY: a mapped stream area, never unmapped.
         unsafe { &*self.header }
     }
 
+    #[inline(always)]
     pub(crate) fn page(&self) -> &'static ProcessPage {
         // SAFETY: the shared process page (or, after a fork inside a hook, a private stand-in).
         unsafe { &*self.page }
     }
 
+    #[inline(always)]
     pub(crate) fn session(&self) -> &'static SessionPage {
         // SAFETY: as `page`.
         unsafe { &*self.session }
@@ -110,11 +113,13 @@ impl Thread {
         Ring::new(self.header(), words)
     }
 
+    #[inline(always)]
     pub(crate) fn local(&self) -> &'static Local {
         // SAFETY: the page of `gate::Local` is never given back.
         unsafe { &*self.local }
     }
 
+    #[inline(always)]
     pub(crate) fn option(&self, option: u32) -> bool {
         self.local().option(option)
     }

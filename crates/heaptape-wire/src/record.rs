@@ -207,10 +207,21 @@ const DETAILED: u64 = 8;
 /// Slack of a block whose usable size is not known.
 const NO_SLACK: u64 = 127;
 
+/// A short event, without its number.
+#[derive(Clone, Copy, Debug)]
+pub struct ShortEvent {
+    /// The first word.
+    pub first: u64,
+    /// The second, if it is detailed.
+    pub detail: u64,
+    /// Whether it is.
+    pub detailed: bool,
+}
+
 impl Event {
-    /// The record of this event; `number` is 0 for an event without.
+    /// This event as a short one, if it fits.
     #[inline(always)]
-    pub fn encode(&self, number: u64) -> EventWords {
+    pub fn short(&self, numbered: bool) -> Option<ShortEvent> {
         let what = (self.kind as u64).wrapping_sub(Kind::Alloc as u64);
         let slack = if self.usable == 0 { NO_SLACK } else { self.usable.wrapping_sub(self.size) };
         let fits = what < 4
@@ -220,10 +231,6 @@ impl Event {
             && (slack < NO_SLACK || self.usable == 0)
             && self.align_log2 == 0
             && self.api < 32;
-        if !fits {
-            return self.encode_long(number);
-        }
-        let numbered = number != 0;
         let detailed = self.size != 0 || self.node != 0;
         let first = SHORT
             | what
@@ -233,20 +240,24 @@ impl Event {
             | slack << 13
             | (self.addr >> 3) << 20;
         let detail = self.size | u64::from(self.node) << 32;
+        fits.then_some(ShortEvent { first, detail, detailed })
+    }
+
+    /// The record of this event; `number` is 0 for an event without.
+    pub fn encode(&self, number: u64) -> EventWords {
+        let numbered = number != 0;
+        let Some(ShortEvent { first, detail, detailed }) = self.short(numbered) else {
+            let count = 5 + u64::from(numbered);
+            let head = Head::new(self.kind, self.api, self.align_log2, u8::from(numbered), count);
+            let node = u64::from(self.node);
+            let words = [head.0, self.addr, self.size, self.usable, node, number];
+            return EventWords { words, count };
+        };
         let second = if detailed { detail } else { number };
         EventWords {
             words: [first, second, number, 0, 0, 0],
             count: 1 + u64::from(detailed) + u64::from(numbered),
         }
-    }
-
-    #[cold]
-    fn encode_long(&self, number: u64) -> EventWords {
-        let numbered = number != 0;
-        let count = 5 + u64::from(numbered);
-        let head = Head::new(self.kind, self.api, self.align_log2, u8::from(numbered), count);
-        let node = u64::from(self.node);
-        EventWords { words: [head.0, self.addr, self.size, self.usable, node, number], count }
     }
 
     /// The event of a whole record that [`frame`] says is one.

@@ -80,6 +80,7 @@ impl<'a> Ring<'a> {
     /// Claims `count` contiguous words and returns the position of the first.
     ///
     /// The producer alone calls this. A pad before the record is written, not yet published.
+    #[inline(always)]
     pub fn claim(&self, cursor: &mut Cursor, count: u64) -> Result<u64, Full> {
         debug_assert!(count > 0 && count <= self.largest_record());
         let capacity = self.words.len() as u64;
