@@ -9,6 +9,7 @@
 //! A queue holds words as the ring had them. The words are hostile: framing is checked here (a record
 //! lies within its queue and is as long as its kind says), meaning is checked by `convert`.
 
+use heaptape_wire::layout::RING_WORDS;
 use heaptape_wire::order::{SHARDS, WORLD};
 use heaptape_wire::record::*;
 use std::cmp::Reverse;
@@ -25,6 +26,8 @@ pub(crate) struct Merge {
     ready: BinaryHeap<Reverse<(u64, usize)>>,
     /// Streams that wait.
     waiting: Vec<Waiting>,
+    /// Empty pieces, to be used again: fresh memory costs more than copying into it.
+    spares: Vec<Vec<u64>>,
     /// Words of stream 0 that come before everything of other streams.
     alone_until: u64,
     buffered: usize,
@@ -97,8 +100,14 @@ impl Limit {
     }
 }
 
-/// Words of a piece to which the next drain is still appended.
-const SMALL_PIECE: usize = 1 << 14;
+/// Words of a piece to which the next drain is still appended: a ring's worth more fits.
+const SMALL_PIECE: usize = 1 << 13;
+/// Most empty pieces kept.
+const MAX_SPARES: usize = 16;
+
+fn new_piece() -> Vec<u64> {
+    Vec::with_capacity(SMALL_PIECE + RING_WORDS)
+}
 
 impl Default for Merge {
     fn default() -> Merge {
@@ -107,6 +116,7 @@ impl Default for Merge {
             shards: vec![Shard::default(); SHARDS + 1],
             ready: BinaryHeap::new(),
             waiting: Vec::new(),
+            spares: Vec::new(),
             alone_until: 0,
             buffered: 0,
             abandoned: 0,
@@ -158,14 +168,14 @@ impl Merge {
         }
         let queue = &mut self.queues[stream];
         if queue.pieces.back().is_none_or(|piece| piece.len() >= SMALL_PIECE) {
-            queue.pieces.push_back(Vec::new());
+            queue.pieces.push_back(self.spares.pop().unwrap_or_else(new_piece));
         }
         let words = queue.pieces.back_mut().expect("just made sure");
         let before = words.len();
         let result = fill(words);
         self.buffered += words.len() - before;
         if words.is_empty() {
-            queue.pieces.pop_back();
+            self.spares.extend(queue.pieces.pop_back());
         } else if !queue.known {
             queue.known = true;
             self.ready.push(Reverse((queue.time, stream)));
@@ -284,7 +294,12 @@ impl Merge {
         queue.done += words as u64;
         self.buffered -= words;
         if queue.pieces.front().is_some_and(|piece| queue.at == piece.len()) {
-            queue.pieces.pop_front();
+            if let Some(mut piece) = queue.pieces.pop_front()
+                && self.spares.len() < MAX_SPARES
+            {
+                piece.clear();
+                self.spares.push(piece);
+            }
             queue.at = 0;
         }
         if stream == 0 && queue.done >= self.alone_until && !self.waiting.is_empty() {

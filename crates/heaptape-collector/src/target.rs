@@ -200,9 +200,8 @@ impl Target {
             let pending = ring.pending() as usize;
             drained.hurry |= pending > RING_WORDS / 2;
             let result = self.merge.feed(stream, |words| {
-                words.reserve(pending);
                 let before = words.len();
-                let result = ring.drain(|word| words.push(word));
+                let result = ring.drain(words);
                 drained.words += words.len() - before;
                 result
             });

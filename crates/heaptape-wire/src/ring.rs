@@ -132,10 +132,9 @@ impl<'a> Ring<'a> {
         if pending > self.words.len() as u64 { 0 } else { pending }
     }
 
-    /// The consumer's step: copies all published words to `sink` (at most two runs, in order), frees
-    /// their space, and returns whether the producer waits and must be woken through
-    /// [`StreamHeader::bell`].
-    pub fn drain(&self, mut sink: impl FnMut(u64)) -> Result<bool, Corrupt> {
+    /// The consumer's step: appends all published words to `to`, frees their space, and returns whether the
+    /// producer waits and must be woken through [`StreamHeader::bell`].
+    pub fn drain(&self, to: &mut impl Extend<u64>) -> Result<bool, Corrupt> {
         let tail = self.header.tail.load(Ordering::Relaxed);
         // Acquire pairs with the release store of `head` in `publish`.
         let head = self.header.head.load(Ordering::Acquire);
@@ -146,10 +145,11 @@ impl<'a> Ring<'a> {
         if count == 0 {
             return Ok(false);
         }
-        let mut position = tail;
-        while position != head {
-            sink(self.slot(position).load(Ordering::Relaxed));
-            position = position.wrapping_add(1);
+        let start = tail as usize & (self.words.len() - 1);
+        let (after, before) = (&self.words[start..], &self.words[..start]);
+        let until_end = after.len().min(count as usize);
+        for run in [&after[..until_end], &before[..count as usize - until_end]] {
+            to.extend(run.iter().map(|word| word.load(Ordering::Relaxed)));
         }
         // Release pairs with the acquire loads of `tail` in `claim` and `is_half_full`.
         self.header.tail.store(head, Ordering::Release);

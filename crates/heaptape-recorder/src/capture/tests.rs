@@ -82,7 +82,7 @@ impl Witness {
     /// The frames of `id`, innermost first, from what the ring holds.
     fn frames(&mut self, mut id: u32) -> Vec<(u64, u8)> {
         let mut words = Vec::new();
-        self.thread.ring().drain(|word| words.push(word)).unwrap();
+        self.thread.ring().drain(&mut words).unwrap();
         let mut at = 0;
         while at < words.len() {
             let frame = frame(&words[at..]).expect("a record");
