@@ -4,7 +4,7 @@
 
 mod fake;
 
-use fake::{Fake, Stream, hello};
+use fake::{Fake, Stream, hello, now};
 use heaptape_collector::{Follow, Launch, Outcome, run};
 use heaptape_tape::*;
 use heaptape_wire::handshake::*;
@@ -103,9 +103,12 @@ fn one_thread_is_on_the_tape_event_for_event() {
 #[test]
 #[ignore = "a target"]
 fn target_reuse_storm() {
+    reuse_storm(Fake::join(0, 0).unwrap(), 20_000);
+}
+
+/// Threads that allocate and free in a tiny heap, `rounds` times each.
+fn reuse_storm(fake: Fake, rounds: u64) {
     const THREADS: u32 = 6;
-    const ROUNDS: u64 = 20_000;
-    let fake = Fake::join(0, 0).unwrap();
     // A tiny heap in a few shards: addresses that are free, and blocks handed from thread to thread.
     let heap: Mutex<Vec<u64>> = Mutex::new((1..=8).map(|i| i / 2 << 16 | i * 16).collect());
     let handed: Mutex<Vec<u64>> = Mutex::new(Vec::new());
@@ -114,7 +117,7 @@ fn target_reuse_storm() {
             let (heap, handed) = (&heap, &handed);
             scope.spawn(move || {
                 let mut stream = fake.stream(tid);
-                for _ in 0..ROUNDS {
+                for _ in 0..rounds {
                     if let Some(addr) = { heap.lock().unwrap().pop() } {
                         alloc(&mut stream, addr, 8, 0);
                         handed.lock().unwrap().push(addr);
@@ -158,6 +161,34 @@ fn a_killed_process_loses_nothing() {
     assert_eq!(tape.processes()[0].ending, outcome.ending);
     assert_eq!(tape.event_count(ProcessId(0)), 1000);
     assert!(!outcome.losses.any());
+}
+
+#[test]
+#[ignore = "a target"]
+fn target_killed_in_a_storm() {
+    let fake = Fake::join(0, 0).unwrap();
+    let storm = std::thread::spawn(move || reuse_storm(fake, u64::MAX));
+    // Whenever it is: some thread is in the middle of a record.
+    std::thread::sleep(Duration::from_micros(2000 + now() % 20_000));
+    // SAFETY: ends this process.
+    unsafe { libc::raise(libc::SIGKILL) };
+    storm.join().unwrap();
+}
+
+/// What was published before the kill is on the tape, in true order; numbers that were taken and not published
+/// are passed over.
+#[test]
+fn a_process_killed_with_many_threads_leaves_a_true_history() {
+    for _ in 0..10 {
+        let (outcome, tape) = record_with("target_killed_in_a_storm", |_| ());
+        assert_eq!(outcome.ending, Ending::Signalled(libc::SIGKILL, false));
+        assert_eq!((outcome.losses.malformed, outcome.losses.events), (0, 0));
+        let totals = tape.totals(ProcessId(0));
+        // A free whose record was lost with its thread was not made either, nor was the allocation of the
+        // last block that somebody got.
+        assert_eq!((totals.unmatched_frees, totals.overlaid), (0, 0), "{outcome:?}");
+        assert!(outcome.losses.abandoned <= 6, "at most one for each thread: {outcome:?}");
+    }
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Records into the ring.
 //!
-//! A numbered record is made in this order: claim space (waiting for the collector if there is none), say that
-//! a number is about to be taken (`intent`), take it, write, publish, say that it is done. Space comes
-//! before the number, so that whoever holds a number never waits for anybody: the collector may wait
-//! for the next number without fear of a deadlock. What numbers mean and who needs none: `wire::order`.
+//! A record is made in this order: claim space (waiting for the collector if there is none), write, take a
+//! number if it needs one, publish. Space comes before the number, so that whoever holds a number never waits
+//! for anybody: the collector may wait for the next number without fear of a deadlock. What numbers mean and
+//! who needs none: `wire::order`.
 //!
 //! The clock is not read for each event: a `Time` record says when, whenever the collector's tick has
 //! moved, and every [`TIME_WORDS_APART`] words.
@@ -41,7 +41,7 @@ pub(crate) fn event(thread: &mut Thread, event: &Event) {
         ring.write(at + 1, short.detail);
     }
     if numbered {
-        number(thread, event.addr, at + count - 1);
+        ring.publish_numbered(&thread.cursor, at + count - 1, thread.local().shard(event.addr));
     } else {
         ring.publish(&thread.cursor);
     }
@@ -59,27 +59,11 @@ fn long_event(thread: &mut Thread, event: &Event, numbered: bool) {
         ring.write(at + word, value);
     }
     if numbered {
-        number(thread, event.addr, at + record.count - 1);
+        let number_at = at + record.count - 1;
+        ring.publish_numbered(&thread.cursor, number_at, thread.local().shard(event.addr));
     } else {
         ring.publish(&thread.cursor);
     }
-}
-
-/// Takes the next number of the address's shard for the record just written, whose word for it is at `at`, and
-/// publishes the record.
-#[inline(always)]
-fn number(thread: &Thread, addr: u64, at: u64) {
-    let ring = thread.ring();
-    let header = thread.header();
-    // Relaxed: the locked increment after it does not let it fall behind, and the collector that sees a
-    // later number of the shard has synchronised with that increment. See `collector/target.rs`.
-    header.intent.store(1, Ordering::Relaxed);
-    // AcqRel gives no more than x86's locked add does anyway; see `wire::order` for the proof.
-    let number = thread.local().shard(addr).fetch_add(1, Ordering::AcqRel) + 1;
-    ring.write(at, number);
-    ring.publish(&thread.cursor);
-    // Release: the collector that sees 0 sees the record published.
-    header.intent.store(0, Ordering::Release);
 }
 
 /// Says what time it is, and now and then looks at the collector.
@@ -105,14 +89,8 @@ fn tell_time(thread: &mut Thread, tick: u64) {
 /// Gives a claimed world record its number and publishes it.
 fn stamp(thread: &mut Thread, at: u64) {
     let ring = thread.ring();
-    let header = thread.header();
-    // Both as in `number`.
-    header.intent.store(1, Ordering::Relaxed);
-    let number = thread.page().world.fetch_add(1, Ordering::AcqRel) + 1;
     ring.write(at + 1, now_ns());
-    ring.write(at + 2, number);
-    ring.publish(&thread.cursor);
-    header.intent.store(0, Ordering::Release);
+    ring.publish_numbered(&thread.cursor, at + 2, &thread.page().world);
 }
 
 /// Announces a backtrace node. It stands before the event that needs it. Published at once: a hook

@@ -118,6 +118,22 @@ impl<'a> Ring<'a> {
         self.header.head.store(cursor.position, Ordering::Release);
     }
 
+    /// Takes the next number of a shard for the record whose word for it is at `at`, and publishes everything
+    /// claimed so far. Space was claimed before: whoever holds a number waits for nobody.
+    #[inline(always)]
+    pub fn publish_numbered(&self, cursor: &Cursor, at: u64, shard: &AtomicU64) -> u64 {
+        // Relaxed: the increment after it releases it, to whoever takes a later number and to the consumer
+        // that sees that one published.
+        self.header.intent.store(1, Ordering::Relaxed);
+        // AcqRel: see `crate::order`. On x86 it is a locked add in any case.
+        let number = shard.fetch_add(1, Ordering::AcqRel) + 1;
+        self.write(at, number);
+        self.publish(cursor);
+        // Release: the consumer that sees 0 sees the record published.
+        self.header.intent.store(0, Ordering::Release);
+        number
+    }
+
     /// Whether more than half of the ring waits to be drained; reads the shared tail.
     pub fn is_half_full(&self, cursor: &mut Cursor) -> bool {
         // Acquire as in `claim`, whose knowledge of the tail it refreshes.

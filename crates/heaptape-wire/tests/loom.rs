@@ -164,3 +164,107 @@ fn a_stream_is_taken_over() {
         assert_eq!(numbers(&seen), [1, 2]);
     });
 }
+
+/// Publishes a record of three words with the next number of `shard`, which it returns.
+fn produce_numbered(stream: &Stream, shard: &AtomicU64) -> u64 {
+    let (ring, mut cursor) = (stream.ring(), Cursor::default());
+    let start = ring.claim(&mut cursor, 3).expect("an empty ring");
+    ring.write(start, Head::new(Kind::Module, 0, 0, 0, 3).0);
+    ring.write(start + 1, 0);
+    ring.publish_numbered(&cursor, start + 2, shard)
+}
+
+/// The number of the record that a stream has published, if it has.
+fn number(stream: &Stream) -> Option<u64> {
+    let mut words = Vec::new();
+    stream.ring().drain(&mut words).expect("a sane span");
+    words.get(2).copied()
+}
+
+/// Whoever sees a number and not the one before it finds that its maker says so, or the record itself with the
+/// next look: a number is never taken for lost while somebody can still publish it.
+#[test]
+fn a_number_that_is_missing_is_in_the_making_or_comes_with_the_next_look() {
+    loom::model(|| {
+        let streams = [Stream::new(8), Stream::new(8)];
+        let shard = Arc::new(AtomicU64::new(0));
+        let producers: Vec<_> = streams
+            .iter()
+            .map(|stream| {
+                let (stream, shard) = (Arc::clone(stream), Arc::clone(&shard));
+                thread::spawn(move || produce_numbered(&stream, &shard))
+            })
+            .collect();
+        let seen = [number(&streams[0]), number(&streams[1])];
+        if let [None, Some(2)] | [Some(2), None] = seen {
+            let holder = &streams[if seen[0].is_none() { 0 } else { 1 }];
+            if holder.header.intent.load(Ordering::Acquire) == 0 {
+                assert_eq!(number(holder), Some(1), "would be given up");
+            }
+        }
+        for producer in producers {
+            producer.join().unwrap();
+        }
+    });
+}
+
+/// A free takes its number before the real free, the allocation that gets the address again after the real
+/// allocation: the numbers are in that order, whatever the allocator uses to hand the address over.
+#[test]
+fn a_free_is_numbered_before_the_next_allocation_of_its_address() {
+    loom::model(|| {
+        let (freer, taker) = (Stream::new(8), Stream::new(8));
+        let shard = Arc::new(AtomicU64::new(0));
+        let is_free = Arc::new(AtomicU64::new(0));
+        let free = {
+            let (shard, is_free) = (Arc::clone(&shard), Arc::clone(&is_free));
+            thread::spawn(move || {
+                let number = produce_numbered(&freer, &shard);
+                is_free.store(1, Ordering::Release);
+                number
+            })
+        };
+        let alloc = thread::spawn(move || {
+            let got = is_free.load(Ordering::Acquire) == 1;
+            got.then(|| produce_numbered(&taker, &shard))
+        });
+        let (free, alloc) = (free.join().unwrap(), alloc.join().unwrap());
+        assert!(alloc.is_none_or(|alloc| free < alloc));
+    });
+}
+
+/// A block allocated alone, without a number, and freed by the second thread there ever was: whoever sees the
+/// free knows how much of stream 0 comes first, and finds the allocation there.
+#[test]
+fn what_was_made_alone_is_found_before_what_came_after() {
+    loom::model(|| {
+        let (first, second) = (Stream::new(8), Stream::new(8));
+        let (alone_until, handed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let allocating = {
+            let (first, handed) = (Arc::clone(&first), Arc::clone(&handed));
+            thread::spawn(move || {
+                first.produce(&mut Cursor::default(), 2, 7);
+                handed.store(1, Ordering::Release);
+            })
+        };
+        let freeing = {
+            let (first, second) = (Arc::clone(&first), Arc::clone(&second));
+            let alone_until = Arc::clone(&alone_until);
+            thread::spawn(move || {
+                if handed.load(Ordering::Acquire) == 1 {
+                    let until = first.header.head.load(Ordering::Acquire) + 1;
+                    alone_until.store(until, Ordering::Release);
+                    produce_numbered(&second, &AtomicU64::new(0));
+                }
+            })
+        };
+        if number(&second).is_some() {
+            assert_eq!(alone_until.load(Ordering::Acquire), 3);
+            let mut words = Vec::new();
+            first.consume(&mut words);
+            assert_eq!(numbers(&words), [7]);
+        }
+        allocating.join().unwrap();
+        freeing.join().unwrap();
+    });
+}

@@ -228,9 +228,7 @@ impl Stream {
     }
 
     fn publish(&mut self, at: u64, words: &[u64]) {
-        for (i, &word) in words.iter().enumerate() {
-            self.ring.write(at + i as u64, word);
-        }
+        self.write(at, words);
         self.ring.publish(&self.cursor);
         if self.cursor.position % 512 < words.len() as u64
             && self.ring.is_half_full(&mut self.cursor)
@@ -243,12 +241,9 @@ impl Stream {
     fn world(&mut self, kind: Kind, rest: &[u64]) {
         let words = 3 + rest.len();
         let at = self.claim(words);
-        let intent = &self.ring.header().intent;
-        intent.store(1, Ordering::SeqCst);
-        let number = self.fake.page().world.fetch_add(1, Ordering::AcqRel) + 1;
         let head = Head::new(kind, 0, 0, 0, words as u64);
-        self.publish(at, &[&[head.0, now(), number], rest].concat());
-        self.ring.header().intent.store(0, Ordering::Release);
+        self.write(at, &[&[head.0, now(), 0], rest].concat());
+        self.ring.publish_numbered(&self.cursor, at + 2, &self.fake.page().world);
     }
 
     /// An allocator event of a process with several threads, made as the recorder makes it.
@@ -257,12 +252,20 @@ impl Stream {
             self.raw(&[Head::new(Kind::Time, 0, 0, 0, TIME_WORDS).0, now()]);
         }
         let event = Event { kind, api, align_log2: 0, addr, size, usable: size, node };
-        let at = self.claim(event.encode(1).count as usize);
-        let intent = &self.ring.header().intent;
-        intent.store(1, Ordering::SeqCst);
-        let record = event.encode(self.fake.take_number(addr));
-        self.publish(at, &record.words[..record.count as usize]);
-        self.ring.header().intent.store(0, Ordering::Release);
+        let record = event.encode(1);
+        let at = self.claim(record.count as usize);
+        self.write(at, &record.words[..record.count as usize]);
+        let shard = &self.fake.shards[shard_of(addr)];
+        self.ring.publish_numbered(&self.cursor, at + record.count - 1, shard);
+        if self.cursor.position % 512 < 8 && self.ring.is_half_full(&mut self.cursor) {
+            self.knock();
+        }
+    }
+
+    fn write(&self, at: u64, words: &[u64]) {
+        for (i, &word) in words.iter().enumerate() {
+            self.ring.write(at + i as u64, word);
+        }
     }
 
     pub(crate) fn node(&mut self, id: u64, parent: u64, ip: u64) {
