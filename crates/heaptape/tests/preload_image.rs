@@ -8,7 +8,8 @@ const IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libheaptape_prelo
 const EXPORTS: &str = include_str!("../../heaptape-preload/exports.txt");
 
 /// All that the library takes from others. No malloc, no dlsym, no stdio: it can neither allocate nor print.
-const MAY_CALL: [&str; 10] = [
+const MAY_CALL: [&str; 11] = [
+    "__libc_single_threaded",
     "__libc_stack_end",
     "_dl_find_object",
     "_r_debug",
