@@ -194,6 +194,8 @@ pub struct Outcome {
     pub losses: Losses,
     /// Sentences the user should read.
     pub warnings: Vec<String>,
+    /// Most bytes of records that were out of the program's memory and not yet on the tape.
+    pub most_behind: u64,
     /// How long the recording took.
     pub elapsed: Duration,
 }
@@ -460,6 +462,7 @@ fn conclude(
         unrecorded: closing.unrecorded,
         losses: closing.losses,
         warnings: closing.warnings,
+        most_behind: closing.most_behind as u64,
         elapsed: ended.began.elapsed(),
     }
 }

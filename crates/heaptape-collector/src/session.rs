@@ -39,6 +39,9 @@ const IDLE_SLEEP: Duration = Duration::from_millis(20);
 /// Records of a process brought to the tape between two drains: about a millisecond's work, in which a busy thread
 /// fills less than its ring.
 const SLICE: usize = 1 << 13;
+/// Bytes taken out of the rings that may wait for their turn: so much the targets may be ahead of us before
+/// their threads wait.
+const MAX_BEHIND: usize = 256 << 20;
 /// What was said so far survives the launcher's death after this time at the latest.
 const FLUSH_EVERY: Duration = Duration::from_millis(250);
 /// The proportional set size costs the kernel a walk over page tables, names a directory listing.
@@ -244,8 +247,10 @@ impl Session {
         let horizon = clock::monotonic_ns();
         self.memory.page().tick.0.fetch_add(1, Ordering::Relaxed);
         let mut sum = Drained::default();
+        let behind = self.targets.iter().map(Target::behind).sum();
+        self.closing.most_behind = self.closing.most_behind.max(behind);
         for target in &mut self.targets {
-            let drained = target.drain();
+            let drained = target.drain(behind > MAX_BEHIND);
             sum.words += drained.words;
             sum.hurry |= drained.hurry;
         }

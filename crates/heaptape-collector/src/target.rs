@@ -20,9 +20,6 @@ const GAP_PATIENCE: Duration = Duration::from_millis(10);
 /// How long a thread of a running process may take to make a record, which is a few instructions. One that takes
 /// longer was left by a jump or with its thread; if its record comes after all, it is taken late.
 const CLAIM_PATIENCE: Duration = Duration::from_secs(1);
-/// Words of one process that may wait for their turn, 256 MiB: so much the target may be ahead of us before its
-/// threads wait.
-const MAX_BUFFERED: usize = 1 << 25;
 
 /// Where a process comes from.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +52,8 @@ pub(crate) struct Target {
     joined: TimeNs,
     memory: ProcessMemory,
     merge: Merge,
+    /// Whether the memory for what waits was full at the last drain.
+    full: bool,
     /// `None` until its place in the family is known.
     history: Option<Converter>,
     suspect: Option<Suspect>,
@@ -124,6 +123,7 @@ impl Target {
             joined,
             memory,
             merge: Merge::default(),
+            full: false,
             history: None,
             suspect: None,
             corrupt: 0,
@@ -184,8 +184,10 @@ impl Target {
         Ok(())
     }
 
-    /// Takes out what the rings hold.
-    pub(crate) fn drain(&mut self) -> Drained {
+    /// Takes out what the rings hold. `full`: as much waits in memory as may, so that the threads that bring
+    /// more wait for space.
+    pub(crate) fn drain(&mut self, full: bool) -> Drained {
+        self.full = full;
         let mut drained = Drained::default();
         self.map_streams();
         for stream in 0..self.memory.stream_count() {
@@ -226,10 +228,9 @@ impl Target {
         }
     }
 
-    /// Whether a stream is not drained for now: so much waits already that the threads that bring more wait
-    /// for space. Not while something is missing, which one of them may bring.
+    /// Whether a stream is not drained for now. Never while something is missing, which it may bring.
     fn is_held_back(&self, stream: usize) -> bool {
-        self.is_overfull() && self.merge.has_words(stream) && self.suspect.is_none()
+        self.full && self.merge.has_words(stream) && self.suspect.is_none()
     }
 
     /// Whether a ring is more than half full: its producer may have rung before we slept.
@@ -330,7 +331,7 @@ impl Target {
     /// It has said that it is about to become another program; that may fail yet.
     pub(crate) fn may_leave(&mut self, leaving: Leaving) {
         // What it said before does not speak against it.
-        self.drain();
+        self.drain(false);
         self.leaving = Some(leaving);
     }
 
@@ -346,9 +347,14 @@ impl Target {
             && sample::image(self.pid).is_some_and(|now| Some(now) != self.image)
     }
 
-    /// Whether more waits than may.
-    pub(crate) fn is_overfull(&self) -> bool {
-        self.merge.buffered() > MAX_BUFFERED
+    /// Bytes taken out that wait for their turn.
+    pub(crate) fn behind(&self) -> usize {
+        self.merge.buffered() * size_of::<u64>()
+    }
+
+    /// Whether as much waited in memory at the last drain as may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
     }
 
     /// Whether it is known to be dead.
@@ -398,7 +404,7 @@ impl Target {
             // Its parent never told where it forked.
             self.begin(book, None)?;
         }
-        self.drain();
+        self.drain(false);
         self.advance_over_gaps(book)?;
         let losses = self.losses();
         let id = self.id();

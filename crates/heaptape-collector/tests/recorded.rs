@@ -110,7 +110,7 @@ fn target_reuse_storm() {
 fn reuse_storm(fake: Fake, rounds: u64) {
     const THREADS: u32 = 6;
     // A tiny heap in a few shards: addresses that are free, and blocks handed from thread to thread.
-    let heap: Mutex<Vec<u64>> = Mutex::new((1..=8).map(|i| i / 2 << 16 | i * 16).collect());
+    let heap: Mutex<Vec<u64>> = Mutex::new((1..=8).map(|i| ((i / 2) << 16) + i * 16).collect());
     let handed: Mutex<Vec<u64>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for tid in 1..=THREADS {

@@ -15,6 +15,8 @@ pub(crate) struct Closing {
     pub(crate) left_running: bool,
     /// The tape could not be written any further.
     pub(crate) broken: Option<io::Error>,
+    /// Most bytes that waited for their turn in our memory.
+    pub(crate) most_behind: usize,
     /// Recorders of another build.
     pub(super) strangers: u64,
     /// Forked processes whose fork was not seen.

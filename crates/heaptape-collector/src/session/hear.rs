@@ -283,7 +283,7 @@ impl Session {
             if self.targets[at].id().is_some() {
                 continue;
             }
-            let overfull = self.targets[at].is_overfull();
+            let full = self.targets[at].is_full();
             let heads = self.targets[at].parent_heads.clone();
             let place = match self.targets.iter_mut().find(|target| target.number == parent) {
                 Some(parent) => {
@@ -292,7 +292,7 @@ impl Session {
                         history.take_fork(serial).map(|event| (history.process(), event))
                     });
                     // Its parent may be stopped for good: it must not wait for ever.
-                    if fork.is_none() && !past && !overfull {
+                    if fork.is_none() && !past && !full {
                         continue;
                     }
                     fork

@@ -19,7 +19,7 @@ impl Bench {
         let mut target =
             Target::new(1, 0, Origin::Fresh, Heads::default(), None, facts, TimeNs(0)).unwrap();
         target.memory.page().streams.store(2, Ordering::Release);
-        target.drain();
+        target.drain(false);
         target.begin(&mut book, None).unwrap();
         Bench { target, book, cursors: [Cursor::default(); 2] }
     }
@@ -43,7 +43,7 @@ impl Bench {
     }
 
     fn round(&mut self) {
-        self.target.drain();
+        self.target.drain(false);
         self.target.advance(&mut self.book, u64::MAX, usize::MAX).unwrap();
     }
 

@@ -153,14 +153,21 @@ fn launch(args: Args) -> Launch {
     launch
 }
 
+/// Bytes that a recording may be behind its program without a word: some rings' worth.
+const WORTH_SAYING: u64 = 16 << 20;
+
 /// What was recorded, where it is.
 fn result_line(recorded: &heaptape_collector::Outcome) -> String {
     let others = match recorded.processes {
         0 | 1 => String::new(),
         several => format!(" of {several} processes"),
     };
+    let behind = match recorded.most_behind {
+        little if little < WORTH_SAYING => String::new(),
+        bytes => format!("; was at most {} behind", units::bytes(bytes)),
+    };
     format!(
-        "{}{others} in {} on {} ({})",
+        "{}{others} in {} on {} ({}){behind}",
         units::counted(recorded.events, "event"),
         units::elapsed(u64::try_from(recorded.elapsed.as_nanos()).unwrap_or(u64::MAX)),
         shown(&recorded.tape),
