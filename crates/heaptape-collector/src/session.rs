@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 
 /// Longest sleeps: while events come, and while none do.
 const BUSY_SLEEP: Duration = Duration::from_millis(1);
-const IDLE_SLEEP: Duration = Duration::from_millis(20);
+const IDLE_SLEEP: Duration = Duration::from_millis(10);
 /// Records of a process brought to the tape between two drains: about a millisecond's work, in which a busy thread
 /// fills less than its ring.
 const SLICE: usize = 1 << 13;
