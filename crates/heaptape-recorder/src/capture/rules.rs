@@ -88,6 +88,12 @@ impl Rule {
             words => Some(cfa.wrapping_sub(words as usize * 8)),
         }
     }
+
+    /// Whether the caller's rbp follows from ours: is the same, or lies where it points.
+    #[inline(always)]
+    pub(super) fn takes_bp_from_bp(self) -> bool {
+        matches!(self.0 >> 3 & 0x1ff, 0 | BP_AT_BP)
+    }
 }
 
 const ENTRIES: usize = 1 << 16;

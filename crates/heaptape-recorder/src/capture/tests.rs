@@ -233,7 +233,7 @@ fn unreadable_memory_ends_the_walk() {
     assert_eq!(window.read(&raw const word as usize), Some(42));
     assert_eq!(window.read(&raw const word as usize + 1), None, "unaligned");
     let state = State { ip: 0x1000, sp: 0x2000, bp: 0x3000 };
-    assert!(by_frame_pointer(&mut window, state).is_none());
+    assert!(step::step(&mut window, Rule::bare(Kind::Fail), state).is_none());
 }
 
 /// Two frames of the same walk never confuse the memo, and what falls out of it comes back under a new id.
