@@ -13,7 +13,7 @@ use core::ffi::c_void;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use heaptape_wire::handshake as hs;
 use heaptape_wire::layout::MAX_FRAMES;
-use heaptape_wire::record::{NODE_EXACT, NODE_FRAME_POINTER};
+use heaptape_wire::record::NODE_EXACT;
 
 /// Frames of ours, inside the hook, that libgcc finds before the caller's.
 const OWN_FRAMES: usize = 64;
@@ -143,14 +143,16 @@ fn agrees_with_libgcc(tables: &mut Tables, regs: Regs, count: usize) -> Option<b
     let theirs = &theirs[theirs.iter().position(|ip| *ip == caller)?..];
     // The outermost frame's caller is no frame.
     let theirs = theirs.strip_suffix(&[0]).unwrap_or(theirs);
-    // Code without tables we cross by frame pointers, and say so; there it ends for libgcc.
-    let known = ours.iter().take_while(|frame| frame.quality() != NODE_FRAME_POINTER).count();
-    let agrees = theirs.len() >= known
-        && ours[..known].iter().zip(theirs).all(|(our, their)| our.ip() == *their as u64);
-    if !agrees || theirs.len() == count {
-        return Some(agrees);
+    let exact = ours.iter().take_while(|frame| frame.quality() == NODE_EXACT).count();
+    let same = |count: usize| {
+        theirs.len() >= count
+            && ours[..count].iter().zip(theirs).all(|(our, their)| our.ip() == *their as u64)
+    };
+    if exact == count || !same(exact) {
+        return Some(theirs.len() == count && same(count));
     }
-    if ours[count - 1].quality() == NODE_EXACT { Some(false) } else { None }
+    // Code without tables: we cross it by frame pointers or end there, and mark it; for libgcc it ends there.
+    (theirs.len() == count && same(count)).then_some(true)
 }
 
 /// libgcc's `_Unwind_GetIPInfo`, the same for all threads.
