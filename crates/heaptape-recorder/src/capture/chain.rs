@@ -140,6 +140,13 @@ impl Chain {
         }
     }
 
+    /// Gives all states one node, which is wrong for all but one.
+    #[cfg(test)]
+    pub(super) fn mistake(&mut self) {
+        let node = self.known[0].node;
+        self.known[..self.depth].iter_mut().for_each(|known| known.node = node);
+    }
+
     /// Adds a state inside of the innermost; `rule` is that of its step outward. False: no room.
     #[inline(always)]
     pub(super) fn push(&mut self, frame: Frame, state: State, rule: Rule, node: u32) -> bool {

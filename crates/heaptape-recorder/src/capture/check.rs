@@ -51,6 +51,14 @@ impl Check {
         !self.tables.is_null()
     }
 
+    /// From here on; nothing of what was announced before is known.
+    pub(super) fn turn_on(&mut self, with_libgcc: bool) {
+        self.with_libgcc = with_libgcc;
+        if !self.is_on() {
+            self.tables = call::map_private(size_of::<Tables>()).cast();
+        }
+    }
+
     /// Notes an announced node.
     pub(super) fn note(&mut self, id: u32, parent: u32, frame: Frame) {
         let id = id as usize;
@@ -92,10 +100,9 @@ impl Check {
 /// With the first backtrace: whether this thread is to check.
 #[cold]
 pub(super) fn begin(thread: &mut Thread) {
-    let wanted = thread.option(hs::OPT_CHECK);
-    thread.capture.check.with_libgcc = thread.option(hs::OPT_CHECK_LIBGCC);
-    if wanted && !thread.capture.check.is_on() {
-        thread.capture.check.tables = call::map_private(size_of::<Tables>()).cast();
+    if thread.option(hs::OPT_CHECK) {
+        let with_libgcc = thread.option(hs::OPT_CHECK_LIBGCC);
+        thread.capture.check.turn_on(with_libgcc);
     }
 }
 

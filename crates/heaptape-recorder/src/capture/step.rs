@@ -79,7 +79,7 @@ fn out_of_signal(window: &mut Window, state: State) -> Option<State> {
     let bp = window.read(state.sp.wrapping_add(UCONTEXT_RBP))?;
     // An interrupted instruction, not a return address: one is added so that everybody who looks one
     // before a return address looks at it.
-    is_code(ip).then_some(State { ip: ip + 1, sp, bp })
+    is_code(ip).then(|| State { ip: ip + 1, sp, bp })
 }
 
 /// By the convention that `rbp` points to the caller's `rbp`, with the return address above it.
@@ -136,6 +136,6 @@ pub(super) fn bp_matters(rule: Rule, callers: bool) -> bool {
     match rule.kind() {
         Kind::Bp | Kind::Deref | Kind::Fail => true,
         Kind::End | Kind::Signal => false,
-        Kind::Sp => callers && rule.takes_bp_from_bp(),
+        Kind::Sp => rule.hands_bp_on(callers),
     }
 }

@@ -1,5 +1,7 @@
 //! The walk against libgcc's, in this very process.
 
+mod made_up;
+
 use super::*;
 use crate::thread::detached;
 use core::arch::naked_asm;
@@ -256,4 +258,20 @@ fn the_memo_is_lossy_but_never_wrong() {
     assert!(hits > 1000 && hits < 20_000, "{hits}");
     memo.clear();
     assert!(expected.keys().all(|k| memo.get(k.0, k.1).is_none()));
+}
+
+/// The check counts what it is there to find: a node that is not that of the frames.
+#[test]
+fn the_check_finds_a_wrong_node() {
+    let thread = detached();
+    thread.capture.check.turn_on(true);
+    for is_wrong in [false, true, true] {
+        // SAFETY: our own thread state.
+        unsafe { take(&raw mut *thread) };
+        let counts = [&thread.page().checked, &thread.page().differing];
+        let [checked, differing] = counts.map(|count| count.load(Ordering::Relaxed));
+        assert_eq!(differing > 0, is_wrong, "{differing} of {checked}");
+        assert_eq!(checked - differing, 1);
+        thread.capture.chain.mistake();
+    }
 }
