@@ -1,6 +1,7 @@
 //! Launches a program and records it: what to record, what came of it, what can go wrong.
 
 use crate::book::Book;
+use crate::check::{Check, Checks};
 use crate::output::{self, Clash, Names, Place, TapeFile};
 use crate::preflight::{self, Missing};
 use crate::session::{Closing, Session, Settings};
@@ -67,6 +68,8 @@ pub struct Launch {
     pub contents_at_exit: bool,
     /// Report fatal signals.
     pub crash: bool,
+    /// Compare every backtrace with another unwinder's.
+    pub check: Check,
     /// Record until everything the program started has ended, not only the program.
     pub wait_for_all: bool,
     /// The program's standard input, if not the launcher's.
@@ -97,6 +100,7 @@ impl Launch {
             pss: false,
             contents_at_exit: false,
             crash: true,
+            check: Check::Off,
             wait_for_all: false,
             stdin: None,
             stdout: None,
@@ -117,7 +121,8 @@ impl Launch {
         ]
         .into_iter()
         .filter_map(|(wanted, option)| wanted.then_some(option))
-        .sum()
+        .sum::<u32>()
+            | self.check.wire_options()
     }
 
     fn settings(&self) -> Settings {
@@ -192,6 +197,8 @@ pub struct Outcome {
     pub unrecorded: Vec<Unrecorded>,
     /// What could not be recorded, over all processes.
     pub losses: Losses,
+    /// What came of comparing backtraces, if that was wanted.
+    pub checks: Checks,
     /// Sentences the user should read.
     pub warnings: Vec<String>,
     /// Most bytes of records that were out of the program's memory and not yet on the tape.
@@ -461,6 +468,7 @@ fn conclude(
         processes,
         unrecorded: closing.unrecorded,
         losses: closing.losses,
+        checks: closing.checks,
         warnings: closing.warnings,
         most_behind: closing.most_behind as u64,
         elapsed: ended.began.elapsed(),

@@ -20,6 +20,7 @@
 #![deny(unsafe_code)]
 
 mod book;
+mod check;
 mod contents;
 mod convert;
 mod hello;
@@ -34,4 +35,5 @@ mod sys;
 mod target;
 mod workdir;
 
+pub use check::{Check, Checks};
 pub use launch::{Follow, Launch, LaunchError, Outcome, die_as, run};

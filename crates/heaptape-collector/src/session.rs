@@ -324,7 +324,9 @@ impl Session {
         self.closing.orphans += u64::from(target.id().is_none());
         let number = target.number;
         let (pid, untold) = (target.pid, target.untold());
+        let checks = target.checks();
         let (losses, ended) = target.end(book, book.now(), ending)?;
+        self.closing.checks = self.closing.checks.plus(checks);
         self.closing.losses = self.closing.losses.plus(&losses);
         if untold > 0 {
             let reason = format!(

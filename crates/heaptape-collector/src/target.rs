@@ -1,6 +1,7 @@
 //! One recorded process: its shared memory drained, its streams merged, its history on the tape.
 
 use crate::book::Book;
+use crate::check::Checks;
 use crate::convert::Converter;
 use crate::order::{Limit, Merge, Missing};
 use crate::sample::{self, Facts, Image};
@@ -389,6 +390,16 @@ impl Target {
                 + self.corrupt
                 + self.history.as_ref().map_or(0, Converter::malformed),
             waited_ns: page.waited_ns.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What came of checking backtraces so far.
+    pub(crate) fn checks(&self) -> Checks {
+        let page = self.memory.page();
+        Checks {
+            checked: page.checked.load(Ordering::Relaxed),
+            differing: page.differing.load(Ordering::Relaxed),
+            unchecked: page.unchecked.load(Ordering::Relaxed),
         }
     }
 

@@ -43,6 +43,10 @@ pub const OPT_CRASH: u32 = 8;
 pub const OPT_FOLLOW_EXEC: u32 = 16;
 /// [`Welcome::options`]: no backtraces at all.
 pub const OPT_NO_BACKTRACES: u32 = 32;
+/// [`Welcome::options`]: hold every backtrace against a plain walk and count the differences.
+pub const OPT_CHECK: u32 = 64;
+/// [`Welcome::options`]: with [`OPT_CHECK`]: against libgcc's unwinder too.
+pub const OPT_CHECK_LIBGCC: u32 = 128;
 
 /// [`Welcome::status`]: recorded.
 pub const ACCEPTED: u32 = 0;

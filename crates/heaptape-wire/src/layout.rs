@@ -76,6 +76,12 @@ pub struct ProcessPage {
     /// How far stream 0 had been published when a second stream was first used, plus one; 0 before that.
     /// Set before the second stream publishes anything; see [`crate::order`].
     pub alone_until: AtomicU64,
+    /// Backtraces held against a plain walk; written by the target.
+    pub checked: AtomicU64,
+    /// Those that differed; written by the target.
+    pub differing: AtomicU64,
+    /// Those of which libgcc, asked too, knew less than all; written by the target.
+    pub unchecked: AtomicU64,
 }
 
 /// First page of a stream area.

@@ -2,7 +2,7 @@
 //!
 //! 0: done. 1: the command line is wrong, or what was asked for cannot be done. 2: the tape cannot be
 //! read. 125 to 127: the program to record could not be launched, as shells say it.
-//! When a program was recorded, its own exit status counts. A closed pipe (`| head`) is no failure: the reader has seen enough.
+//! When a program was recorded, its own exit status counts, unless `HEAPTAPE_CHECK` found a wrong backtrace (125). A closed pipe (`| head`) is no failure: the reader has seen enough.
 
 use crate::recording::{quoted, shown};
 use heaptape_tape::TapeError;

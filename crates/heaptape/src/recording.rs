@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::preload;
 use crate::terminal;
 use heaptape_analysis::Recording;
-use heaptape_collector::{Launch, LaunchError, Outcome};
+use heaptape_collector::{Check, Checks, Launch, LaunchError, Outcome};
 use heaptape_report::text::{self, escape};
 use heaptape_report::units;
 use heaptape_tape::{Losses, Process, Unrecorded};
@@ -14,12 +14,39 @@ use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+/// The exit code when backtraces differed, which is a fault of ours, as of a launcher that could not launch.
+pub(crate) const CHECK_FAILED: u8 = 125;
 /// Unrecorded programs that are named; the rest is counted.
 const NAMED_UNRECORDED: usize = 8;
 
 /// A launch of `command` whose tape goes to `output`, a pattern.
 pub(crate) fn launch(command: Vec<OsString>, output: PathBuf) -> Launch {
     Launch::new(command, output, preload::IMAGE)
+}
+
+/// What `HEAPTAPE_CHECK` asks for: nothing, `1`, or `libgcc`.
+pub(crate) fn check_wanted() -> Result<Check, Failure> {
+    match std::env::var_os("HEAPTAPE_CHECK").unwrap_or_default().as_bytes() {
+        b"" | b"0" => Ok(Check::Off),
+        b"1" => Ok(Check::Walk),
+        b"libgcc" => Ok(Check::Libgcc),
+        _ => Err(Failure::request("HEAPTAPE_CHECK: expected 1 or libgcc")),
+    }
+}
+
+/// Says what came of the check, if it was wanted, and whether all backtraces agreed.
+pub(crate) fn tell_checks(wanted: Check, checks: &Checks) -> bool {
+    let beyond = match wanted {
+        Check::Off => return true,
+        Check::Walk => String::new(),
+        Check::Libgcc => format!(", {} partly unknown to libgcc", checks.unchecked),
+    };
+    tell(format_args!(
+        "heaptape: {} checked, {} differing{beyond}",
+        units::counted(checks.checked, "backtrace"),
+        checks.differing
+    ));
+    checks.differing == 0
 }
 
 /// Runs and records the program until it ends.

@@ -1,6 +1,7 @@
 //! What a session found that is not on the tape as an event, in sentences for the user.
 
 use super::CONTENTS_BUDGET;
+use crate::check::Checks;
 use crate::contents::Copier;
 use heaptape_tape::{Losses, Unrecorded};
 use std::io;
@@ -9,6 +10,7 @@ use std::io;
 #[derive(Default)]
 pub(crate) struct Closing {
     pub(crate) losses: Losses,
+    pub(crate) checks: Checks,
     pub(crate) unrecorded: Vec<Unrecorded>,
     pub(crate) warnings: Vec<String>,
     /// Processes still ran when the recording ended.

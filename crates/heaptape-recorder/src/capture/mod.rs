@@ -1,45 +1,57 @@
 //! Stack → backtrace id.
 //!
-//! A full walk by the modules' own unwind tables, compiled into packed rules ([`rules`]): exact for all
-//! code that exceptions could pass through. The frames that are the same as in this thread's last
-//! backtrace, counted from the outermost, keep their node ids; the others are looked up in a small
-//! lossy memo (`memo`) and announced when they are new to it.
+//! A walk by the modules' own unwind tables, compiled into packed rules ([`rules`]): exact for all code that
+//! exceptions could pass through. It goes only as far as a state that an earlier walk passed and whose
+//! outer part is verified to be unchanged, word by word (`chain`); often a short cut leads there at once
+//! (`leaf`). Neither is ever believed without comparing all that the plain walk (`walk`) would read:
+//! the result is the same, always, and `HEAPTAPE_CHECK` makes every thread prove it (`check`).
+//!
+//! A frame's node stands for it and all outer frames. Nodes of new frames are looked up in a small lossy
+//! memo (`memo`) and announced when they are new to it.
 //!
 //! Code without tables (JITs, hand-written assembly) is crossed by the frame-pointer chain, and frames so
 //! found are marked; where that fails too the backtrace ends with a mark. Reads outside memory known to be
 //! readable are probed first (`window`): a corrupt stack costs frames, not the program.
 //!
-//! The seam for a faster unwinder is `Capture::backtrace`.
+//! A signal handler's `longjmp` may leave any of this half-way: [`Capture::settle`] is called before the next
+//! use, and after it nothing that was remembered of the stack is believed.
 
+mod chain;
+mod check;
 mod eh_frame;
+mod leaf;
 mod memo;
 pub mod rules;
+mod step;
+mod walk;
 mod window;
 
 use crate::emit;
 use crate::thread::{Regs, Thread};
+use chain::{Bottom, Chain};
+use check::Check;
 use core::sync::atomic::{Ordering, compiler_fence};
 use heaptape_wire::layout::MAX_FRAMES;
 use heaptape_wire::record::{NODE_EXACT, NODE_FRAME_POINTER, NODE_TRUNCATED};
+use leaf::Leaves;
 use memo::Memo;
-use rules::Kind;
+use rules::{Kind, Rule};
+use step::State;
 use window::Window;
 pub(crate) use window::about_to_unmap;
 
-/// Frames of one step of the frame-pointer chain lie at most this far apart, bytes.
-const MAX_FRAME_BYTES: usize = 1 << 20;
-/// Addresses below are no code.
-const LOWEST_CODE: usize = 4096;
-
 /// One frame: an address and, in bits 62 and 63, how it was found (user addresses leave them free).
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
 struct Frame(u64);
 
 impl Frame {
+    #[inline(always)]
     fn new(ip: usize, quality: u8) -> Frame {
         Frame(ip as u64 & ((1 << 62) - 1) | u64::from(quality) << 62)
     }
 
+    #[inline(always)]
     fn ip(self) -> u64 {
         self.0 & ((1 << 62) - 1)
     }
@@ -49,38 +61,52 @@ impl Frame {
     }
 }
 
+impl State {
+    /// The state of the frame that a hook returns to.
+    #[inline(always)]
+    fn at_entry(regs: Regs) -> State {
+        // SAFETY: the hook's return address lies where its stack pointer pointed at entry.
+        let ip = unsafe { *(regs.sp as *const usize) };
+        State { ip, sp: regs.sp + 8, bp: regs.bp }
+    }
+}
+
+/// A frame of the walk in progress.
+#[derive(Clone, Copy)]
+struct Fresh {
+    frame: Frame,
+    sp: usize,
+    bp: usize,
+    rule: Rule,
+}
+
 /// A thread's memory of backtraces. Zeroed memory is a fresh one.
 pub(crate) struct Capture {
     window: Window,
-    memo: Memo,
-    /// [`rules::generation`] that the memo and the last backtrace belong to.
+    /// [`rules::generation`] that all that is remembered belongs to.
     generation: u32,
     /// The last id that is announced for sure.
     last_id: u32,
     /// The id that is being announced, and where its record ends in the ring.
     announcing: (u32, u64),
-    /// The last backtrace, outermost first, and its node ids.
-    depth: usize,
-    last: [Frame; MAX_FRAMES],
-    nodes: [u32; MAX_FRAMES],
+    /// What the check mode needs.
+    check: Check,
+    memo: Memo,
+    leaves: Leaves,
+    chain: Chain,
     /// The walk in progress, innermost first.
-    walk: [Frame; MAX_FRAMES],
-}
-
-/// Where a walk stands: the state of the frame that will be returned to.
-#[derive(Clone, Copy)]
-struct State {
-    ip: usize,
-    sp: usize,
-    bp: usize,
+    fresh: [Fresh; MAX_FRAMES],
 }
 
 impl Capture {
     /// As new, for a fresh stream.
     pub(crate) fn reset(&mut self) {
+        if self.last_id != 0 {
+            self.memo.clear();
+        }
         self.last_id = 0;
         self.announcing = (0, 0);
-        self.memo.clear();
+        self.generation = 0;
         self.forget();
     }
 
@@ -108,140 +134,234 @@ impl Capture {
         self.window = Window::default();
     }
 
-    /// Forgets the last backtrace (not the memo).
+    /// Forgets what was known of the stack (not the memo).
     fn forget(&mut self) {
-        self.depth = 0;
+        self.chain.truncate(0);
+        self.leaves.forget();
     }
 
     /// The node id of the caller's backtrace; 0 when there is none.
+    #[inline(always)]
     pub(crate) fn backtrace(thread: &mut Thread, regs: Regs) -> u32 {
-        let generation = rules::generation();
-        if thread.capture.generation != generation {
-            thread.capture.generation = generation;
-            thread.capture.memo.clear();
-            thread.capture.forget();
+        if thread.capture.generation != rules::generation() {
+            begin_generation(thread);
         }
         thread.capture.window.check(regs.sp);
-        let count = walk(thread, regs);
-        intern(thread, count)
-    }
-}
-
-/// Walks the stack into `capture.walk`; returns the number of frames.
-fn walk(thread: &mut Thread, regs: Regs) -> usize {
-    // SAFETY: the hook's return address lies where its stack pointer pointed at entry.
-    let ip = unsafe { *(regs.sp as *const usize) };
-    let mut state = State { ip, sp: regs.sp + 8, bp: regs.bp };
-    let mut quality = NODE_EXACT;
-    let mut count = 0;
-    loop {
-        thread.capture.walk[count] = Frame::new(state.ip, quality);
-        count += 1;
-        if count == MAX_FRAMES {
-            thread.page().truncated.fetch_add(1, Ordering::Relaxed);
-            mark_truncated(&mut thread.capture, count);
-            return count;
-        }
-        let rule = rules::lookup(thread, state.ip);
-        let next = match rule.kind() {
-            Kind::End => return count,
-            Kind::Fail => {
-                quality = NODE_FRAME_POINTER;
-                by_frame_pointer(&mut thread.capture.window, state)
-            }
-            _ => by_rule(&mut thread.capture.window, rule, state),
+        let start = State::at_entry(regs);
+        let node = match by_leaf(thread, start) {
+            Some(node) => node,
+            None => by_walk(thread, start),
         };
-        match next {
-            Some(next) => state = next,
-            None => {
-                mark_truncated(&mut thread.capture, count);
-                return count;
-            }
+        if thread.capture.check.is_on() {
+            check::compare(thread, regs, node);
         }
+        node
     }
 }
 
-fn mark_truncated(capture: &mut Capture, count: usize) {
-    let last = &mut capture.walk[count - 1];
-    *last = Frame::new(last.ip() as usize, NODE_TRUNCATED);
+#[cold]
+fn begin_generation(thread: &mut Thread) {
+    let capture = &mut thread.capture;
+    if capture.generation != 0 {
+        capture.memo.clear();
+    }
+    capture.forget();
+    capture.generation = rules::generation();
+    check::begin(thread);
 }
 
-/// One step by an unwind rule; `None` when memory it needs cannot be read or makes no sense.
-fn by_rule(window: &mut Window, rule: rules::Rule, state: State) -> Option<State> {
-    if rule.kind() == Kind::Signal {
-        // The stack pointer is at the kernel's ucontext: gregs RBP, RSP and RIP lie at 120, 160, 168.
-        let ip = window.read(state.sp + 168)?;
-        let next = State {
-            ip: ip + 1,
-            sp: window.read(state.sp + 160)?,
-            bp: window.read(state.sp + 120)?,
-        };
-        // An interrupted instruction, not a return address: one is added so that everybody who looks one
-        // before a return address looks at it.
-        return (ip >= LOWEST_CODE).then_some(next);
-    }
-    let offset = rule.cfa_offset();
-    let cfa = match rule.kind() {
-        Kind::Sp => state.sp.wrapping_add_signed(offset),
-        Kind::Bp => state.bp.wrapping_add_signed(offset),
-        _ => window.read(state.bp.wrapping_add_signed(offset))?,
-    };
-    if cfa <= state.sp {
+/// The node of the backtrace from `start` if a short cut leads to it.
+#[inline(always)]
+fn by_leaf(thread: &mut Thread, start: State) -> Option<u32> {
+    let Capture { window, leaves, chain, .. } = &mut thread.capture;
+    let place = leaves.find(window, chain, start)?;
+    let at = leaves.leaf(place).at();
+    chain.verify(window, at).ok()?;
+    if chain.bottom != Bottom::End && !ends_as_before(thread) {
         return None;
     }
-    let bp = match rule.bp_slot(cfa, state.bp) {
-        Some(slot) => window.read(slot)?,
-        None => state.bp,
-    };
-    let ip = window.read(cfa - 8)?;
-    (ip >= LOWEST_CODE).then_some(State { ip, sp: cfa, bp })
+    let Capture { leaves, chain, .. } = &mut thread.capture;
+    let outer_node = chain.known()[at].node;
+    match leaves.leaf(place).node(outer_node) {
+        Some(node) => Some(node),
+        None => Some(renew(thread, place, outer_node)),
+    }
 }
 
-/// One step by the convention that `rbp` points to the caller's `rbp`, with the return address above it.
-fn by_frame_pointer(window: &mut Window, state: State) -> Option<State> {
-    let distance = state.bp.wrapping_sub(state.sp);
-    if state.bp & 7 != 0 || distance > MAX_FRAME_BYTES {
-        return None;
-    }
-    let bp = window.read(state.bp)?;
-    let ip = window.read(state.bp + 8)?;
-    (ip >= LOWEST_CODE && ip >> 47 == 0).then_some(State { ip, sp: state.bp + 16, bp })
-}
-
-/// Gives the frames of the walk their nodes, from the outermost; returns the innermost's.
-fn intern(thread: &mut Thread, count: usize) -> u32 {
-    let capture = &thread.capture;
-    let mut same = 0;
-    while same < count.min(capture.depth) && capture.last[same] == capture.walk[count - 1 - same] {
-        same += 1;
-    }
-    let mut node = if same > 0 { capture.nodes[same - 1] } else { 0 };
-    // If a signal handler's longjmp leaves us half-way, the part up to `depth` is still right.
-    thread.capture.depth = same;
-    for level in same..count {
-        let frame = thread.capture.walk[count - 1 - level];
-        node = child(thread, node, frame);
+/// The node of the leaf's frames, below another node than before.
+#[inline(never)]
+fn renew(thread: &mut Thread, place: usize, outer_node: u32) -> u32 {
+    let (frames, count) = thread.capture.leaves.leaf(place).frames();
+    let mut node = outer_node;
+    for frame in &frames[..count] {
+        node = child(thread, node, *frame);
         if node == 0 {
             return 0;
         }
-        thread.capture.last[level] = frame;
-        thread.capture.nodes[level] = node;
-        thread.capture.depth = level + 1;
+    }
+    thread.capture.leaves.leaf(place).renew(outer_node, node);
+    node
+}
+
+/// Whether the outermost remembered state, which is still reached, is still where a walk ends.
+#[cold]
+fn ends_as_before(thread: &mut Thread) -> bool {
+    let Some(outermost) = thread.capture.chain.known().first() else { return false };
+    let state = outermost.state();
+    let rule = rules::lookup(thread, state.ip);
+    thread.capture.chain.bottom == Bottom::Lost
+        && step::step(&mut thread.capture.window, rule, state).is_none()
+}
+
+/// Walks from `start` to a state of the chain whose outer part is unchanged, or to the outermost frame, and
+/// leaves this walk in the chain.
+#[inline(never)]
+fn by_walk(thread: &mut Thread, start: State) -> u32 {
+    let mut state = start;
+    let mut quality = NODE_EXACT;
+    let mut count = 0;
+    let chain = &thread.capture.chain;
+    // States of the chain that may be met; those inside are passed.
+    let mut top = if chain.bottom == Bottom::Deep { 0 } else { chain.known().len() };
+    let bottom = loop {
+        let frame = Frame::new(state.ip, quality);
+        if let Some(met) = meet(thread, &mut top, frame, state) {
+            if met + 1 + count < MAX_FRAMES {
+                return join(thread, start, met, count);
+            }
+            // Deeper than the bound together: which frames are left out depends on all of them.
+            thread.capture.chain.bottom = Bottom::Deep;
+            return by_walk(thread, start);
+        }
+        let rule = rules::lookup(thread, state.ip);
+        thread.capture.fresh[count] = Fresh { frame, sp: state.sp, bp: state.bp, rule };
+        count += 1;
+        let next = step::step(&mut thread.capture.window, rule, state);
+        if count == MAX_FRAMES {
+            thread.page().truncated.fetch_add(1, Ordering::Relaxed);
+            break Bottom::Deep;
+        }
+        let Some(next) = next else {
+            break if rule.kind() == Kind::End { Bottom::End } else { Bottom::Lost };
+        };
+        if rule.kind() == Kind::Fail {
+            quality = NODE_FRAME_POINTER;
+        }
+        if next.sp < state.sp {
+            // Another stack: nothing of it is passed yet.
+            top = if top == 0 { 0 } else { thread.capture.chain.known().len() };
+        }
+        state = next;
+    };
+    if bottom != Bottom::End {
+        let last = &mut thread.capture.fresh[count - 1].frame;
+        *last = Frame::new(last.ip() as usize, NODE_TRUNCATED);
+    }
+    replace(thread, count, bottom)
+}
+
+/// The state of the chain that the walk has come to, if the walk goes on as the remembered one did. Moves
+/// `top` outward past the states that the walk has passed.
+#[inline(always)]
+fn meet(thread: &mut Thread, top: &mut usize, frame: Frame, state: State) -> Option<usize> {
+    let Capture { window, chain, .. } = &mut thread.capture;
+    let known = chain.known();
+    while let Some(last) = known[..*top].last() {
+        if last.state().sp >= state.sp {
+            break;
+        }
+        *top -= 1;
+    }
+    let met = top.checked_sub(1)?;
+    if !known[met].is(frame, state.sp, state.bp) {
+        return None;
+    }
+    match chain.verify(window, met) {
+        Ok(()) if chain.bottom == Bottom::End || ends_as_before(thread) => Some(met),
+        Ok(()) => {
+            *top = 0;
+            None
+        }
+        Err(right) => {
+            // The walk passes these states too, but then goes elsewhere.
+            *top = right;
+            None
+        }
+    }
+}
+
+/// Adds the `count` fresh frames to the chain inside of its state `met`, and remembers the short cut.
+#[inline(always)]
+fn join(thread: &mut Thread, start: State, met: usize, count: usize) -> u32 {
+    let chain = &mut thread.capture.chain;
+    let mut node = chain.known()[met].node;
+    if count == 0 {
+        return node;
+    }
+    chain.truncate(met + 1);
+    for inner in (0..count).rev() {
+        let fresh = thread.capture.fresh[inner];
+        node = child(thread, node, fresh.frame);
+        if node == 0 {
+            return 0;
+        }
+        push(thread, fresh, node);
+    }
+    let Capture { leaves, chain, .. } = &mut thread.capture;
+    leaves.remember(chain, start, met);
+    node
+}
+
+/// Makes the `count` fresh frames the chain. Where it has the old one's frames it has their nodes too.
+fn replace(thread: &mut Thread, count: usize, bottom: Bottom) -> u32 {
+    let chain = &mut thread.capture.chain;
+    let before = chain.known().len();
+    chain.truncate(0);
+    chain.bottom = bottom;
+    let mut node = 0;
+    let mut same = true;
+    for level in 0..count {
+        let fresh = thread.capture.fresh[count - 1 - level];
+        let was = thread.capture.chain.was(level);
+        same &= level < before && was.frame() == fresh.frame;
+        node = if same { was.node } else { child(thread, node, fresh.frame) };
+        if node == 0 {
+            return 0;
+        }
+        push(thread, fresh, node);
     }
     node
 }
 
+#[inline(always)]
+fn push(thread: &mut Thread, fresh: Fresh, node: u32) {
+    let Fresh { frame, sp, bp, rule } = fresh;
+    let state = State { ip: frame.ip() as usize, sp, bp };
+    thread.capture.chain.push(frame, state, rule, node);
+}
+
 /// The node of `frame` called from `parent`; 0 when it could not be announced.
+#[inline(always)]
 fn child(thread: &mut Thread, parent: u32, frame: Frame) -> u32 {
-    if let Some(id) = thread.capture.memo.get(frame.0, parent) {
-        return id;
+    match thread.capture.memo.get(frame.0, parent) {
+        Some(id) => id,
+        None => announce(thread, parent, frame),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn announce(thread: &mut Thread, parent: u32, frame: Frame) -> u32 {
     let id = thread.capture.last_id + 1;
     if !emit::node(thread, id, parent, frame.ip(), frame.quality()) {
         return 0;
     }
-    thread.capture.last_id = id;
-    thread.capture.memo.put(frame.0, parent, id);
+    let capture = &mut thread.capture;
+    capture.last_id = id;
+    // Remembered only after it counts: see `reset`.
+    compiler_fence(Ordering::SeqCst);
+    capture.memo.put(frame.0, parent, id);
+    capture.check.note(id, parent, frame);
     id
 }
 

@@ -88,6 +88,30 @@ impl Rule {
             words => Some(cfa.wrapping_sub(words as usize * 8)),
         }
     }
+
+    /// Whether our rbp matters to the caller's: it is the same, or lies where ours points. `callers`: whether
+    /// the caller's matters to anybody.
+    #[inline(always)]
+    pub(super) fn hands_bp_on(self, callers: bool) -> bool {
+        match self.0 >> 3 & 0x1ff {
+            0 => callers,
+            // Where it points is read in any case, and must be readable.
+            BP_AT_BP => true,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Rule {
+    /// A return address into code that does not exist, whose rule is this.
+    pub(super) fn made_up_code(self) -> usize {
+        0x6a00 << 32 | self.0 as usize
+    }
+
+    fn of_made_up_code(ip: usize) -> Option<Rule> {
+        (ip >> 32 == 0x6a00).then_some(Rule(ip as u32))
+    }
 }
 
 const ENTRIES: usize = 1 << 16;
@@ -113,6 +137,10 @@ pub fn invalidate() {
 /// The rule for the frame that will be returned to at `ip`.
 #[inline(always)]
 pub(crate) fn lookup(thread: &mut Thread, ip: usize) -> Rule {
+    #[cfg(test)]
+    if let Some(rule) = Rule::of_made_up_code(ip) {
+        return rule;
+    }
     let entry = TABLE[ip & (ENTRIES - 1)].load(Ordering::Relaxed);
     if entry >> 32 == ip as u64 >> 16 && entry != 0 {
         Rule(entry as u32)

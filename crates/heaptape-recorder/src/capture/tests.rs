@@ -1,5 +1,7 @@
 //! The walk against libgcc's, in this very process.
 
+mod made_up;
+
 use super::*;
 use crate::thread::detached;
 use core::arch::naked_asm;
@@ -233,7 +235,7 @@ fn unreadable_memory_ends_the_walk() {
     assert_eq!(window.read(&raw const word as usize), Some(42));
     assert_eq!(window.read(&raw const word as usize + 1), None, "unaligned");
     let state = State { ip: 0x1000, sp: 0x2000, bp: 0x3000 };
-    assert!(by_frame_pointer(&mut window, state).is_none());
+    assert!(step::step(&mut window, Rule::bare(Kind::Fail), state).is_none());
 }
 
 /// Two frames of the same walk never confuse the memo, and what falls out of it comes back under a new id.
@@ -256,4 +258,20 @@ fn the_memo_is_lossy_but_never_wrong() {
     assert!(hits > 1000 && hits < 20_000, "{hits}");
     memo.clear();
     assert!(expected.keys().all(|k| memo.get(k.0, k.1).is_none()));
+}
+
+/// The check counts what it is there to find: a node that is not that of the frames.
+#[test]
+fn the_check_finds_a_wrong_node() {
+    let thread = detached();
+    thread.capture.check.turn_on(true);
+    for is_wrong in [false, true, true] {
+        // SAFETY: our own thread state.
+        unsafe { take(&raw mut *thread) };
+        let counts = [&thread.page().checked, &thread.page().differing];
+        let [checked, differing] = counts.map(|count| count.load(Ordering::Relaxed));
+        assert_eq!(differing > 0, is_wrong, "{differing} of {checked}");
+        assert_eq!(checked - differing, 1);
+        thread.capture.chain.mistake();
+    }
 }

@@ -1,20 +1,29 @@
 //! Reads of the target's stack that never fault.
 //!
 //! A window of addresses is known to be readable: it grows page by page as the unwinder asks, and each new
-//! page is probed with a system call that reports instead of faulting. A thread's stack is never unmapped
-//! while it runs, so in the steady state a read costs two compares. A jump to another stack (a fiber, a
-//! signal stack) begins a new window, and so does everything after the program has unmapped something:
-//! it may have been a stack.
+//! page is probed with a system call that reports instead of faulting. In the steady state a read costs one
+//! compare. A jump to another stack (a fiber, a signal stack) begins a new window, and so does everything
+//! after the program has unmapped something: it may have been a stack.
+//!
+//! Not every unmapping is seen (libc gives large freed blocks back by itself, and they may have been the
+//! stacks of fibers), so a window may cover memory that is gone. It is never read: reads are made in the
+//! order of a walk from the live stack pointer, each only when all before it had the values that lead to
+//! it. What a frame that is still to be returned to leads to is the stack it runs on, which nobody may
+//! unmap.
 
+use super::step::Word;
 use crate::sys::call;
 use core::sync::atomic::{AtomicU32, Ordering};
 use heaptape_wire::layout::PAGE;
 
-/// The known addresses, `low..high`. Zeroed memory is an empty window.
-#[derive(Default)]
+/// Frames may be large: gaps of at most so many pages between the window and a read are probed and filled.
+const MAX_GAP_PAGES: usize = 256;
+
+/// The known addresses: `size` bytes from `low`. Zeroed memory is an empty window.
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Window {
     low: usize,
-    high: usize,
+    size: usize,
     /// [`UNMAPPED`] when the window began.
     unmapped: u32,
 }
@@ -34,21 +43,27 @@ impl Window {
     #[inline(always)]
     pub(crate) fn check(&mut self, sp: usize) {
         let unmapped = UNMAPPED.load(Ordering::Relaxed);
-        if self.unmapped == unmapped && (self.low..self.high).contains(&sp) {
-            return;
+        if self.unmapped != unmapped || !self.covers(sp) {
+            self.begin(sp, unmapped);
         }
-        let page = sp & !(PAGE - 1);
-        if self.unmapped == unmapped && page + PAGE == self.low {
-            self.low = page;
-        } else {
-            *self = Window { low: page, high: page + PAGE, unmapped };
+    }
+
+    #[cold]
+    fn begin(&mut self, sp: usize, unmapped: u32) {
+        if self.unmapped != unmapped || !self.extend(sp) {
+            *self = Window { low: sp & !(PAGE - 1), size: PAGE, unmapped };
         }
+    }
+
+    #[inline(always)]
+    fn covers(&self, address: usize) -> bool {
+        address.wrapping_sub(self.low) < self.size
     }
 
     /// The word at `address`, or `None` when it is not aligned or cannot be read.
     #[inline(always)]
     pub(crate) fn read(&mut self, address: usize) -> Option<usize> {
-        if address & 7 != 0 || !((self.low..self.high).contains(&address) || self.extend(address)) {
+        if address & 7 != 0 || !(self.covers(address) || self.extend(address)) {
             return None;
         }
         // SAFETY: aligned, and its page was readable when it entered the window; see the module for why it
@@ -56,19 +71,38 @@ impl Window {
         Some(unsafe { *(address as *const usize) })
     }
 
+    /// Whether the word lies in the window and is what it was. Words were read before: they are aligned.
+    #[inline(always)]
+    pub(super) fn holds(&self, word: &Word) -> bool {
+        // SAFETY: as in `read`.
+        self.covers(word.address) && unsafe { *(word.address as *const usize) } == word.value
+    }
+
+    /// The same for a word that may lie outside the window yet.
+    pub(super) fn comes_to_hold(&mut self, word: &Word) -> bool {
+        self.read(word.address) == Some(word.value)
+    }
+
     #[cold]
+    #[inline(never)]
     fn extend(&mut self, address: usize) -> bool {
         if !call::is_readable(address) {
             return false;
         }
         let page = address & !(PAGE - 1);
-        if page == self.high {
-            self.high += PAGE;
-        } else if page + PAGE == self.low {
-            self.low = page;
+        let high = self.low.wrapping_add(self.size);
+        // The pages between the window and the new one, which is known by now.
+        let (gap, grown) = if page >= high {
+            (high..page, Window { size: page + PAGE - self.low, ..*self })
         } else {
-            (self.low, self.high) = (page, page + PAGE);
-        }
+            (page + PAGE..self.low, Window { low: page, size: high - page, ..*self })
+        };
+        let is_near = self.size != 0 && gap.len() <= MAX_GAP_PAGES * PAGE;
+        *self = if is_near && gap.step_by(PAGE).all(call::is_readable) {
+            grown
+        } else {
+            Window { low: page, size: PAGE, ..*self }
+        };
         true
     }
 }

@@ -18,6 +18,7 @@ use heaptape_tape::TimeNs;
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// Call sites in a list of the summary.
@@ -119,7 +120,11 @@ fn duration(text: &str) -> Result<TimeNs, String> {
 
 pub(crate) fn run(args: Args) -> Outcome {
     let (quiet, summary) = (args.quiet, args.summary);
-    let recorded = recording::record(launch(args))?;
+    let check = recording::check_wanted()?;
+    let mut launch = launch(args);
+    launch.check = check;
+    let recorded = recording::record(launch)?;
+    let all_agree = recording::tell_checks(check, &recorded.checks);
     for trouble in recording::troubles(&recorded) {
         tell(format_args!("heaptape: {trouble}"));
     }
@@ -133,6 +138,9 @@ pub(crate) fn run(args: Args) -> Outcome {
     } else if !quiet {
         let tape = quoted(recorded.tape.as_os_str());
         tell(format_args!("  heaptape summary {tape}\n  heaptape at {tape} peak"));
+    }
+    if !all_agree {
+        return Ok(ExitCode::from(recording::CHECK_FAILED));
     }
     heaptape_collector::die_as(recorded.ending)
 }

@@ -19,4 +19,5 @@ mod test_real_programs;
 mod test_stacks;
 mod test_surroundings;
 mod test_threads;
+mod test_unwinder;
 mod test_witness;

@@ -1,0 +1,178 @@
+//! The last walk, remembered: the states it passed, outermost first, their nodes, and every word of memory
+//! that decided it.
+//!
+//! A walk is a function of the registers, the rules, and the words it reads. So when a new walk comes to a
+//! remembered state, and every word that was read outward of it still has its value, the rest of the walk
+//! is the remembered one, whatever happened to the stack meanwhile: the state must be the same in all that
+//! matters (`rbp` only where some outer frame takes it up before it is restored), the rules are those of
+//! the same generation of modules, and no word is left out.
+//!
+//! The words are compared in the order the walk read them, and only up to the first that differs. Nothing
+//! is read here that a walk would not read next.
+
+use super::Frame;
+use super::rules::Rule;
+use super::step::{self, STEP_WORDS, State, Word};
+use super::window::Window;
+use heaptape_wire::layout::MAX_FRAMES;
+
+const MATTERS: u32 = 1 << 31;
+
+/// A state that the walk passed.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Known {
+    sp: usize,
+    bp: usize,
+    frame: Frame,
+    /// The node of this frame with all outer ones.
+    pub(super) node: u32,
+    /// How many words decided the walk from here outward; the top bit: `rbp` matters.
+    words: u32,
+}
+
+impl Known {
+    fn words(&self) -> usize {
+        (self.words & !MATTERS) as usize
+    }
+
+    pub(super) fn bp_matters(&self) -> bool {
+        self.words & MATTERS != 0
+    }
+
+    pub(super) fn frame(&self) -> Frame {
+        self.frame
+    }
+
+    pub(super) fn state(&self) -> State {
+        State { ip: self.frame.ip() as usize, sp: self.sp, bp: self.bp }
+    }
+
+    /// Whether a walk that finds `frame` in this state goes on as the remembered one did, if the words
+    /// agree.
+    #[inline(always)]
+    pub(super) fn is(&self, frame: Frame, sp: usize, bp: usize) -> bool {
+        self.sp == sp && self.frame == frame && (!self.bp_matters() || self.bp == bp)
+    }
+}
+
+/// What the outermost remembered state is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Bottom {
+    /// The outermost frame.
+    End = 0,
+    /// A frame whose step outward failed.
+    Lost = 1,
+    /// The last frame within the bound. What it is depends on the number of inner ones: such a chain
+    /// lends its nodes to an equal one, but no walk ends in it.
+    Deep = 2,
+}
+
+/// See the module. Zeroed memory is an empty one.
+#[repr(C)]
+pub(super) struct Chain {
+    depth: usize,
+    pub(super) bottom: Bottom,
+    known: [Known; MAX_FRAMES],
+    words: [Word; MAX_FRAMES * STEP_WORDS],
+}
+
+impl Chain {
+    /// The remembered states, outermost first.
+    #[inline(always)]
+    pub(super) fn known(&self) -> &[Known] {
+        // SAFETY: `depth` never exceeds the array; `push` checks.
+        unsafe { self.known.get_unchecked(..self.depth) }
+    }
+
+    /// The words of the states from the `outer`-th inward to the `inner`-th, outermost first.
+    pub(super) fn words_between(&self, outer: usize, inner: usize) -> &[Word] {
+        &self.words[self.known[outer].words()..self.known[inner].words()]
+    }
+
+    /// Forgets all but the outer `depth` states.
+    #[inline(always)]
+    pub(super) fn truncate(&mut self, depth: usize) {
+        self.depth = self.depth.min(depth);
+    }
+
+    /// A state as it was before the chain was truncated.
+    pub(super) fn was(&self, level: usize) -> &Known {
+        &self.known[level]
+    }
+
+    /// Compares every word that was read outward of the state at `from`. `Err`: the states from this one
+    /// inward to `from` are right, the step outward of it is not.
+    #[inline(always)]
+    pub(super) fn verify(&self, window: &mut Window, from: usize) -> Result<(), usize> {
+        // SAFETY: only as many words as states are pushed are counted; `push` checks.
+        let words = unsafe { self.words.get_unchecked(..self.known.get_unchecked(from).words()) };
+        let seen = *window;
+        // In fours: one branch of a loop less for each word.
+        let mut chunks = words.rchunks_exact(4);
+        for chunk in &mut chunks {
+            if !(seen.holds(&chunk[3])
+                && seen.holds(&chunk[2])
+                && seen.holds(&chunk[1])
+                && seen.holds(&chunk[0]))
+            {
+                return self.verify_slowly(window, from);
+            }
+        }
+        if chunks.remainder().iter().rev().all(|word| seen.holds(word)) {
+            Ok(())
+        } else {
+            self.verify_slowly(window, from)
+        }
+    }
+
+    /// The same where the window must grow, or a word differs.
+    #[cold]
+    #[inline(never)]
+    fn verify_slowly(&self, window: &mut Window, from: usize) -> Result<(), usize> {
+        let words = &self.words[..self.known[from].words()];
+        match words.iter().rposition(|word| !window.comes_to_hold(word)) {
+            None => Ok(()),
+            Some(differing) => {
+                Err(self.known[..=from].partition_point(|known| known.words() <= differing))
+            }
+        }
+    }
+
+    /// Gives all states one node, which is wrong for all but one.
+    #[cfg(test)]
+    pub(super) fn mistake(&mut self) {
+        let node = self.known[0].node;
+        self.known[..self.depth].iter_mut().for_each(|known| known.node = node);
+    }
+
+    /// Adds a state inside of the innermost; `rule` is that of its step outward. False: no room.
+    #[inline(always)]
+    pub(super) fn push(&mut self, frame: Frame, state: State, rule: Rule, node: u32) -> bool {
+        let level = self.depth;
+        if level == MAX_FRAMES {
+            return false;
+        }
+        let (mut count, mut callers) = (0, false);
+        if let Some(outer) = level.checked_sub(1).map(|outer| &self.known[outer]) {
+            (count, callers) = (outer.words(), outer.bp_matters());
+            let mut read = [Word::default(); STEP_WORDS];
+            let mut fresh = 0;
+            step::words(rule, state, outer.state(), callers, |word| {
+                read[fresh] = word;
+                fresh += 1;
+            });
+            // The first read is compared first, so it comes last.
+            for word in read[..fresh].iter().rev() {
+                self.words[count] = *word;
+                count += 1;
+            }
+        }
+        let matters = if step::bp_matters(rule, callers) { MATTERS } else { 0 };
+        self.known[level] =
+            Known { sp: state.sp, bp: state.bp, frame, node, words: count as u32 | matters };
+        self.depth = level + 1;
+        true
+    }
+}

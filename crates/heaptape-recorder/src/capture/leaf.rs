@@ -1,0 +1,147 @@
+//! Short cuts to the chain: the inner frames of walks that came by before.
+//!
+//! Programs call their allocators from a few places again and again, a few frames away from a part of the stack
+//! that stays. A leaf remembers such a walk from the registers to the state where it met the chain: what
+//! it found and the words that decided it. When they still have their values the walk would find the same
+//! again, and its node is known if that of the meeting place is still the same.
+
+use super::Frame;
+use super::chain::Chain;
+use super::step::{State, Word};
+use super::window::Window;
+
+/// Frames, and words, of a leaf.
+pub(super) const MAX: usize = 6;
+const LEAVES: usize = 512;
+
+/// One remembered walk.
+#[repr(C, align(64))]
+pub(super) struct Leaf {
+    /// [`Leaves::epoch`] when it was made.
+    epoch: u64,
+    /// Where the walk began.
+    start: State,
+    start_bp_matters: bool,
+    meets_bp_matters: bool,
+    /// How many frames it has.
+    count: u8,
+    /// The number of the chain's state that it met.
+    at: u32,
+    /// The node of that state, and of this walk.
+    outer_node: u32,
+    node: u32,
+    /// That state.
+    meets_frame: Frame,
+    meets_sp: usize,
+    meets_bp: usize,
+    /// In the order they were read; the first one again after the last.
+    words: [Word; MAX],
+    /// Outermost first.
+    frames: [Frame; MAX],
+}
+
+/// See the module. Zeroed memory is empty.
+pub(super) struct Leaves {
+    /// Leaves of other epochs are forgotten; that of zeroed ones is never the current.
+    epoch: u64,
+    leaves: [Leaf; LEAVES],
+}
+
+impl Leaves {
+    /// Forgets all. Called before the first use.
+    pub(super) fn forget(&mut self) {
+        self.epoch += 1;
+    }
+
+    #[inline(always)]
+    fn place(start: State) -> usize {
+        let ip = (start.ip ^ start.ip >> 17).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let sp = (start.sp >> 4).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        (ip ^ sp) >> 48 & (LEAVES - 1)
+    }
+
+    /// The place of the leaf that begins at `start`, if all its words still have their values and it still
+    /// meets the chain.
+    #[inline(always)]
+    pub(super) fn find(&self, window: &Window, chain: &Chain, start: State) -> Option<usize> {
+        let place = Leaves::place(start);
+        let leaf = &self.leaves[place];
+        let is_it = leaf.start.ip == start.ip
+            && leaf.start.sp == start.sp
+            && leaf.epoch == self.epoch
+            && (!leaf.start_bp_matters || leaf.start.bp == start.bp)
+            && leaf.words.iter().all(|word| window.holds(word));
+        if !is_it {
+            return None;
+        }
+        let met = chain.known().get(leaf.at as usize)?;
+        (met.is(leaf.meets_frame, leaf.meets_sp, leaf.meets_bp)
+            && met.bp_matters() == leaf.meets_bp_matters)
+            .then_some(place)
+    }
+
+    /// The leaf at a place.
+    #[inline(always)]
+    pub(super) fn leaf(&mut self, place: usize) -> &mut Leaf {
+        &mut self.leaves[place & (LEAVES - 1)]
+    }
+
+    /// Remembers that a walk from `start` met the chain at its `at`-th state; the inner states are in the
+    /// chain now. Does nothing when they are too many.
+    #[inline(always)]
+    pub(super) fn remember(&mut self, chain: &Chain, start: State, at: usize) {
+        let known = chain.known();
+        let (Some(met), Some(inner)) = (known.get(at), known.get(at + 1..)) else { return };
+        let Some(first) = inner.last() else { return };
+        let words = chain.words_between(at, known.len() - 1);
+        let Some(first_read) = words.last() else { return };
+        if inner.len() > MAX || words.len() > MAX {
+            return;
+        }
+        let leaf = &mut self.leaves[Leaves::place(start)];
+        leaf.epoch = self.epoch;
+        leaf.start = start;
+        leaf.start_bp_matters = first.bp_matters();
+        leaf.meets_bp_matters = met.bp_matters();
+        leaf.count = inner.len() as u8;
+        leaf.at = at as u32;
+        leaf.outer_node = met.node;
+        leaf.node = first.node;
+        leaf.meets_frame = met.frame();
+        (leaf.meets_sp, leaf.meets_bp) = (met.state().sp, met.state().bp);
+        leaf.words = [*first_read; MAX];
+        for (to, word) in leaf.words.iter_mut().zip(words.iter().rev()) {
+            *to = *word;
+        }
+        for (to, known) in leaf.frames.iter_mut().zip(inner) {
+            *to = known.frame();
+        }
+    }
+}
+
+impl Leaf {
+    /// The number of the chain's state that it meets.
+    #[inline(always)]
+    pub(super) fn at(&self) -> usize {
+        self.at as usize
+    }
+
+    /// Its node, if the state it meets has the same node, `outer_node`, as it had.
+    #[inline(always)]
+    pub(super) fn node(&self, outer_node: u32) -> Option<u32> {
+        (self.outer_node == outer_node).then_some(self.node)
+    }
+
+    /// Its frames, outermost first.
+    pub(super) fn frames(&self) -> ([Frame; MAX], usize) {
+        (self.frames, self.count as usize)
+    }
+
+    /// Notes its node under another node of the state it meets.
+    pub(super) fn renew(&mut self, outer_node: u32, node: u32) {
+        // Never the new outer node with the old node, wherever a jump leaves us.
+        self.outer_node = 0;
+        self.node = node;
+        self.outer_node = outer_node;
+    }
+}
