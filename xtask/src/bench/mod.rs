@@ -71,7 +71,9 @@ fn measure(options: &Options) -> Result<Results, String> {
         results.stages = stages::measure(&mut results.notes);
     }
     results.end();
-    println!("\n{}", report::entry(&results));
+    if !options.short {
+        println!("\n{}", report::entry(&results));
+    }
     Ok(results)
 }
 

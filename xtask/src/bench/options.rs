@@ -40,7 +40,7 @@ impl Options {
                 }
                 "--only" => options.only = Some(value()?.clone()),
                 "--write" => options.write = true,
-                "--short" => options = Self { only: options.only, ..Self::short() },
+                "--short" => (options.short, options.rounds) = (true, 1),
                 "--plot" => options.plot = true,
                 _ => return Err(format!("bench: {word} is not known")),
             }

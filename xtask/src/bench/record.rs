@@ -8,8 +8,10 @@ use super::options::Options;
 use super::process::{Cost, success};
 use super::results::{Measured, Mode, Row};
 use super::workloads::Workload;
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Of one run.
@@ -33,26 +35,29 @@ pub(super) fn workload(
     let modes: Vec<Mode> = Mode::ALL.into_iter().filter(possible).collect();
     let mut row = Row { name: workload.name.to_owned(), ..Row::default() };
     for &mode in &modes {
-        let run = run(bench, workload, mode, true)?;
-        let measured = Measured {
-            app_peak_mib: run.app.peak_mib(),
-            tool_peak_mib: run.tool_peak_mib.unwrap_or_default(),
-            ..Measured::default()
-        };
-        row.modes.insert(mode, measured);
+        if let Some(run) = attempt(bench, workload, mode, true, &mut row)? {
+            let measured = row.modes.entry(mode).or_default();
+            measured.app_peak_mib = run.app.peak_mib();
+            measured.tool_peak_mib = run.tool_peak_mib.unwrap_or_default();
+        }
     }
     let mut events = Vec::new();
     for _ in 0..options.rounds {
         for &mode in &modes {
-            let run = run(bench, workload, mode, false)?;
-            let measured = row.modes.entry(mode).or_default();
-            note(measured, &run);
-            if let Some(file) = bench.recording(mode) {
-                measured.file_bytes = fs::metadata(&file).map_err(|e| e.to_string())?.len();
-                measured.analysis.push(read(bench, mode, &file)?);
-            }
-            if mode == Mode::Heaptape {
-                events.push(checks::tape(bench, &mut row)?);
+            let Some(run) = attempt(bench, workload, mode, false, &mut row)? else { continue };
+            note(row.modes.entry(mode).or_default(), &run);
+            match mode {
+                Mode::Bare => {}
+                Mode::Count => row.counted_calls = counted(bench).unwrap_or_default(),
+                Mode::Heaptape => {
+                    read(bench, mode, &mut row)?;
+                    events.push(checks::tape(bench, &mut row)?);
+                }
+                Mode::Heaptrack => {
+                    if let Err(why) = read(bench, mode, &mut row) {
+                        row.remarks.push(format!("heaptrack's file could not be read: {why}"));
+                    }
+                }
             }
         }
     }
@@ -60,7 +65,26 @@ pub(super) fn workload(
         row.faults.push(format!("the rounds recorded different numbers of events: {events:?}"));
     }
     checks::unwinder(bench, workload, &mut row)?;
+    row.faults.dedup();
+    row.remarks.dedup();
     Ok(row)
+}
+
+/// One run. A program that fails only under a tool is noted; one that fails alone is an error of the bench.
+fn attempt(
+    bench: &Bench,
+    workload: &Workload,
+    mode: Mode,
+    watched: bool,
+    row: &mut Row,
+) -> Result<Option<Run>, String> {
+    match run(bench, workload, mode, watched) {
+        Ok(run) => return Ok(Some(run)),
+        Err(why) if mode == Mode::Bare => return Err(why),
+        Err(why) if mode == Mode::Heaptape => row.faults.push(why),
+        Err(why) => row.remarks.push(why),
+    }
+    Ok(None)
 }
 
 fn note(measured: &mut Measured, run: &Run) {
@@ -70,21 +94,34 @@ fn note(measured: &mut Measured, run: &Run) {
     measured.pair_ns.extend(run.pair_ns);
 }
 
-/// The seconds that the tool's own reader takes for a recording.
-fn read(bench: &Bench, mode: Mode, file: &Path) -> Result<f64, String> {
+/// The calls that the counting library saw.
+fn counted(bench: &Bench) -> Option<u64> {
+    let text = fs::read_to_string(bench.scratch.join("counted")).ok()?;
+    let counts: BTreeMap<String, u64> = serde_json::from_str(&text).ok()?;
+    Some(counts.values().sum())
+}
+
+/// Notes the size of the recording, and how long the tool's own reader takes for it.
+fn read(bench: &Bench, mode: Mode, row: &mut Row) -> Result<(), String> {
+    let file = bench.recording(mode);
     let mut command = bench.measured("total");
     match mode {
-        Mode::Heaptape => command.arg(&bench.heaptape).args(["summary", "--json"]).arg(file),
-        _ => command.args(["heaptrack_print", "-f"]).arg(file),
+        Mode::Heaptape => command.arg(&bench.heaptape).args(["summary", "--json"]).arg(&file),
+        _ => command.args(["heaptrack_print", "-f"]).arg(&file),
     };
     let out = bench.create("analysis")?;
     let status = command.stdout(out).stderr(Stdio::null()).status();
     success(&command, status.map_err(|e| format!("{command:?}: {e}"))?)?;
-    Ok(Cost::read(&bench.scratch.join("total"))?.wall_seconds())
+    let measured = row.modes.entry(mode).or_default();
+    measured.file_bytes =
+        fs::metadata(&file).map_err(|e| format!("{}: {e}", file.display()))?.len();
+    measured.analysis.push(Cost::read(&bench.scratch.join("total"))?.wall_seconds());
+    Ok(())
 }
 
 /// One run; `watched` takes time away from it, but tells the memory of the tool.
 fn run(bench: &Bench, workload: &Workload, mode: Mode, watched: bool) -> Result<Run, String> {
+    bench.clear()?;
     let mut command = bench.command(workload, mode);
     command.stdin(Stdio::null()).stdout(bench.create("output")?).stderr(bench.create("errors")?);
     let mut child = command.spawn().map_err(|e| format!("{command:?}: {e}"))?;
@@ -128,6 +165,7 @@ impl Bench {
             Mode::Bare => {}
             Mode::Count => {
                 command.env("LD_PRELOAD", self.scratch.join("count.so"));
+                command.env("COUNT_REPORT", self.scratch.join("counted"));
             }
             Mode::Heaptape => {
                 command.arg(&self.heaptape).args(["run", "-qfo"]).arg(self.tape()).arg("--");
@@ -153,21 +191,28 @@ impl Bench {
         self.scratch.join("bench.tape")
     }
 
-    /// What a mode leaves behind.
-    fn recording(&self, mode: Mode) -> Option<PathBuf> {
+    /// Where a tool leaves its recording. Heaptrack compresses with zstd where there is one, else with gzip.
+    fn recording(&self, mode: Mode) -> PathBuf {
+        let heaptrack = |extension| self.scratch.join("heaptrack").with_extension(extension);
         match mode {
-            Mode::Bare | Mode::Count => None,
-            Mode::Heaptape => Some(self.tape()),
-            Mode::Heaptrack => {
-                let with = |extension| self.scratch.join("heaptrack").with_extension(extension);
-                Some(
-                    [with("zst"), with("gz")]
-                        .into_iter()
-                        .find(|it| it.exists())
-                        .unwrap_or(with("zst")),
-                )
+            Mode::Heaptrack if heaptrack("gz").exists() => heaptrack("gz"),
+            Mode::Heaptrack => heaptrack("zst"),
+            _ => self.tape(),
+        }
+    }
+
+    /// Removes what an earlier run left, so that it is not taken for that of the next one.
+    fn clear(&self) -> Result<(), String> {
+        let files = ["bench.tape", "heaptrack.zst", "heaptrack.gz", "counted", "app", "total"];
+        for path in files.map(|it| self.scratch.join(it)) {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(format!("{}: {error}", path.display()));
+                }
+                _ => {}
             }
         }
+        Ok(())
     }
 
     /// An empty file for what a program prints.

@@ -24,7 +24,8 @@ do not count, and the memory of the tools is watched in it, every 4 ms.
 **Columns.** Times are in seconds: minimum · median of the rounds (× how many times bare, minima). *Overhead ÷
 heaptrack's* is (heaptape − bare) ÷ (heaptrack − bare), of the minima, and in parentheses its range over the rounds;
 – where heaptrack itself costs less than 2 %. *Events*: an allocation or a free each; both files are divided by the
-tape's events. *Waited*: how long all threads of the program together waited for the recording. *Cut*: backtraces that
+tape's events. *Counted*: calls that the counting library saw; it knows fewer functions, and sees a realloc as one
+call. *Waited*: how long all threads of the program together waited for the recording. *Cut*: backtraces that
 ended at a bound (heaptrack ends all at 64 frames and does not count them). *Tool ns / event*: total − app CPU.
 *Reading*: `heaptape summary --json` beside `heaptrack_print -f`. *Checked*: every backtrace was compared with a full
 walk, in a run of its own.
@@ -73,9 +74,11 @@ pub(super) fn entry(results: &Results) -> String {
         results.load[1],
         results.rounds
     );
-    for note in &results.notes {
+    let remarks = results.workloads.iter().flat_map(Row::named_remarks);
+    for note in results.notes.iter().cloned().chain(remarks) {
         text += &format!("* {note}\n");
     }
+    text.push('\n');
     if !results.winding.is_empty() {
         text += &titled("Goals", &goals(results));
     }
@@ -178,6 +181,7 @@ fn recordings(results: &Results) -> String {
         vec![
             row.name.clone(),
             grouped(row.events),
+            grouped(row.counted_calls),
             optional(median(&row.waited_ms)),
             row.truncated_backtraces.to_string(),
             format!("{} / {}", bytes(Mode::Heaptape), bytes(Mode::Heaptrack)),
@@ -190,6 +194,7 @@ fn recordings(results: &Results) -> String {
     let head = [
         "workload",
         "events",
+        "counted",
         "waited ms",
         "cut",
         "bytes / event, heaptape / heaptrack",

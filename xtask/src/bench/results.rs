@@ -66,8 +66,12 @@ pub(super) struct Row {
     pub(super) waited_ms: Vec<f64>,
     /// Whether every backtrace was compared with a full walk, in a run of its own.
     pub(super) unwinder_checked: bool,
-    /// What was not right.
+    /// Calls that the counting library saw, as a second opinion on the events; 0 if it did not report.
+    pub(super) counted_calls: u64,
+    /// What was not right with heaptape: the bench fails.
     pub(super) faults: Vec<String>,
+    /// What was not right with the others.
+    pub(super) remarks: Vec<String>,
     pub(super) modes: BTreeMap<Mode, Measured>,
 }
 
@@ -148,6 +152,10 @@ impl Row {
     pub(super) fn added_pair_ns(&self, mode: Mode) -> Option<f64> {
         let pair = |mode| minimum(&self.modes.get(&mode)?.pair_ns);
         Some(pair(mode)? - pair(Mode::Bare)?)
+    }
+
+    pub(super) fn named_remarks(&self) -> impl Iterator<Item = String> {
+        self.remarks.iter().map(|remark| format!("{}: {remark}", self.name))
     }
 
     pub(super) fn named_faults(&self) -> impl Iterator<Item = String> {

@@ -4,13 +4,14 @@ use super::process::output;
 use super::results::Stage;
 use crate::command::{cargo, root};
 use std::fs;
+use std::path::Path;
 
-/// Runs `cargo bench` of every crate that has a `benches` folder. What fails is noted, and the rest goes on.
+/// Runs `cargo bench` of every file in a `benches` folder of a crate. What fails is noted, and the rest goes on.
 pub(super) fn measure(notes: &mut Vec<String>) -> Vec<Stage> {
     let mut stages = Vec::new();
-    for name in crates_with_benches() {
-        println!("==> cargo bench -p {name}");
-        match output(&mut cargo(&["bench", "--quiet", "-p", &name, "--benches"])) {
+    for (name, bench) in benches() {
+        println!("==> cargo bench -p {name} --bench {bench}");
+        match output(&mut cargo(&["bench", "--quiet", "-p", &name, "--bench", &bench])) {
             Ok(text) => stages.extend(parse(&name, &text)),
             Err(why) => notes.push(format!("the stages of {name} were not measured: {why}")),
         }
@@ -21,13 +22,19 @@ pub(super) fn measure(notes: &mut Vec<String>) -> Vec<Stage> {
     stages
 }
 
-fn crates_with_benches() -> Vec<String> {
-    let crates = fs::read_dir(root().join("crates")).into_iter().flatten().flatten();
-    let with_benches = crates.filter(|it| it.path().join("benches").is_dir());
-    let mut names: Vec<String> =
-        with_benches.filter_map(|it| it.file_name().into_string().ok()).collect();
-    names.sort();
-    names
+/// Each crate's name with each of its `benches/*.rs`, sorted.
+fn benches() -> Vec<(String, String)> {
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found = Vec::new();
+    for folder in entries(&root().join("crates")) {
+        let Ok(name) = folder.file_name().into_string() else { continue };
+        for file in entries(&folder.path().join("benches")) {
+            let file = file.file_name().into_string().unwrap_or_default();
+            found.extend(file.strip_suffix(".rs").map(|bench| (name.clone(), bench.to_owned())));
+        }
+    }
+    found.sort();
+    found
 }
 
 /// The rows of divan's tree that have times; a line of items per second belongs to the row above it.

@@ -93,14 +93,19 @@ fn owned(words: &[&str]) -> Vec<String> {
 
 /// Real programs, each with the one that must be installed. The short bench leaves out the slow ones.
 fn real(bench: &Bench, short: bool) -> Result<Vec<(&'static str, Workload)>, String> {
+    let records = if short { "500" } else { "20000" };
     let python = Workload {
         environment: &[("PYTHONMALLOC", "malloc"), ("PYTHONHASHSEED", "0")],
-        ..plain(PYTHON, owned(&["/usr/bin/python3", &source("documents.py")]))
+        ..plain(PYTHON, owned(&["/usr/bin/python3", &source("documents.py"), records]))
+    };
+    let perl_hash = Workload {
+        environment: &[("PERL_HASH_SEED", "0"), ("PERL_PERTURB_KEYS", "0")],
+        ..plain("perl hash", owned(&["perl", "-e", &perl(short)]))
     };
     let mut real = vec![
         ("python3", python),
         ("sqlite3", plain("sqlite3", owned(&["sqlite3", ":memory:", &sql(short)]))),
-        ("perl", plain("perl hash", owned(&["perl", "-e", &perl(short)]))),
+        ("perl", perl_hash),
         ("git", git_log(bench, if short { 40 } else { 1500 })?),
     ];
     if short {
