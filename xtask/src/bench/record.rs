@@ -139,9 +139,10 @@ fn run(bench: &Bench, workload: &Workload, mode: Mode, watched: bool) -> Result<
     {
         return Err(format!("{}: its client failed", workload.name));
     }
-    if let Err(why) = success(&command, status) {
+    if !status.success() {
         let errors = fs::read_to_string(bench.scratch.join("errors")).unwrap_or_default();
-        return Err(format!("{why}\n{errors}"));
+        let last = errors.trim_end().lines().last().unwrap_or("it said nothing");
+        return Err(format!("{mode:?} run failed: {status}: {last}"));
     }
     let said = fs::read(bench.scratch.join("output")).unwrap_or_default();
     Ok(Run {
