@@ -8,9 +8,10 @@ use serde_json::Value;
 use std::fs;
 use std::process::{Command, Stdio};
 
-/// The switch by which the recorder compares each of its backtraces with a full walk of the stack; the launcher
-/// then fails if any two differed.
+/// The switch by which the recorder compares each of its backtraces with a full walk of the stack, and with
+/// libgcc's; the launcher says how many it compared, and fails if any two differed.
 const CHECK: &str = "HEAPTAPE_CHECK";
+const CHECKS: [&str; 2] = ["1", "libgcc"];
 
 /// Looks a tape through and notes in the row what is wrong with it; returns how many events it holds.
 pub(super) fn tape(bench: &Bench, row: &mut Row) -> Result<u64, String> {
@@ -52,20 +53,32 @@ fn fault(row: &mut Row, count: u64, what: &str) {
     }
 }
 
-/// One more run, in which every backtrace is checked, if the recorder has learnt that.
+/// One more run for each way of checking backtraces, if the recorder has learnt that.
 pub(super) fn unwinder(bench: &Bench, workload: &Workload, row: &mut Row) -> Result<(), String> {
     if workload.client.is_some() || !can_check(bench)? {
         return Ok(());
     }
-    let mut command = bench.command(workload, Mode::Heaptape);
-    command.env(CHECK, "1").stdin(Stdio::null()).stdout(Stdio::null());
-    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
-    row.unwinder_checked = true;
-    if !output.status.success() {
+    for check in CHECKS {
+        let mut command = bench.command(workload, Mode::Heaptape);
+        command.env(CHECK, check).stdin(Stdio::null()).stdout(Stdio::null());
+        let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
         let said = String::from_utf8_lossy(&output.stderr);
-        row.faults.push(format!("with {CHECK}=1: {}\n{}", output.status, said.trim()));
+        row.backtraces_checked = backtraces_checked(&said);
+        fault(row, u64::from(row.backtraces_checked == 0), "check of backtraces that checked none");
+        if !output.status.success() {
+            row.faults.push(format!("with {CHECK}={check}: {}: {}", output.status, said.trim()));
+        }
     }
     Ok(())
+}
+
+/// Of `heaptape: 1,234 backtraces checked, 0 differing`.
+fn backtraces_checked(said: &str) -> u64 {
+    let count = said.lines().find_map(|line| {
+        let (before, _) = line.strip_prefix("heaptape: ")?.split_once(" checked, ")?;
+        before.split(' ').next()?.replace(',', "").parse().ok()
+    });
+    count.unwrap_or_default()
 }
 
 /// Whether this heaptape knows the switch: its name is in the file then.
@@ -94,6 +107,13 @@ mod tests {
         assert!(row.faults.is_empty());
         order(&summary(2, 1), &mut row);
         assert_eq!(row.faults, ["2 unmatched_frees (order)", "1 overlaid (order)"]);
+    }
+
+    #[test]
+    fn what_was_checked_is_read() {
+        let said = "x\nheaptape: 1,234 backtraces checked, 0 differing\n";
+        assert_eq!(backtraces_checked(said), 1234);
+        assert_eq!(backtraces_checked("x\n"), 0);
     }
 
     #[test]

@@ -64,8 +64,9 @@ pub(super) struct Row {
     pub(super) truncated_backtraces: u64,
     /// How long the program's threads waited for the recording, in each round, in milliseconds.
     pub(super) waited_ms: Vec<f64>,
-    /// Whether every backtrace was compared with a full walk, in a run of its own.
-    pub(super) unwinder_checked: bool,
+    /// Backtraces that were compared with a full walk and with libgcc's, in runs of their own; 0 for none.
+    #[serde(default)]
+    pub(super) backtraces_checked: u64,
     /// Calls that the counting library saw, as a second opinion on the events; 0 if it did not report.
     pub(super) counted_calls: u64,
     /// What was not right with heaptape: the bench fails.
