@@ -5,11 +5,14 @@ use super::process::{checked, output};
 use std::collections::BTreeSet;
 use std::process::Command;
 
+/// Debian's own, by its path: what else is called python3 may be a script that looks for the right one.
+pub(super) const PYTHON: &str = "/usr/bin/python3";
+
 /// A program and the Debian package that brings it.
 const PROGRAMS: [(&str, &str); 10] = [
     ("gcc", "gcc"),
     ("g++", "g++"),
-    ("python3", "python3"),
+    (PYTHON, "python3"),
     ("clang++", "clang"),
     ("sqlite3", "sqlite3"),
     ("perl", "perl"),
@@ -59,6 +62,7 @@ fn missing() -> BTreeSet<&'static str> {
 
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
+    // Joining a whole path gives that path.
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 

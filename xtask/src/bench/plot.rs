@@ -10,7 +10,8 @@ use std::fs;
 
 const BEGIN: &str = "<!-- bench: begin; written by cargo xtask bench --plot -->\n";
 const END: &str = "<!-- bench: end -->\n";
-/// Of the README's table: programs people know, and the worst that many threads can do.
+/// Of the README's table and plot: programs people know, and the worst that many threads can do. Beside the bars of
+/// the small programs that do nothing but allocate, those of real ones could not be told apart.
 const SHOWN: [&str; 8] = [
     PYTHON,
     CLANG,
@@ -91,10 +92,10 @@ const RIGHT: usize = 60;
 
 /// Bars of wall time as times of bare, heaptape above heaptrack for each workload. Readable on light and on dark.
 fn svg(results: &Results) -> String {
-    let bars: Vec<(&str, f64, Option<f64>)> = results
-        .workloads
+    let bars: Vec<(&str, f64, Option<f64>)> = SHOWN
         .iter()
-        .filter_map(|row| {
+        .filter_map(|name| {
+            let row = results.row(name)?;
             let ours = row.times_bare(Mode::Heaptape, Metric::Wall)?;
             Some((row.name.as_str(), ours, row.times_bare(Mode::Heaptrack, Metric::Wall)))
         })
@@ -129,7 +130,7 @@ fn svg(results: &Results) -> String {
             "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
             LEFT - 8,
             y + 17,
-            escaped(name)
+            name
         );
         bar(&mut text, "ours", y, *ours, scale);
         if let Some(theirs) = theirs {
@@ -157,10 +158,6 @@ fn bar(text: &mut String, class: &str, y: usize, times: f64, scale: f64) {
     );
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,13 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn every_workload_has_its_bars() {
-        let mut row = Row { name: "a<b".into(), ..Row::default() };
+    fn a_workload_has_its_bars() {
+        let mut row = Row { name: TREE.into(), ..Row::default() };
         for (mode, seconds) in [(Mode::Bare, 1.0), (Mode::Heaptape, 1.5), (Mode::Heaptrack, 4.0)] {
             row.modes.entry(mode).or_default().wall = vec![seconds];
         }
         let text = svg(&Results { workloads: vec![row], ..Results::default() });
-        for part in ["a&lt;b", "×1.50", "×4.00", "</svg>"] {
+        for part in [">tree<", "×1.50", "×4.00", "</svg>"] {
             assert!(text.contains(part), "{part}");
         }
     }

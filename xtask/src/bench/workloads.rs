@@ -1,7 +1,7 @@
 //! The programs that are recorded: small ones of our own, each one way of using memory, and real ones.
 
 use super::Bench;
-use super::needs::Programs;
+use super::needs::{self, Programs};
 use super::options::Options;
 use super::process::{checked, output};
 use crate::command::root;
@@ -96,14 +96,14 @@ fn real(bench: &Bench, short: bool) -> Result<Vec<(&'static str, Workload)>, Str
     let records = if short { "500" } else { "20000" };
     let python = Workload {
         environment: &[("PYTHONMALLOC", "malloc"), ("PYTHONHASHSEED", "0")],
-        ..plain(PYTHON, owned(&["/usr/bin/python3", &source("documents.py"), records]))
+        ..plain(PYTHON, owned(&[needs::PYTHON, &source("documents.py"), records]))
     };
     let perl_hash = Workload {
         environment: &[("PERL_HASH_SEED", "0"), ("PERL_PERTURB_KEYS", "0")],
         ..plain("perl hash", owned(&["perl", "-e", &perl(short)]))
     };
     let mut real = vec![
-        ("python3", python),
+        (needs::PYTHON, python),
         ("sqlite3", plain("sqlite3", owned(&["sqlite3", ":memory:", &sql(short)]))),
         ("perl", perl_hash),
         ("git", git_log(bench, if short { 40 } else { 1500 })?),
