@@ -32,11 +32,14 @@ impl Programs {
         !self.missing.contains(program)
     }
 
-    /// One sentence for each program that is missing.
+    /// Which heaptrack there is, and a sentence for each program that is missing.
     pub(super) fn notes(&self) -> impl Iterator<Item = String> {
-        self.missing
-            .iter()
-            .map(|it| format!("{it} is not installed: its rows or columns are empty"))
+        let heaptrack = output(Command::new("heaptrack").arg("-v")).ok();
+        let beside = heaptrack.map(|version| format!("beside {}", version.trim()));
+        let missing = self.missing.iter();
+        let missing =
+            missing.map(|it| format!("{it} is not installed: its rows or columns are empty"));
+        beside.into_iter().chain(missing)
     }
 }
 
