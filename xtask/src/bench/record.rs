@@ -46,19 +46,7 @@ pub(super) fn workload(
         for &mode in &modes {
             let Some(run) = attempt(bench, workload, mode, false, &mut row)? else { continue };
             note(row.modes.entry(mode).or_default(), &run);
-            match mode {
-                Mode::Bare => {}
-                Mode::Count => row.counted_calls = counted(bench).unwrap_or_default(),
-                Mode::Heaptape => {
-                    read(bench, mode, &mut row)?;
-                    events.push(checks::tape(bench, &mut row)?);
-                }
-                Mode::Heaptrack => {
-                    if let Err(why) = read(bench, mode, &mut row) {
-                        row.remarks.push(format!("heaptrack's file could not be read: {why}"));
-                    }
-                }
-            }
+            inspect(bench, mode, &mut row, &mut events);
         }
     }
     if workload.same_events && events.iter().any(|it| *it != events[0]) {
@@ -85,6 +73,23 @@ fn attempt(
         Err(why) => row.remarks.push(why),
     }
     Ok(None)
+}
+
+/// What a run left behind: sizes, the time to read it, and whether it is right, where it is ours.
+fn inspect(bench: &Bench, mode: Mode, row: &mut Row, events: &mut Vec<u64>) {
+    match mode {
+        Mode::Bare => {}
+        Mode::Count => row.counted_calls = counted(bench).unwrap_or_default(),
+        Mode::Heaptape => match read(bench, mode, row).and_then(|()| checks::tape(bench, row)) {
+            Ok(count) => events.push(count),
+            Err(why) => row.faults.push(format!("the tape could not be read: {why}")),
+        },
+        Mode::Heaptrack => {
+            if let Err(why) = read(bench, mode, row) {
+                row.remarks.push(format!("heaptrack's file could not be read: {why}"));
+            }
+        }
+    }
 }
 
 fn note(measured: &mut Measured, run: &Run) {
