@@ -68,7 +68,7 @@ pub(super) fn all(
             });
         }
     }
-    for (needed, real) in real(bench, options.short)? {
+    for (needed, real) in real(bench, programs, options.short)? {
         if !wanted(options, real.name) {
         } else if programs.has(needed) {
             all.push(real);
@@ -95,7 +95,16 @@ fn owned(words: &[&str]) -> Vec<String> {
 }
 
 /// Real programs, each with the one that must be installed. The short bench leaves out the slow ones.
-fn real(bench: &Bench, short: bool) -> Result<Vec<(&'static str, Workload)>, String> {
+fn real(
+    bench: &Bench,
+    programs: &Programs,
+    short: bool,
+) -> Result<Vec<(&'static str, Workload)>, String> {
+    let commits = if short { 40 } else { 1500 };
+    let repository = bench.scratch.join(format!("history-{commits}"));
+    if programs.has("git") && !repository.exists() {
+        make_history(bench, &repository, commits)?;
+    }
     let records = if short { "500" } else { "20000" };
     let python = Workload {
         environment: &[("PYTHONMALLOC", "malloc"), ("PYTHONHASHSEED", "0")],
@@ -109,7 +118,7 @@ fn real(bench: &Bench, short: bool) -> Result<Vec<(&'static str, Workload)>, Str
         (needs::PYTHON, python),
         ("sqlite3", plain("sqlite3", owned(&["sqlite3", ":memory:", &sql(short)]))),
         ("perl", perl_hash),
-        ("git", git_log(bench, if short { 40 } else { 1500 })?),
+        ("git", git_log(&repository)),
     ];
     if short {
         return Ok(real);
@@ -145,26 +154,26 @@ fn perl(short: bool) -> String {
     )
 }
 
-/// `git log --stat` of a repository made for it, the same each time.
-fn git_log(bench: &Bench, commits: u32) -> Result<Workload, String> {
-    let repository = bench.scratch.join(format!("history-{commits}"));
-    if !repository.exists() {
-        // Made beside and moved, so that one that was interrupted is not taken for whole.
-        let unfinished = bench.scratch.join("history-unfinished");
-        let _ = fs::remove_dir_all(&unfinished);
-        let stream = bench.scratch.join("history");
-        fs::write(&stream, history(commits)).map_err(|e| e.to_string())?;
-        checked(Command::new("git").args(["init", "-q", "--bare"]).arg(&unfinished))?;
-        let input = fs::File::open(&stream).map_err(|e| e.to_string())?;
-        let mut import = Command::new("git");
-        import.arg("-C").arg(&unfinished).args(["fast-import", "--quiet"]).stdin(input);
-        checked(&mut import)?;
-        fs::rename(&unfinished, &repository).map_err(|e| e.to_string())?;
-    }
+fn git_log(repository: &Path) -> Workload {
     let folder = repository.display().to_string();
     let words = ["git", "-C", &folder, "log", "--stat", "--no-color", "main"];
     let environment = &[("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_NOSYSTEM", "1")];
-    Ok(Workload { environment, ..plain("git log --stat", owned(&words)) })
+    Workload { environment, ..plain("git log --stat", owned(&words)) }
+}
+
+/// A repository that is the same each time.
+fn make_history(bench: &Bench, repository: &Path, commits: u32) -> Result<(), String> {
+    // Made beside and moved, so that one that was interrupted is not taken for whole.
+    let unfinished = bench.scratch.join("history-unfinished");
+    let _ = fs::remove_dir_all(&unfinished);
+    let stream = bench.scratch.join("history");
+    fs::write(&stream, history(commits)).map_err(|e| e.to_string())?;
+    checked(Command::new("git").args(["init", "-q", "--bare"]).arg(&unfinished))?;
+    let input = fs::File::open(&stream).map_err(|e| e.to_string())?;
+    let mut import = Command::new("git");
+    import.arg("-C").arg(&unfinished).args(["fast-import", "--quiet"]).stdin(input);
+    checked(&mut import)?;
+    fs::rename(&unfinished, repository).map_err(|e| e.to_string())
 }
 
 /// A made-up history for `git fast-import`: each commit changes a few lines of five of fifty files.
