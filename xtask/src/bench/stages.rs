@@ -47,8 +47,10 @@ fn parse(crate_name: &str, text: &str) -> Vec<Stage> {
         let depth = (line.chars().count() - rest.chars().count()) / 3;
         let cells: Vec<&str> = rest.split('│').map(str::trim).collect();
         if let Some(rate) = items_per_second(cells[0]) {
-            if let Some(last) = stages.last_mut() {
-                last.ns_per_item = Some(1e9 / rate);
+            match stages.last_mut() {
+                Some(last) if rate > 0.0 => last.ns_per_item = Some(1e9 / rate),
+                // A benchmark that had nothing to work on.
+                _ => drop(stages.pop()),
             }
             continue;
         }
@@ -106,6 +108,8 @@ stages         fastest       │ slowest       │ median        │ mean       
 ├─ live_set                  │               │               │               │         │
 │  ├─ Python   10 ms         │ 30 ms         │ 20 ms         │ 20 ms         │ 100     │ 100
 │  │           200 Mitem/s   │ 60 Mitem/s    │ 100 Mitem/s   │ 100 Mitem/s   │         │
+│  ├─ Absent   7 ns          │ 9 ns          │ 8 ns          │ 8 ns          │ 100     │ 100
+│  │           0 item/s      │ 0 item/s      │ 0 item/s      │ 0 item/s      │         │
 │  ╰─ Tree     1.5 µs        │ 2 µs          │ 1.75 µs       │ 2 µs          │ 100     │ 100
 ╰─ read        7 ns          │ 9 ns          │ 8 ns          │ 8 ns          │ 100     │ 100
 ";
