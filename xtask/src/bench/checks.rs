@@ -53,6 +53,15 @@ fn fault(row: &mut Row, count: u64, what: &str) {
     }
 }
 
+/// A program that does the same each time must be recorded the same, and not with less than the counting library saw.
+pub(super) fn same_events(rounds: &[u64], row: &mut Row) {
+    if rounds.iter().any(|it| *it != rounds[0]) {
+        row.faults.push(format!("the rounds recorded different numbers of events: {rounds:?}"));
+    }
+    let missed = row.counted_calls.saturating_sub(row.events);
+    fault(row, missed, "fewer events than the counting library saw calls");
+}
+
 /// One more run for each way of checking backtraces, if the recorder has learnt that.
 pub(super) fn unwinder(bench: &Bench, workload: &Workload, row: &mut Row) -> Result<(), String> {
     if workload.client.is_some() || !can_check(bench)? {
@@ -107,6 +116,16 @@ mod tests {
         assert!(row.faults.is_empty());
         order(&summary(2, 1), &mut row);
         assert_eq!(row.faults, ["2 unmatched_frees (order)", "1 overlaid (order)"]);
+    }
+
+    #[test]
+    fn fewer_events_than_calls_are_a_fault() {
+        let mut row = Row { events: 10, counted_calls: 10, ..Row::default() };
+        same_events(&[10, 10], &mut row);
+        assert!(row.faults.is_empty());
+        row.counted_calls = 12;
+        same_events(&[10, 11], &mut row);
+        assert_eq!(row.faults.len(), 2);
     }
 
     #[test]

@@ -49,8 +49,8 @@ pub(super) fn workload(
             inspect(bench, mode, &mut row, &mut events);
         }
     }
-    if workload.same_events && events.iter().any(|it| *it != events[0]) {
-        row.faults.push(format!("the rounds recorded different numbers of events: {events:?}"));
+    if workload.same_events {
+        checks::same_events(&events, &mut row);
     }
     checks::unwinder(bench, workload, &mut row)?;
     row.faults.dedup();

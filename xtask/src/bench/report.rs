@@ -23,7 +23,7 @@ do not count, and the memory of the tools is watched in it, every 4 ms.
 
 **Columns.** Times are in seconds: minimum · median of the rounds (× how many times bare, minima). *Overhead ÷
 heaptrack's* is (heaptape − bare) ÷ (heaptrack − bare), of the minima, and in parentheses its range over the rounds;
-– where heaptrack itself costs less than 2 %. *Events*: an allocation or a free each; both files are divided by the
+– where heaptrack's own overhead is below 2 % or within the noise. *Events*: an allocation or a free each; both files are divided by the
 tape's events. *Counted*: calls that the counting library saw; it knows fewer functions, and sees a realloc as one
 call. *Waited*: how long all threads of the program together waited for the recording. *Cut*: backtraces that
 ended at a bound (heaptrack ends all at 64 frames and does not count them). *Tool ns / event*: total − app CPU.

@@ -31,12 +31,15 @@ pub(super) fn median(samples: &[f64]) -> Option<f64> {
     }
 }
 
-/// (ours − bare) ÷ (theirs − bare). `None` where the divisor is within 2 % of bare: noise divided by noise.
+/// (ours − bare) ÷ (theirs − bare). `None` where the divisor is noise: within 2 % of bare, or within twice the
+/// distance of the minimum of bare from its median.
 pub(super) fn overhead_ratio(bare: &[f64], ours: &[f64], theirs: &[f64]) -> Option<Ratio> {
+    let least = minimum(bare)?;
+    let noise = (least * 0.02).max((median(bare)? - least) * 2.0);
     let ratio = |bare: f64, ours: f64, theirs: f64| {
-        (theirs - bare > bare * 0.02).then(|| (ours - bare) / (theirs - bare))
+        (theirs - bare > noise).then(|| (ours - bare) / (theirs - bare))
     };
-    let best = ratio(minimum(bare)?, minimum(ours)?, minimum(theirs)?)?;
+    let best = ratio(least, minimum(ours)?, minimum(theirs)?)?;
     let rounds = bare.iter().zip(ours).zip(theirs);
     let each: Vec<f64> = rounds.filter_map(|((b, o), t)| ratio(*b, *o, *t)).collect();
     Some(Ratio { best, low: minimum(&each)?, high: maximum(&each)? })
@@ -69,5 +72,6 @@ mod tests {
     #[test]
     fn noise_is_not_divided_by_noise() {
         assert_eq!(overhead_ratio(&[1.0], &[1.5], &[1.01]), None);
+        assert_eq!(overhead_ratio(&[1.0, 1.1, 1.3], &[1.5; 3], &[1.15; 3]), None);
     }
 }
