@@ -71,7 +71,9 @@ fn measure(options: &Options) -> Result<Results, String> {
         results.stages = stages::measure(&mut results.notes);
     }
     results.end();
-    if !options.short {
+    if options.short {
+        results.notes.iter().for_each(|note| println!("  {note}"));
+    } else {
         println!("\n{}", report::entry(&results));
     }
     Ok(results)

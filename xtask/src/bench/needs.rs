@@ -52,9 +52,6 @@ pub(super) fn find(install: bool) -> Programs {
         }
         missing = self::missing();
     }
-    for program in &missing {
-        println!("bench: {program} is missing; skipping what needs it");
-    }
     Programs { missing }
 }
 
