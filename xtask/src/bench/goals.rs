@@ -64,7 +64,7 @@ pub(super) fn all(results: &Results) -> Vec<Goal> {
     goal("collector, first stage, ns per event", 30.0, 8.0, stage(&["collector", "first"]));
     goal("collector, all of it, ns per event, worst", 80.0, 25.0, collector_ns(results));
 
-    let faults = results.workloads.iter().map(|it| it.faults.len()).sum::<usize>();
+    let faults = results.all_faults().len();
     goal("faults: losses, wrong order, wrong backtraces", 0.0, 0.0, Some(faults as f64));
     let seconds: Vec<f64> = results.winding.iter().map(|it| it.summary_seconds).collect();
     goal("`summary` of 100 million events, s, worst", 5.0, 2.5, maximum(&seconds));

@@ -75,7 +75,8 @@ pub(super) fn entry(results: &Results) -> String {
         results.rounds
     );
     let remarks = results.workloads.iter().flat_map(Row::named_remarks);
-    for note in results.notes.iter().cloned().chain(remarks) {
+    let faults = results.faults.iter().map(|fault| format!("FAULT: {fault}"));
+    for note in results.notes.iter().cloned().chain(faults).chain(remarks) {
         text += &format!("* {note}\n");
     }
     text.push('\n');

@@ -38,6 +38,7 @@ pub(super) enum Metric {
 
 /// One whole bench.
 #[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Results {
     /// Of the day it began, in UTC.
     pub(super) date: String,
@@ -49,6 +50,8 @@ pub(super) struct Results {
     pub(super) rounds: usize,
     /// What is missing, and why.
     pub(super) notes: Vec<String>,
+    /// What failed beside the workloads.
+    pub(super) faults: Vec<String>,
     pub(super) workloads: Vec<Row>,
     pub(super) winding: Vec<Winding>,
     pub(super) stages: Vec<Stage>,
@@ -56,6 +59,7 @@ pub(super) struct Results {
 
 /// One workload.
 #[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Row {
     pub(super) name: String,
     /// Of the last round's tape.
@@ -65,7 +69,6 @@ pub(super) struct Row {
     /// How long the program's threads waited for the recording, in each round, in milliseconds.
     pub(super) waited_ms: Vec<f64>,
     /// Backtraces that were compared with a full walk and with libgcc's, in runs of their own; 0 for none.
-    #[serde(default)]
     pub(super) backtraces_checked: u64,
     /// Calls that the counting library saw, as a second opinion on the events; 0 if it did not report.
     pub(super) counted_calls: u64,
@@ -158,10 +161,6 @@ impl Row {
     pub(super) fn named_remarks(&self) -> impl Iterator<Item = String> {
         self.remarks.iter().map(|remark| format!("{}: {remark}", self.name))
     }
-
-    pub(super) fn named_faults(&self) -> impl Iterator<Item = String> {
-        self.faults.iter().map(|fault| format!("{}: {fault}", self.name))
-    }
 }
 
 impl Results {
@@ -187,6 +186,15 @@ impl Results {
 
     pub(super) fn end(&mut self) {
         self.load[1] = load(2);
+    }
+
+    /// Everything that makes the bench fail.
+    pub(super) fn all_faults(&self) -> Vec<String> {
+        let of_rows = self
+            .workloads
+            .iter()
+            .flat_map(|row| row.faults.iter().map(|fault| format!("{}: {fault}", row.name)));
+        self.faults.iter().cloned().chain(of_rows).collect()
     }
 
     pub(super) fn row(&self, name: &str) -> Option<&Row> {

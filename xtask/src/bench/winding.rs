@@ -3,7 +3,7 @@
 use super::Bench;
 use super::process::{Cost, checked};
 use super::results::Winding;
-use crate::command::root;
+use crate::command::{cargo, root, succeed};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,6 +15,8 @@ pub(super) const LIMIT_KIB: u64 = 512 * 1024;
 const ROUNDS: usize = 3;
 
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Winding>, String> {
+    let build = ["build", "--release", "-p", "heaptape-tape", "--example", "generate"];
+    succeed(&mut cargo(&build))?;
     let generate = root().join("target/release/examples/generate");
     let tape = bench.scratch.join("generated.tape");
     let mut all = Vec::new();
