@@ -12,7 +12,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask TASK
   tidy   the rules that no compiler checks: floors, module docs, unsafe code, std in the target
-  test   everything a change must pass: format, lints, tidy, tests, loom, documentation
+  test   everything a change must pass: format, lints, tidy, tests, loom, short bench, docs
   loom   the wire's protocol under every interleaving
   miri   the wire's tests under Miri, where the toolchain has it
   bench  what recording costs beside heaptrack, and whether all of it is right (15 minutes)
