@@ -71,8 +71,8 @@ fn section(results: &Results) -> String {
     let missed = goals.iter().filter(|it| it.verdict() == "missed").count();
     format!(
         "{}\n![How much longer programs take, by workload](bench/wall.svg)\n\n\
-         × is how many times what the program takes alone; minima of {} interleaved rounds, {}\n\
-         ({}, commit {}). Tapes hold addresses, threads and times that heaptrack's files do not. Of the goals that\n\
+         × is how many times what the program takes alone; minima of {} interleaved rounds\n\
+         ({}; {}, commit {}). Tapes hold addresses, threads and times that heaptrack's files do not. Of the goals that\n\
          heaptape set itself, {met} are met and {missed} are missed: all of it, with every workload, the spread and\n\
          how it is measured, is in [bench/RESULTS.md](bench/RESULTS.md). `cargo xtask bench` measures anew.\n",
         table(&head, rows),
@@ -107,9 +107,10 @@ fn svg(results: &Results) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" role=\"img\">\n\
          <title>Wall time while recording, as times of the program alone</title>\n\
          <style>\n\
-         text {{ font: 12px system-ui, sans-serif; fill: #1f2328; }}\n\
+         text {{ font: 12px system-ui, sans-serif; fill: #6e7781; }}\n\
          .value {{ font-size: 11px; }}\n\
          .ours {{ fill: #0969da; }} .theirs {{ fill: #bc4c00; }} .bare {{ stroke: #656d76; }}\n\
+         @media (prefers-color-scheme: light) {{ text {{ fill: #1f2328; }} }}\n\
          @media (prefers-color-scheme: dark) {{\n\
          text {{ fill: #e6edf3; }} .ours {{ fill: #58a6ff; }} .theirs {{ fill: #f0883e; }} .bare {{ stroke: #8d96a0; }}\n\
          }}\n</style>\n\
