@@ -28,47 +28,62 @@ impl Goal {
     }
 }
 
-/// All of them, in the order of the way of an event.
+/// All of them.
 pub(super) fn all(results: &Results) -> Vec<Goal> {
-    let mut goals = Vec::new();
-    let mut goal = |what: &str, must, stretch, measured| {
-        goals.push(Goal { what: what.to_owned(), must, stretch, measured });
-    };
+    [capture(results), program(results), whole(results)].into_iter().flatten().collect()
+}
+
+fn goal(what: &str, must: f64, stretch: f64, measured: Option<f64>) -> Goal {
+    Goal { what: what.to_owned(), must, stretch, measured }
+}
+
+/// Of one allocation. The benchmarks have these words in their names, in any order: `repeated / 32`.
+fn capture(results: &Results) -> Vec<Goal> {
     let stage = |words: &[&str]| stage(results, words);
-    goal("backtrace id, depth 32, repeated, ns", 25.0, 14.0, stage(&["repeated", "32"]));
-    goal("backtrace id, depth 32, irregular, ns", 50.0, 25.0, stage(&["irregular", "32"]));
-    goal("backtrace id, depth 128, ns", 60.0, 40.0, stage(&["repeated", "128"]));
-    goal("backtrace id, depth 512, ns", 240.0, 150.0, stage(&["repeated", "512"]));
-
     let pair = |name| results.row(name)?.added_pair_ns(Mode::Heaptape);
-    goal("alloc+free pair, python-like, one thread, ns added", 34.0, 20.0, pair(PAIRS));
-    goal("alloc+free pair, python-like, 2 threads, ns added", 46.0, 30.0, pair(PAIRS_THREADS));
+    vec![
+        goal("backtrace id, depth 32, repeated, ns", 25.0, 14.0, stage(&["repeated", "32"])),
+        goal("backtrace id, depth 32, irregular, ns", 50.0, 25.0, stage(&["irregular", "32"])),
+        goal("backtrace id, depth 128, repeated, ns", 60.0, 40.0, stage(&["repeated", "128"])),
+        goal("backtrace id, depth 512, repeated, ns", 240.0, 150.0, stage(&["repeated", "512"])),
+        goal("alloc+free pair, python-like, 1 thread, ns added", 34.0, 20.0, pair(PAIRS)),
+        goal("alloc+free pair, python-like, 2 threads, ns added", 46.0, 30.0, pair(PAIRS_THREADS)),
+    ]
+}
 
+/// Of the recorded program.
+fn program(results: &Results) -> Vec<Goal> {
+    let mut goals = Vec::new();
     for (name, must, stretch) in [(PYTHON, 1.24, 1.12), (TREE, 1.35, 1.20), (CLANG, 1.16, 1.06)] {
         let slower = |row: &Row| row.times_bare(Mode::Heaptape, Metric::AppCpu);
         let measured = results.row(name).and_then(slower);
-        goal(&format!("{name}: app CPU ÷ bare"), must, stretch, measured);
+        goals.push(goal(&format!("{name}: app CPU ÷ bare"), must, stretch, measured));
     }
     for (name, must) in [(PYTHON, 1.0 / 10.0), (TREE, 1.0 / 6.0), (CLANG, 1.0 / 6.0)] {
         let ratio = |row: &Row| Some(row.overhead_ratio(Metric::AppCpu)?.best);
         let what = format!("{name}: app CPU, overhead ÷ heaptrack's");
-        goal(&what, must, 1.0 / 20.0, results.row(name).and_then(ratio));
+        goals.push(goal(&what, must, 1.0 / 20.0, results.row(name).and_then(ratio)));
     }
-    for (what, metric, must, stretch) in [
-        ("wall, overhead ÷ heaptrack's, geometric mean", Metric::Wall, 1.0 / 12.0, 1.0 / 40.0),
-        ("total CPU, overhead ÷ heaptrack's, geometric mean", Metric::TotalCpu, 0.25, 0.1),
-    ] {
-        goal(what, must, stretch, mean_ratio(results, metric));
-    }
-    goal("tape bytes per event, geometric mean", 0.5, 0.3, mean_bytes(results));
-    goal("collector, first stage, ns per event", 30.0, 8.0, stage(&["collector", "first"]));
-    goal("collector, all of it, ns per event, worst", 80.0, 25.0, collector_ns(results));
-
-    let faults = results.all_faults().len();
-    goal("faults: losses, wrong order, wrong backtraces", 0.0, 0.0, Some(faults as f64));
-    let seconds: Vec<f64> = results.winding.iter().map(|it| it.summary_seconds).collect();
-    goal("`summary` of 100 million events, s, worst", 5.0, 2.5, maximum(&seconds));
     goals
+}
+
+/// Of the program and the tool, the tape, and reading it.
+fn whole(results: &Results) -> Vec<Goal> {
+    let mean = |metric| mean_ratio(results, metric);
+    let wall = "wall, overhead ÷ heaptrack's, geometric mean";
+    let total = "total CPU, overhead ÷ heaptrack's, geometric mean";
+    let first_stage = stage(results, &["collector", "first"]);
+    let seconds: Vec<f64> = results.winding.iter().map(|it| it.summary_seconds).collect();
+    let faults = results.all_faults().len() as f64;
+    vec![
+        goal(wall, 1.0 / 12.0, 1.0 / 40.0, mean(Metric::Wall)),
+        goal(total, 0.25, 0.1, mean(Metric::TotalCpu)),
+        goal("tape bytes per event, geometric mean", 0.5, 0.3, mean_bytes(results)),
+        goal("collector, first stage, ns per event", 30.0, 8.0, first_stage),
+        goal("collector, all of it, ns per event, worst", 80.0, 25.0, collector_ns(results)),
+        goal("`summary` of 100 million events, s, worst", 5.0, 2.5, maximum(&seconds)),
+        goal("faults: losses, wrong order, wrong backtraces", 0.0, 0.0, Some(faults)),
+    ]
 }
 
 /// The geometric mean of our overhead as a share of heaptrack's.
