@@ -24,7 +24,8 @@ struct Run {
     tool_peak_mib: Option<f64>,
 }
 
-/// Runs a workload in every mode that is possible, checks each recording and reads it.
+/// Runs a workload in every mode that is possible, checks each recording and reads it. What fails once is not tried
+/// again: it may hang until it is killed.
 pub(super) fn workload(
     bench: &Bench,
     workload: &Workload,
@@ -32,19 +33,24 @@ pub(super) fn workload(
     programs: &Programs,
 ) -> Result<Row, String> {
     let possible = |mode: &Mode| *mode != Mode::Heaptrack || programs.has("heaptrack");
-    let modes: Vec<Mode> = Mode::ALL.into_iter().filter(possible).collect();
+    let mut modes: Vec<Mode> = Mode::ALL.into_iter().filter(possible).collect();
     let mut row = Row { name: workload.name.to_owned(), ..Row::default() };
-    for &mode in &modes {
-        if let Some(run) = attempt(bench, workload, mode, true, &mut row)? {
-            let measured = row.modes.entry(mode).or_default();
-            measured.app_peak_mib = run.app.peak_mib();
-            measured.tool_peak_mib = run.tool_peak_mib.unwrap_or_default();
-        }
+    for mode in modes.clone() {
+        let Some(run) = attempt(bench, workload, mode, true, &mut row)? else {
+            modes.retain(|it| *it != mode);
+            continue;
+        };
+        let measured = row.modes.entry(mode).or_default();
+        measured.app_peak_mib = run.app.peak_mib();
+        measured.tool_peak_mib = run.tool_peak_mib.unwrap_or_default();
     }
     let mut events = Vec::new();
     for _ in 0..options.rounds {
-        for &mode in &modes {
-            let Some(run) = attempt(bench, workload, mode, false, &mut row)? else { continue };
+        for mode in modes.clone() {
+            let Some(run) = attempt(bench, workload, mode, false, &mut row)? else {
+                modes.retain(|it| *it != mode);
+                continue;
+            };
             note(row.modes.entry(mode).or_default(), &run);
             inspect(bench, mode, &mut row, &mut events);
         }
