@@ -50,21 +50,22 @@ pub(super) fn keep(results: &Results) -> Result<(), String> {
 
 /// A row while the bench goes on.
 pub(super) fn line(row: &Row) -> String {
-    let times = |mode| match row.times_bare(mode, Metric::Wall) {
-        Some(times) => format!("×{times:.2}"),
-        None => "–".into(),
+    let times = |(mode, name)| {
+        let times = row.times_bare(mode, Metric::AppCpu);
+        times.map(|times| format!("{name} ×{times:.2}"))
     };
+    let modes =
+        [(Mode::Count, "counted"), (Mode::Heaptape, "heaptape"), (Mode::Heaptrack, "heaptrack")];
+    let times = modes.into_iter().filter_map(times).collect::<Vec<_>>().join(", ");
     let faults = match row.faults.len() {
         0 => "all recorded".into(),
         _ => format!("WRONG: {}", row.faults.join("; ")),
     };
     format!(
-        "  {:<20} {:>10} events  wall: counted {}, heaptape {}, heaptrack {}; waited {:.0} ms; {faults}",
+        "  {:<20} {:>10} events; app CPU {times}; {} B/event; waited {:.0} ms; {faults}",
         row.name,
         row.events,
-        times(Mode::Count),
-        times(Mode::Heaptape),
-        times(Mode::Heaptrack),
+        optional(row.bytes_per_event(Mode::Heaptape)),
         median(&row.waited_ms).unwrap_or_default()
     )
 }
