@@ -16,7 +16,7 @@ usage: cargo xtask TASK
   loom   the wire's protocol under every interleaving
   miri   the wire's tests under Miri, where the toolchain has it
   bench  what recording costs beside heaptrack, and whether all of it is right (15 minutes)
-         --short       small, seconds; only what is wrong fails it
+         --short       small, seconds, without heaptrack; only what is wrong fails it
          --rounds N    5 unless said otherwise
          --only NAME   only workloads whose name contains NAME
          --write       keep the results: bench/RESULTS.md, results.json, the plot, the README's table
