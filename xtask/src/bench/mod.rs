@@ -52,7 +52,9 @@ fn measure(options: &Options) -> Result<Results, String> {
     succeed(&mut cargo(&["build", "--release", "-p", "heaptape"]))?;
     let bench = Bench { heaptape: root().join("target/release/heaptape"), scratch: scratch()? };
     let mut results = Results::begin(options.rounds);
-    results.notes.extend(programs.notes());
+    if !options.short {
+        results.notes.extend(programs.notes());
+    }
     for workload in workloads::all(&bench, options, &programs, &mut results.notes)? {
         let row = record::workload(&bench, &workload, options, &programs)?;
         println!("{}", report::line(&row));

@@ -72,7 +72,8 @@ fn section(results: &Results) -> String {
     format!(
         "{}\n![How much longer programs take, by workload](bench/wall.svg)\n\n\
          × is how many times what the program takes alone; minima of {} interleaved rounds\n\
-         ({}; {}, commit {}). Tapes hold addresses, threads and times that heaptrack's files do not. Of the goals that\n\
+         ({}; {}, commit {}).\n\
+         Tapes hold addresses, threads and times that heaptrack's files do not. Of the goals that\n\
          heaptape set itself, {met} are met and {missed} are missed: all of it, with every workload, the spread and\n\
          how it is measured, is in [bench/RESULTS.md](bench/RESULTS.md). `cargo xtask bench` measures anew.\n",
         table(&head, rows),
