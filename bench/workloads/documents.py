@@ -2,10 +2,11 @@
 import collections
 import json
 import re
+import sys
 
 records = [
     {"id": i, "name": "n%d" % i, "tags": [str(i * j) for j in range(5)], "v": i * 1.5}
-    for i in range(20000)
+    for i in range(int(sys.argv[1]) if len(sys.argv) > 1 else 20000)
 ]
 text = json.dumps(records)
 again = json.loads(text)

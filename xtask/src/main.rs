@@ -12,19 +12,24 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask TASK
   tidy   the rules that no compiler checks: floors, module docs, unsafe code, std in the target
-  test   everything a change must pass: format, lints, tidy, tests, loom, documentation
+  test   everything a change must pass: format, lints, tidy, tests, loom, short bench, docs
   loom   the wire's protocol under every interleaving
   miri   the wire's tests under Miri, where the toolchain has it
-  bench  what recording costs and how fast tapes are wound; with --write, kept in bench/RESULTS.md";
+  bench  what recording costs beside heaptrack, and whether all of it is right (15 minutes)
+         --short       small, seconds, without heaptrack; only what is wrong fails it
+         --rounds N    5 unless said otherwise
+         --only NAME   only workloads whose name contains NAME
+         --write       keep the results: bench/RESULTS.md, results.json, the plot, the README's table
+         --plot        measure nothing, draw the plot and the table anew";
 
 fn main() -> ExitCode {
-    let task = std::env::args().nth(1);
-    let done = match task.as_deref() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let done = match words.first().map(String::as_str) {
         Some("tidy") => tidy::run(),
         Some("test") => test::run(),
         Some("loom") => test::loom(),
         Some("miri") => test::miri(),
-        Some("bench") => bench::run(std::env::args().nth(2).as_deref() == Some("--write")),
+        Some("bench") => bench::run(&words[1..]),
         _ => Err(USAGE.to_owned()),
     };
     match done {

@@ -1,0 +1,233 @@
+//! What a bench found, as numbers: kept in `bench/results.json`, from which every table and plot is made.
+
+use super::process::output;
+use super::samples::{Ratio, minimum, overhead_ratio};
+use crate::command::root;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// How a workload is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Mode {
+    /// Alone.
+    Bare,
+    /// With a library that counts calls (`bench/workloads/count.c`).
+    Count,
+    Heaptape,
+    Heaptrack,
+}
+
+impl Mode {
+    pub(super) const ALL: [Self; 4] = [Self::Bare, Self::Count, Self::Heaptape, Self::Heaptrack];
+}
+
+/// What is measured in each round.
+#[derive(Clone, Copy)]
+pub(super) enum Metric {
+    /// CPU time of the program alone.
+    AppCpu,
+    /// CPU time of the program and the tool.
+    TotalCpu,
+    /// From start to the end of all, the recording written.
+    Wall,
+}
+
+/// One whole bench.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Results {
+    /// Of the day it began, in UTC.
+    pub(super) date: String,
+    /// The commit it measured, marked if files were changed since.
+    pub(super) commit: String,
+    pub(super) machine: String,
+    /// The load averages of one minute at the beginning and of fifteen at the end.
+    pub(super) load: [f64; 2],
+    pub(super) rounds: usize,
+    /// What is missing, and why.
+    pub(super) notes: Vec<String>,
+    /// What failed beside the workloads.
+    pub(super) faults: Vec<String>,
+    pub(super) workloads: Vec<Row>,
+    pub(super) winding: Vec<Winding>,
+    pub(super) stages: Vec<Stage>,
+}
+
+/// One workload.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Row {
+    pub(super) name: String,
+    /// Of the last round's tape.
+    pub(super) events: u64,
+    /// Backtraces that were cut at a bound, in the last round's tape.
+    pub(super) truncated_backtraces: u64,
+    /// How long the program's threads waited for the recording, in each round, in milliseconds.
+    pub(super) waited_ms: Vec<f64>,
+    /// Backtraces that were compared with a full walk and with libgcc's, in runs of their own; 0 for none.
+    pub(super) backtraces_checked: u64,
+    /// Calls that the counting library saw, as a second opinion on the events; 0 if it did not report.
+    pub(super) counted_calls: u64,
+    /// What was not right with heaptape: the bench fails.
+    pub(super) faults: Vec<String>,
+    /// What was not right with the others.
+    pub(super) remarks: Vec<String>,
+    pub(super) modes: BTreeMap<Mode, Measured>,
+}
+
+/// A workload under one mode: a number for each round, in seconds unless named otherwise.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Measured {
+    pub(super) app_cpu: Vec<f64>,
+    pub(super) total_cpu: Vec<f64>,
+    pub(super) wall: Vec<f64>,
+    /// Reading the recording and printing what it holds.
+    pub(super) analysis: Vec<f64>,
+    /// CPU time of an allocation with its free, as the workload itself measured it, in nanoseconds.
+    pub(super) pair_ns: Vec<f64>,
+    pub(super) app_peak_mib: f64,
+    /// Of all processes of the tool together.
+    pub(super) tool_peak_mib: f64,
+    /// Of the recording, on disk.
+    pub(super) file_bytes: u64,
+}
+
+impl Measured {
+    pub(super) fn samples(&self, metric: Metric) -> &[f64] {
+        match metric {
+            Metric::AppCpu => &self.app_cpu,
+            Metric::TotalCpu => &self.total_cpu,
+            Metric::Wall => &self.wall,
+        }
+    }
+}
+
+/// Finding moments of a long tape, in bounded memory.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Winding {
+    pub(super) stream: String,
+    pub(super) events: u64,
+    pub(super) file_bytes: u64,
+    /// The moment and the seconds it took to get there.
+    pub(super) moments: Vec<(String, f64)>,
+    pub(super) summary_seconds: f64,
+    pub(super) summary_peak_mib: f64,
+}
+
+/// A stage of the way of an event, measured alone.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Stage {
+    /// The path of the benchmark: crate, function, argument.
+    pub(super) name: String,
+    pub(super) fastest_ns: f64,
+    pub(super) median_ns: f64,
+    /// At its fastest, where the benchmark counts items.
+    pub(super) ns_per_item: Option<f64>,
+}
+
+impl Row {
+    /// The lowest of a metric under a mode.
+    pub(super) fn best(&self, mode: Mode, metric: Metric) -> Option<f64> {
+        minimum(self.modes.get(&mode)?.samples(metric))
+    }
+
+    /// How many times what the program takes alone.
+    pub(super) fn times_bare(&self, mode: Mode, metric: Metric) -> Option<f64> {
+        Some(self.best(mode, metric)? / self.best(Mode::Bare, metric)?)
+    }
+
+    /// Our overhead as a share of heaptrack's.
+    pub(super) fn overhead_ratio(&self, metric: Metric) -> Option<Ratio> {
+        let samples = |mode| self.modes.get(&mode).map(|it| it.samples(metric));
+        overhead_ratio(samples(Mode::Bare)?, samples(Mode::Heaptape)?, samples(Mode::Heaptrack)?)
+    }
+
+    /// Bytes of the recording for each event of the tape, which is the same work for both tools.
+    pub(super) fn bytes_per_event(&self, mode: Mode) -> Option<f64> {
+        let bytes = self.modes.get(&mode)?.file_bytes;
+        (bytes > 0 && self.events > 0).then(|| bytes as f64 / self.events as f64)
+    }
+
+    /// What an allocation with its free costs more than alone, in nanoseconds of CPU time.
+    pub(super) fn added_pair_ns(&self, mode: Mode) -> Option<f64> {
+        let pair = |mode| minimum(&self.modes.get(&mode)?.pair_ns);
+        Some(pair(mode)? - pair(Mode::Bare)?)
+    }
+
+    pub(super) fn named_remarks(&self) -> impl Iterator<Item = String> {
+        self.remarks.iter().map(|remark| format!("{}: {remark}", self.name))
+    }
+}
+
+impl Results {
+    /// Nothing yet, but where and when.
+    pub(super) fn begin(rounds: usize) -> Self {
+        let git = |words: &[&str]| {
+            let text = output(Command::new("git").args(words).current_dir(root()));
+            text.unwrap_or_default().trim().to_owned()
+        };
+        let changed = if git(&["status", "--porcelain", "-uno"]).is_empty() { "" } else { "+" };
+        Self {
+            date: output(Command::new("date").arg("-u").arg("+%Y-%m-%d"))
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
+            commit: git(&["rev-parse", "--short", "HEAD"]) + changed,
+            machine: machine(),
+            load: [load(0), 0.0],
+            rounds,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn end(&mut self) {
+        self.load[1] = load(2);
+    }
+
+    /// Everything that makes the bench fail.
+    pub(super) fn all_faults(&self) -> Vec<String> {
+        let of_rows = self
+            .workloads
+            .iter()
+            .flat_map(|row| row.faults.iter().map(|fault| format!("{}: {fault}", row.name)));
+        self.faults.iter().cloned().chain(of_rows).collect()
+    }
+
+    pub(super) fn row(&self, name: &str) -> Option<&Row> {
+        self.workloads.iter().find(|it| it.name == name)
+    }
+
+    pub(super) fn write(&self) -> Result<(), String> {
+        let text = serde_json::to_string_pretty(self).map_err(|e| e.to_string())?;
+        fs::write(file(), text + "\n").map_err(|e| format!("{}: {e}", file().display()))
+    }
+
+    pub(super) fn read() -> Result<Self, String> {
+        let text = fs::read_to_string(file()).map_err(|e| format!("{}: {e}", file().display()))?;
+        serde_json::from_str(&text).map_err(|e| format!("{}: {e}", file().display()))
+    }
+}
+
+fn file() -> PathBuf {
+    root().join("bench/results.json")
+}
+
+fn machine() -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|l| l.strip_prefix("model name")).unwrap_or("?");
+    let cores = cpu.lines().filter(|l| l.starts_with("processor")).count();
+    let kernel = output(Command::new("uname").arg("-r")).unwrap_or_default();
+    let kind = if cpu.contains(" hypervisor") { ", virtual machine" } else { "" };
+    let model = model.trim_start_matches([' ', '\t', ':']);
+    format!("{cores} × {model}, Linux {}{kind}", kernel.trim())
+}
+
+/// One of the three load averages.
+fn load(index: usize) -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').nth(index).and_then(|it| it.parse().ok()).unwrap_or_default()
+}
