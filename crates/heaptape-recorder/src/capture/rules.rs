@@ -141,7 +141,8 @@ pub(crate) fn lookup(thread: &mut Thread, ip: usize) -> Rule {
     if let Some(rule) = Rule::of_made_up_code(ip) {
         return rule;
     }
-    let entry = TABLE[ip & (ENTRIES - 1)].load(Ordering::Relaxed);
+    // Acquire pairs with the release below: who finds a rule knows of its module (`emit::node`).
+    let entry = TABLE[ip & (ENTRIES - 1)].load(Ordering::Acquire);
     if entry >> 32 == ip as u64 >> 16 && entry != 0 {
         Rule(entry as u32)
     } else {
@@ -160,7 +161,7 @@ fn lookup_slowly(thread: &mut Thread, ip: usize) -> Rule {
     let rule = object.map_or(Rule::bare(Kind::Fail), |o| eh_frame::rule(&o, ip - 1));
     let entry = &TABLE[ip & (ENTRIES - 1)];
     if ip >> 48 == 0 {
-        entry.store((ip as u64 >> 16) << 32 | u64::from(rule.0), Ordering::Relaxed);
+        entry.store((ip as u64 >> 16) << 32 | u64::from(rule.0), Ordering::Release);
     }
     if generation() != before {
         entry.store(0, Ordering::Relaxed);
