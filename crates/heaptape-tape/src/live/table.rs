@@ -2,14 +2,10 @@
 //!
 //! Blocks lie in a slab of cache lines, the last one left being the first one used again; so what a
 //! program allocates and frees in short order stays in the cache. An open-addressing index of eight
-//! bytes a place finds them: neighbours in memory have neighbouring places, because programs work on
-//! one neighbourhood at a time. An event costs one search of the index.
+//! bytes a place finds them. An event costs one search of the index.
 
 use super::LiveBlock;
 
-/// Addresses are told apart by their 16-byte unit first. So many units share a neighbourhood: 32
-/// places, four cache lines.
-const NEIGHBOURHOOD_LOG2: u32 = 5;
 /// No slot: an empty place.
 const NONE: u32 = u32::MAX;
 const EMPTY: Place = Place { tag: 0, slot: NONE };
@@ -126,9 +122,7 @@ impl BlockTable {
     /// The place where the search for a tag begins.
     #[inline]
     fn home(&self, tag: u32) -> usize {
-        let neighbourhood = u64::from(tag >> NEIGHBOURHOOD_LOG2);
-        let hash = neighbourhood.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift;
-        hash as usize ^ (tag & ((1 << NEIGHBOURHOOD_LOG2) - 1)) as usize
+        (u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 
     /// Empties a place. Later ones that a search would no longer reach move up.
@@ -153,7 +147,7 @@ impl BlockTable {
 
     #[cold]
     fn grow(&mut self) {
-        let len = (2 * self.places.len()).max(2 << NEIGHBOURHOOD_LOG2);
+        let len = (2 * self.places.len()).max(64);
         let before = std::mem::replace(&mut self.places, vec![EMPTY; len]);
         self.shift = 64 - len.ilog2();
         for place in before.into_iter().filter(|place| place.slot != NONE) {
