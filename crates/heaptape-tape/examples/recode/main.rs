@@ -14,7 +14,7 @@ mod small;
 use heaptape_tape::*;
 use std::error::Error;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
@@ -29,9 +29,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     for file in files {
         let tape = Tape::open(&file)?;
-        let (bytes, time) = recode(&tape, clock)?;
+        let (bytes, cost) = recode(&tape, clock)?;
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        report(&name, &tape, &bytes, time);
+        report(&name, &tape, &bytes, &cost);
         check(&tape, &bytes, clock)?;
         if let Some(directory) = &write {
             std::fs::write(directory.join(file.file_name().unwrap_or_default()), &bytes)?;
@@ -40,9 +40,29 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The tape that the writer of this version makes of the same events, and how long all the calls
-/// of [`TapeWriter::event`] took.
-fn recode(tape: &Tape, clock: u64) -> Result<(Vec<u8>, Duration), Box<dyn Error>> {
+/// What writing took: CPU time of the calls of [`TapeWriter::event`], and of all that was done.
+struct Cost {
+    calls: Duration,
+    all: Duration,
+}
+
+/// CPU time of this thread.
+fn thread_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = text.split(' ').next().and_then(|word| word.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or_default())
+}
+
+/// CPU time of this process, in steps of 10 ms.
+fn process_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks = fields.skip(11).take(2).filter_map(|word| word.parse::<u64>().ok()).sum::<u64>();
+    Duration::from_millis(10 * ticks)
+}
+
+/// The tape that the writer of this version makes of the same events.
+fn recode(tape: &Tape, clock: u64) -> Result<(Vec<u8>, Cost), Box<dyn Error>> {
     let mut writer = TapeWriter::new(Vec::new(), tape.header())?;
     for process in tape.processes() {
         writer.process_start(process)?;
@@ -56,17 +76,23 @@ fn recode(tape: &Tape, clock: u64) -> Result<(Vec<u8>, Duration), Box<dyn Error>
     for node in tape.nodes() {
         writer.backtrace_node(node)?;
     }
-    let mut spent = Duration::ZERO;
-    for process in tape.processes() {
-        let events = events(tape, process.id, clock)?;
-        let begun = Instant::now();
-        for event in &events {
+    let events: Vec<(&Process, Vec<Event>)> = tape
+        .processes()
+        .iter()
+        .map(|process| Ok((process, events(tape, process.id, clock)?)))
+        .collect::<Result<_, TapeError>>()?;
+    let (thread, process) = (thread_time(), process_time());
+    for (process, events) in &events {
+        for event in events {
             writer.event(process.id, event)?;
         }
-        spent += begun.elapsed();
+    }
+    let calls = thread_time() - thread;
+    for (process, _) in &events {
         writer.process_end(process.id, process.end, process.ending, &process.losses)?;
     }
-    Ok((writer.finish()?, spent))
+    let bytes = writer.finish()?;
+    Ok((bytes, Cost { calls, all: process_time() - process }))
 }
 
 fn events(tape: &Tape, process: ProcessId, clock: u64) -> Result<Vec<Event>, TapeError> {
@@ -84,30 +110,35 @@ fn events(tape: &Tape, process: ProcessId, clock: u64) -> Result<Vec<Event>, Tap
 /// The new tape must hold the very events.
 fn check(tape: &Tape, bytes: &[u8], clock: u64) -> Result<(), Box<dyn Error>> {
     let again = small::open_bytes(bytes);
-    let begun = Instant::now();
-    let mut decoded = 0;
+    let begun = thread_time();
+    let decoded: usize = tape.processes().iter().map(|p| again.events(p.id, 0).count()).sum();
+    let read = thread_time() - begun;
+    let begun = thread_time();
     for process in tape.processes() {
-        decoded += again.events(process.id, 0).count();
+        let mut live = LiveSet::new();
+        for event in again.events(process.id, 0) {
+            live.apply(&event?);
+        }
     }
-    let took = begun.elapsed();
+    let replayed = thread_time() - begun;
+    let nanoseconds = |time: Duration| time.as_nanos() as f64 / decoded as f64;
+    println!("  read: {:.1} ns an event, replayed: {:.1}", nanoseconds(read), nanoseconds(replayed));
     for process in tape.processes() {
         if events(&again, process.id, 1)? != events(tape, process.id, clock)? {
             return Err("the new tape does not hold the same events".into());
         }
     }
-    println!("  read: {:.1} ns an event", took.as_nanos() as f64 / decoded as f64);
     Ok(())
 }
 
 /// Bytes by kind of block and by column, each column packed on its own.
-fn report(name: &str, tape: &Tape, bytes: &[u8], time: Duration) {
+fn report(name: &str, tape: &Tape, bytes: &[u8], cost: &Cost) {
     let events: u64 = tape.processes().iter().map(|p| tape.event_count(p.id)).sum();
     let per_event = |bytes: usize| bytes as f64 / events as f64;
-    println!(
-        "{name}: {events} events, {:.4} bytes an event, {:.1} ns an event",
-        per_event(bytes.len()),
-        time.as_nanos() as f64 / events as f64
-    );
+    println!("{name}: {events} events, {:.4} bytes an event", per_event(bytes.len()));
+    let nanoseconds = |time: Duration| time.as_nanos() as f64 / events as f64;
+    let (calls, all) = (nanoseconds(cost.calls), nanoseconds(cost.all));
+    println!("  written: {calls:.1} ns an event in calls, {all:.1} in all");
     for (kind, word) in [(small::META, "facts"), (small::EVENTS, "events"), (small::KEYFRAME, "keyframes")] {
         let blocks: Vec<small::Block> = small::blocks(bytes).filter(|b| b.kind == kind).collect();
         let stored = blocks.iter().map(|b| b.end - b.start).sum::<usize>();
