@@ -89,7 +89,7 @@ fn open(bytes: &[u8]) -> Tape {
 }
 
 /// A tape with the facts of a recording.
-fn begin<W: Write>(out: W, recording: &Recording) -> TapeWriter<W> {
+fn begin<W: Write + Send + 'static>(out: W, recording: &Recording) -> TapeWriter<W> {
     let mut tape = TapeWriter::new(out, &header()).unwrap();
     tape.process_start(&Process {
         id: MAIN,

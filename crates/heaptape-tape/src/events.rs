@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 
 /// Most events of one run: enough to show what a program does again and again, and few enough to
 /// decode several runs at once.
-pub(crate) const MAX_EVENTS: usize = 1 << 18;
+pub(crate) const MAX_EVENTS: usize = 1 << 16;
 
 /// An event as the writer hands it on.
 #[derive(Clone, Copy, Debug)]

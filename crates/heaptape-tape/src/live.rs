@@ -204,7 +204,7 @@ impl LiveSet {
 
     /// The same, with a mark for the block that begins; also returns the mark of the block that ended.
     /// 0 is no mark: that of a block that ended and lives on, too.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn apply_marked(&mut self, event: &Event, mark: u64) -> (Effect, u64) {
         self.totals.events += 1;
         match event.action {
@@ -227,7 +227,7 @@ impl LiveSet {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn begin(&mut self, event: &Event, mark: u64) -> Effect {
         self.totals.allocs += 1;
         // Wrapping here and below: sizes of a damaged tape add up to more than any memory holds.
@@ -245,7 +245,7 @@ impl LiveSet {
         Effect::Began(block, overlaid)
     }
 
-    #[inline]
+    #[inline(always)]
     fn end(&mut self, addr: u64) -> Option<(LiveBlock, u64)> {
         let (block, mark) = self.blocks.remove(addr)?;
         self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(block.size);
@@ -294,7 +294,7 @@ impl LiveSet {
     }
 
     /// Puts a block in and returns the one whose place it took.
-    #[inline]
+    #[inline(always)]
     fn insert(&mut self, block: LiveBlock, mark: u64) -> Option<LiveBlock> {
         let overlaid = self.blocks.insert(block, mark);
         let freed = overlaid.as_ref().map_or(0, |block| block.size);

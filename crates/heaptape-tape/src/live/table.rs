@@ -58,7 +58,7 @@ impl BlockTable {
     }
 
     /// Puts a block in and returns the one that was at its address.
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&mut self, block: LiveBlock, mark: u64) -> Option<LiveBlock> {
         if 2 * (self.len() + 1) > self.places.len() {
             self.grow();
@@ -77,7 +77,7 @@ impl BlockTable {
     }
 
     /// Takes a block out, with its mark.
-    #[inline]
+    #[inline(always)]
     pub(super) fn remove(&mut self, addr: u64) -> Option<(LiveBlock, u64)> {
         if self.places.is_empty() {
             return None;
@@ -91,7 +91,7 @@ impl BlockTable {
     }
 
     /// Fills a slot and returns its number.
-    #[inline]
+    #[inline(always)]
     fn place(&mut self, slot: Slot) -> u32 {
         if let Some(number) = self.vacant.pop() {
             self.slots[number as usize] = slot;
@@ -103,7 +103,7 @@ impl BlockTable {
     }
 
     /// The place of an address, or the empty place where it would be. There must be places.
-    #[inline]
+    #[inline(always)]
     fn search(&self, addr: u64) -> Result<usize, usize> {
         let (tag, mask) = (tag(addr), self.places.len() - 1);
         let mut at = self.home(tag);
@@ -120,13 +120,13 @@ impl BlockTable {
     }
 
     /// The place where the search for a tag begins.
-    #[inline]
+    #[inline(always)]
     fn home(&self, tag: u32) -> usize {
         (u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 
     /// Empties a place. Later ones that a search would no longer reach move up.
-    #[inline]
+    #[inline(always)]
     fn close_gap(&mut self, mut gap: usize) {
         let mask = self.places.len() - 1;
         let mut at = gap;
@@ -161,7 +161,7 @@ impl BlockTable {
 }
 
 /// The part of an address that its place holds: the unit of 16 bytes, its upper half folded in.
-#[inline]
+#[inline(always)]
 fn tag(addr: u64) -> u32 {
     (addr >> 4) as u32 ^ (addr >> 36) as u32
 }
