@@ -129,7 +129,9 @@ fn live_set(bencher: Bencher<'_, '_>, stream: Stream) {
     let recording = stream.recording();
     counted(bencher, recording).bench_local(|| {
         let mut live = LiveSet::new();
-        recording.events.iter().for_each(|event| { live.apply(event); });
+        recording.events.iter().for_each(|event| {
+            live.apply(event);
+        });
         live
     });
 }
@@ -169,7 +171,9 @@ fn replay(bencher: Bencher<'_, '_>, stream: Stream) {
     let tape = open(&write(begin(Vec::new(), recording), recording).finish().unwrap());
     counted(bencher, recording).bench_local(|| {
         let mut live = LiveSet::new();
-        tape.events(MAIN, 0).for_each(|event| { live.apply(&event.unwrap()); });
+        tape.events(MAIN, 0).for_each(|event| {
+            live.apply(&event.unwrap());
+        });
         live
     });
 }

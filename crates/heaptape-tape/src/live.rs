@@ -298,7 +298,8 @@ impl LiveSet {
     fn insert(&mut self, block: LiveBlock, mark: u64) -> Option<LiveBlock> {
         let overlaid = self.blocks.insert(block, mark);
         let freed = overlaid.as_ref().map_or(0, |block| block.size);
-        self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(freed).wrapping_add(block.size);
+        self.totals.live_bytes =
+            self.totals.live_bytes.wrapping_sub(freed).wrapping_add(block.size);
         self.totals.live_blocks += u64::from(overlaid.is_none());
         overlaid
     }

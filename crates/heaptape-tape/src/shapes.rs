@@ -230,7 +230,8 @@ impl ShapeDecoder {
             }
             seen => u32::try_from(seen - SEEN).map_err(|_| Malformed("a shape's number"))?,
         };
-        let shape = self.shapes.get(number as usize).ok_or(Malformed("a shape that is not there"))?;
+        let shape =
+            self.shapes.get(number as usize).ok_or(Malformed("a shape that is not there"))?;
         self.predictor.remember(slot, past, number);
         Ok(shape)
     }

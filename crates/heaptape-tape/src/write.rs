@@ -365,7 +365,9 @@ impl Track {
         let mark = u64::from(self.runs) << 32 | u64::from(run.begun);
         let event = Event { time: TimeNs(tick * tick_ns), ..*event };
         let ended = match live.apply_marked(&event, mark) {
-            (Effect::Ended(_), mark) if (mark >> 32) as u32 == self.runs => Ended::Here(mark as u32),
+            (Effect::Ended(_), mark) if (mark >> 32) as u32 == self.runs => {
+                Ended::Here(mark as u32)
+            }
             (Effect::Ended(block), _) => {
                 let units = shapes::room(block.size, block.usable) >> 4;
                 Ended::Elder { id: block.id.0, units: u32::try_from(units).unwrap_or(0) }

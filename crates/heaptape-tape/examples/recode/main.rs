@@ -122,7 +122,11 @@ fn check(tape: &Tape, bytes: &[u8], clock: u64) -> Result<(), Box<dyn Error>> {
     }
     let replayed = thread_time() - begun;
     let nanoseconds = |time: Duration| time.as_nanos() as f64 / decoded as f64;
-    println!("  read: {:.1} ns an event, replayed: {:.1}", nanoseconds(read), nanoseconds(replayed));
+    println!(
+        "  read: {:.1} ns an event, replayed: {:.1}",
+        nanoseconds(read),
+        nanoseconds(replayed)
+    );
     for process in tape.processes() {
         if events(&again, process.id, 1)? != events(tape, process.id, clock)? {
             return Err("the new tape does not hold the same events".into());
@@ -139,7 +143,9 @@ fn report(name: &str, tape: &Tape, bytes: &[u8], cost: &Cost) {
     let nanoseconds = |time: Duration| time.as_nanos() as f64 / events as f64;
     let (calls, all) = (nanoseconds(cost.calls), nanoseconds(cost.all));
     println!("  written: {calls:.1} ns an event in calls, {all:.1} in all");
-    for (kind, word) in [(small::META, "facts"), (small::EVENTS, "events"), (small::KEYFRAME, "keyframes")] {
+    for (kind, word) in
+        [(small::META, "facts"), (small::EVENTS, "events"), (small::KEYFRAME, "keyframes")]
+    {
         let blocks: Vec<small::Block> = small::blocks(bytes).filter(|b| b.kind == kind).collect();
         let stored = blocks.iter().map(|b| b.end - b.start).sum::<usize>();
         println!("  {word:<10} {:>6} blocks {:.4}", blocks.len(), per_event(stored));
@@ -157,7 +163,11 @@ fn columns(blocks: &[small::Block], per_event: impl Fn(usize) -> f64) {
             _ => &block.body[..],
         };
         let mut parts = split(run);
-        parts.extend(if block.kind == small::KEYFRAME { split(&block.body)[1..].to_vec() } else { vec![] });
+        parts.extend(if block.kind == small::KEYFRAME {
+            split(&block.body)[1..].to_vec()
+        } else {
+            vec![]
+        });
         sums.resize(sums.len().max(parts.len()), (0, 0));
         for (sum, column) in sums.iter_mut().zip(parts) {
             let packed = zstd::bulk::compress(column, 3).map_or(0, |packed| packed.len());
@@ -194,4 +204,3 @@ fn number(body: &mut &[u8]) -> usize {
         }
     }
 }
-
