@@ -277,3 +277,51 @@ impl<'a> EndsDecoder<'a> {
         Ok(Ended { addr, from })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Blocks begin; any of those that live ends, or one from before, known or not.
+        #[test]
+        fn what_ended_comes_back(
+            steps in prop::collection::vec((0u8..6, 0usize..64, 0u64..40), 0..300)
+        ) {
+            let mut encoder = EndsEncoder::default();
+            let (mut live, mut begun, mut story) = (Vec::new(), 0, Vec::new());
+            for (what, which, number) in steps {
+                let addr = 0x1000 + number * 24;
+                match what {
+                    0..3 => {
+                        encoder.begin();
+                        live.push((begun, addr));
+                        begun += 1;
+                        story.push((true, addr));
+                    }
+                    3..5 if !live.is_empty() => {
+                        let (block, addr) = live.remove(which % live.len());
+                        encoder.end(block);
+                        story.push((false, addr));
+                    }
+                    _ => {
+                        encoder.end_elder(number / 4, addr, which as u32);
+                        story.push((false, addr));
+                    }
+                }
+            }
+            let columns = encoder.finish();
+            let cursors = columns.each_ref().map(|column| Cursor::new(column));
+            let mut decoder = EndsDecoder::new(cursors, story.len()).unwrap();
+            for (begins, addr) in story {
+                if begins {
+                    decoder.begin(addr, 7);
+                } else {
+                    prop_assert_eq!(decoder.end().unwrap().addr, addr);
+                }
+            }
+            prop_assert!(decoder.end().is_err(), "nothing more ended");
+        }
+    }
+}

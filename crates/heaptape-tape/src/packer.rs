@@ -57,10 +57,10 @@ impl<W: Write + Send + 'static> Packer<W> {
 impl<W> Packer<W> {
     /// Gives a job. Fails when an earlier one has failed.
     pub(crate) fn give(&mut self, job: Job) -> io::Result<()> {
-        match self.jobs.as_ref().map(|jobs| jobs.send(job)) {
-            Some(Ok(())) => Ok(()),
-            _ => Err(self.stop().err().unwrap_or_else(broken)),
+        if self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok()) {
+            return Ok(());
         }
+        Err(self.stop().err().unwrap_or_else(broken))
     }
 
     /// A list for events.
