@@ -1,18 +1,43 @@
 //! A run of events as columns, and back. A run stands alone: it is decoded without any other.
 //!
-//! Columns: table of shapes, shape codes, threads, ticks, and the three of the addresses. What an
-//! event has in common with others is its shape ([`crate::shapes`]); an address is told by what an
-//! allocator would do ([`crate::addresses`]).
+//! What an event has in common with others is its shape ([`crate::shapes`]); the address of a block
+//! that begins is told by what an allocator would do ([`crate::addresses`]), the block that ends by
+//! what a program would do ([`crate::ends`]); threads and times by how often they stay the same.
 
-use crate::addresses::{AddressDecoder, AddressEncoder, Hand};
+use crate::addresses::{Hand, Pools};
 use crate::columns;
+use crate::ends::{EndsDecoder, EndsEncoder, Origin};
 use crate::model::*;
 use crate::shapes::{Past, Shape, ShapeDecoder, ShapeEncoder};
 use crate::varint::{self, Cursor, Malformed};
 use rustc_hash::FxHashMap;
 
-/// Most events of one run.
+/// Most events of one run: enough to show what a program does again and again, and few enough to
+/// decode several runs at once.
 pub(crate) const MAX_EVENTS: usize = 1 << 16;
+
+/// An event as the writer hands it on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recorded {
+    pub(crate) tick: u64,
+    pub(crate) addr: u64,
+    pub(crate) shape: Shape,
+    pub(crate) ended: Ended,
+    pub(crate) thread: ThreadId,
+}
+
+/// The block that an event ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ended {
+    /// Begun in the same run, as the so-and-so-manieth.
+    Here(u32),
+    /// Another: its number and its room in units of 16 bytes, 0 where not known.
+    Elder { id: u64, units: u32 },
+}
+
+impl Ended {
+    pub(crate) const UNKNOWN: Ended = Ended::Elder { id: 0, units: 0 };
+}
 
 /// A thread within a run.
 #[derive(Clone, Copy, Default)]
@@ -23,62 +48,140 @@ struct ThreadState {
 
 /// Collects a run.
 pub(crate) struct EventsEncoder {
-    count: usize,
-    last_tick: u64,
     shapes: ShapeEncoder,
     threads: ThreadEncoder,
-    ticks: Vec<u8>,
-    addresses: AddressEncoder,
+    ticks: TickEncoder,
+    pools: Pools,
+    /// By block begun in this run: its pool.
+    begun: Vec<u16>,
+    begins: Vec<u8>,
+    begin_ways: Vec<u8>,
+    ends: EndsEncoder,
+    others: Vec<u8>,
+    last_other: u64,
 }
 
 impl EventsEncoder {
     pub(crate) fn new() -> EventsEncoder {
         EventsEncoder {
-            count: 0,
-            last_tick: 0,
             shapes: ShapeEncoder::new(),
             threads: ThreadEncoder::default(),
-            ticks: Vec::new(),
-            addresses: AddressEncoder::new(),
+            ticks: TickEncoder::default(),
+            pools: Pools::new(),
+            begun: Vec::new(),
+            begins: Vec::new(),
+            begin_ways: Vec::new(),
+            ends: EndsEncoder::default(),
+            others: Vec::new(),
+            last_other: 0,
         }
     }
 
-    /// Events so far.
-    pub(crate) fn count(&self) -> usize {
-        self.count
-    }
-
-    /// Adds an event. `ended_room` are the bytes of the block it ends, 0 when not known: a hint at
-    /// where the allocator will use them again.
-    pub(crate) fn push(&mut self, event: &Event, tick: u64, ended_room: u64) {
-        let (thread, state) = self.threads.switch_to(event.thread);
-        let shape = Shape::of(event);
-        self.shapes.push(&mut state.past, shape);
-        varint::put(&mut self.ticks, tick.wrapping_sub(self.last_tick));
-        self.last_tick = tick;
-        if event.action.begins_block() {
-            self.addresses.begin(thread, &mut state.hand, event.addr, shape.room());
-        } else if event.action.ends_block() {
-            self.addresses.end(thread, &mut state.hand, event.addr, ended_room);
+    /// Adds an event.
+    pub(crate) fn push(&mut self, event: &Recorded) {
+        let (rank, state) = self.threads.switch_to(event.thread);
+        self.shapes.push(&mut state.past, &event.shape);
+        self.ticks.push(event.tick);
+        let (hand, addr) = (&mut state.hand, event.addr);
+        if event.shape.action.begins_block() {
+            let room = event.shape.room();
+            let pool = Pools::of(rank, room);
+            let code = self.pools.code(hand, pool, addr, room, &mut self.begin_ways);
+            self.begins.push(code);
+            self.begun.push(pool);
+            self.ends.begin();
+        } else if event.shape.action.ends_block() {
+            let pool = match event.ended {
+                Ended::Here(number) => {
+                    self.ends.end(number);
+                    self.begun[number as usize]
+                }
+                Ended::Elder { id, units } => {
+                    self.ends.end_elder(id, addr, units);
+                    Pools::of(rank, u64::from(units) << 4)
+                }
+            };
+            self.pools.freed(hand, addr, pool);
         } else {
-            self.addresses.other(event.addr);
+            varint::put_delta(&mut self.others, self.last_other, addr);
+            self.last_other = addr;
         }
-        self.count += 1;
     }
 
     /// The run as bytes.
     pub(crate) fn finish(mut self) -> Vec<u8> {
         self.threads.end_run();
-        let [begins, ends, far] = self.addresses.columns();
+        self.ticks.end_run();
+        let [ends, end_ways, elders, elder_ways, elder_units] = self.ends.finish();
         columns::join(&[
             &self.shapes.table(),
             self.shapes.codes(),
             &self.threads.column,
-            &self.ticks,
-            begins,
-            ends,
-            far,
+            &self.ticks.column,
+            &self.begins,
+            &self.begin_ways,
+            &ends,
+            &end_ways,
+            &elders,
+            &elder_ways,
+            &elder_units,
+            &self.others,
         ])
+    }
+}
+
+/// Ticks, as (ticks since the time before, number of events) pairs.
+#[derive(Default)]
+struct TickEncoder {
+    current: u64,
+    since: u64,
+    run: u64,
+    column: Vec<u8>,
+}
+
+impl TickEncoder {
+    #[inline]
+    fn push(&mut self, tick: u64) {
+        if tick != self.current {
+            self.end_run();
+            self.since = tick.wrapping_sub(self.current);
+            self.current = tick;
+        }
+        self.run += 1;
+    }
+
+    fn end_run(&mut self) {
+        if self.run > 0 {
+            varint::put(&mut self.column, self.since);
+            varint::put(&mut self.column, self.run);
+        }
+        self.run = 0;
+    }
+}
+
+/// The other way.
+struct TickDecoder<'a> {
+    current: u64,
+    left: u64,
+    column: Cursor<'a>,
+}
+
+impl<'a> TickDecoder<'a> {
+    fn new(column: Cursor<'a>) -> TickDecoder<'a> {
+        TickDecoder { current: 0, left: 0, column }
+    }
+
+    #[inline]
+    fn next(&mut self) -> Result<u64, Malformed> {
+        if self.left == 0 {
+            self.current = self.current.wrapping_add(self.column.number()?);
+            self.left = self.column.number()?;
+            if self.left == 0 {
+                return Err(Malformed("a time of no events"));
+            }
+        }
+        self.left -= 1;
+        Ok(self.current)
     }
 }
 
@@ -126,17 +229,20 @@ struct ThreadDecoder<'a> {
     states: Vec<ThreadState>,
     current: (ThreadId, u32),
     left: u64,
+    /// Threads on the tape.
+    known: u32,
     column: Cursor<'a>,
 }
 
 impl<'a> ThreadDecoder<'a> {
-    fn new(column: Cursor<'a>) -> ThreadDecoder<'a> {
+    fn new(column: Cursor<'a>, known: u32) -> ThreadDecoder<'a> {
         let current = (ThreadId(0), 0);
         ThreadDecoder {
             numbers: FxHashMap::default(),
             states: Vec::new(),
             current,
             left: 0,
+            known,
             column,
         }
     }
@@ -153,6 +259,9 @@ impl<'a> ThreadDecoder<'a> {
 
     fn next_run(&mut self) -> Result<(), Malformed> {
         let thread = ThreadId(self.column.number32()?);
+        if thread.0 >= self.known {
+            return Err(Malformed("a thread that is not on the tape"));
+        }
         self.left = self.column.number()?;
         if self.left == 0 {
             return Err(Malformed("an empty run of a thread"));
@@ -187,26 +296,50 @@ pub(crate) fn decode(
     if count > MAX_EVENTS {
         return Err(Malformed("too many events"));
     }
-    let [mut table, mut codes, threads, mut ticks, begins, ends, far] = columns::split::<7>(body)?;
+    let [
+        mut table,
+        mut codes,
+        threads,
+        ticks,
+        mut begins,
+        mut begin_ways,
+        ends,
+        end_ways,
+        elders,
+        elder_ways,
+        elder_units,
+        mut others,
+    ] = columns::split::<12>(body)?;
     let mut shapes = ShapeDecoder::new(table.take_all())?;
     shapes.forget_backtraces_after(around.nodes);
-    let mut threads = ThreadDecoder::new(threads);
-    let mut addresses = AddressDecoder::new([begins, ends, far]);
-    let mut tick = 0u64;
+    let mut threads = ThreadDecoder::new(threads, around.threads);
+    let mut ticks = TickDecoder::new(ticks);
+    let mut pools = Pools::new();
+    let mut ends = EndsDecoder::new([ends, end_ways, elders, elder_ways, elder_units], count)?;
+    let mut last_other = 0;
     out.reserve(count);
     for _ in 0..count {
-        let (thread, number, state) = threads.next()?;
-        if thread.0 >= around.threads {
-            return Err(Malformed("a thread that is not on the tape"));
-        }
+        let (thread, rank, state) = threads.next()?;
         let shape = shapes.next(&mut codes, &mut state.past)?;
-        tick = tick.wrapping_add(ticks.number()?);
+        let tick = ticks.next()?;
+        let hand = &mut state.hand;
         let addr = if shape.action.begins_block() {
-            addresses.begin(number, &mut state.hand, shape.room())?
+            let room = shape.room();
+            let pool = Pools::of(rank, room);
+            let addr = pools.addr(hand, pool, begins.byte()?, room, &mut begin_ways)?;
+            ends.begin(addr, pool);
+            addr
         } else if shape.action.ends_block() {
-            addresses.end(number, &mut state.hand)?
+            let ended = ends.end()?;
+            let pool = match ended.from {
+                Origin::Pool(pool) => pool,
+                Origin::Elder(room) => Pools::of(rank, room),
+            };
+            pools.freed(hand, ended.addr, pool);
+            ended.addr
         } else {
-            addresses.other()?
+            last_other = others.delta(last_other)?;
+            last_other
         };
         out.push(Event {
             time: TimeNs(tick.saturating_mul(around.tick_ns)),

@@ -2,26 +2,39 @@
 //!
 //! Live blocks are told in the order of their numbers, as the run of allocations that began them
 //! ([`crate::events`]): neighbours in time are alike. A large set is several parts; each holds up to
-//! [`MAX_EVENTS`] live blocks and as many freed inherited addresses.
+//! `PART` live blocks and as many freed inherited addresses.
 
 use crate::columns;
-use crate::events::{self, EventsEncoder, MAX_EVENTS, Surroundings};
+use crate::events::{self, Ended, EventsEncoder, Recorded, Surroundings};
 use crate::index::KeyframeKey;
 use crate::live::{LiveBlock, LiveSet, Totals};
 use crate::model::*;
+use crate::shapes::Shape;
 use crate::varint::{self, Cursor, Malformed};
 
-/// The parts of a set's keyframe one after the other: key and body. `tick_ns` divides all its times.
+/// Most live blocks of one part, and most freed addresses.
+const PART: usize = 1 << 16;
+
+/// A part of a keyframe.
+pub(crate) struct Part {
+    pub(crate) key: KeyframeKey,
+    tick_ns: u64,
+    blocks: Vec<LiveBlock>,
+    releasing: Vec<u8>,
+    freed: Vec<u64>,
+}
+
+/// The parts of a set's keyframe one after the other. `tick_ns` divides all its times.
 pub(crate) fn parts(
     process: ProcessId,
     set: &LiveSet,
     tick_ns: u64,
-) -> impl Iterator<Item = (KeyframeKey, Vec<u8>)> + '_ {
+) -> impl Iterator<Item = Part> + '_ {
     let mut order: Vec<(BlockId, u64)> = set.blocks().map(|b| (b.id, b.addr)).collect();
     order.sort_unstable();
     let mut freed: Vec<u64> = set.inherited_freed().collect();
     freed.sort_unstable();
-    let parts = order.len().div_ceil(MAX_EVENTS).max(freed.len().div_ceil(MAX_EVENTS)).max(1);
+    let parts = order.len().div_ceil(PART).max(freed.len().div_ceil(PART)).max(1);
     (0..parts).map(move |part| {
         let blocks = piece(&order, part);
         let key = KeyframeKey {
@@ -32,52 +45,52 @@ pub(crate) fn parts(
             forked: set.is_forked(),
             totals: *set.totals(),
         };
-        let blocks = blocks.iter().filter_map(|&(_, addr)| set.get(addr));
-        let releasing = if part == 0 { encode_releasing(set, tick_ns) } else { Vec::new() };
-        (key, encode_part(blocks, &releasing, piece(&freed, part), tick_ns))
+        Part {
+            key,
+            tick_ns,
+            blocks: blocks.iter().filter_map(|&(_, addr)| set.get(addr)).copied().collect(),
+            releasing: if part == 0 { encode_releasing(set, tick_ns) } else { Vec::new() },
+            freed: piece(&freed, part).to_vec(),
+        }
     })
 }
 
 /// The `part`th piece of a list.
 fn piece<T>(list: &[T], part: usize) -> &[T] {
-    let from = (part * MAX_EVENTS).min(list.len());
-    &list[from..list.len().min(from + MAX_EVENTS)]
+    let from = (part * PART).min(list.len());
+    &list[from..list.len().min(from + PART)]
 }
 
-fn encode_part<'a>(
-    blocks: impl Iterator<Item = &'a LiveBlock>,
-    releasing: &[u8],
-    freed: &[u64],
-    tick_ns: u64,
-) -> Vec<u8> {
-    let mut run = EventsEncoder::new();
-    let (mut ids, mut last_id) = (Vec::new(), 0);
-    for block in blocks {
-        run.push(&begin_of(block), block.time.0 / tick_ns, 0);
-        varint::put(&mut ids, block.id.0 - last_id);
-        last_id = block.id.0;
+impl Part {
+    /// The body of its block.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut run = EventsEncoder::new();
+        let (mut ids, mut last_id) = (Vec::new(), 0);
+        for block in &self.blocks {
+            run.push(&begin_of(block, block.time.0 / self.tick_ns));
+            varint::put(&mut ids, block.id.0 - last_id);
+            last_id = block.id.0;
+        }
+        let (mut addresses, mut last) = (Vec::new(), 0);
+        for &addr in &self.freed {
+            varint::put(&mut addresses, addr - last);
+            last = addr;
+        }
+        columns::join(&[&run.finish(), &ids, &self.releasing, &addresses])
     }
-    let (mut addresses, mut last) = (Vec::new(), 0);
-    for &addr in freed {
-        varint::put(&mut addresses, addr - last);
-        last = addr;
-    }
-    columns::join(&[&run.finish(), &ids, releasing, &addresses])
 }
 
 /// The allocation that began a block.
-fn begin_of(block: &LiveBlock) -> Event {
-    Event {
-        time: block.time,
-        thread: block.thread,
+fn begin_of(block: &LiveBlock, tick: u64) -> Recorded {
+    let shape = Shape {
         action: Action::Alloc,
         api: block.api,
         align_log2: block.align_log2,
-        addr: block.addr,
+        backtrace: block.backtrace,
         size: block.size,
         usable: block.usable,
-        backtrace: block.backtrace,
-    }
+    };
+    Recorded { tick, addr: block.addr, shape, ended: Ended::UNKNOWN, thread: block.thread }
 }
 
 fn encode_releasing(set: &LiveSet, tick_ns: u64) -> Vec<u8> {
@@ -141,13 +154,13 @@ impl Assembly {
             self.blocks.push(LiveBlock::begun_by(event, BlockId(id)));
         }
         while !releasing.is_empty() {
-            if self.releasing.len() == MAX_EVENTS {
+            if self.releasing.len() == PART {
                 return Err(Malformed("too many reallocs"));
             }
             self.releasing.push(parse_releasing(&mut releasing, around)?);
         }
         let mut addr = 0u64;
-        let most = self.freed.len() + MAX_EVENTS;
+        let most = self.freed.len() + PART;
         while !freed.is_empty() {
             if self.freed.len() == most {
                 return Err(Malformed("too many addresses"));

@@ -17,6 +17,7 @@
 mod addresses;
 mod blocks;
 mod columns;
+mod ends;
 mod events;
 mod facts;
 mod format;
@@ -28,6 +29,7 @@ mod live;
 mod meta;
 pub mod model;
 mod open;
+mod packer;
 pub mod read;
 mod replay;
 mod salvage;

@@ -7,8 +7,11 @@
 //! blocks themselves ([`LiveSet::with_inherited`]), as far as they are known
 //! ([`LiveSet::with_nearly_inherited`]).
 
+mod table;
+
 use crate::model::*;
 use rustc_hash::{FxHashMap, FxHashSet};
+use table::BlockTable;
 
 /// A block that is live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +104,7 @@ pub enum Effect {
 /// The live blocks of one process and its running totals.
 #[derive(Clone, Debug, Default)]
 pub struct LiveSet {
-    blocks: FxHashMap<u64, LiveBlock>,
+    blocks: BlockTable,
     /// Blocks in the middle of a realloc, by thread: a failed one is put back from here.
     releasing: FxHashMap<ThreadId, LiveBlock>,
     forked: bool,
@@ -132,7 +135,7 @@ impl LiveSet {
         for block in blocks {
             set.totals.live_bytes = set.totals.live_bytes.wrapping_add(block.size);
             set.totals.live_blocks += 1;
-            set.blocks.insert(block.addr, block);
+            set.blocks.insert(block, 0);
         }
         set.totals.peak_bytes = set.totals.live_bytes;
         set.totals.peak_blocks = set.totals.live_blocks;
@@ -160,7 +163,7 @@ impl LiveSet {
         let mut known = FxHashSet::default();
         if !exact {
             known = self.inherited_freed;
-            known.extend(self.blocks.keys());
+            known.extend(self.blocks.iter().map(|block| block.addr));
         }
         let all = LiveSet::from_parts(blocks, self.releasing, !exact, known, self.totals);
         LiveSet { nearly: !exact, ..all }
@@ -175,14 +178,17 @@ impl LiveSet {
         inherited_freed: impl IntoIterator<Item = u64>,
         totals: Totals,
     ) -> LiveSet {
-        let blocks: FxHashMap<u64, LiveBlock> = blocks.into_iter().map(|b| (b.addr, b)).collect();
+        let mut table = BlockTable::default();
+        for block in blocks {
+            table.insert(block, 0);
+        }
         LiveSet {
             totals: Totals {
-                live_bytes: blocks.values().fold(0, |sum, block| sum.wrapping_add(block.size)),
-                live_blocks: blocks.len() as u64,
+                live_bytes: table.iter().fold(0, |sum, block| sum.wrapping_add(block.size)),
+                live_blocks: table.len() as u64,
                 ..totals
             },
-            blocks,
+            blocks: table,
             releasing: releasing.into_iter().collect(),
             forked,
             nearly: false,
@@ -191,60 +197,45 @@ impl LiveSet {
     }
 
     /// Applies one event and tells what it did.
+    #[inline]
     pub fn apply(&mut self, event: &Event) -> Effect {
+        self.apply_marked(event, 0).0
+    }
+
+    /// The same, with a mark for the block that begins; also returns the mark of the block that ended.
+    /// 0 is no mark: that of a block that ended and lives on, too.
+    #[inline(always)]
+    pub(crate) fn apply_marked(&mut self, event: &Event, mark: u64) -> (Effect, u64) {
         self.totals.events += 1;
         match event.action {
-            Action::Alloc | Action::ReallocAlloc => {
-                if event.action == Action::ReallocAlloc {
-                    self.releasing.remove(&event.thread);
-                }
-                self.begin(event)
-            }
-            Action::Free => {
-                self.end(event.addr).map_or_else(|| self.end_unknown(event.addr), Effect::Ended)
-            }
-            Action::ReallocRelease => match self.end(event.addr) {
-                Some(block) => {
-                    // Keyed by the releasing thread, which is the one that reports the outcome.
-                    self.releasing.insert(event.thread, block);
-                    Effect::Ended(block)
-                }
-                None => {
-                    // The thread's next outcome is of this realloc, not of an earlier one.
-                    self.releasing.remove(&event.thread);
-                    self.end_unknown(event.addr)
-                }
+            Action::Alloc => (self.begin(event, mark), 0),
+            Action::Free => match self.end(event.addr) {
+                Some((block, mark)) => (Effect::Ended(block), mark),
+                None => (self.end_unknown(event.addr), 0),
             },
-            Action::ReallocFail => match self.releasing.remove(&event.thread) {
-                Some(block) if block.addr == event.addr => {
-                    self.totals.frees = self.totals.frees.saturating_sub(1);
-                    self.insert(block);
-                    Effect::Restored(block)
-                }
-                _ => {
-                    if self.forked && self.inherited_freed.remove(&event.addr) {
-                        self.totals.frees = self.totals.frees.saturating_sub(1);
-                    }
-                    Effect::Nothing
-                }
-            },
+            Action::ReallocAlloc => {
+                self.releasing.remove(&event.thread);
+                (self.begin(event, mark), 0)
+            }
+            Action::ReallocRelease => self.release(event),
+            Action::ReallocFail => (self.restore(event), 0),
             Action::AllocFail => {
                 self.totals.failed += 1;
-                Effect::Nothing
+                (Effect::Nothing, 0)
             }
-            Action::Map | Action::Unmap => Effect::Nothing,
+            Action::Map | Action::Unmap => (Effect::Nothing, 0),
         }
     }
 
-    fn begin(&mut self, event: &Event) -> Effect {
+    #[inline(always)]
+    fn begin(&mut self, event: &Event, mark: u64) -> Effect {
         self.totals.allocs += 1;
         // Wrapping here and below: sizes of a damaged tape add up to more than any memory holds.
         self.totals.alloc_bytes = self.totals.alloc_bytes.wrapping_add(event.size);
         let block = LiveBlock::begun_by(event, BlockId(self.totals.allocs));
         let first_word = self.nearly && self.inherited_freed.insert(event.addr);
-        let overlaid = self.remove(event.addr);
+        let overlaid = self.insert(block, mark);
         self.totals.overlaid += u64::from(overlaid.is_some() && !first_word);
-        self.insert(block);
         if self.totals.live_bytes > self.totals.peak_bytes {
             self.totals.peak_bytes = self.totals.live_bytes;
             self.totals.peak_blocks = self.totals.live_blocks;
@@ -254,13 +245,16 @@ impl LiveSet {
         Effect::Began(block, overlaid)
     }
 
-    fn end(&mut self, addr: u64) -> Option<LiveBlock> {
-        let block = self.remove(addr)?;
+    #[inline(always)]
+    fn end(&mut self, addr: u64) -> Option<(LiveBlock, u64)> {
+        let (block, mark) = self.blocks.remove(addr)?;
+        self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(block.size);
+        self.totals.live_blocks -= 1;
         if self.nearly {
             self.inherited_freed.insert(addr);
         }
         self.totals.frees += 1;
-        Some(block)
+        Some((block, mark))
     }
 
     fn end_unknown(&mut self, addr: u64) -> Effect {
@@ -272,17 +266,42 @@ impl LiveSet {
         Effect::Unmatched
     }
 
-    fn insert(&mut self, block: LiveBlock) {
-        self.totals.live_bytes = self.totals.live_bytes.wrapping_add(block.size);
-        self.totals.live_blocks += 1;
-        self.blocks.insert(block.addr, block);
+    fn release(&mut self, event: &Event) -> (Effect, u64) {
+        let Some((block, mark)) = self.end(event.addr) else {
+            // The thread's next outcome is of this realloc, not of an earlier one.
+            self.releasing.remove(&event.thread);
+            return (self.end_unknown(event.addr), 0);
+        };
+        // Keyed by the releasing thread, which is the one that reports the outcome.
+        self.releasing.insert(event.thread, block);
+        (Effect::Ended(block), mark)
     }
 
-    fn remove(&mut self, addr: u64) -> Option<LiveBlock> {
-        let block = self.blocks.remove(&addr)?;
-        self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(block.size);
-        self.totals.live_blocks -= 1;
-        Some(block)
+    fn restore(&mut self, event: &Event) -> Effect {
+        match self.releasing.remove(&event.thread) {
+            Some(block) if block.addr == event.addr => {
+                self.totals.frees = self.totals.frees.saturating_sub(1);
+                self.insert(block, 0);
+                Effect::Restored(block)
+            }
+            _ => {
+                if self.forked && self.inherited_freed.remove(&event.addr) {
+                    self.totals.frees = self.totals.frees.saturating_sub(1);
+                }
+                Effect::Nothing
+            }
+        }
+    }
+
+    /// Puts a block in and returns the one whose place it took.
+    #[inline(always)]
+    fn insert(&mut self, block: LiveBlock, mark: u64) -> Option<LiveBlock> {
+        let overlaid = self.blocks.insert(block, mark);
+        let freed = overlaid.as_ref().map_or(0, |block| block.size);
+        self.totals.live_bytes =
+            self.totals.live_bytes.wrapping_sub(freed).wrapping_add(block.size);
+        self.totals.live_blocks += u64::from(overlaid.is_none());
+        overlaid
     }
 
     /// The running totals.
@@ -292,17 +311,17 @@ impl LiveSet {
 
     /// The live blocks, in no order.
     pub fn blocks(&self) -> impl Iterator<Item = &LiveBlock> {
-        self.blocks.values()
+        self.blocks.iter()
     }
 
     /// The live block that starts at `addr`.
     pub fn get(&self, addr: u64) -> Option<&LiveBlock> {
-        self.blocks.get(&addr)
+        self.blocks.get(addr)
     }
 
     /// The live blocks, by address.
     pub fn sorted(&self) -> Vec<LiveBlock> {
-        let mut blocks: Vec<LiveBlock> = self.blocks.values().copied().collect();
+        let mut blocks: Vec<LiveBlock> = self.blocks.iter().copied().collect();
         blocks.sort_unstable_by_key(|b| b.addr);
         blocks
     }

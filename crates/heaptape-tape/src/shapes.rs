@@ -54,11 +54,13 @@ fn expected_usable(action: Action, size: u64) -> u64 {
     if action.begins_block() { glibc_usable(size) } else { 0 }
 }
 
-/// Code: the predicted shape.
-const PREDICTED: u64 = 0;
+/// Code: the shape that followed when the last two were last the same.
+const AFTER_TWO: u64 = 0;
+/// Code: the shape that followed when the last one was last the same.
+const AFTER_ONE: u64 = 1;
 /// Code: a shape that was not seen before. Other codes are the shape's number plus [`SEEN`].
-const NEW: u64 = 1;
-const SEEN: u64 = 2;
+const NEW: u64 = 2;
+const SEEN: u64 = 3;
 
 /// The last two shapes of a thread.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,30 +69,38 @@ pub(crate) struct Past {
     before: u32,
 }
 
-/// Remembers which shape followed which two.
+/// Remembers which shape followed which two, and which one.
 struct Predictor {
-    next: Vec<u32>,
+    after_two: Vec<u32>,
+    after_one: Vec<u32>,
 }
 
 impl Predictor {
-    const SLOTS_LOG2: u32 = 12;
+    const SLOTS_LOG2: u32 = 14;
 
-    fn new() -> Predictor {
-        Predictor { next: vec![0; 1 << Predictor::SLOTS_LOG2] }
+    /// For shapes with numbers below `shapes`.
+    fn new(shapes: usize) -> Predictor {
+        let after_two = vec![0; 1 << Predictor::SLOTS_LOG2];
+        Predictor { after_two, after_one: vec![0; shapes.max(1)] }
+    }
+
+    /// One more shape.
+    fn grow(&mut self, shapes: usize) {
+        self.after_one.resize(shapes.max(1), 0);
     }
 
     #[inline]
-    fn slot(&mut self, past: Past) -> &mut u32 {
+    fn slot(past: Past) -> usize {
         let key = u64::from(past.last) << 32 | u64::from(past.before);
-        let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - Predictor::SLOTS_LOG2);
-        &mut self.next[hash as usize]
+        (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - Predictor::SLOTS_LOG2)) as usize
     }
-}
 
-#[inline]
-fn remember(slot: &mut u32, past: &mut Past, number: u32) {
-    *slot = number;
-    *past = Past { last: number, before: past.last };
+    #[inline]
+    fn remember(&mut self, slot: usize, past: &mut Past, number: u32) {
+        self.after_two[slot] = number;
+        self.after_one[past.last as usize] = number;
+        *past = Past { last: number, before: past.last };
+    }
 }
 
 /// Turns shapes into codes.
@@ -106,28 +116,41 @@ impl ShapeEncoder {
         ShapeEncoder {
             numbers: FxHashMap::default(),
             shapes: Vec::new(),
-            predictor: Predictor::new(),
+            predictor: Predictor::new(0),
             codes: Vec::new(),
         }
     }
 
-    pub(crate) fn push(&mut self, past: &mut Past, shape: Shape) {
-        let slot = self.predictor.slot(*past);
-        if self.shapes.get(*slot as usize) == Some(&shape) {
-            varint::put(&mut self.codes, PREDICTED);
-            let number = *slot;
-            remember(slot, past, number);
-            return;
-        }
+    #[inline]
+    pub(crate) fn push(&mut self, past: &mut Past, shape: &Shape) {
+        let slot = Predictor::slot(*past);
+        let after_two = self.predictor.after_two[slot];
+        let after_one = self.predictor.after_one[past.last as usize];
+        let is = |number: u32| self.shapes.get(number as usize) == Some(shape);
+        let number = if is(after_two) {
+            self.codes.push(AFTER_TWO as u8);
+            after_two
+        } else if is(after_one) {
+            self.codes.push(AFTER_ONE as u8);
+            after_one
+        } else {
+            self.look_up(shape)
+        };
+        self.predictor.remember(slot, past, number);
+    }
+
+    /// The number of a shape that was not foreseen.
+    fn look_up(&mut self, shape: &Shape) -> u32 {
         let fresh = self.shapes.len() as u32;
-        let number = *self.numbers.entry(shape).or_insert(fresh);
+        let number = *self.numbers.entry(*shape).or_insert(fresh);
         if number == fresh {
-            self.shapes.push(shape);
+            self.shapes.push(*shape);
+            self.predictor.grow(self.shapes.len());
             varint::put(&mut self.codes, NEW);
         } else {
             varint::put(&mut self.codes, SEEN + u64::from(number));
         }
-        remember(slot, past, number);
+        number
     }
 
     /// The column of codes.
@@ -178,7 +201,8 @@ impl ShapeDecoder {
             let backtrace = BacktraceId(backtrace);
             shapes.push(Shape { action, api, align_log2, backtrace, size, usable });
         }
-        Ok(ShapeDecoder { shapes, seen: 0, predictor: Predictor::new() })
+        let predictor = Predictor::new(shapes.len());
+        Ok(ShapeDecoder { shapes, seen: 0, predictor })
     }
 
     /// Backtraces that are not on the tape (their block is lost) become empty ones.
@@ -196,16 +220,19 @@ impl ShapeDecoder {
         codes: &mut Cursor<'_>,
         past: &mut Past,
     ) -> Result<&Shape, Malformed> {
-        let slot = self.predictor.slot(*past);
+        let slot = Predictor::slot(*past);
         let number = match codes.number()? {
-            PREDICTED => *slot,
+            AFTER_TWO => self.predictor.after_two[slot],
+            AFTER_ONE => self.predictor.after_one[past.last as usize],
             NEW => {
                 self.seen += 1;
                 self.seen - 1
             }
             seen => u32::try_from(seen - SEEN).map_err(|_| Malformed("a shape's number"))?,
         };
-        remember(slot, past, number);
-        self.shapes.get(number as usize).ok_or(Malformed("a shape that is not there"))
+        let shape =
+            self.shapes.get(number as usize).ok_or(Malformed("a shape that is not there"))?;
+        self.predictor.remember(slot, past, number);
+        Ok(shape)
     }
 }

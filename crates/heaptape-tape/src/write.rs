@@ -1,19 +1,20 @@
 //! The tape, written front to back in whole, checksummed blocks.
 
 use crate::blocks::BlockWriter;
-use crate::events::{EventsEncoder, MAX_EVENTS};
+use crate::events::{Ended, MAX_EVENTS, Recorded};
 use crate::format::{FileHead, kind};
 use crate::index::{self, EventsKey};
 use crate::keyframe;
 use crate::live::{Effect, LiveSet, Totals};
 use crate::meta::Records;
 use crate::model::*;
-use crate::shapes;
+use crate::packer::{JOB_EVENTS, Job, Packer};
+use crate::shapes::{self, Shape};
 use crate::varint;
 use std::io::{self, Write};
 
 /// Events between keyframes of a process, at the least …
-const KEYFRAME_EVENTS: u64 = 1 << 20;
+const KEYFRAME_EVENTS: u64 = 3_000_000;
 /// … and for each live block: bounds what keyframes add to the tape.
 const KEYFRAME_EVENTS_PER_BLOCK: u64 = 4;
 /// Facts are written when so many bytes wait.
@@ -24,10 +25,12 @@ const CONTENTS_BYTES: usize = 4 << 20;
 /// Writes a tape to `out`. Nothing already written is ever changed: a tape cut anywhere opens and shows
 /// everything up to its last whole block.
 ///
-/// All times are rounded down to the tick of the header. After an error of `out` the tape is cut where
-/// it was; every later call fails.
+/// All times are rounded down to the tick of the header. Packing and the file are the work of a thread
+/// of its own, so most calls return at once; an error of `out` is that of a later call. The tape is then
+/// cut where it was, and every call that would write fails. At most 16 jobs of up to 4 MiB wait for
+/// the thread; then calls wait, too.
 pub struct TapeWriter<W: Write> {
-    blocks: BlockWriter<W>,
+    packer: Packer<W>,
     tick_ns: u64,
     records: Records,
     processes: Vec<Track>,
@@ -40,7 +43,11 @@ struct Track {
     life: Life,
     losses: Losses,
     run: Option<Run>,
+    /// Runs begun so far: tells the blocks begun in this one.
+    runs: u32,
     last_tick: u64,
+    /// The time that `last_tick` was made of.
+    last_time: TimeNs,
     last_keyframe: EventIndex,
     contents: Vec<u8>,
 }
@@ -52,32 +59,40 @@ enum Life {
     Ended(Totals),
 }
 
-/// Events that wait for their block.
+/// Events that wait for their block: most were given to the packer already.
 struct Run {
-    encoder: EventsEncoder,
+    /// Those that were not.
+    list: Vec<Recorded>,
+    count: usize,
+    /// Blocks begun.
+    begun: u32,
     first_event: EventIndex,
     first_tick: u64,
 }
 
-impl<W: Write> TapeWriter<W> {
+impl<W: Write + Send + 'static> TapeWriter<W> {
     /// Begins a tape. [`Header::version`] is this code's whatever `header` says; a tick of 0 is taken
     /// for 1.
     pub fn new(out: W, header: &Header) -> io::Result<TapeWriter<W>> {
         let tick_ns = header.tick_ns.max(1);
-        let mut writer = TapeWriter {
-            blocks: BlockWriter::new(out)?,
+        let mut blocks = BlockWriter::new(out)?;
+        blocks.put(&FileHead::encode(tick_ns))?;
+        let mut records = Records::new(tick_ns);
+        records.header(&Header { tick_ns, ..header.clone() });
+        blocks.block(kind::META, &[], &records.take())?;
+        blocks.flush()?;
+        Ok(TapeWriter {
+            packer: Packer::new(blocks)?,
             tick_ns,
-            records: Records::new(tick_ns),
+            records,
             processes: Vec::new(),
             threads: 0,
             modules: 0,
-        };
-        writer.blocks.put(&FileHead::encode(tick_ns))?;
-        writer.records.header(&Header { tick_ns, ..header.clone() });
-        writer.flush()?;
-        Ok(writer)
+        })
     }
+}
 
+impl<W: Write> TapeWriter<W> {
     /// A process begins; ids are given in order from 0. Its `end`, `ending` and `losses` come later.
     /// The events of a parent before the fork are best given before.
     pub fn process_start(&mut self, process: &Process) -> io::Result<()> {
@@ -91,7 +106,9 @@ impl<W: Write> TapeWriter<W> {
             life: Life::Running(if forked { LiveSet::forked() } else { LiveSet::new() }),
             losses: Losses::default(),
             run: None,
+            runs: 0,
             last_tick: 0,
+            last_time: TimeNs(0),
             last_keyframe: 0,
             contents: Vec::new(),
         });
@@ -99,8 +116,7 @@ impl<W: Write> TapeWriter<W> {
         self.close_full_records()
     }
 
-    /// A process ended: its last keyframe is written and its live set forgotten, so that no event of it
-    /// may follow. May be said again with better knowledge; the last word counts.
+    /// A process ended: its live set is forgotten, so that no event of it may follow. May be said again with better knowledge; the last word counts.
     pub fn process_end(
         &mut self,
         id: ProcessId,
@@ -113,7 +129,6 @@ impl<W: Write> TapeWriter<W> {
         self.close_contents(id)?;
         self.records.process_end(id, end, ending, losses);
         self.close_full_records()?;
-        self.last_keyframe(id)?;
         let track = self.track(id)?;
         track.life = Life::Ended(*track.totals());
         Ok(())
@@ -174,17 +189,18 @@ impl<W: Write> TapeWriter<W> {
             return Err(misuse("an event of a thread or backtrace that was not begun"));
         }
         let tick_ns = self.tick_ns;
-        let track = self.track(process)?;
-        let tick = (event.time.0 / tick_ns).max(track.last_tick);
-        track.push(&Event { time: TimeNs(tick * tick_ns), ..*event }, tick)?;
-        let full = track.run.as_ref().is_some_and(|run| run.encoder.count() == MAX_EVENTS);
-        if track.is_keyframe_due() {
-            self.close_run(process)?;
-            self.keyframe(process)?;
-        } else if full {
-            self.close_run(process)?;
+        let index = process.0 as usize;
+        let track = self.processes.get_mut(index).ok_or_else(unknown_process)?;
+        let run = track.push(event, tick_ns, || self.packer.list())?;
+        let full = run.count == MAX_EVENTS;
+        if run.list.len() == JOB_EVENTS {
+            let list = std::mem::replace(&mut run.list, self.packer.list());
+            self.packer.give(Job::Events(process, list))?;
         }
-        Ok(())
+        if self.processes[index].is_keyframe_due() {
+            return self.keyframe(process);
+        }
+        if full { self.close_run(process) } else { Ok(()) }
     }
 
     /// A memory sample of a process.
@@ -240,31 +256,42 @@ impl<W: Write> TapeWriter<W> {
         }
     }
 
-    /// Closes the blocks in progress and hands everything to `out`: what was said so far survives the
-    /// death of this process. Writes nothing when nothing was said.
+    /// Writes a keyframe of a process that has not ended: winding to what follows then begins here. The
+    /// writer does so now and then by itself.
+    pub fn keyframe(&mut self, process: ProcessId) -> io::Result<()> {
+        self.close_run(process)?;
+        self.close_records()?;
+        let track = self.processes.get_mut(process.0 as usize).ok_or_else(unknown_process)?;
+        let Life::Running(live) = &track.life else {
+            return Err(misuse("a keyframe of a process that has ended"));
+        };
+        track.last_keyframe = live.totals().events;
+        for part in keyframe::parts(process, live, self.tick_ns) {
+            self.packer.give(Job::Keyframe(part))?;
+        }
+        Ok(())
+    }
+
+    /// Closes the blocks in progress and has everything handed to `out`, soon: what was said so far then
+    /// survives the death of this process. Writes nothing when nothing was said.
     pub fn flush(&mut self) -> io::Result<()> {
         self.close_records()?;
         for id in (0..self.processes.len() as u32).map(ProcessId) {
             self.close_run(id)?;
             self.close_contents(id)?;
         }
-        self.blocks.flush()
+        self.packer.give(Job::Flush)
     }
 
-    /// Writes last keyframes, index and footer and returns `out`.
+    /// Writes index and footer and returns `out`.
     pub fn finish(mut self) -> io::Result<W> {
         self.flush()?;
-        for id in (0..self.processes.len() as u32).map(ProcessId) {
-            self.last_keyframe(id)?;
-        }
         let processes = self.processes.iter().map(|t| (*t.totals(), t.losses)).collect();
-        self.blocks.finish(processes)
+        self.packer.finish(processes)
     }
 
     fn track(&mut self, id: ProcessId) -> io::Result<&mut Track> {
-        self.processes
-            .get_mut(id.0 as usize)
-            .ok_or_else(|| misuse("something of a process that was not begun"))
+        self.processes.get_mut(id.0 as usize).ok_or_else(unknown_process)
     }
 
     fn close_full_records(&mut self) -> io::Result<()> {
@@ -276,7 +303,7 @@ impl<W: Write> TapeWriter<W> {
             return Ok(());
         }
         let body = self.records.take();
-        self.blocks.block(kind::META, &[], &body)
+        self.packer.give(Job::Block(kind::META, Vec::new(), body))
     }
 
     /// Writes the events of a process that wait, after the facts that they refer to.
@@ -288,7 +315,7 @@ impl<W: Write> TapeWriter<W> {
         };
         let key = EventsKey {
             process,
-            count: run.encoder.count() as u32,
+            count: run.count as u32,
             first_event: run.first_event,
             first_tick: run.first_tick,
             last_tick: track.last_tick,
@@ -297,30 +324,10 @@ impl<W: Write> TapeWriter<W> {
             totals: *track.totals(),
         };
         self.close_records()?;
-        self.blocks.block(kind::EVENTS, &key.encode(), &run.encoder.finish())
-    }
-
-    /// The keyframe at the end of a history; none where there already is one. What was said before it
-    /// is written before it.
-    fn last_keyframe(&mut self, process: ProcessId) -> io::Result<()> {
-        let track = self.track(process)?;
-        if track.totals().events == track.last_keyframe {
-            return Ok(());
+        if !run.list.is_empty() {
+            self.packer.give(Job::Events(process, run.list))?;
         }
-        self.close_records()?;
-        self.keyframe(process)
-    }
-
-    fn keyframe(&mut self, process: ProcessId) -> io::Result<()> {
-        let track = &mut self.processes[process.0 as usize];
-        let Life::Running(live) = &track.life else {
-            return Ok(());
-        };
-        track.last_keyframe = live.totals().events;
-        for (key, body) in keyframe::parts(process, live, self.tick_ns) {
-            self.blocks.block(kind::KEYFRAME, &key.encode(), &body)?;
-        }
-        Ok(())
+        self.packer.give(Job::EndRun(key))
     }
 
     fn close_contents(&mut self, process: ProcessId) -> io::Result<()> {
@@ -329,25 +336,49 @@ impl<W: Write> TapeWriter<W> {
             return Ok(());
         }
         self.close_records()?;
-        self.blocks.block(kind::CONTENTS, &index::contents_key(process), &body)
+        self.packer.give(Job::Block(kind::CONTENTS, index::contents_key(process), body))
     }
 }
 
 impl Track {
-    fn push(&mut self, event: &Event, tick: u64) -> io::Result<()> {
+    /// Takes an event in; `list` gives room for events of a run. Returns the run.
+    #[inline]
+    fn push(
+        &mut self,
+        event: &Event,
+        tick_ns: u64,
+        list: impl FnOnce() -> Vec<Recorded>,
+    ) -> io::Result<&mut Run> {
         let Life::Running(live) = &mut self.life else {
             return Err(misuse("an event of a process that has ended"));
         };
-        let first_event = live.totals().events;
-        let ended_room = match live.apply(event) {
-            Effect::Ended(block) => shapes::room(block.size, block.usable),
-            _ => 0,
+        if event.time > self.last_time {
+            self.last_time = event.time;
+            self.last_tick = event.time.0 / tick_ns;
+        }
+        let tick = self.last_tick;
+        let run = self.run.get_or_insert_with(|| {
+            self.runs += 1;
+            let first_event = live.totals().events;
+            Run { list: list(), count: 0, begun: 0, first_event, first_tick: tick }
+        });
+        let mark = u64::from(self.runs) << 32 | u64::from(run.begun);
+        let event = Event { time: TimeNs(tick * tick_ns), ..*event };
+        let ended = match live.apply_marked(&event, mark) {
+            (Effect::Ended(_), mark) if (mark >> 32) as u32 == self.runs => {
+                Ended::Here(mark as u32)
+            }
+            (Effect::Ended(block), _) => {
+                let units = shapes::room(block.size, block.usable) >> 4;
+                Ended::Elder { id: block.id.0, units: u32::try_from(units).unwrap_or(0) }
+            }
+            _ => Ended::UNKNOWN,
         };
-        self.last_tick = tick;
-        let begin = || Run { encoder: EventsEncoder::new(), first_event, first_tick: tick };
-        let run = self.run.get_or_insert_with(begin);
-        run.encoder.push(event, tick, ended_room);
-        Ok(())
+        run.begun += u32::from(event.action.begins_block());
+        run.count += 1;
+        let (shape, thread) = (Shape::of(&event), event.thread);
+        run.list.push(Recorded { tick, addr: event.addr, shape, ended, thread });
+        Ok(run)
     }
 
     fn totals(&self) -> &Totals {
@@ -360,7 +391,7 @@ impl Track {
     fn is_keyframe_due(&self) -> bool {
         let totals = self.totals();
         let since = totals.events - self.last_keyframe;
-        since >= KEYFRAME_EVENTS.max(KEYFRAME_EVENTS_PER_BLOCK * totals.live_blocks)
+        since >= KEYFRAME_EVENTS && since >= KEYFRAME_EVENTS_PER_BLOCK * totals.live_blocks
     }
 }
 
@@ -369,6 +400,10 @@ fn expect_next(what: &str, id: u32, next: u32) -> io::Result<()> {
         return Ok(());
     }
     Err(misuse(&format!("{what} {id} was begun where {next} is next")))
+}
+
+fn unknown_process() -> io::Error {
+    misuse("something of a process that was not begun")
 }
 
 /// The caller broke the order of things; nothing was written.

@@ -7,6 +7,7 @@ mod small;
 use heaptape_tape::*;
 use proptest::prelude::*;
 use small::{EXAMPLE_EVENTS, blocks, example, frame, open, open_bytes};
+use std::sync::{Arc, Mutex};
 
 const CHILD: ProcessId = ProcessId(1);
 const MAIN: ProcessId = ProcessId(0);
@@ -157,7 +158,7 @@ fn a_child_whose_parent_is_cut_off_has_no_known_heap() {
 /// A disk with so many bytes left.
 struct Disk {
     left: usize,
-    file: Vec<u8>,
+    file: Arc<Mutex<Vec<u8>>>,
 }
 
 impl std::io::Write for Disk {
@@ -167,7 +168,7 @@ impl std::io::Write for Disk {
             return Err(std::io::ErrorKind::StorageFull.into());
         }
         self.left -= fits;
-        self.file.extend(&bytes[..fits]);
+        self.file.lock().unwrap().extend(&bytes[..fits]);
         Ok(fits)
     }
 
@@ -178,17 +179,18 @@ impl std::io::Write for Disk {
 
 #[test]
 fn a_full_disk_leaves_a_tape_and_every_later_call_says_so() {
-    let mut disk = Disk { left: 100, file: Vec::new() };
-    let mut tape = TapeWriter::new(&mut disk, &Header::default()).unwrap();
+    let file = Arc::new(Mutex::new(Vec::new()));
+    let disk = Disk { left: 100, file: Arc::clone(&file) };
+    let mut tape = TapeWriter::new(disk, &Header::default()).unwrap();
     let child = Unrecorded { pid: 5, time: TimeNs(0), exe: Vec::new(), reason: "static".into() };
-    tape.unrecorded(&child).unwrap();
-    tape.flush().unwrap();
-    tape.unrecorded(&child).unwrap();
-    assert_eq!(tape.flush().unwrap_err().kind(), std::io::ErrorKind::StorageFull);
-    tape.unrecorded(&child).unwrap();
-    assert!(tape.flush().is_err(), "even if there is room again");
+    let mut say = || tape.unrecorded(&child).and_then(|()| tape.flush());
+    say().unwrap();
+    // The first block that does not fit is refused on another thread; some later call hears of it.
+    let refused = std::iter::repeat_with(&mut say).find_map(Result::err).unwrap();
+    assert_eq!(refused.kind(), std::io::ErrorKind::StorageFull);
+    assert!(say().is_err(), "even if there is room again");
     assert!(tape.finish().is_err());
-    let tape = open_bytes(&disk.file);
+    let tape = open_bytes(&file.lock().unwrap());
     assert_eq!(tape.unrecorded(), [child]);
     assert!(!tape.condition().complete);
 }

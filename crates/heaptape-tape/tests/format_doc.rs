@@ -58,6 +58,7 @@ fn written() -> Vec<u8> {
     let time = TimeNs(7_500);
     tape.event(MAIN, &Event { time, action, api, backtrace, size: 0, usable: 0, ..malloc })
         .unwrap();
+    tape.keyframe(MAIN).unwrap();
     tape.process_end(MAIN, TimeNs(8_000), Ending::Exited(0), &Losses::default()).unwrap();
     tape.finish().unwrap()
 }

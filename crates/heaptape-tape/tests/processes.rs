@@ -24,6 +24,7 @@ fn a_process_that_ended_is_forgotten_but_not_lost() {
         tape.event(MAIN, &alloc(1_000 + number, 0x1000 + 0x30 * number, NONE)).unwrap();
     }
     assert_eq!(tape.live(MAIN).unwrap().totals().live_blocks, 100);
+    tape.keyframe(MAIN).unwrap();
     tape.process_end(MAIN, TimeNs(9_000), Ending::Gone, &Losses::default()).unwrap();
     assert!(tape.live(MAIN).is_none(), "its blocks are kept");
 

@@ -64,6 +64,8 @@ pub fn example() -> Vec<u8> {
         bytes: b"hello".to_vec(),
     })
     .unwrap();
+    tape.keyframe(ProcessId(1)).unwrap();
+    tape.keyframe(main).unwrap();
     let losses = Losses { waited_ns: 12, ..Losses::default() };
     tape.process_end(main, TimeNs(7_000), Ending::Exited(3), &losses).unwrap();
     tape.finish().unwrap()

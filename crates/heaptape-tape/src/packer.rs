@@ -1,0 +1,139 @@
+//! The second half of writing: a thread that packs what the writer hands it, and puts it into the file.
+//!
+//! Jobs are done one after the other in the order in which they were given, so the same calls make the
+//! same bytes. At most [`WAITING`] of them wait, each of at most 4 MiB but for rare facts and contents
+//! that are longer themselves: when the disk or the packing cannot keep up, the writer's caller waits.
+
+use crate::blocks::BlockWriter;
+use crate::events::{EventsEncoder, Recorded};
+use crate::format::kind;
+use crate::index::EventsKey;
+use crate::keyframe::Part;
+use crate::live::Totals;
+use crate::model::*;
+use rustc_hash::FxHashMap;
+use std::io::{self, Write};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::thread::{Builder, JoinHandle};
+
+/// Jobs that wait at most.
+const WAITING: usize = 16;
+/// Events of one job: a MiB.
+pub(crate) const JOB_EVENTS: usize = 1 << 14;
+
+/// Something to do.
+pub(crate) enum Job {
+    /// A block of that kind, key and body.
+    Block(u8, Vec<u8>, Vec<u8>),
+    /// More events of a process's run.
+    Events(ProcessId, Vec<Recorded>),
+    /// The end of a run: its block.
+    EndRun(EventsKey),
+    Keyframe(Part),
+    Flush,
+    /// Index and footer.
+    Finish(Vec<(Totals, Losses)>),
+}
+
+/// The writer's end.
+pub(crate) struct Packer<W> {
+    /// `None` after a failure: what follows would not be where the index says.
+    jobs: Option<SyncSender<Job>>,
+    /// Emptied lists of events, for use again: fresh memory costs more than what is done with it.
+    spent: Receiver<Vec<Recorded>>,
+    thread: Option<JoinHandle<io::Result<Option<W>>>>,
+}
+
+impl<W: Write + Send + 'static> Packer<W> {
+    pub(crate) fn new(blocks: BlockWriter<W>) -> io::Result<Packer<W>> {
+        let (jobs, queue) = mpsc::sync_channel(WAITING);
+        let (empty, spent) = mpsc::channel();
+        let work = move || Work { blocks, runs: FxHashMap::default(), empty }.all(&queue);
+        let thread = Builder::new().name("packer".to_string()).spawn(work)?;
+        Ok(Packer { jobs: Some(jobs), spent, thread: Some(thread) })
+    }
+}
+
+impl<W> Packer<W> {
+    /// Gives a job. Fails when an earlier one has failed.
+    pub(crate) fn give(&mut self, job: Job) -> io::Result<()> {
+        if self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok()) {
+            return Ok(());
+        }
+        Err(self.stop().err().unwrap_or_else(broken))
+    }
+
+    /// A list for events.
+    pub(crate) fn list(&self) -> Vec<Recorded> {
+        self.spent.try_recv().unwrap_or_default()
+    }
+
+    /// Finishes the file and returns it.
+    pub(crate) fn finish(mut self, processes: Vec<(Totals, Losses)>) -> io::Result<W> {
+        self.give(Job::Finish(processes))?;
+        self.stop()?.ok_or_else(broken)
+    }
+
+    /// Waits for what was given. The file, if it was finished.
+    fn stop(&mut self) -> io::Result<Option<W>> {
+        self.jobs = None;
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err(io::Error::other("the packing of the tape panicked")),
+            None => Ok(None),
+        }
+    }
+}
+
+impl<W> Drop for Packer<W> {
+    fn drop(&mut self) {
+        // Nobody is left to hear of a failure.
+        let _ = self.stop();
+    }
+}
+
+fn broken() -> io::Error {
+    io::Error::other("the tape could not be written to before")
+}
+
+/// The thread's end.
+struct Work<W: Write> {
+    blocks: BlockWriter<W>,
+    /// Runs in progress.
+    runs: FxHashMap<ProcessId, EventsEncoder>,
+    empty: Sender<Vec<Recorded>>,
+}
+
+impl<W: Write> Work<W> {
+    fn all(mut self, queue: &Receiver<Job>) -> io::Result<Option<W>> {
+        while let Ok(job) = queue.recv() {
+            match job {
+                Job::Block(kind, key, body) => self.blocks.block(kind, &key, &body)?,
+                Job::Events(process, events) => self.add(process, events),
+                Job::EndRun(key) => self.end_run(&key)?,
+                Job::Keyframe(part) => {
+                    let key = part.key.encode();
+                    self.blocks.block(kind::KEYFRAME, &key, &part.encode())?;
+                }
+                Job::Flush => self.blocks.flush()?,
+                Job::Finish(processes) => return self.blocks.finish(processes).map(Some),
+            }
+        }
+        Ok(None)
+    }
+
+    fn add(&mut self, process: ProcessId, mut events: Vec<Recorded>) {
+        let run = self.runs.entry(process).or_insert_with(EventsEncoder::new);
+        events.iter().for_each(|event| run.push(event));
+        events.clear();
+        // The writer may be gone already.
+        let _ = self.empty.send(events);
+    }
+
+    fn end_run(&mut self, key: &EventsKey) -> io::Result<()> {
+        match self.runs.remove(&key.process) {
+            Some(run) => self.blocks.block(kind::EVENTS, &key.encode(), &run.finish()),
+            None => Ok(()),
+        }
+    }
+}
