@@ -47,7 +47,7 @@ impl HeapAt {
             instant,
             live: ranking,
             layout: Layout::of(recording, process.id, &live, &mut sites),
-            unresolved: Unresolved::of(recording, names, weights.iter().map(|(id, _)| *id)),
+            unresolved: Unresolved::of(recording, names, weights.iter().map(|(id, _)| id)),
         })
     }
 }
