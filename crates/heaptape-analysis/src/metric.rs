@@ -69,7 +69,7 @@ impl Weights {
     }
 
     /// Bytes of memory that it takes: 16 a backtrace.
-    fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.by_backtrace.bytes()
     }
 }

@@ -19,6 +19,14 @@ pub struct Site {
     pub frame: Option<Frame>,
 }
 
+impl Site {
+    /// What sites are ordered by where they weigh the same.
+    pub(crate) fn name(&self) -> Option<(&str, Option<&str>, u32, Option<&str>)> {
+        let frame = self.frame.as_ref()?;
+        Some((&frame.function, frame.file.as_deref(), frame.line, frame.module.as_deref()))
+    }
+}
+
 /// The number of a [`Site`] in its [`Sites`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SiteId(pub u32);
@@ -147,13 +155,8 @@ impl<'a> Sites<'a> {
             })
             .collect();
         ranked.sort_by(|a, b| {
-            key(&b.weight).cmp(&key(&a.weight)).then_with(|| order_key(a).cmp(&order_key(b)))
+            key(&b.weight).cmp(&key(&a.weight)).then_with(|| a.site.name().cmp(&b.site.name()))
         });
         ranked
     }
-}
-
-fn order_key(entry: &SiteWeight) -> Option<(&str, Option<&str>, u32, Option<&str>)> {
-    let frame = entry.site.frame.as_ref()?;
-    Some((&frame.function, frame.file.as_deref(), frame.line, frame.module.as_deref()))
 }

@@ -12,6 +12,7 @@ use crate::replay::{self, Gather};
 use crate::series::{Series, SeriesBuilder};
 use crate::sites::{SiteId, Sites};
 use crate::sizes::Sizes;
+use crate::table;
 use crate::temporary::Temporaries;
 use crate::unresolved::Unresolved;
 use heaptape_tape::{
@@ -23,6 +24,9 @@ use serde::Serialize;
 
 /// Buckets of [`Summary::series`].
 pub const SERIES_BUCKETS: usize = 240;
+
+/// Bytes of tables by backtrace node: growth, weights, sites, and what was looked at.
+const BYTES_BY_NODE: u64 = 16 + 16 + 8 + 1;
 
 /// The summary of one process.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -102,6 +106,8 @@ impl Summary {
         process: &Process,
         top: usize,
     ) -> Result<Summary, TapeError> {
+        let tables = table::bytes_by_node(recording, BYTES_BY_NODE);
+        recording.afford(tables)?;
         let name = ProcessName::of(recording, process);
         let (live, pass) = Pass::over(recording, &name)?;
         let totals = *live.totals();
@@ -110,7 +116,7 @@ impl Summary {
             live: pass.never_freed(&live, &mut sites, top),
             inherited: inherited(recording, process.id, &live),
         };
-        recording.afford(live_bytes(live.totals().live_blocks).saturating_add(pass.bytes()))?;
+        recording.afford(live_bytes(totals.live_blocks).saturating_add(tables))?;
         let mut layout = Layout::of(recording, process.id, &live, &mut sites);
         // Two live sets and a list are more than one: a summary shows no single block.
         layout.blocks = Vec::new();

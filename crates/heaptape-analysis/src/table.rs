@@ -1,6 +1,12 @@
 //! Numbers by id, in a table without holes: ids on a tape count from 0.
 
+use crate::recording::Recording;
 use heaptape_tape::{BacktraceId, ThreadId};
+
+/// Bytes of tables that have `bytes` for every backtrace node of a recording.
+pub(crate) fn bytes_by_node(recording: &dyn Recording, bytes: u64) -> u64 {
+    bytes.saturating_mul(recording.nodes().len() as u64)
+}
 
 /// An id that is a place in a table.
 pub(crate) trait Place: Copy {

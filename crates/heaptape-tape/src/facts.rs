@@ -60,7 +60,7 @@ impl Facts {
     /// few beside what there are millions of.
     pub(crate) fn bytes(&self) -> u64 {
         let samples = self.samples.iter().map(Vec::len).sum::<usize>();
-        (self.nodes.len() * size_of::<BacktraceNode>()
+        (self.nodes.capacity() * size_of::<BacktraceNode>()
             + samples * size_of::<Sample>()
             + self.threads.len() * size_of::<Thread>()
             + self.modules.len() * size_of::<Module>()
