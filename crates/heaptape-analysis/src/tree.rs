@@ -207,8 +207,9 @@ impl<'a> Builder<'a> {
 
     /// About the bytes that it takes.
     fn bytes(&self) -> u64 {
-        let sprouts = self.sprouts.capacity() * size_of::<Sprout>();
-        let places = self.by_place.capacity() * (size_of::<((u32, u32), u32)>() + 1);
+        let sprouts = self.sprouts.len() * size_of::<Sprout>();
+        // A hash table that grows is there twice, the new one half empty.
+        let places = 2 * self.by_place.capacity() * (size_of::<((u32, u32), u32)>() + 1);
         (sprouts + places) as u64 + self.met_by_node.bytes()
     }
 
