@@ -7,6 +7,7 @@ use crate::recording::Recording;
 use heaptape_tape::{Action, BlockId, Event, LiveBlock, Process, TapeError, ThreadId};
 use serde::Serialize;
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 /// One act on a block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -81,11 +82,13 @@ impl AddressHistory {
             watch.begin(*block, true);
         }
         let mut allocs = 0;
-        for event in recording.events(process.id, 0) {
-            let event = event?;
-            allocs += u64::from(event.action.begins_block());
-            watch.note(&event, BlockId(allocs));
-        }
+        recording.runs(process.id, 0..recording.event_count(process.id), &mut |events| {
+            for event in events {
+                allocs += u64::from(event.action.begins_block());
+                watch.note(event, BlockId(allocs));
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
         let resolve = |act: RawAct| act.resolve(recording, names);
         Ok(AddressHistory {
             process: ProcessName::of(recording, process),

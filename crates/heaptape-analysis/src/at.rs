@@ -8,9 +8,13 @@ use crate::process::ProcessName;
 use crate::ranking::Ranking;
 use crate::recording::Recording;
 use crate::sites::Sites;
+use crate::table;
 use crate::unresolved::Unresolved;
-use heaptape_tape::{Process, TapeError};
+use heaptape_tape::{Process, TapeError, live_bytes};
 use serde::Serialize;
+
+/// Bytes of tables by backtrace node: weights, sites, and what was looked at.
+const BYTES_BY_NODE: u64 = 16 + 8 + 1;
 
 /// What is live at a moment, who allocated it, and where it lies.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,6 +43,8 @@ impl HeapAt {
     ) -> Result<HeapAt, TapeError> {
         let instant = when.resolve(recording, process.id)?;
         let live = recording.live_at(process.id, instant.moment)?;
+        let tables = table::bytes_by_node(recording, BYTES_BY_NODE);
+        recording.afford(live_bytes(live.totals().live_blocks).saturating_add(tables))?;
         let mut sites = Sites::new(recording, names);
         let weights = Weights::of_live(&live);
         let ranking = Ranking::of(&weights, &mut sites, Unit::Bytes, top);
@@ -47,7 +53,7 @@ impl HeapAt {
             instant,
             live: ranking,
             layout: Layout::of(recording, process.id, &live, &mut sites),
-            unresolved: Unresolved::of(recording, names, weights.iter().map(|(id, _)| *id)),
+            unresolved: Unresolved::of(recording, names, weights.iter().map(|(id, _)| id)),
         })
     }
 }

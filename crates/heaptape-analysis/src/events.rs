@@ -8,6 +8,7 @@ use crate::recording::Recording;
 use crate::sites::{Site, Sites};
 use heaptape_tape::{
     Action, BacktraceId, Effect, Event, LiveBlock, LiveSet, Moment, Process, TapeError, TimeNs,
+    live_bytes,
 };
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -72,22 +73,25 @@ pub fn for_each<B>(
     let mut text = filter.text.as_deref().map(|text| TextMatch::new(text, recording, names));
     let mut sites = Sites::new(recording, names);
     let first = live.totals().events;
-    for (index, event) in (first..).zip(recording.events(process.id, first)) {
-        let event = event?;
-        if until.is_some_and(|until| event.time > until) {
-            break;
+    let (mut index, mut outcome) = (first, ControlFlow::Continue(()));
+    recording.runs(process.id, first..recording.event_count(process.id), &mut |events| {
+        for event in events {
+            if until.is_some_and(|until| event.time > until) {
+                return Ok(ControlFlow::Break(()));
+            }
+            let effect = live.apply(event);
+            let block = concerned(&effect);
+            if passes(recording, filter, event, block.as_ref(), text.as_mut()) {
+                outcome = show(row(recording, &mut sites, index, event, &effect, block));
+                if outcome.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            index += 1;
         }
-        let effect = live.apply(&event);
-        let block = concerned(&effect);
-        if !passes(recording, filter, &event, block.as_ref(), text.as_mut()) {
-            continue;
-        }
-        let row = row(recording, &mut sites, index, &event, &effect, block);
-        if let broken @ ControlFlow::Break(_) = show(row) {
-            return Ok(broken);
-        }
-    }
-    Ok(ControlFlow::Continue(()))
+        recording.afford(live_bytes(live.totals().live_blocks)).map(ControlFlow::Continue)
+    })?;
+    Ok(outcome)
 }
 
 /// The live set just before the filter's time range, and its end.

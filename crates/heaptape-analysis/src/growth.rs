@@ -3,40 +3,48 @@
 //! *Growing* means: at 16 equally spaced moments of the recording the live bytes never fell, and they
 //! rose in at least four of the steps.
 
+use crate::table::Table;
 use heaptape_tape::{BacktraceId, Effect, LiveBlock, LiveSet};
-use rustc_hash::FxHashMap;
 
 /// Moments that are compared.
 const MOMENTS: usize = 16;
 /// Steps in which the bytes must have risen.
 const MIN_RISES: usize = 4;
 
+/// Of one backtrace.
 #[derive(Clone, Copy, Default)]
 struct Row {
     live_bytes: u64,
-    at: [u64; MOMENTS],
+    /// Blocks that ever began.
+    begun: u64,
 }
 
-/// Follows the live bytes of every backtrace. Memory: 144 bytes a backtrace.
+/// Follows the live bytes of every backtrace. Memory: 16 bytes a backtrace, and 16 for each that is
+/// live at one of the moments.
 pub struct Growth {
     start_ns: u64,
     end_ns: u64,
-    /// Moments that have passed.
-    passed: usize,
-    rows: FxHashMap<BacktraceId, Row>,
+    rows: Table<BacktraceId, Row>,
+    /// Of the moments that have passed: who had how many live bytes, without those that had none.
+    moments: Vec<Vec<(BacktraceId, u64)>>,
+    /// The last time that is not after the next moment.
+    until_ns: u64,
 }
 
 impl Growth {
     /// Follows a process from `start_ns` to `end_ns` that begins with `live`.
     pub fn new(start_ns: u64, end_ns: u64, live: &LiveSet) -> Growth {
-        let mut growth = Growth { start_ns, end_ns, passed: 0, rows: FxHashMap::default() };
+        let (rows, moments) = (Table::default(), Vec::new());
+        let mut growth = Growth { start_ns, end_ns, rows, moments, until_ns: 0 };
+        growth.until_ns = growth.next_moment();
         live.blocks().for_each(|block| growth.begin(block));
         growth
     }
 
     /// Takes notice of what an event at `time_ns` did.
+    #[inline]
     pub fn note(&mut self, time_ns: u64, effect: &Effect) {
-        while self.passed < MOMENTS && time_ns > self.moment(self.passed) {
+        while time_ns > self.until_ns {
             self.take_moment();
         }
         match effect {
@@ -52,56 +60,81 @@ impl Growth {
         }
     }
 
-    fn moment(&self, index: usize) -> u64 {
+    /// When the next moment is; the end of all times after the last one.
+    fn next_moment(&self) -> u64 {
+        if self.moments.len() == MOMENTS {
+            return u64::MAX;
+        }
         let span = u128::from(self.end_ns.saturating_sub(self.start_ns));
-        self.start_ns + (span * (index as u128 + 1) / MOMENTS as u128) as u64
+        self.start_ns + (span * (self.moments.len() as u128 + 1) / MOMENTS as u128) as u64
     }
 
+    #[cold]
     fn take_moment(&mut self) {
-        for row in self.rows.values_mut() {
-            row.at[self.passed] = row.live_bytes;
-        }
-        self.passed += 1;
+        let live = self.rows.iter().filter(|(_, row)| row.live_bytes > 0);
+        self.moments.push(live.map(|(id, row)| (id, row.live_bytes)).collect());
+        self.until_ns = self.next_moment();
     }
 
+    #[inline]
     fn begin(&mut self, block: &LiveBlock) {
-        let row = self.rows.entry(block.backtrace).or_default();
+        let row = self.rows.of(block.backtrace);
         row.live_bytes = row.live_bytes.saturating_add(block.size);
+        row.begun += 1;
     }
 
+    #[inline]
     fn end(&mut self, block: &LiveBlock) {
-        if let Some(row) = self.rows.get_mut(&block.backtrace) {
-            row.live_bytes = row.live_bytes.saturating_sub(block.size);
-        }
+        let row = self.rows.of(block.backtrace);
+        row.live_bytes = row.live_bytes.saturating_sub(block.size);
     }
 
     /// The history is over: later moments see what is live now.
     pub fn finish(&mut self) {
-        while self.passed < MOMENTS {
+        while self.moments.len() < MOMENTS {
             self.take_moment();
         }
     }
 
-    /// Every backtrace that ever had a live block, in no order.
+    /// Every backtrace that ever had a live block, by id.
     pub fn backtraces(&self) -> impl Iterator<Item = BacktraceId> + '_ {
-        self.rows.keys().copied()
+        self.rows.iter().filter(|(_, row)| row.begun > 0).map(|(id, _)| id)
     }
 
-    /// Whether the sum over these backtraces only grew. Call [`Growth::finish`] first.
-    pub fn is_growing(&self, backtraces: impl Iterator<Item = BacktraceId>) -> bool {
-        let mut sum = [0_u64; MOMENTS];
-        for row in backtraces.filter_map(|id| self.rows.get(&id)) {
-            sum.iter_mut().zip(row.at).for_each(|(sum, bytes)| *sum = sum.saturating_add(bytes));
-        }
-        let mut before = 0;
-        let mut rises = 0;
-        for bytes in sum {
-            if bytes < before {
-                return false;
-            }
-            rises += usize::from(bytes > before);
-            before = bytes;
-        }
-        rises >= MIN_RISES
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> u64 {
+        let moments = self.moments.iter().map(|moment| moment.capacity() as u64);
+        self.rows.bytes() + moments.sum::<u64>() * size_of::<(BacktraceId, u64)>() as u64
     }
+
+    /// Of `count` groups of backtraces, each numbered by `group`: whether its sum only grew. Call
+    /// [`Growth::finish`] first.
+    pub fn growing(
+        &self,
+        count: usize,
+        mut group: impl FnMut(BacktraceId) -> Option<usize>,
+    ) -> Vec<bool> {
+        let mut sums = vec![[0_u64; MOMENTS]; count];
+        for (index, moment) in self.moments.iter().enumerate() {
+            for &(backtrace, bytes) in moment {
+                if let Some(group) = group(backtrace) {
+                    sums[group][index] = sums[group][index].saturating_add(bytes);
+                }
+            }
+        }
+        sums.iter().map(only_grew).collect()
+    }
+}
+
+fn only_grew(sums: &[u64; MOMENTS]) -> bool {
+    let mut before = 0;
+    let mut rises = 0;
+    for &bytes in sums {
+        if bytes < before {
+            return false;
+        }
+        rises += usize::from(bytes > before);
+        before = bytes;
+    }
+    rises >= MIN_RISES
 }

@@ -298,7 +298,9 @@ impl Pins {
 
     fn ranked(self, page_bytes: u64, sites: &Sites<'_>) -> Vec<Pin> {
         let mut ranked: Vec<(SiteId, (u64, u64))> = self.by_site.into_iter().collect();
-        ranked.sort_unstable_by_key(|&(site, (pages, own))| (Reverse(pages), Reverse(own), site));
+        ranked.sort_unstable_by_key(|&(site, (pages, own))| {
+            (Reverse(pages), Reverse(own), sites.get(site).name())
+        });
         ranked
             .into_iter()
             .map(|(site, (pages, own_bytes))| Pin {

@@ -2,12 +2,13 @@
 //!
 //! Winding it replays from the start, which is slow and obviously right.
 
-use crate::recording::{Events, Recording};
+use crate::recording::Recording;
 use heaptape_tape::{
     BacktraceId, BacktraceNode, Condition, Crash, Event, EventIndex, Header, LiveSet, Module,
-    Moment, Process, ProcessId, Sample, TapeError, Thread, Totals, Unrecorded,
+    Moment, Process, ProcessId, Sample, Take, TapeError, Thread, Totals, Unrecorded,
 };
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Everything a recording can hold, as plain public data.
 #[derive(Clone, Debug, Default)]
@@ -88,9 +89,20 @@ impl Recording for MemoryRecording {
         *set.totals()
     }
 
-    fn events(&self, process: ProcessId, from: EventIndex) -> Events<'_> {
-        let from = usize::try_from(from).unwrap_or(usize::MAX);
-        Box::new(self.own_events(process).iter().skip(from).map(|event| Ok(*event)))
+    fn runs(
+        &self,
+        process: ProcessId,
+        range: Range<EventIndex>,
+        take: &mut Take<'_>,
+    ) -> Result<(), TapeError> {
+        let index = |index| usize::try_from(index).unwrap_or(usize::MAX);
+        let events = self.own_events(process);
+        let end = index(range.end).min(events.len());
+        take(&events[index(range.start).min(end)..end]).map(|_| ())
+    }
+
+    fn afford(&self, _: u64) -> Result<(), TapeError> {
+        Ok(())
     }
 
     fn live_at_start(&self, process: ProcessId) -> Result<LiveSet, TapeError> {

@@ -2,11 +2,12 @@
 
 use crate::moment::{Instant, When};
 use crate::recording::Recording;
+use crate::replay;
+use crate::table::Table;
 use crate::temporary::Temporaries;
-use heaptape_tape::{BacktraceId, LiveSet, ProcessId, TapeError};
-use rustc_hash::FxHashMap;
+use heaptape_tape::{BacktraceId, Effect, Event, LiveBlock, LiveSet, ProcessId, TapeError};
 use serde::Serialize;
-use std::ops::AddAssign;
+use std::ops::{AddAssign, ControlFlow};
 use std::str::FromStr;
 
 /// Bytes and blocks.
@@ -33,16 +34,17 @@ impl AddAssign for Weight {
 }
 
 /// Weights by backtrace, and their sum.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Weights {
-    by_backtrace: FxHashMap<BacktraceId, Weight>,
+    by_backtrace: Table<BacktraceId, Weight>,
     total: Weight,
 }
 
 impl Weights {
     /// Adds to a backtrace.
+    #[inline]
     pub fn add(&mut self, backtrace: BacktraceId, weight: Weight) {
-        *self.by_backtrace.entry(backtrace).or_default() += weight;
+        *self.by_backtrace.of(backtrace) += weight;
         self.total += weight;
     }
 
@@ -60,9 +62,15 @@ impl Weights {
         self.total
     }
 
-    /// The weights, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&BacktraceId, &Weight)> {
-        self.by_backtrace.iter()
+    /// The backtraces that have some, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (BacktraceId, Weight)> + '_ {
+        let some = self.by_backtrace.iter().filter(|(_, weight)| weight.blocks > 0);
+        some.map(|(backtrace, weight)| (backtrace, *weight))
+    }
+
+    /// Bytes of memory that it takes: 16 a backtrace.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.by_backtrace.bytes()
     }
 }
 
@@ -137,30 +145,35 @@ impl Metric {
         recording: &dyn Recording,
         process: ProcessId,
     ) -> Result<Weights, TapeError> {
+        if self == Metric::Temporary {
+            return temporary(recording, process);
+        }
         let mut weights = Weights::default();
-        if self != Metric::Temporary {
-            for event in recording.events(process, 0) {
-                let event = event?;
-                if event.action.begins_block() {
-                    weights.add(event.backtrace, Weight::block(event.size));
-                }
+        recording.runs(process, 0..recording.event_count(process), &mut |events| {
+            for event in events.iter().filter(|event| event.action.begins_block()) {
+                weights.add(event.backtrace, Weight::block(event.size));
             }
-            return Ok(weights);
-        }
-        let mut live = recording.live_at_start(process)?;
-        let mut temporaries = Temporaries::default();
-        for event in recording.events(process, 0) {
-            let event = event?;
-            let effect = live.apply(&event);
-            temporaries.note(&event, &effect, |block| {
-                weights.add(block.backtrace, Weight::block(block.size));
-            });
-        }
-        for block in temporaries.finish() {
-            weights.add(block.backtrace, Weight::block(block.size));
-        }
+            recording.afford(weights.bytes()).map(ControlFlow::Continue)
+        })?;
         Ok(weights)
     }
+}
+
+fn temporary(recording: &dyn Recording, process: ProcessId) -> Result<Weights, TapeError> {
+    let mut live = recording.live_at_start(process)?;
+    let mut temporaries = Temporaries::default();
+    let mut weights = Weights::default();
+    let mut add = |block: LiveBlock| weights.add(block.backtrace, Weight::block(block.size));
+    replay::whole(
+        recording,
+        process,
+        &mut live,
+        &mut |event: &Event, effect: &Effect, _: &LiveSet| {
+            temporaries.note(event, effect, &mut add);
+        },
+    )?;
+    temporaries.finish().for_each(add);
+    Ok(weights)
 }
 
 /// A metric as a word names it: pprof's words also say the unit.

@@ -3,7 +3,10 @@
 use crate::info::{Lost, Quality};
 use crate::names;
 use crate::recording::Recording;
-use heaptape_tape::{Ending, Process, ProcessId, TapeError, TimeNs, Totals};
+use crate::replay;
+use heaptape_tape::{
+    Effect, Ending, Event, LiveSet, Process, ProcessId, TapeError, TimeNs, Totals,
+};
 use serde::Serialize;
 
 /// A process, as results name it.
@@ -107,8 +110,6 @@ pub fn totals(recording: &dyn Recording, id: ProcessId) -> Result<Totals, TapeEr
         return Ok(recording.totals(id));
     }
     let mut live = recording.live_at_start(id)?;
-    for event in recording.events(id, 0) {
-        live.apply(&event?);
-    }
+    replay::whole(recording, id, &mut live, &mut |_: &Event, _: &Effect, _: &LiveSet| {})?;
     Ok(*live.totals())
 }

@@ -1,12 +1,10 @@
 //! Where events and facts come from: a tape, or anything that can answer the same questions.
 
 use heaptape_tape::{
-    BacktraceNode, Condition, Crash, Event, EventIndex, Header, LiveSet, Module, Moment, Process,
-    ProcessId, Sample, Tape, TapeError, Thread, Totals, Unrecorded,
+    BacktraceNode, Condition, Crash, EventIndex, Header, LiveSet, Module, Moment, Process,
+    ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
 };
-
-/// The events of a process, in order.
-pub type Events<'a> = Box<dyn Iterator<Item = Result<Event, TapeError>> + 'a>;
+use std::ops::Range;
 
 /// A recording that can be wound to any moment.
 pub trait Recording {
@@ -32,8 +30,16 @@ pub trait Recording {
     fn event_count(&self, process: ProcessId) -> u64;
     /// Totals of a process's own events (of a forked child: without inherited blocks).
     fn totals(&self, process: ProcessId) -> Totals;
-    /// The events of a process in order, beginning with number `from`.
-    fn events(&self, process: ProcessId, from: EventIndex) -> Events<'_>;
+    /// Hands a range of the events of a process to `take`, in order and many at once, until it breaks.
+    /// Fails where the first event is missing.
+    fn runs(
+        &self,
+        process: ProcessId,
+        range: Range<EventIndex>,
+        take: &mut Take<'_>,
+    ) -> Result<(), TapeError>;
+    /// Whether a view can have so many bytes of memory, beside what the recording takes itself.
+    fn afford(&self, bytes: u64) -> Result<(), TapeError>;
     /// The live set of a process at its birth: empty, or the blocks inherited over fork.
     fn live_at_start(&self, process: ProcessId) -> Result<LiveSet, TapeError>;
     /// The live set of a process at a moment.
@@ -74,8 +80,16 @@ impl Recording for Tape {
     fn totals(&self, process: ProcessId) -> Totals {
         self.totals(process)
     }
-    fn events(&self, process: ProcessId, from: EventIndex) -> Events<'_> {
-        self.events(process, from)
+    fn runs(
+        &self,
+        process: ProcessId,
+        range: Range<EventIndex>,
+        take: &mut Take<'_>,
+    ) -> Result<(), TapeError> {
+        self.runs(process, range, take)
+    }
+    fn afford(&self, bytes: u64) -> Result<(), TapeError> {
+        self.afford(bytes)
     }
     fn live_at_start(&self, process: ProcessId) -> Result<LiveSet, TapeError> {
         self.live_at_start(process)

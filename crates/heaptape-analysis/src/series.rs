@@ -30,6 +30,8 @@ pub struct SeriesBuilder {
     series: Series,
     /// The bucket in progress.
     current: usize,
+    /// The first time that lies in a later bucket.
+    current_ends_ns: u64,
     bytes: u64,
 }
 
@@ -38,11 +40,11 @@ impl SeriesBuilder {
     pub fn new(start_ns: u64, end_ns: u64, count: usize, bytes: u64) -> SeriesBuilder {
         let first = Bucket { min_bytes: bytes, max_bytes: bytes };
         let end_ns = end_ns.max(start_ns);
-        SeriesBuilder {
-            series: Series { start_ns, end_ns, buckets: vec![first; count.max(1)] },
-            current: 0,
-            bytes,
-        }
+        let buckets = vec![first; count.max(1)];
+        let series = Series { start_ns, end_ns, buckets };
+        let mut builder = SeriesBuilder { series, current: 0, current_ends_ns: 0, bytes };
+        builder.current_ends_ns = builder.end_of(0);
+        builder
     }
 
     /// The bucket that a time lies in; the last one for times after the end.
@@ -54,12 +56,25 @@ impl SeriesBuilder {
             .map_or(count - 1, |index| index.min(count - 1))
     }
 
+    /// The first time after a bucket; none comes after the last one.
+    fn end_of(&self, bucket: usize) -> u64 {
+        let count = self.series.buckets.len();
+        if bucket + 1 >= count {
+            return u64::MAX;
+        }
+        let span = u128::from(self.series.end_ns - self.series.start_ns).max(1);
+        let offset = (span * (bucket as u128 + 1)).div_ceil(count as u128);
+        u64::try_from(u128::from(self.series.start_ns) + offset).unwrap_or(u64::MAX)
+    }
+
     /// From `time_ns` on, `bytes` are live. Times never decrease.
+    #[inline]
     pub fn set(&mut self, time_ns: u64, bytes: u64) {
-        let bucket = self.bucket_of(time_ns);
-        self.carry_to(bucket);
+        if time_ns >= self.current_ends_ns {
+            self.carry_to(self.bucket_of(time_ns));
+        }
         self.bytes = bytes;
-        let extremes = &mut self.series.buckets[bucket];
+        let extremes = &mut self.series.buckets[self.current];
         extremes.min_bytes = extremes.min_bytes.min(bytes);
         extremes.max_bytes = extremes.max_bytes.max(bytes);
     }
@@ -70,6 +85,7 @@ impl SeriesBuilder {
         if bucket > self.current {
             self.series.buckets[self.current + 1..=bucket].fill(standing);
             self.current = bucket;
+            self.current_ends_ns = self.end_of(bucket);
         }
     }
 

@@ -4,6 +4,7 @@ use crate::metric::{Weight, Weights};
 use crate::names::{self, Frame, Names};
 use crate::pools::known_pool;
 use crate::recording::Recording;
+use crate::table::Table;
 use crate::wrappers;
 use heaptape_tape::BacktraceId;
 use rustc_hash::FxHashMap;
@@ -16,6 +17,14 @@ pub struct Site {
     /// The first frame outside wrappers; the innermost frame when all are. `None` for blocks without
     /// a backtrace.
     pub frame: Option<Frame>,
+}
+
+impl Site {
+    /// What sites are ordered by where they weigh the same.
+    pub(crate) fn name(&self) -> Option<(&str, Option<&str>, u32, Option<&str>)> {
+        let frame = self.frame.as_ref()?;
+        Some((&frame.function, frame.file.as_deref(), frame.line, frame.module.as_deref()))
+    }
 }
 
 /// The number of a [`Site`] in its [`Sites`].
@@ -35,7 +44,7 @@ struct Key {
 pub struct Sites<'a> {
     recording: &'a dyn Recording,
     names: &'a dyn Names,
-    by_backtrace: FxHashMap<BacktraceId, SiteId>,
+    by_backtrace: Table<BacktraceId, Option<SiteId>>,
     by_key: FxHashMap<Option<Key>, SiteId>,
     sites: Vec<Site>,
 }
@@ -69,7 +78,7 @@ impl<'a> Sites<'a> {
         Sites {
             recording,
             names,
-            by_backtrace: FxHashMap::default(),
+            by_backtrace: Table::default(),
             by_key: FxHashMap::default(),
             sites: Vec::new(),
         }
@@ -77,7 +86,7 @@ impl<'a> Sites<'a> {
 
     /// The site of a backtrace.
     pub fn of(&mut self, backtrace: BacktraceId) -> SiteId {
-        if let Some(&id) = self.by_backtrace.get(&backtrace) {
+        if let Some(&Some(id)) = self.by_backtrace.get(backtrace) {
             return id;
         }
         let site = self.find(backtrace);
@@ -92,7 +101,7 @@ impl<'a> Sites<'a> {
         if id == next {
             self.sites.push(site);
         }
-        self.by_backtrace.insert(backtrace, id);
+        *self.by_backtrace.of(backtrace) = Some(id);
         id
     }
 
@@ -126,12 +135,12 @@ impl<'a> Sites<'a> {
     /// Weights by site, heaviest first by `key`; ties by name, so that the order is the same each time.
     pub fn ranked(&mut self, weights: &Weights, key: impl Fn(&Weight) -> u64) -> Vec<SiteWeight> {
         let mut by_site: FxHashMap<SiteId, (Weight, u64, BacktraceId)> = FxHashMap::default();
-        for (&backtrace, weight) in weights.iter() {
+        for (backtrace, weight) in weights.iter() {
             let entry = by_site.entry(self.of(backtrace)).or_default();
-            entry.0 += *weight;
-            let heavier = (key(weight), std::cmp::Reverse(backtrace));
+            entry.0 += weight;
+            let heavier = (key(&weight), std::cmp::Reverse(backtrace));
             if entry.2 == BacktraceId::NONE || heavier > (entry.1, std::cmp::Reverse(entry.2)) {
-                (entry.1, entry.2) = (key(weight), backtrace);
+                (entry.1, entry.2) = (key(&weight), backtrace);
             }
         }
         let mut ranked: Vec<SiteWeight> = by_site
@@ -146,13 +155,8 @@ impl<'a> Sites<'a> {
             })
             .collect();
         ranked.sort_by(|a, b| {
-            key(&b.weight).cmp(&key(&a.weight)).then_with(|| order_key(a).cmp(&order_key(b)))
+            key(&b.weight).cmp(&key(&a.weight)).then_with(|| a.site.name().cmp(&b.site.name()))
         });
         ranked
     }
-}
-
-fn order_key(entry: &SiteWeight) -> Option<(&str, Option<&str>, u32, Option<&str>)> {
-    let frame = entry.site.frame.as_ref()?;
-    Some((&frame.function, frame.file.as_deref(), frame.line, frame.module.as_deref()))
 }

@@ -2,23 +2,42 @@
 
 use rustc_hash::FxHashMap;
 
+/// Sizes below are counted one by one.
+const SMALL: u64 = 1 << 16;
+
 /// Counts sizes.
 ///
 /// Sizes up to 65,535 bytes are counted one by one; larger ones are rounded down to 16 significant bits
 /// (less than 0.004 % off), so that memory is bounded whatever a program asks for.
 #[derive(Debug, Default)]
 pub struct Sizes {
-    counts: FxHashMap<u64, u64>,
+    /// Of each size that is counted by itself, up to the largest of them.
+    small: Vec<u64>,
+    large: FxHashMap<u64, u64>,
     total: u64,
     largest: u64,
 }
 
 impl Sizes {
     /// Counts one block.
+    #[inline]
     pub fn add(&mut self, size: u64) {
-        *self.counts.entry(rounded(size)).or_default() += 1;
+        match self.small.get_mut(size as usize) {
+            Some(count) => *count += 1,
+            None => self.add_new(size),
+        }
         self.total += 1;
         self.largest = self.largest.max(size);
+    }
+
+    #[cold]
+    fn add_new(&mut self, size: u64) {
+        if size >= SMALL {
+            *self.large.entry(rounded(size)).or_default() += 1;
+            return;
+        }
+        self.small.resize(size as usize + 1, 0);
+        self.small[size as usize] = 1;
     }
 
     /// The largest size; `None` when nothing was counted.
@@ -28,11 +47,13 @@ impl Sizes {
 
     /// The lower median, to the precision of [`Sizes`]; `None` when nothing was counted.
     pub fn median(&self) -> Option<u64> {
-        let mut counts: Vec<(u64, u64)> = self.counts.iter().map(|(s, c)| (*s, *c)).collect();
-        counts.sort_unstable();
+        let mut large: Vec<(u64, u64)> = self.large.iter().map(|(s, c)| (*s, *c)).collect();
+        large.sort_unstable();
+        let small = (0..).zip(self.small.iter().copied());
         let rank = self.total.div_ceil(2);
         let mut seen = 0;
-        counts.into_iter().find_map(|(size, count)| {
+        // No size has rank 0: nothing was counted.
+        small.chain(large).filter(|_| rank > 0).find_map(|(size, count)| {
             seen += count;
             (seen >= rank).then_some(size)
         })

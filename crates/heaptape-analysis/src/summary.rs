@@ -8,19 +8,25 @@ use crate::names::Names;
 use crate::process::ProcessName;
 use crate::ranking::Ranking;
 use crate::recording::Recording;
+use crate::replay::{self, Gather};
 use crate::series::{Series, SeriesBuilder};
 use crate::sites::{SiteId, Sites};
 use crate::sizes::Sizes;
+use crate::table;
 use crate::temporary::Temporaries;
 use crate::unresolved::Unresolved;
 use heaptape_tape::{
-    Action, BacktraceId, LiveBlock, LiveSet, Losses, Moment, Process, ProcessId, TapeError, Totals,
+    Action, Effect, Event, LiveBlock, LiveSet, Losses, Moment, Process, ProcessId, TapeError,
+    Totals, live_bytes,
 };
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 /// Buckets of [`Summary::series`].
 pub const SERIES_BUCKETS: usize = 240;
+
+/// Bytes of tables by backtrace node: growth, weights, sites, and what was looked at.
+const BYTES_BY_NODE: u64 = 16 + 16 + 8 + 1;
 
 /// The summary of one process.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -100,10 +106,21 @@ impl Summary {
         process: &Process,
         top: usize,
     ) -> Result<Summary, TapeError> {
+        let tables = table::bytes_by_node(recording, BYTES_BY_NODE);
+        recording.afford(tables)?;
         let name = ProcessName::of(recording, process);
-        let pass = Pass::over(recording, &name)?;
+        let (live, pass) = Pass::over(recording, &name)?;
+        let totals = *live.totals();
         let mut sites = Sites::new(recording, names);
-        let totals = *pass.live.totals();
+        let never_freed = NeverFreed {
+            live: pass.never_freed(&live, &mut sites, top),
+            inherited: inherited(recording, process.id, &live),
+        };
+        recording.afford(live_bytes(totals.live_blocks).saturating_add(tables))?;
+        let mut layout = Layout::of(recording, process.id, &live, &mut sites);
+        // Two live sets and a list are more than one: a summary shows no single block.
+        layout.blocks = Vec::new();
+        drop(live);
         let at_peak = recording.live_at(process.id, Moment::Event(totals.peak_event))?;
         let peak = Ranking::of(&Weights::of_live(&at_peak), &mut sites, Unit::Bytes, top);
         drop(at_peak);
@@ -114,15 +131,12 @@ impl Summary {
             lost_elsewhere: lost_elsewhere(recording, process.id),
             unrecorded: UnrecordedChild::all(recording),
             peak: Peak { time_ns: totals.peak_time.0.max(name.start_ns), live: peak },
-            never_freed: NeverFreed {
-                live: pass.never_freed(&mut sites, top),
-                inherited: inherited(recording, process.id, &pass.live),
-            },
+            never_freed,
             allocated: pass.allocated(&totals),
             temporary: pass.temporary,
-            series: pass.series,
-            layout: Layout::of(recording, process.id, &pass.live, &mut sites),
+            layout,
             unresolved: Unresolved::of(recording, names, pass.growth.backtraces()),
+            series: pass.series.finish(),
             process: name,
         })
     }
@@ -146,38 +160,56 @@ fn inherited(recording: &dyn Recording, process: ProcessId, live: &LiveSet) -> W
 
 /// What one pass over the events gathers.
 struct Pass {
-    live: LiveSet,
     sizes: Sizes,
+    temporaries: Temporaries,
     temporary: Weight,
     failed: u64,
-    series: Series,
+    series: SeriesBuilder,
     growth: Growth,
 }
 
+impl Gather for Pass {
+    #[inline]
+    fn note(&mut self, event: &Event, effect: &Effect, live: &LiveSet) {
+        let temporary = &mut self.temporary;
+        self.temporaries.note(event, effect, |block| *temporary += Weight::block(block.size));
+        self.growth.note(event.time.0, effect);
+        self.series.set(event.time.0, live.totals().live_bytes);
+        self.failed += u64::from(matches!(event.action, Action::AllocFail | Action::ReallocFail));
+        if event.action.begins_block() {
+            self.sizes.add(event.size);
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.growth.bytes()
+    }
+}
+
 impl Pass {
-    fn over(recording: &dyn Recording, process: &ProcessName) -> Result<Pass, TapeError> {
+    /// The live set in the end, and what was gathered on the way there.
+    fn over(
+        recording: &dyn Recording,
+        process: &ProcessName,
+    ) -> Result<(LiveSet, Pass), TapeError> {
         let id = ProcessId(process.number);
         let mut live = recording.live_at_start(id)?;
         let (start, end) = (process.start_ns, process.end_ns);
         let at_start = live.totals().live_bytes;
-        let mut series = SeriesBuilder::new(start, end, SERIES_BUCKETS, at_start);
-        let mut growth = Growth::new(start, end, &live);
-        let mut temporaries = Temporaries::default();
-        let (mut sizes, mut temporary, mut failed) = (Sizes::default(), Weight::default(), 0);
-        for event in recording.events(id, 0) {
-            let event = event?;
-            let effect = live.apply(&event);
-            temporaries.note(&event, &effect, |block| temporary += Weight::block(block.size));
-            growth.note(event.time.0, &effect);
-            series.set(event.time.0, live.totals().live_bytes);
-            failed += u64::from(matches!(event.action, Action::AllocFail | Action::ReallocFail));
-            if event.action.begins_block() {
-                sizes.add(event.size);
-            }
+        let mut pass = Pass {
+            sizes: Sizes::default(),
+            temporaries: Temporaries::default(),
+            temporary: Weight::default(),
+            failed: 0,
+            series: SeriesBuilder::new(start, end, SERIES_BUCKETS, at_start),
+            growth: Growth::new(start, end, &live),
+        };
+        replay::whole(recording, id, &mut live, &mut pass)?;
+        for block in std::mem::take(&mut pass.temporaries).finish() {
+            pass.temporary += Weight::block(block.size);
         }
-        temporaries.finish().for_each(|block| temporary += Weight::block(block.size));
-        growth.finish();
-        Ok(Pass { live, sizes, temporary, failed, series: series.finish(), growth })
+        pass.growth.finish();
+        Ok((live, pass))
     }
 
     fn allocated(&self, totals: &Totals) -> Allocated {
@@ -194,16 +226,17 @@ impl Pass {
     }
 
     /// The never freed blocks by site, with their growth.
-    fn never_freed(&self, sites: &mut Sites<'_>, top: usize) -> Ranking {
-        let weights = Weights::of_live(&self.live);
-        let mut ranking = Ranking::of(&weights, sites, Unit::Bytes, top);
-        let mut by_site: FxHashMap<SiteId, Vec<BacktraceId>> = FxHashMap::default();
-        for backtrace in self.growth.backtraces() {
-            by_site.entry(sites.of(backtrace)).or_default().push(backtrace);
-        }
-        for entry in &mut ranking.sites {
-            let own = by_site.get(&sites.of(entry.backtrace)).map_or(&[][..], Vec::as_slice);
-            entry.growing = Some(self.growth.is_growing(own.iter().copied()));
+    fn never_freed(&self, live: &LiveSet, sites: &mut Sites<'_>, top: usize) -> Ranking {
+        let mut ranking = Ranking::of(&Weights::of_live(live), sites, Unit::Bytes, top);
+        let shown: FxHashMap<SiteId, usize> = (0..)
+            .zip(&ranking.sites)
+            .map(|(rank, entry)| (sites.of(entry.backtrace), rank))
+            .collect();
+        let growing = self
+            .growth
+            .growing(ranking.sites.len(), |backtrace| shown.get(&sites.of(backtrace)).copied());
+        for (entry, growing) in ranking.sites.iter_mut().zip(growing) {
+            entry.growing = Some(growing);
         }
         ranking
     }

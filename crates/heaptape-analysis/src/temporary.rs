@@ -1,15 +1,16 @@
 //! Temporary blocks: freed before the same thread's next allocation.
 
-use heaptape_tape::{Action, Effect, Event, LiveBlock, ThreadId};
+use crate::table::Table;
+use heaptape_tape::{Action, BlockId, Effect, Event, LiveBlock, ThreadId};
 use rustc_hash::FxHashMap;
 
 /// Follows the events of one process and finds its temporary blocks.
 ///
-/// Memory: one block per thread.
+/// Memory: 8 bytes a thread, and a block for each that is in a realloc.
 #[derive(Debug, Default)]
 pub struct Temporaries {
-    /// Each thread's newest block.
-    newest: FxHashMap<ThreadId, LiveBlock>,
+    /// Each thread's newest block; 0 is none.
+    newest: Table<ThreadId, BlockId>,
     /// Released by a realloc of this thread whose outcome is still to come: a failed one frees nothing.
     releasing: FxHashMap<ThreadId, LiveBlock>,
 }
@@ -17,15 +18,17 @@ pub struct Temporaries {
 impl Temporaries {
     /// Takes notice of an event and what it did to the live set; calls `found` with each block that
     /// turned out temporary.
+    #[inline]
     pub fn note(&mut self, event: &Event, effect: &Effect, mut found: impl FnMut(LiveBlock)) {
-        if let Some(block) = self.releasing.remove(&event.thread)
+        if !self.releasing.is_empty()
+            && let Some(block) = self.releasing.remove(&event.thread)
             && !matches!(effect, Effect::Restored(_))
         {
             found(block);
         }
         match *effect {
             Effect::Began(block, _) => {
-                self.newest.insert(block.thread, block);
+                *self.newest.of(block.thread) = block.id;
             }
             Effect::Ended(block) if self.is_newest(&block) => {
                 if event.action == Action::ReallocRelease {
@@ -45,6 +48,6 @@ impl Temporaries {
     }
 
     fn is_newest(&self, block: &LiveBlock) -> bool {
-        self.newest.get(&block.thread).is_some_and(|newest| newest.id == block.id)
+        self.newest.get(block.thread) == Some(&block.id)
     }
 }

@@ -3,13 +3,14 @@
 //! Top-down, the roots are the outermost frames; inverted, the innermost. Either way the roots add up to
 //! the total, and so do the *self* weights of all nodes.
 
-use crate::metric::{MetricAndUnit, Unit, Weight, Weights};
+use crate::metric::{MetricAndUnit, Unit, Weight};
 use crate::names::{self, Frame, Names};
 use crate::process::ProcessName;
 use crate::recording::Recording;
+use crate::table::{self, Table};
 use crate::unresolved::Unresolved;
-use heaptape_tape::{BacktraceId, Process, TapeError};
-use rustc_hash::{FxHashMap, FxHashSet};
+use heaptape_tape::{BacktraceId, BacktraceNode, Process, TapeError};
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TreeNode {
     /// The frame; `None` for blocks without a backtrace.
-    pub frame: Option<Frame>,
+    pub frame: Option<Arc<Frame>>,
     /// Of all backtraces through here.
     pub total: Weight,
     /// Of backtraces that end here.
@@ -79,130 +80,289 @@ fn key(frame: &Frame) -> Key {
 }
 
 impl Tree {
-    /// Measures a process and builds the tree.
+    /// Measures a process and builds the tree. Below nodes that weigh less than `min_per_mille` of the
+    /// total it is cut off; those nodes themselves are there. 0 asks for the whole tree.
     pub fn compute(
         recording: &dyn Recording,
         names: &dyn Names,
         process: &Process,
         measure: MetricAndUnit,
         inverted: bool,
+        min_per_mille: u64,
     ) -> Result<Tree, TapeError> {
+        recording.afford(table::bytes_by_node(recording, BYTES_BY_NODE))?;
         let (weights, instant) = measure.metric.measure(recording, process.id)?;
-        let mut builder = Builder::default();
-        for (backtrace, weight) in in_order(&weights) {
-            let mut frames = names::backtrace(recording, names, backtrace);
-            builder.add_functions(&frames, weight);
-            if !inverted {
-                frames.reverse();
+        let mut builder = Builder::new(recording, names);
+        for (backtrace, weight) in weights.iter() {
+            builder.add(backtrace, weight, inverted);
+            if builder.backtraces.is_multiple_of(BETWEEN_CHECKS) {
+                recording.afford(weights.bytes().saturating_add(builder.bytes()))?;
             }
-            builder.add_path(frames, weight);
         }
-        Ok(builder.finish(Tree {
-            process: ProcessName::of(recording, process),
-            unit: measure.unit,
-            time_ns: instant.map(|instant| instant.time_ns),
-            total: weights.total(),
-            inverted,
-            roots: Vec::new(),
-            nodes: Vec::new(),
-            functions: Vec::new(),
-            unresolved: Unresolved::of(recording, names, weights.iter().map(|(id, _)| *id)),
-        }))
+        let least = Least { unit: measure.unit, of: weights.total(), min_per_mille };
+        Ok(builder.finish(
+            least,
+            Tree {
+                process: ProcessName::of(recording, process),
+                unit: measure.unit,
+                time_ns: instant.map(|instant| instant.time_ns),
+                total: weights.total(),
+                inverted,
+                roots: Vec::new(),
+                nodes: Vec::new(),
+                functions: Vec::new(),
+                unresolved: Unresolved::of(recording, names, weights.iter().map(|(id, _)| id)),
+            },
+        ))
     }
 }
 
-/// By backtrace, so that a tree is the same each time it is built.
-fn in_order(weights: &Weights) -> Vec<(BacktraceId, Weight)> {
-    let mut ordered: Vec<_> = weights.iter().map(|(id, weight)| (*id, *weight)).collect();
-    ordered.sort_unstable_by_key(|(id, _)| *id);
-    ordered
+/// Bytes of tables by backtrace node: weights, what was met, and what was looked at.
+const BYTES_BY_NODE: u64 = 16 + 4 + 1;
+/// Backtraces between two looks at the memory taken.
+const BETWEEN_CHECKS: u32 = 1 << 12;
+
+/// What is too light to look below.
+#[derive(Clone, Copy)]
+struct Least {
+    unit: Unit,
+    of: Weight,
+    min_per_mille: u64,
 }
 
-#[derive(Default)]
-struct Builder {
-    roots: Vec<usize>,
-    nodes: Vec<TreeNode>,
-    by_place: FxHashMap<(Option<usize>, Option<Key>), usize>,
+impl Least {
+    fn is_reached(&self, weight: &Weight) -> bool {
+        let (part, whole) = (self.unit.of(weight), self.unit.of(&self.of));
+        u128::from(part) * 1000 >= u128::from(whole) * u128::from(self.min_per_mille)
+    }
+}
+
+/// A number that stands for none.
+const NONE: u32 = u32::MAX;
+
+/// The frames of a place of code, innermost first.
+struct Met {
+    frames: Arc<[Frame]>,
+    /// Their functions' numbers.
+    functions: Box<[u32]>,
+}
+
+/// A frame of a backtrace: its place of code in [`Builder::met`], and which of the frames there.
+#[derive(Clone, Copy)]
+struct Step {
+    met: u32,
+    frame: u32,
+}
+
+/// A node while the tree is built: millions, so no larger than need be.
+struct Sprout {
+    parent: u32,
+    function: u32,
+    /// The first one that led here; `met` is [`NONE`] where there is no backtrace.
+    step: Step,
+    /// Whether all steps that led here have the same line.
+    one_line: bool,
+    total: Weight,
+    own: Weight,
+}
+
+/// Functions, places and nodes are numbered as they are met: the tree is built of numbers.
+struct Builder<'a> {
+    recording: &'a dyn Recording,
+    names: &'a dyn Names,
+    met: Vec<Met>,
+    /// By the address of the frames, which [`Builder::met`] keeps.
+    met_by_frames: FxHashMap<*const Frame, u32>,
+    /// By node of the tape: 1 + its place in `met`; 0 where it was not met yet.
+    met_by_node: Table<BacktraceId, u32>,
     functions: Vec<FunctionWeight>,
-    by_function: FxHashMap<Option<Key>, usize>,
+    by_key: FxHashMap<Option<Key>, u32>,
+    /// By function: the number of the backtrace that passed it last.
+    passed_by: Vec<u32>,
+    backtraces: u32,
+    sprouts: Vec<Sprout>,
+    /// By caller and function.
+    by_place: FxHashMap<(u32, u32), u32>,
+    /// The path in progress.
+    path: Vec<Step>,
 }
 
-impl Builder {
-    fn add_path(&mut self, path: Vec<Frame>, weight: Weight) {
-        if path.is_empty() {
-            let node = self.node(None, None);
-            self.nodes[node].total += weight;
-            self.nodes[node].own += weight;
-            return;
-        }
-        let mut at = None;
-        for frame in path {
-            let node = self.node(at, Some(frame));
-            self.nodes[node].total += weight;
-            at = Some(node);
-        }
-        if let Some(last) = at {
-            self.nodes[last].own += weight;
+impl<'a> Builder<'a> {
+    fn new(recording: &'a dyn Recording, names: &'a dyn Names) -> Builder<'a> {
+        Builder {
+            recording,
+            names,
+            met: Vec::new(),
+            met_by_frames: FxHashMap::default(),
+            met_by_node: Table::default(),
+            functions: Vec::new(),
+            by_key: FxHashMap::default(),
+            passed_by: Vec::new(),
+            backtraces: 0,
+            sprouts: Vec::new(),
+            by_place: FxHashMap::default(),
+            path: Vec::new(),
         }
     }
 
-    fn node(&mut self, parent: Option<usize>, frame: Option<Frame>) -> usize {
-        let next = self.nodes.len();
-        let place = (parent, frame.as_ref().map(key));
-        let index = *self.by_place.entry(place).or_insert(next);
+    /// About the bytes that it takes.
+    fn bytes(&self) -> u64 {
+        let sprouts = self.sprouts.len() * size_of::<Sprout>();
+        // A hash table that grows is there twice, the new one half empty.
+        let places = 2 * self.by_place.capacity() * (size_of::<((u32, u32), u32)>() + 1);
+        (sprouts + places) as u64 + self.met_by_node.bytes()
+    }
+
+    fn add(&mut self, backtrace: BacktraceId, weight: Weight, inverted: bool) {
+        self.backtraces += 1;
+        let mut path = std::mem::take(&mut self.path);
+        path.clear();
+        for (id, node) in names::walk(self.recording, backtrace) {
+            let met = self.meet(id, node);
+            let frames = self.met[met as usize].functions.len() as u32;
+            path.extend((0..frames).map(|frame| Step { met, frame }));
+        }
+        self.add_functions(&path, weight);
+        if !inverted {
+            path.reverse();
+        }
+        self.add_path(&path, weight);
+        self.path = path;
+    }
+
+    /// The place of a node; asks for its names the first time.
+    fn meet(&mut self, id: BacktraceId, node: &BacktraceNode) -> u32 {
+        if let Some(&known @ 1..) = self.met_by_node.get(id) {
+            return known - 1;
+        }
+        let frames = self.names.frames(id, node);
+        let met = match self.met_by_frames.get(&frames.as_ptr()) {
+            Some(&met) => met,
+            None => {
+                let met = self.met.len() as u32;
+                let functions = frames.iter().map(|frame| self.function(Some(frame))).collect();
+                self.met_by_frames.insert(frames.as_ptr(), met);
+                self.met.push(Met { frames, functions });
+                met
+            }
+        };
+        *self.met_by_node.of(id) = met + 1;
+        met
+    }
+
+    fn function_at(&self, step: Step) -> u32 {
+        self.met[step.met as usize].functions[step.frame as usize]
+    }
+
+    fn frame_at(&self, step: Step) -> Option<&Frame> {
+        self.met.get(step.met as usize).map(|met| &met.frames[step.frame as usize])
+    }
+
+    fn add_path(&mut self, path: &[Step], weight: Weight) {
+        let mut at = NONE;
+        for &step in path {
+            at = self.sprout(at, self.function_at(step), step);
+            self.sprouts[at as usize].total += weight;
+        }
+        if path.is_empty() {
+            let function = self.function(None);
+            at = self.sprout(NONE, function, Step { met: NONE, frame: 0 });
+            self.sprouts[at as usize].total += weight;
+        }
+        self.sprouts[at as usize].own += weight;
+    }
+
+    /// The node of a function below `parent`.
+    fn sprout(&mut self, parent: u32, function: u32, step: Step) -> u32 {
+        let next = self.sprouts.len() as u32;
+        let index = *self.by_place.entry((parent, function)).or_insert(next);
         if index == next {
             let (total, own) = (Weight::default(), Weight::default());
-            self.nodes.push(TreeNode { frame, total, own, children: Vec::new() });
-            match parent {
-                Some(parent) => self.nodes[parent].children.push(next),
-                None => self.roots.push(next),
-            }
-        } else if let (Some(known), Some(frame)) = (&mut self.nodes[index].frame, frame)
-            && known.line != frame.line
-        {
-            known.line = 0;
+            self.sprouts.push(Sprout { parent, function, step, one_line: true, total, own });
+            return index;
         }
+        let first = self.sprouts[index as usize].step;
+        let line = |step| self.frame_at(step).map(|frame| frame.line);
+        let same = (first.met, first.frame) == (step.met, step.frame) || line(first) == line(step);
+        self.sprouts[index as usize].one_line &= same;
         index
     }
 
-    fn add_functions(&mut self, innermost_first: &[Frame], weight: Weight) {
-        let mut seen = FxHashSet::default();
-        if innermost_first.is_empty() {
-            let index = self.function(None);
-            self.functions[index].total += weight;
-            self.functions[index].own += weight;
-        }
-        for (depth, frame) in innermost_first.iter().enumerate() {
-            let index = self.function(Some(frame));
-            if seen.insert(index) {
-                self.functions[index].total += weight;
-            }
-            if depth == 0 {
-                self.functions[index].own += weight;
+    fn add_functions(&mut self, innermost_first: &[Step], weight: Weight) {
+        for &step in innermost_first {
+            let function = self.function_at(step) as usize;
+            if std::mem::replace(&mut self.passed_by[function], self.backtraces) != self.backtraces
+            {
+                self.functions[function].total += weight;
             }
         }
+        let innermost = match innermost_first.first() {
+            Some(&step) => self.function_at(step),
+            None => {
+                let none = self.function(None);
+                self.functions[none as usize].total += weight;
+                none
+            }
+        };
+        self.functions[innermost as usize].own += weight;
     }
 
-    fn function(&mut self, frame: Option<&Frame>) -> usize {
-        let next = self.functions.len();
-        let index = *self.by_function.entry(frame.map(key)).or_insert(next);
+    fn function(&mut self, frame: Option<&Frame>) -> u32 {
+        let next = self.functions.len() as u32;
+        let index = *self.by_key.entry(frame.map(key)).or_insert(next);
         if index == next {
             let (total, own) = (Weight::default(), Weight::default());
             self.functions.push(FunctionWeight { frame: frame.cloned(), total, own });
+            self.passed_by.push(0);
         }
         index
     }
 
-    fn finish(self, mut tree: Tree) -> Tree {
-        (tree.roots, tree.nodes, tree.functions) = (self.roots, self.nodes, self.functions);
+    fn finish(mut self, least: Least, mut tree: Tree) -> Tree {
+        self.by_place = FxHashMap::default();
         let unit = tree.unit;
+        // Where a sprout went: callers come before those they called.
+        let mut places = vec![NONE; self.sprouts.len()];
+        let mut frames: FxHashMap<u32, Arc<Frame>> = FxHashMap::default();
+        for (index, sprout) in self.sprouts.iter().enumerate() {
+            let parent = places.get(sprout.parent as usize).copied();
+            let is_light = |parent: u32| !least.is_reached(&tree.nodes[parent as usize].total);
+            if sprout.parent != NONE && parent.is_none_or(|p| p == NONE || is_light(p)) {
+                continue;
+            }
+            let place = tree.nodes.len();
+            places[index] = place as u32;
+            match parent {
+                Some(parent) => tree.nodes[parent as usize].children.push(place),
+                None => tree.roots.push(place),
+            }
+            let frame = self.frame_of(sprout, &mut frames);
+            let Sprout { total, own, .. } = *sprout;
+            tree.nodes.push(TreeNode { frame, total, own, children: Vec::new() });
+        }
         let weights: Vec<u64> = tree.nodes.iter().map(|node| unit.of(&node.total)).collect();
         let rank = |index: &usize| (std::cmp::Reverse(weights[*index]), *index);
         tree.roots.sort_unstable_by_key(rank);
         for node in &mut tree.nodes {
             node.children.sort_unstable_by_key(rank);
         }
+        tree.functions = self.functions;
         tree.functions.sort_by_key(|function| std::cmp::Reverse(unit.of(&function.total)));
         tree
+    }
+
+    /// The frame of a node, shared by nodes of one function and line as far as that is easily told.
+    fn frame_of(
+        &self,
+        sprout: &Sprout,
+        shared: &mut FxHashMap<u32, Arc<Frame>>,
+    ) -> Option<Arc<Frame>> {
+        let first = self.frame_at(sprout.step)?;
+        let line = if sprout.one_line { first.line } else { 0 };
+        let known = shared.entry(sprout.function).or_insert_with(|| Arc::new(first.clone()));
+        if **known == *first && known.line == line {
+            return Some(Arc::clone(known));
+        }
+        Some(Arc::new(Frame { line, ..first.clone() }))
     }
 }

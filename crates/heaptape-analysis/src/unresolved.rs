@@ -5,8 +5,9 @@
 
 use crate::names::{self, Names};
 use crate::recording::Recording;
+use crate::table::Table;
 use heaptape_tape::{BacktraceId, BacktraceNode};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -35,9 +36,9 @@ pub struct UnresolvedIn {
 impl Unresolved {
     /// Of every backtrace of the recording.
     pub fn of_all(recording: &dyn Recording, names: &dyn Names) -> Unresolved {
-        let mut count = Count::default();
+        let mut count = Count::new(recording);
         for (id, node) in (1..).map(BacktraceId).zip(recording.nodes()) {
-            count.node(recording, names, id, node);
+            count.node(names, id, node);
         }
         count.finish()
     }
@@ -48,12 +49,14 @@ impl Unresolved {
         names: &dyn Names,
         backtraces: impl Iterator<Item = BacktraceId>,
     ) -> Unresolved {
-        let mut count = Count::default();
-        let mut passed = FxHashSet::default();
+        let mut count = Count::new(recording);
+        let mut passed: Table<BacktraceId, bool> = Table::default();
         for backtrace in backtraces {
-            let new = names::walk(recording, backtrace).take_while(|(id, _)| passed.insert(*id));
-            for (id, node) in new.collect::<Vec<_>>() {
-                count.node(recording, names, id, node);
+            for (id, node) in names::walk(recording, backtrace) {
+                if std::mem::replace(passed.of(id), true) {
+                    break;
+                }
+                count.node(names, id, node);
             }
         }
         count.finish()
@@ -66,22 +69,25 @@ impl Unresolved {
 }
 
 /// Places of code by the path of their module, so that processes that share a file share them.
-#[derive(Default)]
-struct Count<'a> {
-    known: FxHashSet<(Option<&'a [u8]>, u64)>,
+struct Count {
+    /// By module: the first one of its path.
+    files: Vec<usize>,
+    known: FxHashSet<(Option<usize>, u64)>,
     unnamed: BTreeMap<(Option<String>, String), u64>,
 }
 
-impl<'a> Count<'a> {
-    fn node(
-        &mut self,
-        recording: &'a dyn Recording,
-        names: &dyn Names,
-        id: BacktraceId,
-        node: &BacktraceNode,
-    ) {
-        let module = node.module.and_then(|id| recording.modules().get(id.0 as usize));
-        if !self.known.insert((module.map(|module| module.path.as_slice()), node.address)) {
+impl Count {
+    fn new(recording: &dyn Recording) -> Count {
+        let mut first: FxHashMap<&[u8], usize> = FxHashMap::default();
+        let modules = recording.modules().iter().enumerate();
+        let files =
+            modules.map(|(index, module)| *first.entry(&module.path).or_insert(index)).collect();
+        Count { files, known: FxHashSet::default(), unnamed: BTreeMap::new() }
+    }
+
+    fn node(&mut self, names: &dyn Names, id: BacktraceId, node: &BacktraceNode) {
+        let file = node.module.and_then(|id| self.files.get(id.0 as usize).copied());
+        if !self.known.insert((file, node.address)) {
             return;
         }
         let frames = names.frames(id, node);

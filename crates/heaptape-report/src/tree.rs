@@ -122,7 +122,7 @@ impl Painter<'_> {
                 Task::Node { index, depth, indent } => {
                     let node: &TreeNode = &self.tree.nodes[index];
                     let head = self.figures(&node.total);
-                    self.line(out, &head, &indent_of(indent), node.frame.as_ref())?;
+                    self.line(out, &head, &indent_of(indent), node.frame.as_deref())?;
                     let next = indent + usize::from(node.children.len() > 1 || depth == 1);
                     self.push_level(&mut stack, &node.children, depth + 1, next);
                 }

@@ -56,6 +56,17 @@ impl Facts {
         self.tick_ns
     }
 
+    /// About the bytes that the facts take. Texts are left out: the file holds them too, and they are
+    /// few beside what there are millions of.
+    pub(crate) fn bytes(&self) -> u64 {
+        let samples = self.samples.iter().map(Vec::len).sum::<usize>();
+        (self.nodes.capacity() * size_of::<BacktraceNode>()
+            + samples * size_of::<Sample>()
+            + self.threads.len() * size_of::<Thread>()
+            + self.modules.len() * size_of::<Module>()
+            + self.processes.len() * size_of::<Process>()) as u64
+    }
+
     /// So many bytes of the file are damaged: facts may be missing.
     pub(crate) fn lost(&mut self, bytes: u64) {
         let more = bytes.saturating_mul(PLACEHOLDERS_PER_BYTE);

@@ -38,6 +38,11 @@ impl History {
         History { runs: Vec::new(), keyframes: Vec::new(), contents: Vec::new(), parts: Vec::new() }
     }
 
+    /// About the bytes that it takes.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.runs.len() * size_of::<RunEntry>() + self.contents.len() * size_of::<u64>()) as u64
+    }
+
     fn add_part(&mut self, offset: u64, key: KeyframeKey) {
         let follows = match self.parts.last() {
             Some((_, last)) => {

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod addresses;
+mod ahead;
 mod blocks;
 mod columns;
 mod ends;
@@ -24,6 +25,7 @@ mod format;
 mod history;
 mod index;
 mod keyframe;
+mod limits;
 pub mod lineage;
 mod live;
 mod meta;
@@ -40,7 +42,9 @@ pub mod write;
 
 pub use format::{FORMAT_MAJOR, FORMAT_MINOR};
 
+pub use limits::{Limits, live_bytes};
 pub use live::{Effect, LiveBlock, LiveSet, Totals};
 pub use model::*;
 pub use read::{Condition, Moment, Tape, TapeError};
+pub use walk::Take;
 pub use write::TapeWriter;

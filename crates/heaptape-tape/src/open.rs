@@ -2,7 +2,8 @@
 
 use crate::facts::Facts;
 use crate::format::{FILE_HEAD_LEN, FORMAT_MAJOR, FileHead, kind};
-use crate::history::Catalog;
+use crate::history::{Catalog, History};
+use crate::limits::Limits;
 use crate::lineage::{self, Remembered};
 use crate::meta;
 use crate::model::*;
@@ -14,6 +15,11 @@ use std::path::Path;
 impl Tape {
     /// Opens the tape at `path`; a cut or damaged one as far as it is whole, see [`Tape::condition`].
     pub fn open(path: &Path) -> Result<Tape, TapeError> {
+        Tape::open_within(path, Limits::default())
+    }
+
+    /// The same with bounds on what reading it takes.
+    pub fn open_within(path: &Path, limits: Limits) -> Result<Tape, TapeError> {
         let source = Source::new(File::open(path)?)?;
         let bytes = source.array::<FILE_HEAD_LEN>(0)?.ok_or(TapeError::NotATape)?;
         let head = FileHead::parse(&bytes).ok_or(TapeError::NotATape)?;
@@ -26,6 +32,7 @@ impl Tape {
             catalog: Catalog::default(),
             facts_left: source.len().saturating_mul(FACTS_RATIO).saturating_add(FACTS_BYTES),
             source,
+            limits,
         };
         opening.read()?;
         if !head.whole {
@@ -53,6 +60,7 @@ struct Opening {
     catalog: Catalog,
     /// Unpacked bytes of facts that may still come.
     facts_left: u64,
+    limits: Limits,
 }
 
 impl Opening {
@@ -108,7 +116,7 @@ impl Opening {
             sound &= applied.is_ok();
         }
         self.condition.damaged_blocks += u64::from(!sound);
-        Ok(())
+        self.limits.afford(self.facts.bytes())
     }
 
     fn finish(mut self) -> Tape {
@@ -122,6 +130,8 @@ impl Opening {
                 process.end = process.start.max(TimeNs(last_event)).max(last_sample);
             }
         }
+        let places: u64 = self.catalog.histories.iter().map(History::bytes).sum();
+        let own_bytes = self.facts.bytes() + places;
         let version = u32::from(FORMAT_MAJOR);
         let header = self.facts.header.take();
         Tape {
@@ -133,6 +143,8 @@ impl Opening {
             facts: self.facts,
             histories: self.catalog.histories,
             remembered: Remembered::default(),
+            limits: self.limits,
+            own_bytes,
         }
     }
 }

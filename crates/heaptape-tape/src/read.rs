@@ -1,18 +1,22 @@
 //! The tape, opened: index, salvage of a cut file, replay from keyframes.
 
+use crate::ahead::Ahead;
 use crate::events::{self, Surroundings};
 use crate::facts::Facts;
 use crate::format::kind;
 use crate::history::History;
 use crate::index::EventsKey;
+use crate::limits::Limits;
 use crate::lineage::Remembered;
 use crate::live::Totals;
 use crate::model::*;
 use crate::salvage::{Scan, Source, damaged_at};
 use crate::varint::{Cursor, Malformed};
-use crate::walk::Events;
+use crate::walk::{Events, Take, Walk};
 use rustc_hash::FxHashMap;
 use std::fmt;
+use std::ops::Range;
+use std::thread;
 
 /// A moment of one process's history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +56,13 @@ pub enum TapeError {
     Version(u32),
     /// A block that is needed here is damaged.
     Damaged(String),
+    /// Reading on would take more memory than [`Limits`] allow.
+    Memory {
+        /// About the bytes it would take, or has taken so far.
+        needed: u64,
+        /// The bytes it may take.
+        allowed: u64,
+    },
 }
 
 impl fmt::Display for TapeError {
@@ -63,6 +74,9 @@ impl fmt::Display for TapeError {
                 write!(f, "recorded by a later heaptape (format {v}); use that version to read it")
             }
             TapeError::Damaged(what) => write!(f, "damaged: {what}"),
+            TapeError::Memory { needed, allowed } => {
+                write!(f, "needs {needed} bytes of memory or more; allowed are {allowed}")
+            }
         }
     }
 }
@@ -91,6 +105,9 @@ pub struct Tape {
     /// By process that has a second thread: when it began.
     pub(crate) second_threads: FxHashMap<ProcessId, TimeNs>,
     pub(crate) remembered: Remembered,
+    pub(crate) limits: Limits,
+    /// About the bytes that the facts and the places of blocks take.
+    pub(crate) own_bytes: u64,
 }
 
 impl Tape {
@@ -164,6 +181,32 @@ impl Tape {
     pub fn milestones(&self, process: ProcessId) -> impl Iterator<Item = (TimeNs, &Totals)> {
         let runs = self.history(process).runs.iter();
         runs.map(|run| (TimeNs(run.key.last_tick.saturating_mul(self.tick_ns)), &run.key.totals))
+    }
+
+    /// Hands a range of the events of a process to `take`, in order and many at once, until it breaks.
+    /// Threads decode ahead as [`Limits`] allow; `take` is called by this one.
+    ///
+    /// Fails where the first event is missing.
+    pub fn runs(
+        &self,
+        process: ProcessId,
+        range: Range<EventIndex>,
+        take: &mut Take<'_>,
+    ) -> Result<(), TapeError> {
+        let walk = Walk::over(self, process, range);
+        let runs = walk.runs();
+        match self.limits.readers_for(runs.len()) {
+            0 => walk.each(|run, events| self.read_run(run.offset, &run.key, events), take),
+            readers => thread::scope(|scope| {
+                let mut ahead = Ahead::start(scope, self, runs, readers);
+                walk.each(|_, events| ahead.next(events), take)
+            }),
+        }
+    }
+
+    /// Whether so many bytes can be had within the [`Limits`], beside what the tape takes itself.
+    pub fn afford(&self, bytes: u64) -> Result<(), TapeError> {
+        self.limits.afford(bytes.saturating_add(self.own_bytes))
     }
 
     /// The events of a process in order, beginning with number `from`.

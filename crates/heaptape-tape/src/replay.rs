@@ -7,11 +7,13 @@
 use crate::format::kind;
 use crate::history::KeyframeEntry;
 use crate::keyframe::Assembly;
+use crate::limits;
 use crate::lineage::{Heritage, lay_over};
 use crate::live::LiveSet;
 use crate::model::*;
 use crate::read::{Moment, Tape, TapeError};
 use crate::salvage::damaged_at;
+use std::ops::ControlFlow;
 
 impl Tape {
     /// The live set of a process at its birth: empty, or the blocks inherited over fork.
@@ -87,9 +89,13 @@ impl Tape {
         let known = known.filter(|set| set.totals().events <= index);
         let mut set = self.nearest(process, index, known)?;
         let from = set.totals().events;
-        for event in self.events(process, from).take((index - from) as usize) {
-            set.apply(&event?);
-        }
+        self.afford(limits::bytes_of(&set))?;
+        self.runs(process, from..index, &mut |events| {
+            for event in events {
+                set.apply(event);
+            }
+            self.afford(limits::bytes_of(&set)).map(ControlFlow::Continue)
+        })?;
         Ok(set)
     }
 
@@ -114,6 +120,8 @@ impl Tape {
     }
 
     fn read_keyframe(&self, keyframe: &KeyframeEntry) -> Result<LiveSet, TapeError> {
+        let blocks = keyframe.parts.iter().map(|(_, key)| u64::from(key.count)).sum();
+        self.afford(limits::live_bytes(blocks))?;
         let mut assembly = Assembly::default();
         for (offset, key) in &keyframe.parts {
             let body = self.source.body(*offset, kind::KEYFRAME)?;

@@ -1,53 +1,97 @@
-//! The events of a process, one block of the tape at a time.
+//! The events of a process in order, and what is missing between them.
 
+use crate::history::RunEntry;
 use crate::model::*;
 use crate::read::{Tape, TapeError};
+use std::ops::{ControlFlow, Range};
 
-/// Yields events, and one error for each gap.
-pub(crate) struct Events<'a> {
-    tape: &'a Tape,
+/// Goes from one run of a process to the next, over a range of its events. How a run is read is the
+/// business of whoever walks: here and now, or ahead by another thread.
+pub(crate) struct Walk<'a> {
     process: ProcessId,
     /// The number of the next event.
     next: EventIndex,
-    /// The next block to read.
-    run: usize,
-    events: Vec<Event>,
-    at: usize,
+    end: EventIndex,
+    /// The runs that are still to be read.
+    runs: &'a [RunEntry],
 }
 
-impl<'a> Events<'a> {
-    pub(crate) fn new(tape: &'a Tape, process: ProcessId, from: EventIndex) -> Events<'a> {
-        let run = tape.history(process).runs.partition_point(|run| run.key.end() <= from);
-        Events { tape, process, next: from, run, events: Vec::new(), at: 0 }
+impl<'a> Walk<'a> {
+    pub(crate) fn over(tape: &'a Tape, process: ProcessId, range: Range<EventIndex>) -> Walk<'a> {
+        let runs = &tape.history(process).runs;
+        let first = runs.partition_point(|run| run.key.end() <= range.start);
+        let last = runs.partition_point(|run| run.key.first_event < range.end);
+        // One more than the last is there to tell that events before it are missing.
+        let runs = runs.get(first..(last + 1).min(runs.len())).unwrap_or_default();
+        Walk { process, next: range.start, end: range.end, runs }
     }
 
-    /// Reads the next block. An error tells what is missing before or in it.
-    fn advance(&mut self) -> Option<Result<(), TapeError>> {
-        let run = self.tape.history(self.process).runs.get(self.run)?;
-        if run.key.first_event > self.next {
-            let missing = self.missing(run.key.first_event, "their block is lost");
-            self.next = run.key.first_event;
+    /// The runs of the range, in the order they are read.
+    pub(crate) fn runs(&self) -> &'a [RunEntry] {
+        &self.runs[..self.runs.partition_point(|run| run.key.first_event < self.end)]
+    }
+
+    /// Lets `read` read the next run; tells which of its events are in the range. An error tells what
+    /// is missing before or in the run; the walk goes on after it.
+    pub(crate) fn advance(
+        &mut self,
+        read: impl FnOnce(&RunEntry) -> Result<(), TapeError>,
+    ) -> Option<Result<Range<usize>, TapeError>> {
+        let run = self.runs.first().filter(|_| self.next < self.end)?;
+        let RunEntry { key, .. } = run;
+        if key.first_event > self.next {
+            let missing = self.missing(key.first_event, "their block is lost");
+            self.next = key.first_event;
             return Some(Err(missing));
         }
-        self.run += 1;
-        self.at = (self.next - run.key.first_event) as usize;
-        match self.tape.read_run(run.offset, &run.key, &mut self.events) {
-            Ok(()) => Some(Ok(())),
-            Err(TapeError::Damaged(why)) => {
-                let missing = self.missing(run.key.end(), &why);
-                self.next = run.key.end();
-                Some(Err(missing))
-            }
-            Err(e) => {
-                self.next = run.key.end();
-                Some(Err(e))
+        self.runs = &self.runs[1..];
+        let within = |index: EventIndex| (index - key.first_event) as usize;
+        let range = within(self.next)..within(key.end().min(self.end));
+        let result = match read(run) {
+            Ok(()) => Ok(range),
+            Err(TapeError::Damaged(why)) => Err(self.missing(key.end(), &why)),
+            Err(e) => Err(e),
+        };
+        self.next = key.end();
+        Some(result)
+    }
+
+    /// Hands over the events of each run until `take` breaks or an event is missing.
+    pub(crate) fn each(
+        mut self,
+        mut read: impl FnMut(&RunEntry, &mut Vec<Event>) -> Result<(), TapeError>,
+        take: &mut Take<'_>,
+    ) -> Result<(), TapeError> {
+        let mut events = Vec::new();
+        while let Some(range) = self.advance(|run| read(run, &mut events)) {
+            if take(&events[range?])?.is_break() {
+                break;
             }
         }
+        Ok(())
     }
 
     fn missing(&self, end: EventIndex, why: &str) -> TapeError {
         let (process, from, last) = (self.process.0, self.next, end - 1);
         TapeError::Damaged(format!("events {from} to {last} of process {process}: {why}"))
+    }
+}
+
+/// Takes events that follow each other, many at once; breaks when it wants no more.
+pub type Take<'a> = dyn FnMut(&[Event]) -> Result<ControlFlow<()>, TapeError> + 'a;
+
+/// Yields events one by one, and one error for each gap.
+pub(crate) struct Events<'a> {
+    tape: &'a Tape,
+    walk: Walk<'a>,
+    events: Vec<Event>,
+    at: Range<usize>,
+}
+
+impl<'a> Events<'a> {
+    pub(crate) fn new(tape: &'a Tape, process: ProcessId, from: EventIndex) -> Events<'a> {
+        let walk = Walk::over(tape, process, from..EventIndex::MAX);
+        Events { tape, walk, events: Vec::new(), at: 0..0 }
     }
 }
 
@@ -57,13 +101,15 @@ impl Iterator for Events<'_> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(event) = self.events.get(self.at) {
-                self.at += 1;
-                self.next += 1;
-                return Some(Ok(*event));
+            if let Some(at) = self.at.next() {
+                return Some(Ok(self.events[at]));
             }
-            if let Err(e) = self.advance()? {
-                return Some(Err(e));
+            let events = &mut self.events;
+            let advanced =
+                self.walk.advance(|run| self.tape.read_run(run.offset, &run.key, events));
+            match advanced? {
+                Ok(range) => self.at = range,
+                Err(e) => return Some(Err(e)),
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::commands::{
 use crate::failure::Failure;
 use crate::terminal::Color;
 use clap::Parser;
+use heaptape_analysis::filter::parse_bytes;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -63,6 +64,62 @@ pub(crate) struct TapeArgs {
     /// Look for the target's files below this directory first
     #[arg(long, value_name = "DIR")]
     pub(crate) sysroot: Option<PathBuf>,
+    /// Take at most so much memory: bytes, or with K, M, G; 64M or more
+    ///
+    /// Counted are what grows with the tape: its threads, modules and backtraces, blocks of events that
+    /// are decoded ahead (a quarter of this at most), the live set, and what a view gathers by
+    /// backtrace. A view that would take more ends with a message. Debug information comes on top.
+    #[arg(long, value_name = "SIZE", default_value_t)]
+    pub(crate) memory: Memory,
+}
+
+impl TapeArgs {
+    /// That tape, and nothing else said.
+    pub(crate) fn of(tape: PathBuf) -> TapeArgs {
+        let (process, debug_dir, sysroot) = (None, Vec::new(), None);
+        TapeArgs { tape, process, debug_dir, sysroot, memory: Memory::default() }
+    }
+}
+
+/// Bytes of memory that reading a tape may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Memory(u64);
+
+impl Memory {
+    /// With less, there is no room for a run of events and a small live set.
+    const LEAST: Memory = Memory(64 << 20);
+
+    /// The bytes.
+    pub(crate) fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory(512 << 20)
+    }
+}
+
+impl std::fmt::Display for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            bytes if bytes.is_multiple_of(1 << 20) => write!(f, "{}M", bytes >> 20),
+            bytes => write!(f, "{bytes}"),
+        }
+    }
+}
+
+impl std::str::FromStr for Memory {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Memory, String> {
+        match parse_bytes(text) {
+            Some(bytes) if bytes >= Memory::LEAST.0 => Ok(Memory(bytes)),
+            Some(_) => Err(format!("too little: {} is the least", Memory::LEAST)),
+            None => Err("expected an amount of memory: 512M, 2G, or bytes".to_owned()),
+        }
+    }
 }
 
 /// Which processes of a tape to show.
@@ -136,6 +193,18 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn amounts_of_memory() {
+        assert_eq!("512M".parse(), Ok(Memory::default()));
+        assert_eq!("2G".parse(), Ok(Memory(2 << 30)));
+        assert_eq!("67108864".parse(), Ok(Memory::LEAST));
+        assert_eq!(Memory(2 << 30).to_string().parse(), Ok(Memory(2 << 30)));
+        assert_eq!("67108863".parse::<Memory>(), Err("too little: 64M is the least".to_owned()));
+        for bad in ["", "M", "-1G", "1.5G", "99999999999T"] {
+            assert!(bad.parse::<Memory>().is_err(), "{bad}");
+        }
     }
 
     #[test]

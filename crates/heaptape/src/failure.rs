@@ -5,6 +5,7 @@
 //! When a program was recorded, its own exit status counts, unless `HEAPTAPE_CHECK` found a wrong backtrace (125). A closed pipe (`| head`) is no failure: the reader has seen enough.
 
 use crate::recording::{quoted, shown};
+use heaptape_report::units;
 use heaptape_tape::TapeError;
 use std::fmt;
 use std::io;
@@ -39,6 +40,12 @@ impl Failure {
     /// The tape in `file` cannot be read.
     pub(crate) fn unreadable(file: &Path, error: &TapeError) -> Failure {
         let path = shown(file);
+        if let TapeError::Memory { needed, allowed } = *error {
+            let (needed, allowed) = (units::bytes(needed), units::bytes(allowed));
+            return Failure::Request(format!(
+                "{path}: takes {needed} of memory or more; it may take {allowed}: give more with --memory"
+            ));
+        }
         Failure::Unreadable(match error {
             TapeError::Io(e) if e.kind() == io::ErrorKind::NotFound => {
                 let word = quoted(file.as_os_str());

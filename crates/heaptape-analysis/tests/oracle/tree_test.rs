@@ -19,7 +19,7 @@ proptest! {
         let recording = recording(&steps);
         let measure = "calls".parse().unwrap();
         let process = &recording.processes[0];
-        let tree = Tree::compute(&recording, &FakeNames, process, measure, inverted).unwrap();
+        let tree = Tree::compute(&recording, &FakeNames, process, measure, inverted, 0).unwrap();
         prop_assert_eq!(sum(tree.roots.iter().map(|root| tree.nodes[*root].total)), tree.total);
         prop_assert_eq!(sum(tree.nodes.iter().map(|node| node.own)), tree.total);
         for node in &tree.nodes {

@@ -1,7 +1,7 @@
 //! Writes a tape of a made-up program of any length, and measures reading it.
 //!
 //! ```text
-//! cargo run --release -p heaptape-tape --example generate -- write python|gcc|tree EVENTS FILE
+//! cargo run --release -p heaptape-tape --example generate -- write python|gcc|tree|hoard|maze EVENTS FILE
 //! cargo run --release -p heaptape-tape --example generate -- read FILE
 //! cargo run --release -p heaptape-tape --example generate -- at FILE PERCENT
 //! ```
@@ -38,6 +38,8 @@ fn kind_of(name: &str) -> Result<Kind, String> {
         "python" => Ok(Kind::Python),
         "gcc" => Ok(Kind::Gcc),
         "tree" => Ok(Kind::Tree),
+        "hoard" => Ok(Kind::Hoard),
+        "maze" => Ok(Kind::Maze),
         _ => Err(format!("unknown kind of program: {name}")),
     }
 }

@@ -16,6 +16,10 @@ pub enum Kind {
     Gcc,
     /// A C++ tree with random insertion and removal: 200,000 live blocks, freed in no order.
     Tree,
+    /// What keeps a reader's live set large: 8,000,000 live blocks.
+    Hoard,
+    /// What keeps a reader's tables large: 4,000,000 call sites, twice as many backtrace nodes.
+    Maze,
 }
 
 /// What a kind of program is like.
@@ -58,6 +62,22 @@ impl Kind {
                 most_kept: 200_000,
                 disorder: 100,
                 threads: 4,
+            },
+            Kind::Hoard => Habits {
+                sites: 6000,
+                varying: 30,
+                kept: 50,
+                most_kept: 8_000_000,
+                disorder: 30,
+                threads: 1,
+            },
+            Kind::Maze => Habits {
+                sites: 4_000_000,
+                varying: 30,
+                kept: 30,
+                most_kept: 100_000,
+                disorder: 30,
+                threads: 1,
             },
         }
     }

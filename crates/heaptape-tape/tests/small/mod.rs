@@ -118,9 +118,14 @@ pub fn free(time: u64, addr: u64) -> Event {
 
 /// Opens a file with these bytes.
 pub fn open(bytes: &[u8]) -> Result<Tape, TapeError> {
+    open_within(bytes, Limits::default())
+}
+
+/// The same within limits.
+pub fn open_within(bytes: &[u8], limits: Limits) -> Result<Tape, TapeError> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
-    Tape::open(file.path())
+    Tape::open_within(file.path(), limits)
 }
 
 /// The same, where it must succeed.

@@ -185,12 +185,7 @@ fn result_line(recorded: &heaptape_collector::Outcome) -> String {
 
 /// The summary of the program that was meant, as `heaptape summary` finds it.
 fn print_summary(recorded: &heaptape_collector::Outcome) -> Result<(), Failure> {
-    let reading = Reading::open(TapeArgs {
-        tape: recorded.tape.clone(),
-        process: None,
-        debug_dir: Vec::new(),
-        sysroot: None,
-    })?;
+    let reading = Reading::open(TapeArgs::of(recorded.tape.clone()))?;
     let names = reading.names();
     let summaries =
         reading.each(|process| Summary::compute(reading.recording(), &names, process, SITES))?;

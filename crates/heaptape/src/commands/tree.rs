@@ -59,20 +59,22 @@ pub(crate) fn run(args: Args) -> Outcome {
         }
         (_, None) => args.metric,
     };
-    let reading = Reading::open(args.tape)?;
-    let names = reading.names();
-    let trees = reading.each(|process| {
-        Tree::compute(reading.recording(), &names, process, measure, args.inverted)
-    })?;
-    if args.json {
-        return reading.outcome(json_results("tree", &trees));
-    }
-    let canvas = terminal::stdout();
     let cut = Cut {
         min_per_mille: (args.min.clamp(0.0, 100.0) * 10.0).round() as u64,
         max_depth: args.depth.max(1),
         top: args.top,
     };
+    let min_per_mille = if args.json { 0 } else { cut.min_per_mille };
+    let reading = Reading::open(args.tape)?;
+    let names = reading.names();
+    let trees = reading.each(|process| {
+        let recording = reading.recording();
+        Tree::compute(recording, &names, process, measure, args.inverted, min_per_mille)
+    })?;
+    if args.json {
+        return reading.outcome(json_results("tree", &trees));
+    }
+    let canvas = terminal::stdout();
     reading.outcome(with_stdout(|out| {
         for tree in &trees {
             let sentence = tree::sentence(measure.metric, tree.time_ns);

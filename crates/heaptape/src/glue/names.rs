@@ -3,18 +3,18 @@
 use heaptape_analysis::names::{self, Frame, Names};
 use heaptape_symbols::{Resolved, SearchPaths, Symbolizer, short_name};
 use heaptape_tape::{BacktraceId, BacktraceNode, Module, ModuleId};
+use rustc_hash::FxHashMap;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The file name of the library that is preloaded; its frames are in no backtrace.
 const RECORDER: &str = "libheaptape.so";
 
-/// Asks the symbolizer once for each node.
+/// Asks the symbolizer once for each place of code: a tape has many more nodes than places.
 pub(crate) struct SymbolNames<'a> {
     modules: &'a [Module],
     symbolizer: RefCell<Symbolizer>,
-    known: RefCell<HashMap<BacktraceId, Arc<[Frame]>>>,
+    known: RefCell<FxHashMap<(Option<ModuleId>, u64), Arc<[Frame]>>>,
 }
 
 impl<'a> SymbolNames<'a> {
@@ -42,12 +42,13 @@ impl<'a> SymbolNames<'a> {
 }
 
 impl Names for SymbolNames<'_> {
-    fn frames(&self, id: BacktraceId, node: &BacktraceNode) -> Arc<[Frame]> {
-        if let Some(known) = self.known.borrow().get(&id) {
+    fn frames(&self, _: BacktraceId, node: &BacktraceNode) -> Arc<[Frame]> {
+        let place = (node.module, node.address);
+        if let Some(known) = self.known.borrow().get(&place) {
             return Arc::clone(known);
         }
         let frames = self.resolve(node);
-        self.known.borrow_mut().insert(id, Arc::clone(&frames));
+        self.known.borrow_mut().insert(place, Arc::clone(&frames));
         frames
     }
 

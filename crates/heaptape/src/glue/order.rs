@@ -36,8 +36,7 @@ mod tests {
     use super::*;
 
     fn beside(tape: &Path, word: &OsStr) -> Result<(u32, std::path::PathBuf), String> {
-        let mut args =
-            TapeArgs { tape: tape.to_owned(), process: None, debug_dir: Vec::new(), sysroot: None };
+        let mut args = TapeArgs::of(tape.to_owned());
         let parse = |text: &str| text.parse().map_err(|_| "expected a number".to_owned());
         let parsed = word_beside_tape(&mut args, word, parse).map_err(|e| e.to_string())?;
         Ok((parsed, args.tape))

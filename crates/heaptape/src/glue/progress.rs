@@ -2,20 +2,18 @@
 
 use crate::terminal;
 use heaptape_analysis::Recording;
-use heaptape_analysis::recording::Events;
 use heaptape_tape::{
     BacktraceNode, Condition, Crash, EventIndex, Header, LiveSet, Module, Moment, Process,
-    ProcessId, Sample, Tape, TapeError, Thread, Totals, Unrecorded,
+    ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// Reads that are done sooner show nothing.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Times a second that the bar is drawn.
 const REDRAWS: u8 = 10;
-/// Events between two looks at the clock.
-const STRIDE: u64 = 1 << 16;
 
 /// A tape whose long reads show a bar on standard error.
 pub(crate) struct WatchedTape(pub(crate) Tape);
@@ -54,13 +52,25 @@ impl Recording for WatchedTape {
     fn totals(&self, process: ProcessId) -> Totals {
         self.0.totals(process)
     }
-    fn events(&self, process: ProcessId, from: EventIndex) -> Events<'_> {
-        let events = Recording::events(&self.0, process, from);
+    fn runs(
+        &self,
+        process: ProcessId,
+        range: Range<EventIndex>,
+        take: &mut Take<'_>,
+    ) -> Result<(), TapeError> {
         if !terminal::shows_progress() {
-            return events;
+            return self.0.runs(process, range, take);
         }
-        let mut watch = Watch::new(self.0.event_count(process).saturating_sub(from));
-        Box::new(events.inspect(move |_| watch.one_more()))
+        let end = range.end.min(self.0.event_count(process));
+        let mut watch = Watch::new(end.saturating_sub(range.start));
+        self.0.runs(process, range, &mut |events| {
+            let taken = take(events);
+            watch.more(events.len() as u64);
+            taken
+        })
+    }
+    fn afford(&self, bytes: u64) -> Result<(), TapeError> {
+        self.0.afford(bytes)
     }
     fn live_at_start(&self, process: ProcessId) -> Result<LiveSet, TapeError> {
         self.0.live_at_start(process)
@@ -83,15 +93,13 @@ impl Watch {
         Watch { total, done: 0, started: Instant::now(), bar: None }
     }
 
-    fn one_more(&mut self) {
-        self.done += 1;
-        if self.done.is_multiple_of(STRIDE) {
-            if self.bar.is_none() && self.started.elapsed() >= PATIENCE {
-                self.bar = Some(bar(self.total, self.done));
-            }
-            if let Some(bar) = &self.bar {
-                bar.set_position(self.done);
-            }
+    fn more(&mut self, events: u64) {
+        self.done += events;
+        if self.bar.is_none() && self.started.elapsed() >= PATIENCE {
+            self.bar = Some(bar(self.total, self.done));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.done);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::recording::{quoted, tell, tell_wrapped};
 use heaptape_analysis::{Recording, names};
 use heaptape_report::text;
 use heaptape_symbols::SearchPaths;
-use heaptape_tape::{Ending, Process, ProcessId, Tape, TapeError};
+use heaptape_tape::{Ending, Limits, Process, ProcessId, Tape, TapeError};
 use std::cell::Cell;
 use std::process::ExitCode;
 
@@ -23,7 +23,8 @@ pub(crate) struct Reading {
 impl Reading {
     /// Opens the tape that `args` name.
     pub(crate) fn open(args: TapeArgs) -> Result<Reading, Failure> {
-        match Tape::open(&args.tape) {
+        let limits = Limits { memory: args.memory.bytes(), ..Limits::default() };
+        match Tape::open_within(&args.tape, limits) {
             Ok(tape) => Ok(Reading { watched: WatchedTape(tape), args, damaged: Cell::new(false) }),
             Err(error) => Err(Failure::unreadable(&args.tape, &error)),
         }

@@ -6,9 +6,12 @@ use crate::recording::{loss_sentence, unseen};
 use crate::seeds::vizzy_log::{self, Notes, Replayed};
 use heaptape_analysis::Recording;
 use heaptape_analysis::process::{self, ProcessName};
+use heaptape_analysis::replay;
 use heaptape_analysis::usage::UsageCurve;
 use heaptape_report::text::escape;
-use heaptape_tape::{LiveBlock, LiveSet, Moment, Process, Tape, TapeError, TimeNs, Totals};
+use heaptape_tape::{
+    Effect, Event, LiveBlock, LiveSet, Moment, Process, Tape, TapeError, TimeNs, Totals,
+};
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
@@ -144,7 +147,9 @@ pub(crate) fn may_replace(path: &Path) -> io::Result<bool> {
         Ok(_) => {}
     }
     match Tape::open(path) {
-        Ok(_) | Err(TapeError::Version(_) | TapeError::Damaged(_)) => Ok(true),
+        Ok(_) | Err(TapeError::Version(_) | TapeError::Damaged(_) | TapeError::Memory { .. }) => {
+            Ok(true)
+        }
         Err(TapeError::Io(error)) => Err(error),
         Err(TapeError::NotATape) => vizzy_log::begins_as_log(BufReader::new(File::open(path)?)),
     }
@@ -183,11 +188,14 @@ fn tape_usage(tape: &dyn Recording, process: &Process) -> Result<Usage, TapeErro
     let (start, end) = process::span(tape, process.id);
     let mut curve = UsageCurve::new();
     curve.push(start, live.totals().live_bytes);
-    for event in tape.events(process.id, 0) {
-        let event = event?;
-        live.apply(&event);
-        curve.push(event.time, live.totals().live_bytes);
-    }
+    replay::whole(
+        tape,
+        process.id,
+        &mut live,
+        &mut |event: &Event, _: &Effect, live: &LiveSet| {
+            curve.push(event.time, live.totals().live_bytes);
+        },
+    )?;
     curve.finish(end);
     let notes = tape_notes(tape, process, live.totals());
     Ok(Usage { process: name(tape, process), curve, notes })
