@@ -171,7 +171,7 @@ pub(crate) fn views(
     let peak = HeapAt::compute(recording, names, process, When::Peak, 2).unwrap();
     let tree = |word: &str, inverted| {
         let measure: MetricAndUnit = word.parse().unwrap();
-        let tree = Tree::compute(recording, names, process, measure, inverted).unwrap();
+        let tree = Tree::compute(recording, names, process, measure, inverted, 0).unwrap();
         (tree::sentence(measure.metric, tree.time_ns), tree)
     };
     let (top_down, inverted) = (tree("peak", false), tree("calls", true));
