@@ -2,6 +2,8 @@
 
 use crate::recording::Recording;
 use heaptape_tape::{BacktraceId, ThreadId};
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 /// Bytes of tables that have `bytes` for every backtrace node of a recording.
 pub(crate) fn bytes_by_node(recording: &dyn Recording, bytes: u64) -> u64 {
@@ -32,16 +34,20 @@ impl Place for ThreadId {
     }
 }
 
+/// Ids from here on are kept in a tree: a recording that is no tape may have any, and few of them.
+const DENSE: usize = 1 << 24;
+
 /// A value for every id up to the greatest one that was asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<I, T> {
     values: Vec<T>,
-    id: std::marker::PhantomData<I>,
+    beyond: BTreeMap<usize, T>,
+    id: PhantomData<I>,
 }
 
 impl<I, T> Default for Table<I, T> {
     fn default() -> Table<I, T> {
-        Table { values: Vec::new(), id: std::marker::PhantomData }
+        Table { values: Vec::new(), beyond: BTreeMap::new(), id: PhantomData }
     }
 }
 
@@ -51,6 +57,9 @@ impl<I: Place, T: Clone + Default> Table<I, T> {
     pub(crate) fn of(&mut self, id: I) -> &mut T {
         let place = id.place();
         if place >= self.values.len() {
+            if place >= DENSE {
+                return self.beyond.entry(place).or_default();
+            }
             self.grow(place);
         }
         &mut self.values[place]
@@ -59,21 +68,46 @@ impl<I: Place, T: Clone + Default> Table<I, T> {
     /// The value of an id, if it was ever asked for.
     #[inline]
     pub(crate) fn get(&self, id: I) -> Option<&T> {
-        self.values.get(id.place())
+        self.values.get(id.place()).or_else(|| self.beyond.get(&id.place()))
     }
 
     /// Ids and values, in the order of ids.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (I, &T)> {
-        self.values.iter().enumerate().map(|(place, value)| (I::at(place), value))
+        let beyond = self.beyond.iter().map(|(&place, value)| (place, value));
+        self.values.iter().enumerate().chain(beyond).map(|(place, value)| (I::at(place), value))
     }
 
-    /// Bytes that it takes.
+    /// About the bytes that it takes.
     pub(crate) fn bytes(&self) -> u64 {
-        (self.values.capacity() * size_of::<T>()) as u64
+        ((self.values.len() + 2 * self.beyond.len()) * size_of::<T>()) as u64
     }
 
     #[cold]
     fn grow(&mut self, place: usize) {
         self.values.resize(place + 1, T::default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn holds_what_a_map_holds(
+            steps in prop::collection::vec((prop_oneof![0_u32..50, any::<u32>()], 1_u8..9), 0..40)
+        ) {
+            let mut table: Table<BacktraceId, u64> = Table::default();
+            let mut map: BTreeMap<u32, u64> = BTreeMap::new();
+            // Small steps: a greater dense one would only cost memory.
+            for (id, more) in steps.into_iter().filter(|(id, _)| *id < 50 || *id as usize >= DENSE) {
+                *table.of(BacktraceId(id)) += u64::from(more);
+                *map.entry(id).or_default() += u64::from(more);
+            }
+            let held = table.iter().filter(|(_, sum)| **sum > 0).map(|(id, sum)| (id.0, *sum));
+            prop_assert_eq!(held.collect::<Vec<_>>(), map.clone().into_iter().collect::<Vec<_>>());
+            prop_assert!(map.iter().all(|(id, sum)| table.get(BacktraceId(*id)) == Some(sum)));
+        }
     }
 }

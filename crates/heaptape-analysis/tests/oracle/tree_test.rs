@@ -49,3 +49,45 @@ proptest! {
         }
     }
 }
+
+/// What a reader sees of a level: frames and weights, heaviest first.
+fn level<'a>(
+    tree: &'a Tree,
+    nodes: &'a [usize],
+) -> impl Iterator<Item = (String, Weight, Weight)> + 'a {
+    nodes.iter().map(|&index| {
+        let node = &tree.nodes[index];
+        (format!("{:?}", node.frame), node.total, node.own)
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_tree_cut_off_is_the_whole_one_down_to_its_light_nodes(
+        steps in steps(), inverted in any::<bool>(), min_per_mille in 0_u64..400,
+    ) {
+        let recording = recording(&steps);
+        let process = &recording.processes[0];
+        let tree = |min| {
+            let measure = "calls".parse().unwrap();
+            Tree::compute(&recording, &FakeNames, process, measure, inverted, min).unwrap()
+        };
+        let (whole, cut) = (tree(0), tree(min_per_mille));
+        prop_assert_eq!(&whole.functions, &cut.functions);
+        let mut levels = vec![(whole.roots.clone(), cut.roots.clone())];
+        let mut seen = 0;
+        while let Some((all, kept)) = levels.pop() {
+            prop_assert!(level(&whole, &all).eq(level(&cut, &kept)));
+            seen += kept.len();
+            for (&in_whole, &in_cut) in all.iter().zip(&kept) {
+                let node = &cut.nodes[in_cut];
+                if node.total.blocks * 1000 >= whole.total.blocks * min_per_mille {
+                    levels.push((whole.nodes[in_whole].children.clone(), node.children.clone()));
+                } else {
+                    prop_assert!(node.children.is_empty());
+                }
+            }
+        }
+        prop_assert_eq!(seen, cut.nodes.len(), "nothing is kept that nobody sees");
+    }
+}

@@ -2,7 +2,7 @@
 //! pools that hand out what was freed last, calls from a few thousand call sites in recurring order,
 //! times with the noise of a real clock.
 
-#![allow(unreachable_pub)] // a test includes this file
+#![allow(dead_code, unreachable_pub)] // each test that includes this file uses its part
 
 use heaptape_tape::*;
 use std::collections::HashMap;

@@ -10,11 +10,14 @@ use std::sync::Arc;
 /// The file name of the library that is preloaded; its frames are in no backtrace.
 const RECORDER: &str = "libheaptape.so";
 
+/// Code: an address in a module.
+type Place = (Option<ModuleId>, u64);
+
 /// Asks the symbolizer once for each place of code: a tape has many more nodes than places.
 pub(crate) struct SymbolNames<'a> {
     modules: &'a [Module],
     symbolizer: RefCell<Symbolizer>,
-    known: RefCell<FxHashMap<(Option<ModuleId>, u64), Arc<[Frame]>>>,
+    known: RefCell<FxHashMap<Place, Arc<[Frame]>>>,
 }
 
 impl<'a> SymbolNames<'a> {

@@ -214,3 +214,23 @@ fn a_damaged_tape_never_crashes_a_command() {
         assert!(errors.lines().count() <= 1, "{command:?}, byte {index}: {errors}");
     }
 }
+
+#[test]
+fn memory_is_bounded_and_the_bound_is_told() {
+    let tape = TestTape::new(b"demo", 700_000);
+    let with = |command: &str, memory: &str| run(&[command, tape.path(), "--memory", memory]);
+    for command in ["summary", "at"] {
+        assert!(with(command, "512M").status.success(), "{command}");
+        let refused = with(command, "64M");
+        let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{command}: {why}");
+        assert!(why.contains("64.0 MiB") && why.contains("--memory"), "{command}: {why}");
+        assert!(refused.stdout.is_empty());
+    }
+    // Totals by backtrace need no live set.
+    let tree = ["tree", tape.path(), "--metric", "allocated", "--memory", "64M"];
+    assert!(run(&tree).status.success());
+    let least = with("summary", "63M");
+    assert_eq!(least.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&least.stderr).contains("64M is the least"));
+}
