@@ -41,10 +41,7 @@ pub(crate) fn put_way(ways: &mut Vec<u8>, from: u64, to: u64) -> u8 {
 
 /// Where the way of that code leads.
 pub(crate) fn take_way(ways: &mut Cursor<'_>, from: u64, code: u8) -> Result<u64, Malformed> {
-    let width = *WIDTHS.get(usize::from(code & 3)).ok_or(Malformed("a way"))?;
-    let mut bytes = [0; 8];
-    bytes[..width].copy_from_slice(ways.take(width)?);
-    let way = varint::unzigzag(u64::from_le_bytes(bytes));
+    let way = varint::unzigzag(ways.fixed(WIDTHS[usize::from(code & 3)])?);
     match code {
         0..4 => Ok(from.wrapping_add((way << 4) as u64)),
         4..8 => Ok(from.wrapping_add(way as u64)),

@@ -119,9 +119,7 @@ impl Ages {
                 if width > 4 {
                     return Err(Malformed("an unknown end"));
                 }
-                let mut bytes = [0; 8];
-                bytes[..width].copy_from_slice(far.take(width)?);
-                let way = varint::unzigzag(u64::from_le_bytes(bytes));
+                let way = varint::unzigzag(far.fixed(width)?);
                 let number = i64::from(self.last).checked_add(way);
                 number.and_then(|n| u32::try_from(n).ok()).unwrap_or(NONE)
             }

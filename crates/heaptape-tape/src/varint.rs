@@ -116,10 +116,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self.rest.split_at_checked(len).ok_or(Malformed("ends too early"))?;
         self.rest = rest;
         Ok(taken)
+    }
+
+    /// A number of so many bytes, at most 8, lowest first.
+    #[inline]
+    pub(crate) fn fixed(&mut self, width: usize) -> Result<u64, Malformed> {
+        let bytes = self.take(width)?;
+        Ok(bytes.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)))
     }
 
     /// A length and so many bytes.
