@@ -406,4 +406,5 @@ fn text(words: &[u64], length: usize) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
+#[path = "convert/tests.rs"] // the bench includes this file, too
 mod tests;

@@ -441,4 +441,5 @@ impl Queue {
 }
 
 #[cfg(test)]
+#[path = "order/tests.rs"] // the bench includes this file, too
 mod tests;
