@@ -93,14 +93,12 @@ impl Tree {
         recording.afford(table::bytes_by_node(recording, BYTES_BY_NODE))?;
         let (weights, instant) = measure.metric.measure(recording, process.id)?;
         let mut builder = Builder::new(recording, names);
+        builder.other_bytes = weights.bytes();
         for (backtrace, weight) in weights.iter() {
-            builder.add(backtrace, weight, inverted);
-            if builder.backtraces.is_multiple_of(BETWEEN_CHECKS) {
-                recording.afford(weights.bytes().saturating_add(builder.bytes()))?;
-            }
+            builder.add(backtrace, weight, inverted)?;
         }
         let least = Least { unit: measure.unit, of: weights.total(), min_per_mille };
-        Ok(builder.finish(
+        builder.finish(
             least,
             Tree {
                 process: ProcessName::of(recording, process),
@@ -113,14 +111,16 @@ impl Tree {
                 functions: Vec::new(),
                 unresolved: Unresolved::of(recording, names, weights.iter().map(|(id, _)| id)),
             },
-        ))
+        )
     }
 }
 
 /// Bytes of tables by backtrace node: weights, what was met, and what was looked at.
 const BYTES_BY_NODE: u64 = 16 + 4 + 1;
-/// Backtraces between two looks at the memory taken.
-const BETWEEN_CHECKS: u32 = 1 << 12;
+/// Backtraces, and nodes, between two looks at the memory taken.
+const BETWEEN_CHECKS: usize = 1 << 12;
+/// Bytes of a node of a finished tree with its place among its caller's children.
+const NODE_BYTES: usize = size_of::<TreeNode>() + 48;
 
 /// What is too light to look below.
 #[derive(Clone, Copy)]
@@ -185,6 +185,8 @@ struct Builder<'a> {
     by_place: FxHashMap<(u32, u32), u32>,
     /// The path in progress.
     path: Vec<Step>,
+    /// Bytes that others take meanwhile.
+    other_bytes: u64,
 }
 
 impl<'a> Builder<'a> {
@@ -202,18 +204,27 @@ impl<'a> Builder<'a> {
             sprouts: Vec::new(),
             by_place: FxHashMap::default(),
             path: Vec::new(),
+            other_bytes: 0,
         }
     }
 
-    /// About the bytes that it takes.
-    fn bytes(&self) -> u64 {
-        let sprouts = self.sprouts.len() * size_of::<Sprout>();
-        // A hash table that grows is there twice, the new one half empty.
-        let places = 2 * self.by_place.capacity() * (size_of::<((u32, u32), u32)>() + 1);
-        (sprouts + places) as u64 + self.met_by_node.bytes()
+    /// Whether it can take as much as it does, and `more` bytes.
+    fn afford(&self, more: usize) -> Result<(), TapeError> {
+        let own = self.sprouts.len() * size_of::<Sprout>() + self.places_bytes() + more;
+        let own = own as u64 + self.met_by_node.bytes();
+        self.recording.afford(self.other_bytes.saturating_add(own))
     }
 
-    fn add(&mut self, backtrace: BacktraceId, weight: Weight, inverted: bool) {
+    fn places_bytes(&self) -> usize {
+        self.by_place.capacity() / 7 * 8 * (size_of::<((u32, u32), u32)>() + 1)
+    }
+
+    fn add(
+        &mut self,
+        backtrace: BacktraceId,
+        weight: Weight,
+        inverted: bool,
+    ) -> Result<(), TapeError> {
         self.backtraces += 1;
         let mut path = std::mem::take(&mut self.path);
         path.clear();
@@ -222,12 +233,26 @@ impl<'a> Builder<'a> {
             let frames = self.met[met as usize].functions.len() as u32;
             path.extend((0..frames).map(|frame| Step { met, frame }));
         }
+        self.make_room(path.len() + 1)?;
         self.add_functions(&path, weight);
         if !inverted {
             path.reverse();
         }
         self.add_path(&path, weight);
         self.path = path;
+        Ok(())
+    }
+
+    /// Makes room for so many nodes. While a hash table grows it is there twice, the second time
+    /// double: that is looked at beforehand.
+    fn make_room(&mut self, nodes: usize) -> Result<(), TapeError> {
+        if self.by_place.capacity() - self.by_place.len() < nodes {
+            self.afford(2 * self.places_bytes())?;
+            self.by_place.reserve(nodes);
+        } else if (self.backtraces as usize).is_multiple_of(BETWEEN_CHECKS) {
+            self.afford(0)?;
+        }
+        Ok(())
     }
 
     /// The place of a node; asks for its names the first time.
@@ -318,7 +343,7 @@ impl<'a> Builder<'a> {
         index
     }
 
-    fn finish(mut self, least: Least, mut tree: Tree) -> Tree {
+    fn finish(mut self, least: Least, mut tree: Tree) -> Result<Tree, TapeError> {
         self.by_place = FxHashMap::default();
         let unit = tree.unit;
         // Where a sprout went: callers come before those they called.
@@ -331,6 +356,9 @@ impl<'a> Builder<'a> {
                 continue;
             }
             let place = tree.nodes.len();
+            if place.is_multiple_of(BETWEEN_CHECKS) {
+                self.afford(places.len() * size_of::<u32>() + place * NODE_BYTES)?;
+            }
             places[index] = place as u32;
             match parent {
                 Some(parent) => tree.nodes[parent as usize].children.push(place),
@@ -348,7 +376,7 @@ impl<'a> Builder<'a> {
         }
         tree.functions = self.functions;
         tree.functions.sort_by_key(|function| std::cmp::Reverse(unit.of(&function.total)));
-        tree
+        Ok(tree)
     }
 
     /// The frame of a node, shared by nodes of one function and line as far as that is easily told.

@@ -68,7 +68,7 @@ pub(crate) struct TapeArgs {
     ///
     /// Counted are what grows with the tape: its threads, modules and backtraces, blocks of events that
     /// are decoded ahead (a quarter of this at most), the live set, and what a view gathers by
-    /// backtrace. A view that would take more ends with a message. Debug information comes on top.
+    /// backtrace. A view that would take more ends with a message. Names and debug information come on top.
     #[arg(long, value_name = "SIZE", default_value_t)]
     pub(crate) memory: Memory,
 }
