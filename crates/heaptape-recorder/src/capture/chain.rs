@@ -157,17 +157,11 @@ impl Chain {
         let (mut count, mut callers) = (0, false);
         if let Some(outer) = level.checked_sub(1).map(|outer| &self.known[outer]) {
             (count, callers) = (outer.words(), outer.bp_matters());
-            let mut read = [Word::default(); STEP_WORDS];
-            let mut fresh = 0;
-            step::words(rule, state, outer.state(), callers, |word| {
-                read[fresh] = word;
-                fresh += 1;
-            });
             // The first read is compared first, so it comes last.
-            for word in read[..fresh].iter().rev() {
-                self.words[count] = *word;
+            step::words(rule, state, outer.state(), callers, |word| {
+                self.words[count] = word;
                 count += 1;
-            }
+            });
         }
         let matters = if step::bp_matters(rule, callers) { MATTERS } else { 0 };
         self.known[level] =

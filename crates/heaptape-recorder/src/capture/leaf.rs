@@ -34,8 +34,10 @@ pub(super) struct Leaf {
     meets_frame: Frame,
     meets_sp: usize,
     meets_bp: usize,
-    /// In the order they were read; the first one again after the last.
-    words: [Word; MAX],
+    /// The words in the order they were read, the first one again after the last: where, and what. Two
+    /// arrays, because words that were just written one half at a time are slow to copy whole.
+    addresses: [usize; MAX],
+    values: [usize; MAX],
     /// Outermost first.
     frames: [Frame; MAX],
 }
@@ -70,7 +72,7 @@ impl Leaves {
             && leaf.start.sp == start.sp
             && leaf.epoch == self.epoch
             && (!leaf.start_bp_matters || leaf.start.bp == start.bp)
-            && leaf.words.iter().all(|word| window.holds(word));
+            && leaf.words().all(|word| window.holds(&word));
         if !is_it {
             return None;
         }
@@ -109,9 +111,13 @@ impl Leaves {
         leaf.node = first.node;
         leaf.meets_frame = met.frame();
         (leaf.meets_sp, leaf.meets_bp) = (met.state().sp, met.state().bp);
-        leaf.words = [*first_read; MAX];
-        for (to, word) in leaf.words.iter_mut().zip(words.iter().rev()) {
-            *to = *word;
+        leaf.addresses = [first_read.address; MAX];
+        leaf.values = [first_read.value; MAX];
+        for (to, word) in leaf.addresses.iter_mut().zip(words.iter().rev()) {
+            *to = word.address;
+        }
+        for (to, word) in leaf.values.iter_mut().zip(words.iter().rev()) {
+            *to = word.value;
         }
         for (to, known) in leaf.frames.iter_mut().zip(inner) {
             *to = known.frame();
@@ -120,6 +126,12 @@ impl Leaves {
 }
 
 impl Leaf {
+    #[inline(always)]
+    fn words(&self) -> impl Iterator<Item = Word> {
+        let pairs = self.addresses.iter().zip(&self.values);
+        pairs.map(|(&address, &value)| Word { address, value })
+    }
+
     /// The number of the chain's state that it meets.
     #[inline(always)]
     pub(super) fn at(&self) -> usize {

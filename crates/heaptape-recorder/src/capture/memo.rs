@@ -51,10 +51,15 @@ impl Memo {
     /// The id of a node, if it is remembered.
     #[inline(always)]
     pub(crate) fn get(&self, frame: u64, parent: u32) -> Option<u32> {
-        self.sets[set_of(frame, parent)]
-            .iter()
-            .find(|e| e.frame == frame && e.parent == parent && e.id != 0)
-            .map(|e| e.id)
+        // All four places without a branch: which one it is cannot be predicted.
+        let id_if_it = |e: &Entry| {
+            let is_it = e.frame == frame && e.parent == parent;
+            e.id & u32::from(is_it).wrapping_neg()
+        };
+        let [a, b, c, d] = &self.sets[set_of(frame, parent)];
+        // A node that stands in two places, after a jump out of `put`, has the same id in both.
+        let id = id_if_it(a) | id_if_it(b) | (id_if_it(c) | id_if_it(d));
+        (id != 0).then_some(id)
     }
 
     /// Remembers a node, at the cost of the oldest of its set.

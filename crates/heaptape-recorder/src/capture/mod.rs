@@ -353,6 +353,8 @@ fn child(thread: &mut Thread, parent: u32, frame: Frame) -> u32 {
 #[inline(never)]
 fn announce(thread: &mut Thread, parent: u32, frame: Frame) -> u32 {
     let id = thread.capture.last_id + 1;
+    // Before anybody can remember it: a jump may come at any time.
+    thread.capture.check.note(id, parent, frame);
     if !emit::node(thread, id, parent, frame.ip(), frame.quality()) {
         return 0;
     }
@@ -361,7 +363,6 @@ fn announce(thread: &mut Thread, parent: u32, frame: Frame) -> u32 {
     // Remembered only after it counts: see `reset`.
     compiler_fence(Ordering::SeqCst);
     capture.memo.put(frame.0, parent, id);
-    capture.check.note(id, parent, frame);
     id
 }
 

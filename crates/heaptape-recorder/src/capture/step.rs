@@ -94,7 +94,7 @@ fn by_frame_pointer(window: &mut Window, state: State) -> Option<State> {
     is_code(ip).then_some(State { ip, sp: state.bp + 16, bp })
 }
 
-/// The words that decided the step from `state` to `next`, in the order they were read. The caller's `rbp` is
+/// The words that decided the step from `state` to `next`, the last that was read first. The caller's `rbp` is
 /// among them only if it matters (`bp_matters`): a word that nothing follows from need not stay the same.
 #[inline(always)]
 pub(super) fn words(
@@ -104,28 +104,28 @@ pub(super) fn words(
     bp_matters: bool,
     mut each: impl FnMut(Word),
 ) {
-    let slot = match rule.kind() {
+    let kind = rule.kind();
+    let slot = match kind {
         Kind::End => return,
-        Kind::Signal => {
-            each(Word { address: state.sp + UCONTEXT_RIP, value: next.ip - 1 });
-            each(Word { address: state.sp + UCONTEXT_RSP, value: next.sp });
-            Some(state.sp + UCONTEXT_RBP)
-        }
+        Kind::Signal => Some(state.sp + UCONTEXT_RBP),
         Kind::Fail => Some(state.bp),
-        Kind::Deref => {
-            let address = state.bp.wrapping_add_signed(rule.cfa_offset());
-            each(Word { address, value: next.sp });
-            rule.bp_slot(next.sp, state.bp)
-        }
-        Kind::Sp | Kind::Bp => rule.bp_slot(next.sp, state.bp),
+        _ => rule.bp_slot(next.sp, state.bp),
     };
+    if kind != Kind::Signal {
+        each(Word { address: next.sp - 8, value: next.ip });
+    }
     if let Some(address) = slot
         && bp_matters
     {
         each(Word { address, value: next.bp });
     }
-    if rule.kind() != Kind::Signal {
-        each(Word { address: next.sp - 8, value: next.ip });
+    if kind == Kind::Deref {
+        let address = state.bp.wrapping_add_signed(rule.cfa_offset());
+        each(Word { address, value: next.sp });
+    }
+    if kind == Kind::Signal {
+        each(Word { address: state.sp + UCONTEXT_RSP, value: next.sp });
+        each(Word { address: state.sp + UCONTEXT_RIP, value: next.ip - 1 });
     }
 }
 

@@ -16,8 +16,9 @@ use crate::sys::call;
 use core::sync::atomic::{AtomicU32, Ordering};
 use heaptape_wire::layout::PAGE;
 
-/// Frames may be large: gaps of at most so many pages between the window and a read are probed and filled.
-const MAX_GAP_PAGES: usize = 256;
+/// Frames may be large: gaps of at most so many pages between the window and a read are probed and filled. Few,
+/// because a fiber's stack may lie as near, and a program may switch often.
+const MAX_GAP_PAGES: usize = 16;
 
 /// The known addresses: `size` bytes from `low`. Zeroed memory is an empty window.
 #[derive(Clone, Copy, Default)]

@@ -1,7 +1,8 @@
 //! `heaptape run`: records a program and writes its tape.
 //!
 //! Standard input, output and error are the program's; all that heaptape says goes to standard error
-//! when the program has ended. Then heaptape ends as the program did.
+//! when the program has ended. Then heaptape ends as the program did (but see `HEAPTAPE_CHECK` in
+//! ARCHITECTURE.md).
 
 use crate::cli::TapeArgs;
 use crate::failure::{Failure, Outcome};
