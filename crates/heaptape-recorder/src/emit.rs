@@ -36,6 +36,7 @@ pub(crate) fn event(thread: &mut Thread, event: &Event) {
     let count = 1 + u64::from(short.detailed) + u64::from(numbered);
     let Some(at) = claim(thread, count) else { return };
     let ring = thread.ring();
+    ring.fetch_ahead(&thread.cursor);
     ring.write(at, short.first);
     if short.detailed {
         ring.write(at + 1, short.detail);

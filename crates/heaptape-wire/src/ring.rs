@@ -104,6 +104,21 @@ impl<'a> Ring<'a> {
         Ok(start)
     }
 
+    /// Fetches the words that will be written some records from now. The consumer has read them a lap ago, so
+    /// that they lie in the other processor's cache; a store that finds them there waits long.
+    #[inline(always)]
+    pub fn fetch_ahead(&self, cursor: &Cursor) {
+        const WORDS_AHEAD: u64 = 128;
+        let ahead: *const AtomicU64 = self.slot(cursor.position.wrapping_add(WORDS_AHEAD));
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        // SAFETY: a hint that has no effect on memory; the processors that lack it take it for nothing.
+        unsafe {
+            core::arch::asm!("prefetchw [{}]", in(reg) ahead, options(nostack, preserves_flags, readonly));
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        let _ = ahead;
+    }
+
     /// Writes one word of a claimed record.
     #[inline(always)]
     pub fn write(&self, position: u64, word: u64) {
