@@ -1,7 +1,7 @@
 //! The history of a process, applied to its live set event by event.
 
 use crate::recording::Recording;
-use heaptape_tape::{Effect, Event, LiveSet, ProcessId, TapeError, live_bytes};
+use heaptape_tape::{Effect, Event, FORESEEN, LiveSet, ProcessId, TapeError, live_bytes};
 use std::ops::ControlFlow;
 
 /// What a view gathers while a history goes by.
@@ -33,9 +33,12 @@ pub fn whole(
     // Better now than after minutes: so many blocks were live at once.
     recording.afford(live_bytes(recording.totals(process).peak_blocks))?;
     recording.runs(process, 0..recording.event_count(process), &mut |events| {
-        for event in events {
-            let effect = live.apply(event);
-            gather.note(event, &effect, live);
+        for some in events.chunks(FORESEEN) {
+            live.foresee(some);
+            for event in some {
+                let effect = live.apply(event);
+                gather.note(event, &effect, live);
+            }
         }
         let bytes = live_bytes(live.totals().live_blocks).saturating_add(gather.bytes());
         recording.afford(bytes).map(ControlFlow::Continue)

@@ -164,6 +164,7 @@ fn collector_full(bencher: Bencher<'_, '_>, wire: Wire) {
         merge(drains, |stream, kind, words| {
             converter.record(&mut book, stream, kind, words).unwrap();
         });
+        converter.settle(&mut book).unwrap();
         assert_eq!((converter.events(), converter.malformed()), (EVENTS as u64, 0));
         book.writer.finish().unwrap()
     });

@@ -31,7 +31,12 @@ pub(crate) struct Converter {
     modules: BTreeMap<u64, Loaded>,
     canonical: FxHashMap<BacktraceNode, BacktraceId>,
     forks: BTreeMap<u64, EventIndex>,
+    /// Events on their way to the tape.
+    waiting: Vec<Event>,
 }
+
+/// Events that go to the tape together.
+const BATCH: usize = 4 * FORESEEN;
 
 /// One stream's own vocabulary.
 #[derive(Debug, Default)]
@@ -72,6 +77,7 @@ impl Converter {
             modules: BTreeMap::new(),
             canonical: FxHashMap::default(),
             forks: BTreeMap::new(),
+            waiting: Vec::with_capacity(BATCH),
         }
     }
 
@@ -298,7 +304,7 @@ impl Converter {
         let time = self.at(self.streams[stream].time);
         let thread = self.speaker(book, stream, time)?;
         let backtrace = self.backtrace(stream, event.node);
-        let event = heaptape_tape::Event {
+        let event = Event {
             time,
             thread,
             action,
@@ -311,7 +317,15 @@ impl Converter {
         };
         self.events += 1;
         book.events += 1;
-        book.writer.event(self.process, &event)
+        self.waiting.push(event);
+        if self.waiting.len() == BATCH { self.settle(book) } else { Ok(()) }
+    }
+
+    /// Puts the events on the tape that wait for company. To be called when nothing more comes for now.
+    pub(crate) fn settle<W: Write>(&mut self, book: &mut Book<W>) -> io::Result<()> {
+        let result = book.writer.events(self.process, &self.waiting);
+        self.waiting.clear();
+        result
     }
 
     /// The thread a stream speaks for. One that never said so is a thread of its own, without number.

@@ -286,8 +286,10 @@ impl Target {
         // Acquire pairs with the target's store, before which a second stream has published nothing.
         let until = self.memory.page().alone_until.load(Ordering::Acquire);
         self.merge.set_alone_until(until.saturating_sub(1));
-        self.merge
-            .advance(limit, &mut |stream, kind, words| history.record(book, stream, kind, words))
+        let mut sink = |stream, kind, words: &[u64]| history.record(book, stream, kind, words);
+        let more = self.merge.advance(limit, &mut sink)?;
+        history.settle(book)?;
+        Ok(more)
     }
 
     /// Gives up what is waited for and will never come. Called once after each drain whose words have had

@@ -43,7 +43,7 @@ pub mod write;
 pub use format::{FORMAT_MAJOR, FORMAT_MINOR};
 
 pub use limits::{Limits, live_bytes};
-pub use live::{Effect, LiveBlock, LiveSet, Totals};
+pub use live::{Effect, FORESEEN, LiveBlock, LiveSet, Totals};
 pub use model::*;
 pub use read::{Condition, Moment, Tape, TapeError};
 pub use walk::Take;

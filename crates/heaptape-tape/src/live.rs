@@ -13,6 +13,10 @@ use crate::model::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use table::BlockTable;
 
+/// Events to [`LiveSet::foresee`] at a time: more than a processor can wait for at once, less than its nearest
+/// cache holds.
+pub const FORESEEN: usize = 32;
+
 /// A block that is live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveBlock {
@@ -38,6 +42,7 @@ pub struct LiveBlock {
 
 impl LiveBlock {
     /// The block that an event begins.
+    #[inline]
     pub fn begun_by(event: &Event, id: BlockId) -> LiveBlock {
         LiveBlock {
             addr: event.addr,
@@ -199,23 +204,29 @@ impl LiveSet {
     /// Applies one event and tells what it did.
     #[inline]
     pub fn apply(&mut self, event: &Event) -> Effect {
-        self.apply_marked(event, 0).0
+        self.apply_marked(event, event.time, 0).0
     }
 
-    /// The same, with a mark for the block that begins; also returns the mark of the block that ended.
-    /// 0 is no mark: that of a block that ended and lives on, too.
+    /// Fetches into the cache what the next events will need. Worth its while for some [`FORESEEN`] events that
+    /// are known beforehand: each would wait for memory alone, together they wait once.
+    pub fn foresee(&self, events: &[Event]) {
+        self.blocks.touch(events.iter().map(|event| event.addr));
+    }
+
+    /// The same, at another time and with a mark for the block that begins; also returns the mark of the block
+    /// that ended. 0 is no mark: that of a block that ended and lives on, too.
     #[inline(always)]
-    pub(crate) fn apply_marked(&mut self, event: &Event, mark: u64) -> (Effect, u64) {
+    pub(crate) fn apply_marked(&mut self, event: &Event, time: TimeNs, mark: u64) -> (Effect, u64) {
         self.totals.events += 1;
         match event.action {
-            Action::Alloc => (self.begin(event, mark), 0),
+            Action::Alloc => (self.begin(event, time, mark), 0),
             Action::Free => match self.end(event.addr) {
                 Some((block, mark)) => (Effect::Ended(block), mark),
                 None => (self.end_unknown(event.addr), 0),
             },
             Action::ReallocAlloc => {
                 self.releasing.remove(&event.thread);
-                (self.begin(event, mark), 0)
+                (self.begin(event, time, mark), 0)
             }
             Action::ReallocRelease => self.release(event),
             Action::ReallocFail => (self.restore(event), 0),
@@ -228,18 +239,18 @@ impl LiveSet {
     }
 
     #[inline(always)]
-    fn begin(&mut self, event: &Event, mark: u64) -> Effect {
+    fn begin(&mut self, event: &Event, time: TimeNs, mark: u64) -> Effect {
         self.totals.allocs += 1;
         // Wrapping here and below: sizes of a damaged tape add up to more than any memory holds.
         self.totals.alloc_bytes = self.totals.alloc_bytes.wrapping_add(event.size);
-        let block = LiveBlock::begun_by(event, BlockId(self.totals.allocs));
+        let block = LiveBlock { time, ..LiveBlock::begun_by(event, BlockId(self.totals.allocs)) };
         let first_word = self.nearly && self.inherited_freed.insert(event.addr);
         let overlaid = self.insert(block, mark);
         self.totals.overlaid += u64::from(overlaid.is_some() && !first_word);
         if self.totals.live_bytes > self.totals.peak_bytes {
             self.totals.peak_bytes = self.totals.live_bytes;
             self.totals.peak_blocks = self.totals.live_blocks;
-            self.totals.peak_time = event.time;
+            self.totals.peak_time = time;
             self.totals.peak_event = self.totals.events;
         }
         Effect::Began(block, overlaid)

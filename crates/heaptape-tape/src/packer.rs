@@ -1,8 +1,9 @@
 //! The second half of writing: a thread that packs what the writer hands it, and puts it into the file.
 //!
 //! Jobs are done one after the other in the order in which they were given, so the same calls make the
-//! same bytes. At most [`WAITING`] of them wait, each of at most 4 MiB but for rare facts and contents
-//! that are longer themselves: when the disk or the packing cannot keep up, the writer's caller waits.
+//! same bytes. At most [`WAITING`] of them wait, events by the quarter of a MiB, the others of at most 4 MiB but
+//! for rare facts and contents that are longer themselves: when the disk or the packing cannot keep up, the
+//! writer's caller waits, unless it asks first.
 
 use crate::blocks::BlockWriter;
 use crate::events::{EventsEncoder, Recorded};
@@ -13,13 +14,17 @@ use crate::live::Totals;
 use crate::model::*;
 use rustc_hash::FxHashMap;
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::{Builder, JoinHandle};
 
 /// Jobs that wait at most.
-const WAITING: usize = 16;
-/// Events of one job: a MiB.
-pub(crate) const JOB_EVENTS: usize = 1 << 14;
+const WAITING: usize = 32;
+/// Jobs from which on the caller should do something else.
+const MANY: usize = 24;
+/// Events of one job: a quarter of a MiB, so that few of them stay in the cache.
+pub(crate) const JOB_EVENTS: usize = 1 << 12;
 
 /// Something to do.
 pub(crate) enum Job {
@@ -39,6 +44,8 @@ pub(crate) enum Job {
 pub(crate) struct Packer<W> {
     /// `None` after a failure: what follows would not be where the index says.
     jobs: Option<SyncSender<Job>>,
+    /// Jobs given and not yet done.
+    waiting: Arc<AtomicUsize>,
     /// Emptied lists of events, for use again: fresh memory costs more than what is done with it.
     spent: Receiver<Vec<Recorded>>,
     thread: Option<JoinHandle<io::Result<Option<W>>>>,
@@ -48,19 +55,27 @@ impl<W: Write + Send + 'static> Packer<W> {
     pub(crate) fn new(blocks: BlockWriter<W>) -> io::Result<Packer<W>> {
         let (jobs, queue) = mpsc::sync_channel(WAITING);
         let (empty, spent) = mpsc::channel();
-        let work = move || Work { blocks, runs: FxHashMap::default(), empty }.all(&queue);
-        let thread = Builder::new().name("packer".to_string()).spawn(work)?;
-        Ok(Packer { jobs: Some(jobs), spent, thread: Some(thread) })
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let work = Work { blocks, runs: FxHashMap::default(), empty, waiting: waiting.clone() };
+        let thread = Builder::new().name("packer".to_string()).spawn(move || work.all(&queue))?;
+        Ok(Packer { jobs: Some(jobs), waiting, spent, thread: Some(thread) })
     }
 }
 
 impl<W> Packer<W> {
     /// Gives a job. Fails when an earlier one has failed.
     pub(crate) fn give(&mut self, job: Job) -> io::Result<()> {
+        // Relaxed, here and below: a number to go by, which orders nothing.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         if self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok()) {
             return Ok(());
         }
         Err(self.stop().err().unwrap_or_else(broken))
+    }
+
+    /// Whether so much waits that the next jobs may have to.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) >= MANY
     }
 
     /// A list for events.
@@ -102,6 +117,7 @@ struct Work<W: Write> {
     /// Runs in progress.
     runs: FxHashMap<ProcessId, EventsEncoder>,
     empty: Sender<Vec<Recorded>>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl<W: Write> Work<W> {
@@ -118,6 +134,7 @@ impl<W: Write> Work<W> {
                 Job::Flush => self.blocks.flush()?,
                 Job::Finish(processes) => return self.blocks.finish(processes).map(Some),
             }
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
         Ok(None)
     }

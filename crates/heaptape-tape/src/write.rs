@@ -5,7 +5,7 @@ use crate::events::{Ended, MAX_EVENTS, Recorded};
 use crate::format::{FileHead, kind};
 use crate::index::{self, EventsKey};
 use crate::keyframe;
-use crate::live::{Effect, LiveSet, Totals};
+use crate::live::{Effect, FORESEEN, LiveSet, Totals};
 use crate::meta::Records;
 use crate::model::*;
 use crate::packer::{JOB_EVENTS, Job, Packer};
@@ -183,7 +183,28 @@ impl<W: Write> TapeWriter<W> {
         Ok(id)
     }
 
+    /// Whether events are being given faster than they are packed and written, so that giving more may mean
+    /// to wait. A false answer is good for some ten thousand events.
+    pub fn is_full(&self) -> bool {
+        self.packer.is_full()
+    }
+
+    /// The next events of a process, each as by [`TapeWriter::event`]: faster, because they are known
+    /// beforehand. Stops at the first that fails.
+    pub fn events(&mut self, process: ProcessId, events: &[Event]) -> io::Result<()> {
+        for some in events.chunks(FORESEEN) {
+            if let Some(live) = self.live(process) {
+                live.foresee(some);
+            }
+            for event in some {
+                self.event(process, event)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The next event of a process that has not ended. A time before the last event's is raised to it.
+    #[inline(always)]
     pub fn event(&mut self, process: ProcessId, event: &Event) -> io::Result<()> {
         if event.thread.0 >= self.threads || event.backtrace.0 > self.records.node_count() {
             return Err(misuse("an event of a thread or backtrace that was not begun"));
@@ -342,7 +363,10 @@ impl<W: Write> TapeWriter<W> {
 
 impl Track {
     /// Takes an event in; `list` gives room for events of a run. Returns the run.
-    #[inline]
+    ///
+    /// Inlined, as [`TapeWriter::event`] is, so that the event stays in registers: one that was just written
+    /// field by field is slow to read again in wider pieces.
+    #[inline(always)]
     fn push(
         &mut self,
         event: &Event,
@@ -363,8 +387,7 @@ impl Track {
             Run { list: list(), count: 0, begun: 0, first_event, first_tick: tick }
         });
         let mark = u64::from(self.runs) << 32 | u64::from(run.begun);
-        let event = Event { time: TimeNs(tick * tick_ns), ..*event };
-        let ended = match live.apply_marked(&event, mark) {
+        let ended = match live.apply_marked(event, TimeNs(tick * tick_ns), mark) {
             (Effect::Ended(_), mark) if (mark >> 32) as u32 == self.runs => {
                 Ended::Here(mark as u32)
             }
@@ -376,7 +399,7 @@ impl Track {
         };
         run.begun += u32::from(event.action.begins_block());
         run.count += 1;
-        let (shape, thread) = (Shape::of(&event), event.thread);
+        let (shape, thread) = (Shape::of(event), event.thread);
         run.list.push(Recorded { tick, addr: event.addr, shape, ended, thread });
         Ok(run)
     }

@@ -78,7 +78,8 @@ impl Bench {
     }
 
     /// The tape, read back.
-    fn tape(self) -> (tempfile::TempDir, Tape) {
+    fn tape(mut self) -> (tempfile::TempDir, Tape) {
+        self.converter.settle(&mut self.book).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tape");
         std::fs::write(&path, self.book.writer.finish().unwrap()).unwrap();

@@ -90,6 +90,18 @@ impl BlockTable {
         Some((block, mark))
     }
 
+    /// Reads where the blocks of these addresses are, and the first word of each, without waiting for one before
+    /// the next is asked for. What was read is of no use: it is in the cache now.
+    pub(super) fn touch(&self, addrs: impl Iterator<Item = u64> + Clone) {
+        if self.places.is_empty() {
+            return;
+        }
+        let homes = addrs.map(|addr| self.places[self.home(tag(addr))]);
+        let seen = homes.clone().fold(0, |seen, place| seen ^ place.tag);
+        let blocks = homes.filter_map(|place| self.slots.get(place.slot as usize));
+        std::hint::black_box((seen, blocks.fold(0, |seen, slot| seen ^ slot.mark)));
+    }
+
     /// Fills a slot and returns its number.
     #[inline(always)]
     fn place(&mut self, slot: Slot) -> u32 {
