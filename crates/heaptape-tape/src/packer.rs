@@ -56,7 +56,8 @@ impl<W: Write + Send + 'static> Packer<W> {
         let (jobs, queue) = mpsc::sync_channel(WAITING);
         let (empty, spent) = mpsc::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let work = Work { blocks, runs: FxHashMap::default(), empty, waiting: waiting.clone() };
+        let work =
+            Work { blocks, runs: FxHashMap::default(), empty, waiting: Arc::clone(&waiting) };
         let thread = Builder::new().name("packer".to_string()).spawn(move || work.all(&queue))?;
         Ok(Packer { jobs: Some(jobs), waiting, spent, thread: Some(thread) })
     }
