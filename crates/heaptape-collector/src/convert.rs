@@ -29,6 +29,8 @@ pub(crate) struct Converter {
     streams: Vec<Stream>,
     threads: FxHashMap<u32, KnownThread>,
     modules: BTreeMap<u64, Loaded>,
+    /// Modules that are gone, in the order in which they went.
+    gone: Vec<Gone>,
     canonical: FxHashMap<BacktraceNode, BacktraceId>,
     forks: BTreeMap<u64, EventIndex>,
     /// Events on their way to the tape.
@@ -62,6 +64,16 @@ struct Loaded {
     id: ModuleId,
     end: u64,
     bias: u64,
+    /// The world number of its record.
+    world: u64,
+}
+
+/// A module that was there until the world record of that number.
+#[derive(Clone, Copy, Debug)]
+struct Gone {
+    start: u64,
+    loaded: Loaded,
+    until: u64,
 }
 
 impl Converter {
@@ -75,6 +87,7 @@ impl Converter {
             streams: Vec::new(),
             threads: FxHashMap::default(),
             modules: BTreeMap::new(),
+            gone: Vec::new(),
             canonical: FxHashMap::default(),
             forks: BTreeMap::new(),
             waiting: Vec::with_capacity(BATCH),
@@ -174,8 +187,7 @@ impl Converter {
         self.time
     }
 
-    /// Gives a stream's own node its node on the tape. The modules are as they were when it was announced: the
-    /// merge has seen to that.
+    /// Gives a stream's own node its node on the tape. Ids that begin at 1 again are new ones.
     fn node<W: Write>(
         &mut self,
         book: &mut Book<W>,
@@ -185,19 +197,45 @@ impl Converter {
         let nodes = &mut self.streams[stream].nodes;
         let (id, parent) = (words[1] as u32 as usize, (words[1] >> 32) as usize);
         let quality = FrameQuality::from_u8((words[0] >> 8) as u8);
+        if id == 1 {
+            nodes.clear();
+        }
         let Some(quality) =
             quality.filter(|_| id == nodes.len() + 1 && parent < id && nodes.len() < MAX_NODES)
         else {
             return self.count_malformed();
         };
         let parent = if parent == 0 { BacktraceId::NONE } else { nodes[parent - 1] };
-        let node = place(&self.modules, parent, words[2], quality);
+        let module = self.module_at(words[2], words[0] >> 16);
+        let nodes = &mut self.streams[stream].nodes;
+        let node = BacktraceNode {
+            parent,
+            module: module.map(|m| m.id),
+            address: words[2].wrapping_sub(module.map_or(0, |m| m.bias)),
+            quality,
+        };
         let known = match self.canonical.entry(node) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(new) => *new.insert(book.writer.backtrace_node(&node)?),
         };
         nodes.push(known);
         Ok(())
+    }
+
+    /// The module that a return address lies in, as the modules were after that many world records: the merge
+    /// has brought all of these, and may have brought more.
+    fn module_at(&self, ip: u64, world: u64) -> Option<Loaded> {
+        // The call before the return address: that one lies in the module even if nothing follows it.
+        let call = ip.saturating_sub(1);
+        let since = self.gone.iter().rev().take_while(|gone| gone.until > world);
+        let is_it = |gone: &&Gone| {
+            (gone.start..gone.loaded.end).contains(&call) && gone.loaded.world <= world
+        };
+        if let Some(gone) = since.filter(is_it).last() {
+            return Some(gone.loaded);
+        }
+        let (_, loaded) = self.modules.range(..=call).next_back()?;
+        (call < loaded.end && loaded.world <= world).then_some(*loaded)
     }
 
     fn introduce<W: Write>(
@@ -245,8 +283,9 @@ impl Converter {
             .take_while(|(_, loaded)| loaded.end > module.start)
             .map(|(&start, _)| start)
             .collect();
+        let world = words[2];
         for start in overlaid {
-            self.forget(book, start, time)?;
+            self.forget(book, start, time, world)?;
         }
         let id = book.module(Module {
             id: ModuleId(0),
@@ -259,7 +298,8 @@ impl Converter {
             loaded: time,
             unloaded: None,
         })?;
-        self.modules.insert(module.start, Loaded { id, end: module.end, bias: module.bias });
+        let loaded = Loaded { id, end: module.end, bias: module.bias, world };
+        self.modules.insert(module.start, loaded);
         Ok(())
     }
 
@@ -267,18 +307,24 @@ impl Converter {
         let time = self.now(book, words[1]);
         let time = self.at(time);
         if self.modules.contains_key(&words[3]) {
-            self.forget(book, words[3], time)
+            self.forget(book, words[3], time, words[2])
         } else {
             self.malformed += 1;
             Ok(())
         }
     }
 
-    fn forget<W: Write>(&mut self, book: &mut Book<W>, start: u64, time: TimeNs) -> io::Result<()> {
-        match self.modules.remove(&start) {
-            Some(gone) => book.writer.module_unload(gone.id, time),
-            None => Ok(()),
-        }
+    /// The module that began at `start` is gone since the world record `until`.
+    fn forget<W: Write>(
+        &mut self,
+        book: &mut Book<W>,
+        start: u64,
+        time: TimeNs,
+        until: u64,
+    ) -> io::Result<()> {
+        let Some(loaded) = self.modules.remove(&start) else { return Ok(()) };
+        self.gone.push(Gone { start, loaded, until });
+        book.writer.module_unload(loaded.id, time)
     }
 
     fn fork(&mut self, serial: u64) -> io::Result<()> {
@@ -354,24 +400,6 @@ impl Converter {
                 BacktraceId::NONE
             }
         }
-    }
-}
-
-/// The node of an address called from `parent`, relative to the module it lies in.
-fn place(
-    modules: &BTreeMap<u64, Loaded>,
-    parent: BacktraceId,
-    ip: u64,
-    quality: FrameQuality,
-) -> BacktraceNode {
-    // The call before the return address: that one lies in the module even if nothing follows it.
-    let call = ip.saturating_sub(1);
-    let module = modules.range(..=call).next_back().map(|(_, m)| m).filter(|m| call < m.end);
-    BacktraceNode {
-        parent,
-        module: module.map(|m| m.id),
-        address: ip.wrapping_sub(module.map_or(0, |m| m.bias)),
-        quality,
     }
 }
 

@@ -30,6 +30,10 @@ pub(crate) struct Merge {
     spares: Vec<Vec<u64>>,
     /// Words of stream 0 that come before everything of other streams.
     alone_until: u64,
+    /// Whether the rest of them was given up.
+    solitude_over: bool,
+    /// When records were last taken: since then, what waits anew waits.
+    clock: Instant,
     buffered: usize,
     abandoned: u64,
     malformed: u64,
@@ -45,6 +49,8 @@ struct Queue {
     done: u64,
     /// The last time that the stream said.
     time: u64,
+    /// Whether that is the time of the record whose turn is next.
+    said: bool,
     /// Whether the stream is among the ready or the waiting.
     known: bool,
 }
@@ -118,6 +124,8 @@ impl Default for Merge {
             waiting: Vec::new(),
             spares: Vec::new(),
             alone_until: 0,
+            solitude_over: false,
+            clock: Instant::now(),
             buffered: 0,
             abandoned: 0,
             malformed: 0,
@@ -158,7 +166,9 @@ impl Merge {
 
     /// Says how far stream 0 was made alone, in words.
     pub(crate) fn set_alone_until(&mut self, words: u64) {
-        self.alone_until = words;
+        if !self.solitude_over {
+            self.alone_until = words;
+        }
     }
 
     /// Appends what `fill` pushes, whole records of `stream`, to its queue.
@@ -190,6 +200,7 @@ impl Merge {
         limit: Limit,
         sink: &mut impl FnMut(usize, Kind, &[u64]) -> Result<(), E>,
     ) -> Result<bool, E> {
+        self.clock = Instant::now();
         let mut left = limit.records;
         while let Some(&Reverse((time, stream))) = self.ready.peek() {
             if time > limit.horizon {
@@ -232,6 +243,14 @@ impl Merge {
                 continue;
             };
             let count = frame.words as usize;
+            // Once for each: a time in the future would be another the next time.
+            if says_time(frame.kind) && !std::mem::replace(&mut queue.said, true) {
+                queue.time = queue.time.max(rest[1].min(limit.now));
+                if queue.time > turn {
+                    self.ready.push(Reverse((queue.time, stream)));
+                    return Ok(());
+                }
+            }
             let verdict = match frame.place {
                 Place::Here => Verdict::Take,
                 Place::Numbered(shard) => {
@@ -255,25 +274,25 @@ impl Merge {
                 }
                 Verdict::Take => {}
             }
-            if frame.kind == Kind::Time {
-                queue.time = rest[1].min(limit.now);
-            }
             // Even where the sink fails, the record has had its turn.
             let result = if frame.kind == Kind::Pad {
                 Ok(())
             } else {
                 sink(stream, frame.kind, &rest[..count])
             };
+            let waiting = self.waiting.len();
             self.step(stream, count);
             if let Place::Numbered(shard) = frame.place
                 && self.shards[shard].waiting > 0
             {
                 self.wake(shard);
+            }
+            if self.waiting.len() < waiting {
                 turn = self.turn(limit);
             }
             *left = left.saturating_sub(1);
             let time = self.queues[stream].time;
-            if result.is_err() || *left == 0 || frame.kind == Kind::Time && time > turn {
+            if result.is_err() || *left == 0 {
                 self.ready.push(Reverse((time, stream)));
                 return result;
             }
@@ -291,6 +310,7 @@ impl Merge {
     fn step(&mut self, stream: usize, words: usize) {
         let queue = &mut self.queues[stream];
         queue.at += words;
+        queue.said = false;
         queue.done += words as u64;
         self.buffered -= words;
         if queue.pieces.front().is_some_and(|piece| queue.at == piece.len()) {
@@ -311,7 +331,7 @@ impl Merge {
         if let Cause::Taken { shard, .. } = cause {
             self.shards[shard].waiting += 1;
         }
-        self.waiting.push(Waiting { stream, cause, since: Instant::now() });
+        self.waiting.push(Waiting { stream, cause, since: self.clock });
     }
 
     /// Makes those ready that waited for what is now taken of a shard.
@@ -361,6 +381,21 @@ impl Merge {
         wanted.first().copied().or(circle)
     }
 
+    /// Lets everything that waits go on, without looking whether what it waits for is queued somewhere: that
+    /// will then be taken late.
+    pub(crate) fn skip_blindly(&mut self) {
+        for waiting in std::mem::take(&mut self.waiting) {
+            if let Cause::Taken { shard, number } = waiting.cause {
+                let state = &mut self.shards[shard];
+                state.waiting -= 1;
+                self.abandoned = self.abandoned.saturating_add(number.saturating_sub(state.taken));
+                state.taken = state.taken.max(number);
+            }
+            self.ready.push(Reverse((self.queues[waiting.stream].time, waiting.stream)));
+        }
+        (self.alone_until, self.solitude_over) = (0, true);
+    }
+
     /// What a cause waits for next.
     fn wanted(&self, cause: Cause) -> Missing {
         match cause {
@@ -374,7 +409,7 @@ impl Merge {
     /// Takes what is missing for lost, up to what a queue holds or a stream waits for.
     pub(crate) fn skip(&mut self, missing: Missing) {
         let Missing::Number { shard, .. } = missing else {
-            self.alone_until = 0;
+            (self.alone_until, self.solitude_over) = (0, true);
             self.wake_where(|cause| cause == Cause::Alone);
             return;
         };
@@ -404,6 +439,12 @@ enum Verdict {
     Take,
     Wait(Cause),
     Refuse,
+}
+
+/// Whether a record says at what time it was made: it and all that follows has its turn then.
+fn says_time(kind: Kind) -> bool {
+    use Kind::*;
+    matches!(kind, Time | Thread | Module | ModuleGone | Fork)
 }
 
 /// Whether it is this number's turn.

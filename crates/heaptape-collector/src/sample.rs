@@ -47,7 +47,7 @@ pub(crate) fn image(pid: u32) -> Option<Image> {
 
 /// Whether the process is stopped by a signal.
 pub(crate) fn is_stopped(pid: u32) -> bool {
-    stat_fields(pid).is_some_and(|(state, _)| state == b'T')
+    stat_fields(pid).is_some_and(|(state, _)| matches!(state, b'T' | b't'))
 }
 
 /// State and parent. The name before them may hold anything, spaces and parentheses included.

@@ -271,7 +271,9 @@ impl Session {
         let mut at = 0;
         while at < self.targets.len() {
             let target = &self.targets[at];
-            let ending = if target.launched {
+            let ending = if target.over.is_some() {
+                target.over
+            } else if target.launched {
                 child.ending
             } else {
                 target.is_dead().then_some(Ending::Gone)
@@ -355,8 +357,11 @@ impl Session {
     fn finish(&mut self, book: &mut Book<TapeFile>, child: &Child) -> io::Result<()> {
         self.see_off(book)?;
         self.name_the_silent(book)?;
-        while self.targets.iter().any(|target| target.is_dead() && target.is_behind()) {
-            self.drain(book)?;
+        let is_over = |target: &Target| target.is_dead() || target.over.is_some();
+        while self.targets.iter().any(|target| is_over(target) && target.is_behind()) {
+            if self.drain(book)?.words == 0 && book.writer.is_full() {
+                std::thread::sleep(BUSY_SLEEP);
+            }
         }
         self.reap(book, child)?;
         for target in &self.targets {

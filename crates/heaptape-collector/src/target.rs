@@ -58,11 +58,15 @@ pub(crate) struct Target {
     /// `None` until its place in the family is known.
     history: Option<Converter>,
     suspect: Option<Suspect>,
+    /// Whether nothing could be taken at the last turn but for what the suspect is.
+    stuck: bool,
     corrupt: u64,
     /// The file that it runs.
     image: Option<Image>,
     /// The program it is about to become, when that was the last it said.
     leaving: Option<Leaving>,
+    /// How it has ended, when that is known otherwise than by its death.
+    pub(crate) over: Option<Ending>,
 }
 
 /// A program that a process is about to become.
@@ -80,6 +84,10 @@ struct Suspect {
     /// that they had come to; who has moved on has published what it was making.
     holders: Vec<(usize, u64)>,
 }
+
+/// Gaps that are passed one by one at the end of a process, each at the cost of a look at everything queued. A
+/// killed process leaves one for each of its threads.
+const MAX_GAPS: usize = MAX_STREAMS;
 
 /// What a drain brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,9 +135,11 @@ impl Target {
             full: false,
             history: None,
             suspect: None,
+            stuck: false,
             corrupt: 0,
             image: sample::image(pid),
             leaving: None,
+            over: None,
         })
     }
 
@@ -214,6 +224,7 @@ impl Target {
                 Err(heaptape_wire::ring::Corrupt) => self.distrust(),
             }
         }
+        self.stuck = false;
         // It has recorded on: whatever it wanted to become, it has not.
         if drained.words > 0 {
             self.leaving = None;
@@ -231,7 +242,7 @@ impl Target {
 
     /// Whether a stream is not drained for now. Never while something is missing, which it may bring.
     fn is_held_back(&self, stream: usize) -> bool {
-        self.full && self.merge.has_words(stream) && self.suspect.is_none()
+        self.full && self.merge.has_words(stream) && !self.stuck
     }
 
     /// Whether a ring is more than half full: its producer may have rung before we slept.
@@ -262,18 +273,21 @@ impl Target {
         if !more {
             self.look_for_lost();
         }
+        self.stuck = !more && self.suspect.is_some();
         Ok(more)
     }
 
     /// Brings everything to the tape that will ever come: the process is dead, or given up.
     pub(crate) fn advance_over_gaps<W: Write>(&mut self, book: &mut Book<W>) -> io::Result<()> {
-        loop {
+        for gaps in 0.. {
             self.step(book, Limit::none(book.now_ns))?;
             match self.merge.missing() {
-                Some(missing) => self.merge.skip(missing),
+                Some(missing) if gaps < MAX_GAPS => self.merge.skip(missing),
+                Some(_) => self.merge.skip_blindly(),
                 None => return Ok(()),
             }
         }
+        Ok(())
     }
 
     /// Whether it is known now that more can be brought to the tape.

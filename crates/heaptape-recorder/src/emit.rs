@@ -42,7 +42,7 @@ pub(crate) fn event(thread: &mut Thread, event: &Event) {
         ring.write(at + 1, short.detail);
     }
     if numbered {
-        ring.publish_numbered(&thread.cursor, at + count - 1, thread.local().shard(event.addr));
+        ring.publish_numbered(&thread.cursor, at + count - 1, thread.local().shard(event.shard()));
     } else {
         ring.publish(&thread.cursor);
     }
@@ -61,7 +61,7 @@ fn long_event(thread: &mut Thread, event: &Event, numbered: bool) {
     }
     if numbered {
         let number_at = at + record.count - 1;
-        ring.publish_numbered(&thread.cursor, number_at, thread.local().shard(event.addr));
+        ring.publish_numbered(&thread.cursor, number_at, thread.local().shard(event.shard()));
     } else {
         ring.publish(&thread.cursor);
     }
@@ -169,6 +169,8 @@ pub(crate) fn fork(local: &'static Local, serial: u64) -> bool {
     ring.write(at, Head::new(Kind::Fork, 0, 0, 0, record::FORK_WORDS).0);
     ring.write(at + 3, serial);
     stamp(&mut thread, at);
+    // What comes after it is to say a later time, on every thread.
+    thread.session().tick.0.fetch_add(1, Ordering::Relaxed);
     true
 }
 

@@ -17,7 +17,7 @@ use crate::thread;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use heaptape_wire::handshake as hs;
 use heaptape_wire::layout::*;
-use heaptape_wire::order::{self, SHARDS};
+use heaptape_wire::order::SHARDS;
 
 const NEW: u32 = 0;
 const OPEN: u32 = 1;
@@ -80,10 +80,10 @@ impl Local {
         }
     }
 
-    /// The last number given out in the shard of an address.
+    /// The last number given out in a shard.
     #[inline(always)]
-    pub(crate) fn shard(&self, addr: u64) -> &AtomicU64 {
-        &self.shards[order::shard_of(addr)].0
+    pub(crate) fn shard(&self, shard: usize) -> &AtomicU64 {
+        &self.shards[shard].0
     }
 
     #[inline(always)]

@@ -76,7 +76,9 @@ impl<W> Packer<W> {
 
     /// Whether so much waits that the next jobs may have to.
     pub(crate) fn is_full(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) >= MANY
+        let is_working = || self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
+        // After a failure nothing waits: the next job hears of it.
+        self.waiting.load(Ordering::Relaxed) >= MANY && is_working()
     }
 
     /// A list for events.

@@ -45,7 +45,7 @@ pub struct SessionPage {
     /// The heartbeat at which a process gave up waiting for an answer, plus one; written by targets.
     pub stalled: AtomicU64,
     /// Grows while events come, about once a millisecond: a thread that sees it moved reads the clock. On a
-    /// line of its own, which changes rarely; written by the collector.
+    /// line of its own, which changes rarely; written by the collector, and by a process that forks.
     pub tick: Tick,
 }
 

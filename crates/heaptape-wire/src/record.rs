@@ -25,7 +25,8 @@
 //!   many events, not for each.
 //! * Numbers: see [`crate::order`].
 //! * `node` and `id` are local to the stream and at least 1; 0 is the empty backtrace. A node is announced
-//!   before its first use and after its parent. Ids count up by one; the same (parent, ip) may get a second id.
+//!   before its first use and after its parent. Ids count up by one, and now and then begin at 1 again: those
+//!   before then mean nothing more. The same (parent, ip) may get a second id.
 //! * A node lies in the module that covers its address after `world` world records of the process.
 //! * The bytes of a module are its build id and its path, each from the start of a word.
 //! * A `Thread` record says that what follows on this stream is of that thread. `level` > 0: of a
@@ -219,6 +220,16 @@ pub struct ShortEvent {
 }
 
 impl Event {
+    /// The shard whose numbers it takes: that of its address. Mappings, which may be unmapped in other pieces than
+    /// they were mapped in, have one together.
+    #[inline(always)]
+    pub fn shard(&self) -> usize {
+        match self.kind {
+            Kind::Map | Kind::Unmap => order::shard_of(0),
+            _ => order::shard_of(self.addr),
+        }
+    }
+
     /// This event as a short one, if it fits.
     #[inline(always)]
     pub fn short(&self, numbered: bool) -> Option<ShortEvent> {
@@ -359,6 +370,7 @@ fn frame_long(words: &[u64], first: u64) -> Option<Frame> {
     let (place, number_at) = match kind {
         Kind::Node => (Place::AfterWorld(first >> 16), 0),
         Kind::Module | Kind::ModuleGone | Kind::Fork => (Place::Numbered(order::WORLD), 2),
+        Kind::Map | Kind::Unmap if head.flags() != 0 => (Place::Numbered(order::shard_of(0)), 5),
         event if event.is_event() && head.flags() != 0 => {
             (Place::Numbered(order::shard_of(*words.get(1)?)), 5)
         }

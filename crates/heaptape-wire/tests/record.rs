@@ -34,7 +34,7 @@ proptest! {
         if number == 0 {
             prop_assert_eq!(frame.place, Place::Here);
         } else {
-            prop_assert_eq!(frame.place, Place::Numbered(shard_of(event.addr)));
+            prop_assert_eq!(frame.place, Place::Numbered(event.shard()));
             prop_assert_eq!(words[frame.number_at], number);
         }
     }

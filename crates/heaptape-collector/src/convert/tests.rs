@@ -70,7 +70,12 @@ impl Bench {
     }
 
     fn node(&mut self, stream: usize, id: u64, parent: u64, ip: u64) {
-        self.record(stream, &[node_head(NODE_EXACT, 0), id | parent << 32, ip]);
+        self.node_of(self.worlds, stream, id, parent, ip);
+    }
+
+    /// A node announced after that many world records.
+    fn node_of(&mut self, world: u64, stream: usize, id: u64, parent: u64, ip: u64) {
+        self.record(stream, &[node_head(NODE_EXACT, world), id | parent << 32, ip]);
     }
 
     fn module(&mut self, start: u64, end: u64) {
@@ -143,6 +148,11 @@ fn a_node_lies_in_the_module_that_was_there_when_it_was_announced() {
     bench.module(0x1000, 0x3000);
     bench.node(0, 4, 0, 0x1500);
     bench.alloc(0, 1, 4);
+    // Of threads that were slower, or quicker, than the history that has been merged.
+    for (id, world) in [(5, 1), (6, 2), (7, 3), (8, 0)] {
+        bench.node_of(world, 0, id, 0, 0x1500);
+        bench.alloc(0, 1, id as u32);
+    }
     assert_eq!(bench.converter.malformed(), 0);
 
     let (_dir, tape) = bench.tape();
@@ -152,7 +162,9 @@ fn a_node_lies_in_the_module_that_was_there_when_it_was_announced() {
         .map(|node| (node.module.map(|id| id.0), node.address))
         .collect();
     let first = (Some(0), 0x500);
-    assert_eq!(places, [first, first, (None, 0x1500), (Some(1), 0x100), (Some(2), 0x500)]);
+    let (none, second) = ((None, 0x1500), (Some(1), 0x100));
+    assert_eq!(places[..5], [first, first, none, second, (Some(2), 0x500)]);
+    assert_eq!(places[5..], [first, none, second, none]);
     let unloaded: Vec<bool> = tape.modules().iter().map(|m| m.unloaded.is_some()).collect();
     assert_eq!(unloaded, [true, true, false]);
 }
@@ -195,6 +207,26 @@ fn streams_share_nodes_that_mean_the_same() {
     let (_dir, tape) = bench.tape();
     assert_eq!(tape.nodes().len(), 2);
     assert!(events(&tape).iter().all(|event| event.backtrace == BacktraceId(2)));
+}
+
+#[test]
+fn ids_that_begin_again_are_new_ones() {
+    let mut bench = Bench::new();
+    bench.thread(0, 1, 0);
+    bench.node(0, 1, 0, 0x10);
+    bench.node(0, 2, 1, 0x20);
+    bench.alloc(0, 1, 2);
+    bench.node(0, 1, 0, 0x30);
+    bench.alloc(0, 1, 1);
+    assert_eq!(bench.converter.malformed(), 0);
+    // The old ones mean nothing more.
+    bench.alloc(0, 1, 2);
+    assert_eq!(bench.converter.malformed(), 1);
+    let (_dir, tape) = bench.tape();
+    let ips: Vec<u64> = tape.nodes().iter().map(|node| node.address).collect();
+    assert_eq!(ips, [0x10, 0x20, 0x30]);
+    let taken: Vec<u32> = events(&tape).iter().map(|event| event.backtrace.0).collect();
+    assert_eq!(taken, [2, 3, 0]);
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn a_time_in_the_future_is_taken_for_now() {
     feed(&mut merge, 0, &[time(u64::MAX), event(16, 0)].concat());
     let limit = Limit { now: 100, horizon: 50, records: usize::MAX };
     advance_to(&mut merge, &mut given, limit);
-    assert_eq!(given.len(), 1, "the event is later than the horizon");
+    assert!(given.is_empty(), "it is later than the horizon");
     advance_to(&mut merge, &mut given, Limit { now: 200, horizon: 150, ..limit });
     assert_eq!(given.len(), 2);
 }

@@ -15,6 +15,8 @@ const HELLO_PATIENCE: Duration = Duration::from_secs(5);
 const MAX_CALLERS: usize = 1024;
 /// Patience for gaps while a process stands still at our word.
 const FREEZE_PATIENCE: Duration = Duration::from_millis(500);
+/// And for everything that it has recorded before: less than it waits for our answer.
+const FREEZE_LIMIT: Duration = Duration::from_secs(30);
 /// Most unrecorded programs named on one tape; the rest is counted.
 const MAX_UNRECORDED: usize = 10_000;
 
@@ -144,14 +146,18 @@ impl Session {
         let before = self
             .targets
             .iter()
-            .position(|target| heard.fork_serial == 0 && heard.pid != 0 && target.pid == heard.pid);
+            .position(|target| target.over.is_none() && target.pid == heard.pid)
+            .filter(|_| heard.fork_serial == 0 && heard.pid != 0);
         let is_child = child.ending.is_none()
             && (heard.pid == child.pid || heard.pid == 0 && self.next_number == 1);
         let launched = is_child && before.is_none();
         if let Some(before) = before {
             // Dead, and its pid used again already; or, nearly always, another image of the same process.
-            let dead = self.targets[before].is_dead();
-            self.end(book, before, if dead { Ending::Gone } else { Ending::Exec })?;
+            let before = &mut self.targets[before];
+            before.over = Some(if before.is_dead() { Ending::Gone } else { Ending::Exec });
+            before.launched = false;
+            // What it recorded may be much, and this one waits for an answer.
+            self.overdue = true;
         }
         let wanted = match (self.settings.follow, heard.fork_serial) {
             (Follow::All, _) => true,
@@ -233,13 +239,19 @@ impl Session {
     fn freeze(&mut self, book: &mut Book<TapeFile>, at: usize, heard: &Heard) -> io::Result<()> {
         let heads = self.targets[at].heads();
         let since = Instant::now();
+        let mut stuck_since = since;
         loop {
-            self.drain(book)?;
-            if self.targets[at].is_past(&heads) || since.elapsed() > FREEZE_PATIENCE {
+            let drained = self.drain(book)?;
+            if self.targets[at].is_past(&heads) || since.elapsed() > FREEZE_LIMIT {
                 break;
             }
-            if !self.targets[at].is_behind() {
-                std::thread::sleep(Duration::from_millis(1));
+            if self.targets[at].is_behind() {
+                stuck_since = Instant::now();
+            } else if stuck_since.elapsed() > FREEZE_PATIENCE {
+                break;
+            }
+            if drained.words == 0 && (book.writer.is_full() || !self.targets[at].is_behind()) {
+                std::thread::sleep(BUSY_SLEEP);
             }
         }
         let target = &mut self.targets[at];
@@ -288,11 +300,13 @@ impl Session {
             let place = match self.targets.iter_mut().find(|target| target.number == parent) {
                 Some(parent) => {
                     let past = parent.is_past(&heads);
+                    // Full, and not because its parent has much to tell.
+                    let stuck = full && !parent.is_behind() && parent.id().is_some();
                     let fork = parent.history().and_then(|history| {
                         history.take_fork(serial).map(|event| (history.process(), event))
                     });
                     // Its parent may be stopped for good: it must not wait for ever.
-                    if fork.is_none() && !past && !full {
+                    if fork.is_none() && !past && !stuck {
                         continue;
                     }
                     fork

@@ -125,3 +125,108 @@ fn a_head_beyond_the_ring_closes_the_gate() {
     assert_eq!(bench.target.losses().malformed, 2); // and the event of no thread
     assert_eq!(bench.target.memory.page().gate.load(Ordering::Relaxed), GATE_CLOSED);
 }
+
+#[test]
+fn a_solitude_beyond_everything_published_is_given_up() {
+    let mut bench = Bench::new();
+    bench.target.memory.page().alone_until.store(1 << 40, Ordering::SeqCst);
+    bench.publish(1, 1);
+    let (tx, rx) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        bench.target.end(&mut bench.book, TimeNs(1), Ending::Gone).unwrap();
+        tx.send(bench.book.events).unwrap();
+    });
+    let got = rx.recv_timeout(Duration::from_secs(5));
+    assert_eq!(got, Ok(1));
+}
+
+/// Publishes words as they are.
+fn publish_words(bench: &mut Bench, stream: usize, words: &[u64]) {
+    let ring = bench.target.memory.ring(stream);
+    let cursor = &mut bench.cursors[stream];
+    let at = ring.claim(cursor, words.len() as u64).unwrap();
+    for (i, w) in words.iter().enumerate() {
+        ring.write(at + i as u64, *w);
+    }
+    ring.publish(cursor);
+}
+
+#[test]
+fn a_new_thread_does_not_move_the_clock_of_the_backlog() {
+    use heaptape_wire::record::Head;
+    let mut bench = Bench::new();
+    bench.book.now_ns = 10_000;
+    let alloc = |addr: u64| {
+        let e =
+            Event { kind: Kind::Alloc, api: 0, align_log2: 0, addr, size: 1, usable: 1, node: 0 };
+        e.encode(0).words[..2].to_vec()
+    };
+    let time = |ns| vec![Head::new(Kind::Time, 0, 0, 0, 2).0, ns];
+    let thread = |ns, tid| vec![Head::new(Kind::Thread, 0, 0, 0, 5).0, ns, tid, 0, 0];
+    publish_words(&mut bench, 0, &thread(100, 1));
+    for (at, addr) in [(100, 16), (200, 32), (300, 48)] {
+        publish_words(&mut bench, 0, &time(at));
+        publish_words(&mut bench, 0, &alloc(addr));
+    }
+    publish_words(&mut bench, 1, &thread(9000, 2));
+    publish_words(&mut bench, 1, &time(9000));
+    publish_words(&mut bench, 1, &alloc(64));
+    bench.round();
+    assert_eq!(bench.book.events, 4);
+    let Bench { book, .. } = bench;
+    let bytes = book.writer.finish().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tape");
+    std::fs::write(&path, bytes).unwrap();
+    let tape = Tape::open(&path).unwrap();
+    let times: Vec<u64> = tape.events(ProcessId(0), 0).map(|e| e.unwrap().time.0).collect();
+    assert_eq!(times, [100, 200, 300, 9000]);
+}
+
+#[test]
+fn what_is_full_takes_no_more_while_it_has_something_to_do() {
+    let mut bench = Bench::new();
+    // A gap, long enough to be suspected.
+    bench.claim(1, 1);
+    bench.publish(0, 2);
+    for _ in 0..4 {
+        bench.round();
+        std::thread::sleep(GAP_PATIENCE / 2);
+    }
+    assert!(bench.target.suspect.is_some());
+    // It comes; from here on there is always more than one slice.
+    bench.publish(1, 1);
+    bench.claim(1, 0);
+    let mut next = 3;
+    let mut drained = 0;
+    for _ in 0..30 {
+        for _ in 0..100 {
+            bench.publish(0, next);
+            next += 1;
+        }
+        bench.target.drain(true);
+        bench.target.advance(&mut bench.book, u64::MAX, 10).unwrap();
+        drained = bench.target.behind();
+    }
+    assert!(drained < 30_000, "{drained} bytes behind although full");
+}
+
+#[test]
+fn a_node_is_older_than_the_unloading_of_its_module() {
+    use heaptape_wire::record::{Head, node_head};
+    let mut bench = Bench::new();
+    bench.book.now_ns = 10_000;
+    let time = |ns| vec![Head::new(Kind::Time, 0, 0, 0, 2).0, ns];
+    let module = vec![Head::new(Kind::Module, 0, 0, 0, 7).0, 100, 1, 0x1000, 0x9000, 0x1000, 0];
+    let gone = vec![Head::new(Kind::ModuleGone, 0, 0, 0, 4).0, 210, 2, 0x1000];
+    publish_words(&mut bench, 0, &time(100));
+    publish_words(&mut bench, 0, &module);
+    publish_words(&mut bench, 0, &time(150));
+    // Really at 205, and then the other closes the module at 210.
+    publish_words(&mut bench, 1, &time(200));
+    publish_words(&mut bench, 1, &[node_head(0, 1), 1, 0x2000]);
+    publish_words(&mut bench, 0, &gone);
+    bench.round();
+    let seen = format!("{:?}", bench.target.history.as_ref().unwrap());
+    assert!(seen.contains("module: Some"), "{seen}");
+}

@@ -45,6 +45,9 @@ pub(crate) use window::about_to_unmap;
 #[repr(transparent)]
 struct Frame(u64);
 
+/// Ids are given out again from 1 when there are so many: the collector keeps them all.
+const MAX_IDS: u32 = 1 << 22;
+
 impl Frame {
     #[inline(always)]
     fn new(ip: usize, quality: u8) -> Frame {
@@ -162,10 +165,15 @@ impl Capture {
 #[cold]
 fn begin_generation(thread: &mut Thread) {
     let capture = &mut thread.capture;
-    if capture.generation != 0 {
+    if capture.last_id != 0 {
         capture.memo.clear();
     }
     capture.forget();
+    if capture.last_id >= MAX_IDS {
+        // Only now that nobody remembers the old ones.
+        compiler_fence(Ordering::SeqCst);
+        capture.last_id = 0;
+    }
     capture.generation = rules::generation();
     check::begin(thread);
 }
@@ -363,6 +371,10 @@ fn announce(thread: &mut Thread, parent: u32, frame: Frame) -> u32 {
     // Remembered only after it counts: see `reset`.
     compiler_fence(Ordering::SeqCst);
     capture.memo.put(frame.0, parent, id);
+    if id >= MAX_IDS {
+        // The next backtrace begins anew: this one's inner frames still need the ids of its outer ones.
+        capture.generation = 0;
+    }
     id
 }
 

@@ -132,6 +132,8 @@ pub fn invalidate() {
     for entry in &TABLE {
         entry.store(0, Ordering::Relaxed);
     }
+    // Again: a thread that saw the new generation may have read an old entry before it was emptied.
+    GENERATION.fetch_add(1, Ordering::AcqRel);
 }
 
 /// The rule for the frame that will be returned to at `ip`.

@@ -261,6 +261,23 @@ fn the_memo_is_lossy_but_never_wrong() {
 }
 
 /// The check counts what it is there to find: a node that is not that of the frames.
+/// The collector keeps all ids of a stream: they begin again before they are too many.
+#[test]
+fn ids_begin_again() {
+    let mut witness = Witness::new();
+    witness.thread.capture.last_id = MAX_IDS - 1;
+    for again in [false, true, true] {
+        // SAFETY: our own thread state.
+        let id = unsafe { take(&raw mut *witness.thread) };
+        assert_eq!(id < MAX_IDS, again);
+        if !again {
+            let mut forgotten = Vec::new();
+            witness.thread.ring().drain(&mut forgotten).unwrap();
+        }
+    }
+    witness.compare();
+}
+
 #[test]
 fn the_check_finds_a_wrong_node() {
     let thread = detached();
