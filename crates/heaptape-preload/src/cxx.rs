@@ -215,7 +215,8 @@ unsafe extern "C" fn prepare(
     // SAFETY: the stub's stack pointer points to the return address.
     let real = find(form, unsafe { *(sp as *const usize) });
     if is_new {
-        call::tag(form.api, first, align_log2, regs);
+        let certain = real.is_some_and(|(_, own)| own);
+        call::tag_new(form.api, first, align_log2, certain, regs);
         return match real {
             Some((address, own)) => Target { address, called: usize::from(own) },
             None if form.align == Arg::None => {
@@ -229,7 +230,7 @@ unsafe extern "C" fn prepare(
     if called != 0 {
         call::deleting(form.api, first, arg(form.size), align_log2, regs);
     } else if first != 0 {
-        call::tag(form.api, arg(form.size), align_log2, regs);
+        call::tag_delete(form.api, first, arg(form.size), align_log2, regs);
     }
     Target { address, called }
 }

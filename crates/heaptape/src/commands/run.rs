@@ -10,6 +10,7 @@ use crate::glue::Reading;
 use crate::recording::{self, quoted, shown, tell};
 use crate::terminal;
 use clap::builder::FalseyValueParser;
+use heaptape_analysis::filter::parse_bytes;
 use heaptape_analysis::moment::parse_duration;
 use heaptape_analysis::summary::Summary;
 use heaptape_collector::{Follow, Launch};
@@ -57,6 +58,12 @@ pub(crate) struct Args {
     /// Record mmap, munmap, mremap, brk and sbrk, too
     #[arg(long, env = "HEAPTAPE_MMAP", value_parser = switch())]
     mmap: bool,
+    /// Record a sample of the allocations, one byte in so many (with K, M or G; 512K costs next to nothing)
+    ///
+    /// An allocation is recorded with a probability that grows with its size: large ones always, small
+    /// ones in proportion to their bytes. Reports then show estimates with their standard errors.
+    #[arg(long, env = "HEAPTAPE_SAMPLE", value_name = "BYTES", value_parser = sample_bytes)]
+    sample: Option<u64>,
     /// Time between two samples of the resident memory; 0 for none
     #[arg(long, env = "HEAPTAPE_SAMPLE_INTERVAL", value_name = "TIME", default_value = "50ms",
           value_parser = duration)]
@@ -119,6 +126,17 @@ fn duration(text: &str) -> Result<TimeNs, String> {
     parse_duration(text).ok_or_else(|| "expected a time, such as 50ms or 0.5s".to_owned())
 }
 
+/// 0 and 1 mean that every byte is chosen, which is no sample.
+fn sample_bytes(text: &str) -> Result<u64, String> {
+    match parse_bytes(text) {
+        Some(bytes) if bytes > Launch::MAX_SAMPLE_BYTES => {
+            Err("more than any program allocates".to_owned())
+        }
+        Some(bytes) => Ok(if bytes == 1 { 0 } else { bytes }),
+        None => Err("expected a number of bytes, such as 512K or 1M".to_owned()),
+    }
+}
+
 pub(crate) fn run(args: Args) -> Outcome {
     let (quiet, summary) = (args.quiet, args.summary);
     let check = recording::check_wanted()?;
@@ -154,6 +172,7 @@ fn launch(args: Args) -> Launch {
     launch.free_backtraces = args.free_backtraces;
     launch.backtraces = !args.no_backtraces;
     launch.mmap = args.mmap;
+    launch.sample_bytes = args.sample.unwrap_or(0);
     launch.sample_interval = Duration::from_nanos(args.sample_interval.0);
     launch.pss = args.pss;
     launch.contents_at_exit = args.contents;
