@@ -19,14 +19,21 @@ const SLOTS: usize = 8;
 /// Homes that one address may lie in.
 const REACH: usize = 64;
 /// Bytes of addresses that have the same home, as log2.
-const GRAIN: u32 = 12;
+pub const GRAIN: u32 = 12;
+/// An address's home is the product of this and its grain's number, shifted down by [`HASH_SHIFT`]: Fibonacci
+/// hashing (Knuth, The Art of Computer Programming, volume 3, section 6.4).
+pub const HASH_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+/// See [`HASH_FACTOR`].
+pub const HASH_SHIFT: u32 = 64 - HOMES.trailing_zeros();
 /// Of a home's byte: a block went on to the next home. Never cleared.
 const PASSED: u8 = 0x80;
-/// Most blocks of one home.
-const MOST: u8 = 0x7f;
+/// Most blocks of one home; the bits of its byte that count.
+pub const MOST: u8 = 0x7f;
+/// Where the homes' bytes lie in [`Blocks`].
+pub const COUNTS: usize = core::mem::offset_of!(Blocks, counts);
 
 /// See the module.
-pub(crate) struct Blocks {
+pub struct Blocks {
     counts: [AtomicU8; HOMES],
     slots: [Slots; HOMES],
 }
@@ -35,16 +42,14 @@ pub(crate) struct Blocks {
 struct Slots([AtomicU64; SLOTS]);
 
 /// Those of this process.
-pub(crate) static SAMPLED: Blocks = Blocks {
+pub static SAMPLED: Blocks = Blocks {
     counts: [const { AtomicU8::new(0) }; HOMES],
     slots: [const { Slots([const { AtomicU64::new(0) }; SLOTS]) }; HOMES],
 };
 
 #[inline(always)]
 fn home(addr: u64) -> usize {
-    // Fibonacci hashing (Knuth, The Art of Computer Programming, volume 3, section 6.4).
-    let hash = (addr >> GRAIN).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (hash >> (64 - HOMES.trailing_zeros())) as usize
+    ((addr >> GRAIN).wrapping_mul(HASH_FACTOR) >> HASH_SHIFT) as usize
 }
 
 impl Blocks {

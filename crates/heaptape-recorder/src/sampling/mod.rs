@@ -8,7 +8,7 @@
 //! Of an allocation that is not chosen, that countdown is all that happens: no thread state, no stream, no
 //! lock. Of a free, one byte is read, which says that no sampled block lies near ([`blocks`]).
 
-pub(crate) mod blocks;
+pub mod blocks;
 mod distance;
 
 use crate::emit;
@@ -16,11 +16,11 @@ use crate::sys::{call, tls};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// [`MEAN`] where every allocation is recorded.
-const EVERYTHING: u64 = 1;
+pub const EVERYTHING: u64 = 1;
 
 /// Mean distance between two chosen bytes; 0 until the collector has said it. Ordinary memory: a forked child
 /// samples as its parent before it has joined.
-static MEAN: AtomicU64 = AtomicU64::new(0);
+pub static MEAN: AtomicU64 = AtomicU64::new(0);
 
 /// The collector's word: 0 for everything. Not taken back when the gate closes.
 pub(crate) fn set_mean(bytes: u64) {
