@@ -3,6 +3,7 @@
 //! *Growing* means: at 16 equally spaced moments of the recording the live bytes never fell, and they
 //! rose in at least four of the steps.
 
+use crate::estimate::{Sampling, weight_of};
 use crate::table::Table;
 use heaptape_tape::{BacktraceId, Effect, LiveBlock, LiveSet};
 
@@ -22,6 +23,7 @@ struct Row {
 /// Follows the live bytes of every backtrace. Memory: 16 bytes a backtrace, and 16 for each that is
 /// live at one of the moments.
 pub struct Growth {
+    sample: Option<Sampling>,
     start_ns: u64,
     end_ns: u64,
     rows: Table<BacktraceId, Row>,
@@ -32,10 +34,10 @@ pub struct Growth {
 }
 
 impl Growth {
-    /// Follows a process from `start_ns` to `end_ns` that begins with `live`.
-    pub fn new(start_ns: u64, end_ns: u64, live: &LiveSet) -> Growth {
+    /// Follows a process from `start_ns` to `end_ns` that begins with `live`; of a `sample`, by estimates.
+    pub fn new(sample: Option<Sampling>, start_ns: u64, end_ns: u64, live: &LiveSet) -> Growth {
         let (rows, moments) = (Table::default(), Vec::new());
-        let mut growth = Growth { start_ns, end_ns, rows, moments, until_ns: 0 };
+        let mut growth = Growth { sample, start_ns, end_ns, rows, moments, until_ns: 0 };
         growth.until_ns = growth.next_moment();
         live.blocks().for_each(|block| growth.begin(block));
         growth
@@ -78,15 +80,17 @@ impl Growth {
 
     #[inline]
     fn begin(&mut self, block: &LiveBlock) {
+        let bytes = weight_of(self.sample, block).bytes;
         let row = self.rows.of(block.backtrace);
-        row.live_bytes = row.live_bytes.saturating_add(block.size);
+        row.live_bytes = row.live_bytes.saturating_add(bytes);
         row.begun += 1;
     }
 
     #[inline]
     fn end(&mut self, block: &LiveBlock) {
+        let bytes = weight_of(self.sample, block).bytes;
         let row = self.rows.of(block.backtrace);
-        row.live_bytes = row.live_bytes.saturating_sub(block.size);
+        row.live_bytes = row.live_bytes.saturating_sub(bytes);
     }
 
     /// The history is over: later moments see what is live now.

@@ -1,5 +1,6 @@
 //! How much memory, when, and by whom.
 
+use crate::estimate::{Sampling, Variance, weight_of};
 use crate::growth::Growth;
 use crate::info::{Lost, UnrecordedChild};
 use crate::layout::Layout;
@@ -77,7 +78,7 @@ pub struct NeverFreed {
     pub inherited: Weight,
 }
 
-/// The acts of a process. Exact, but see [`Sizes`] for the median.
+/// The acts of a process. Exact, but see [`Sizes`] for the median; of a sample, estimates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Allocated {
     /// Bytes of all allocations.
@@ -94,8 +95,11 @@ pub struct Allocated {
     pub overlaid: u64,
     /// The median size; `None` when nothing was allocated.
     pub median_bytes: Option<u64>,
-    /// The largest size; `None` when nothing was allocated.
+    /// The largest size; `None` when nothing was allocated. Of a sample, the largest that is on the tape.
     pub largest_bytes: Option<u64>,
+    /// Standard errors of `bytes` and, as blocks, `calls`, where they are estimates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Weight>,
 }
 
 impl Summary {
@@ -109,20 +113,20 @@ impl Summary {
         let tables = table::bytes_by_node(recording, BYTES_BY_NODE);
         recording.afford(tables)?;
         let name = ProcessName::of(recording, process);
-        let (live, pass) = Pass::over(recording, &name)?;
-        let totals = *live.totals();
+        let (live, totals, pass) = Pass::over(recording, &name)?;
         let mut sites = Sites::new(recording, names);
         let never_freed = NeverFreed {
-            live: pass.never_freed(&live, &mut sites, top),
+            live: pass.never_freed(recording, &live, &mut sites, top),
             inherited: inherited(recording, process.id, &live),
         };
-        recording.afford(live_bytes(totals.live_blocks).saturating_add(tables))?;
+        recording.afford(live_bytes(live.totals().live_blocks).saturating_add(tables))?;
         let mut layout = Layout::of(recording, process.id, &live, &mut sites);
         // Two live sets and a list are more than one: a summary shows no single block.
         layout.blocks = Vec::new();
         drop(live);
         let at_peak = recording.live_at(process.id, Moment::Event(totals.peak_event))?;
-        let peak = Ranking::of(&Weights::of_live(&at_peak), &mut sites, Unit::Bytes, top);
+        let peak =
+            Ranking::of(&Weights::of_live(recording, &at_peak), &mut sites, Unit::Bytes, top);
         drop(at_peak);
         let own_threads = recording.threads().iter().filter(|t| t.process == process.id).count();
         Ok(Summary {
@@ -154,30 +158,37 @@ fn inherited(recording: &dyn Recording, process: ProcessId, live: &LiveSet) -> W
         threads.get(block.thread.0 as usize).is_some_and(|thread| thread.process != process)
     };
     let mut weight = Weight::default();
-    live.blocks().filter(is_inherited).for_each(|block| weight += Weight::block(block.size));
+    let sample = Sampling::of(recording);
+    live.blocks().filter(is_inherited).for_each(|block| weight += weight_of(sample, block));
     weight
 }
 
 /// What one pass over the events gathers.
 struct Pass {
+    sample: Option<Sampling>,
+    /// Of a sample: the variance of what was allocated.
+    variance: Variance,
     sizes: Sizes,
     temporaries: Temporaries,
     temporary: Weight,
-    failed: u64,
+    reallocs_failed: u64,
     series: SeriesBuilder,
     growth: Growth,
 }
 
 impl Gather for Pass {
     #[inline]
-    fn note(&mut self, event: &Event, effect: &Effect, live: &LiveSet) {
-        let temporary = &mut self.temporary;
-        self.temporaries.note(event, effect, |block| *temporary += Weight::block(block.size));
+    fn note(&mut self, event: &Event, effect: &Effect, totals: &Totals) {
+        let (sample, temporary) = (self.sample, &mut self.temporary);
+        self.temporaries.note(event, effect, |block| *temporary += weight_of(sample, &block));
         self.growth.note(event.time.0, effect);
-        self.series.set(event.time.0, live.totals().live_bytes);
-        self.failed += u64::from(matches!(event.action, Action::AllocFail | Action::ReallocFail));
+        self.series.set(event.time.0, totals.live_bytes);
+        self.reallocs_failed += u64::from(event.action == Action::ReallocFail);
         if event.action.begins_block() {
-            self.sizes.add(event.size);
+            match sample {
+                None => self.sizes.add(event.size),
+                Some(sample) => self.add_sampled(sample, effect),
+            }
         }
     }
 
@@ -191,25 +202,37 @@ impl Pass {
     fn over(
         recording: &dyn Recording,
         process: &ProcessName,
-    ) -> Result<(LiveSet, Pass), TapeError> {
+    ) -> Result<(LiveSet, Totals, Pass), TapeError> {
         let id = ProcessId(process.number);
         let mut live = recording.live_at_start(id)?;
         let (start, end) = (process.start_ns, process.end_ns);
-        let at_start = live.totals().live_bytes;
+        let sample = Sampling::of(recording);
+        let mut at_start = Weight::default();
+        live.blocks().for_each(|block| at_start += weight_of(sample, block));
         let mut pass = Pass {
+            sample,
+            variance: Variance::default(),
             sizes: Sizes::default(),
             temporaries: Temporaries::default(),
             temporary: Weight::default(),
-            failed: 0,
-            series: SeriesBuilder::new(start, end, SERIES_BUCKETS, at_start),
-            growth: Growth::new(start, end, &live),
+            reallocs_failed: 0,
+            series: SeriesBuilder::new(start, end, SERIES_BUCKETS, at_start.bytes),
+            growth: Growth::new(sample, start, end, &live),
         };
-        replay::whole(recording, id, &mut live, &mut pass)?;
+        let totals = replay::whole(recording, id, &mut live, &mut pass)?;
         for block in std::mem::take(&mut pass.temporaries).finish() {
-            pass.temporary += Weight::block(block.size);
+            pass.temporary += weight_of(sample, &block);
         }
         pass.growth.finish();
-        Ok((live, pass))
+        Ok((live, totals, pass))
+    }
+
+    #[cold]
+    fn add_sampled(&mut self, sample: Sampling, effect: &Effect) {
+        if let Effect::Began(block, _) = effect {
+            self.variance += sample.variance(block.size);
+            self.sizes.add_many(block.size, sample.weight(block.size, block.id).blocks);
+        }
     }
 
     fn allocated(&self, totals: &Totals) -> Allocated {
@@ -217,17 +240,25 @@ impl Pass {
             bytes: totals.alloc_bytes,
             calls: totals.allocs,
             frees: totals.frees,
-            failed: self.failed,
+            failed: totals.failed.saturating_add(self.reallocs_failed),
             unmatched_frees: totals.unmatched_frees,
             overlaid: totals.overlaid,
             median_bytes: self.sizes.median(),
             largest_bytes: self.sizes.largest(),
+            error: self.sample.map(|_| self.variance.error()),
         }
     }
 
     /// The never freed blocks by site, with their growth.
-    fn never_freed(&self, live: &LiveSet, sites: &mut Sites<'_>, top: usize) -> Ranking {
-        let mut ranking = Ranking::of(&Weights::of_live(live), sites, Unit::Bytes, top);
+    fn never_freed(
+        &self,
+        recording: &dyn Recording,
+        live: &LiveSet,
+        sites: &mut Sites<'_>,
+        top: usize,
+    ) -> Ranking {
+        let weights = Weights::of_live(recording, live);
+        let mut ranking = Ranking::of(&weights, sites, Unit::Bytes, top);
         let shown: FxHashMap<SiteId, usize> = (0..)
             .zip(&ranking.sites)
             .map(|(rank, entry)| (sites.of(entry.backtrace), rank))
