@@ -48,8 +48,8 @@ pub struct Summary {
     pub never_freed: NeverFreed,
     /// Everything allocated.
     pub allocated: Allocated,
-    /// Blocks freed before the same thread's next allocation.
-    pub temporary: Weight,
+    /// Blocks freed before the same thread's next allocation; `None` for a sample, which does not hold that one.
+    pub temporary: Option<Weight>,
     /// Live bytes over time.
     pub series: Series,
     /// Where the never freed blocks lie.
@@ -137,7 +137,7 @@ impl Summary {
             peak: Peak { time_ns: totals.peak_time.0.max(name.start_ns), live: peak },
             never_freed,
             allocated: pass.allocated(&totals),
-            temporary: pass.temporary,
+            temporary: pass.sample.is_none().then_some(pass.temporary),
             layout,
             unresolved: Unresolved::of(recording, names, pass.growth.backtraces()),
             series: pass.series.finish(),

@@ -86,6 +86,8 @@ pub(crate) fn plus_minus(canvas: &Canvas, error: &str) -> String {
 pub(crate) fn exactly(canvas: &Canvas, weight: &Weight, error: Option<&Weight>) -> String {
     match error {
         None => units::exact_bytes(weight.bytes),
+        // Nothing tells how much may have been missed.
+        Some(_) if weight.blocks == 0 => "none in the sample".to_owned(),
         Some(error) => plus_minus(canvas, &units::bytes(error.bytes)),
     }
 }
@@ -94,6 +96,7 @@ pub(crate) fn exactly(canvas: &Canvas, weight: &Weight, error: Option<&Weight>) 
 pub(crate) fn blocks(canvas: &Canvas, weight: &Weight, error: Option<&Weight>) -> String {
     match error {
         None => units::counted(weight.blocks, "block"),
+        Some(_) if weight.blocks == 0 => units::counted(0, "block"),
         Some(error) => {
             let error = plus_minus(canvas, &units::count(error.blocks));
             format!("{} {error} blocks", units::count(weight.blocks))
@@ -119,7 +122,7 @@ pub(crate) fn render_ranking(
         .iter()
         .map(|entry| {
             let frame = entry.site.frame.as_ref();
-            let mut note = blocks(canvas, &entry.weight, entry.error.as_ref());
+            let mut note = units::counted(entry.weight.blocks, "block");
             if let Some(error) = &entry.error {
                 note = format!("{}, {note}", plus_minus(canvas, &units::bytes(error.bytes)));
             }

@@ -96,15 +96,16 @@ fn render_figures(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io
         ),
         sites::blocks(canvas, peak, peak_error),
     ];
-    let temporary = [format!(
-        "of calls: {} freed before their thread's next allocation",
-        units::counted(summary.temporary.blocks, "block")
-    )];
     render_figure(out, canvas, "Peak", &units::bytes(peak.bytes), &peak_text)?;
     render_figure(out, canvas, "At exit", &units::bytes(kept.bytes), &at_exit)?;
     render_figure(out, canvas, "Allocated", &units::bytes(allocated.bytes), &acts)?;
-    let share = units::share(summary.temporary.blocks, allocated.calls);
-    render_figure(out, canvas, "Temporary", &share, &temporary)
+    let Some(temporary) = summary.temporary else { return Ok(()) };
+    let share = units::share(temporary.blocks, allocated.calls);
+    let words = format!(
+        "of calls: {} freed before their thread's next allocation",
+        units::counted(temporary.blocks, "block")
+    );
+    render_figure(out, canvas, "Temporary", &share, &[words])
 }
 
 /// One line of the block of figures; what does not fit goes on below.
