@@ -119,9 +119,6 @@ macro_rules! operators {
 macro_rules! quick_new {
     ($index:literal, $($rest:tt)*) => {
         naked_asm!(
-            "mov rax, qword ptr [rip + {mean}@GOTPCREL]",
-            "cmp qword ptr [rax], {everything}",
-            "jbe 2f",
             "mov rax, qword ptr [rip + heaptape_tls@GOTTPOFF]",
             "cmp qword ptr fs:[rax + {left}], rdi",
             "jbe 2f",
@@ -131,8 +128,6 @@ macro_rules! quick_new {
             "jle 2f",
             "jmp rax",
             $($rest)*
-            mean = sym MEAN,
-            everything = const EVERYTHING,
             left = const LEFT,
             forms = sym FORMS,
             real = const real_offset($index),

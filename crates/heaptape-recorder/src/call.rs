@@ -51,7 +51,7 @@ pub fn begin_process() {
 /// there is to do. If not, [`allocated`] comes after it.
 #[inline(always)]
 pub fn passes_over(size: usize) -> bool {
-    sampling::is_known_on() && sampling::passes_over(size)
+    sampling::passes_over(size)
 }
 
 /// Before a free of the block at `addr` (or of 0): whether its allocation was certainly passed over, so that the

@@ -1,7 +1,7 @@
 //! The addresses of the sampled blocks that are live: a free is recorded when it is of one of them.
 //!
 //! Static memory, which a forked child inherits as it inherits the blocks. An address belongs to a *home*, one
-//! byte that counts the sampled blocks there, and eight slots of one cache line. Addresses of one page have the
+//! byte that counts the sampled blocks there, and eight slots of one cache line. Addresses of one KiB have the
 //! same home: few sampled blocks lie so close, and a program that frees nearby reads the same bytes. What finds
 //! the slots of its home taken goes on to the next ones; a bit says that something has gone by.
 //!
@@ -18,8 +18,9 @@ const HOMES: usize = 1 << 16;
 const SLOTS: usize = 8;
 /// Homes that one address may lie in.
 const REACH: usize = 64;
-/// Bytes of addresses that have the same home, as log2.
-pub const GRAIN: u32 = 12;
+/// Bytes of addresses that have the same home, as log2: no more blocks fit in than a home can count, even if each is
+/// sampled.
+pub const GRAIN: u32 = 10;
 /// An address's home is the product of this and its grain's number, shifted down by [`HASH_SHIFT`]: Fibonacci
 /// hashing (Knuth, The Art of Computer Programming, volume 3, section 6.4).
 pub const HASH_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;

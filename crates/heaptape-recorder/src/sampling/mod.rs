@@ -63,7 +63,8 @@ fn weight(size: usize) -> usize {
 }
 
 /// Whether an allocation of `size` bytes is passed over without a further look; then it has been counted down.
-/// If not, nothing was: [`is_first_passed_over`] and [`choose`] are asked next.
+/// If not, nothing was: [`is_first_passed_over`] and [`choose`] are asked next. Where everything is recorded,
+/// nothing is ever left to count down, so that it need not be asked whether that is so.
 #[inline(always)]
 pub(crate) fn passes_over(size: usize) -> bool {
     tls::count_down(weight(size))
