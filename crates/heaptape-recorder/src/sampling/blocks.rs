@@ -136,12 +136,12 @@ mod tests {
     /// Against a set of addresses that crowd some homes, up to more than fit.
     #[test]
     fn a_table_is_a_set() {
-        for (pages, fits) in [(4000, true), (8, false)] {
+        for (grains, fits) in [(4000, true), (8, false)] {
             let (blocks, mut oracle, mut state) = (fresh(), HashSet::new(), 7);
             let mut refused = 0;
             for step in 0..200_000 {
-                let addr = 0x7000_0000_0000
-                    + (random(&mut state) % pages << 12 | random(&mut state) % 256 << 4);
+                let within = random(&mut state) % 1024;
+                let addr = 0x7000_0000_0000 + (random(&mut state) % grains << GRAIN | within);
                 // Fills, then empties, by turns.
                 if random(&mut state) % 8 < if step / 20_000 % 2 == 0 { 6 } else { 2 } {
                     if !oracle.contains(&addr) {
