@@ -141,7 +141,7 @@ mod tests {
             let mut refused = 0;
             for step in 0..200_000 {
                 let within = random(&mut state) % 1024;
-                let addr = 0x7000_0000_0000 + (random(&mut state) % grains << GRAIN | within);
+                let addr = 0x7000_0000_0000 + ((random(&mut state) % grains) << GRAIN | within);
                 // Fills, then empties, by turns.
                 if random(&mut state) % 8 < if step / 20_000 % 2 == 0 { 6 } else { 2 } {
                     if !oracle.contains(&addr) {
@@ -178,7 +178,7 @@ mod tests {
                 scope.spawn(move || {
                     for round in 0..EACH {
                         let addr = 0x5000_0000_0000
-                            + (round % 16 << 12)
+                            + ((round % 16) << GRAIN)
                             + (round / 16 * THREADS + thread) * 16;
                         assert!(blocks.insert(addr));
                         next.send(addr).unwrap();

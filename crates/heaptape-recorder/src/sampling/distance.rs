@@ -24,7 +24,7 @@ fn minus_log2(random: u64) -> u64 {
     let mut m = random.max(1) << zeros;
     let mut fraction = 0u64;
     for _ in 0..32 {
-        let square = u128::from(m) * u128::from(m) >> 63;
+        let square = (u128::from(m) * u128::from(m)) >> 63;
         let carry = square >> 64 != 0;
         m = if carry { (square >> 1) as u64 } else { square as u64 };
         fraction = fraction << 1 | u64::from(carry);
