@@ -56,7 +56,7 @@ pub fn render_functions(
     }
     if let Some(rest @ 1..) = tree.functions.len().checked_sub(shown.len()) {
         let rest = units::counted(rest as u64, "other function");
-        writeln!(out, "{:39}{rest}", "")?;
+        writeln!(out, "{:39}{error}{rest}", "")?;
     }
     Ok(())
 }

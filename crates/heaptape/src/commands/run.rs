@@ -139,6 +139,7 @@ fn sample_bytes(text: &str) -> Result<u64, String> {
 
 pub(crate) fn run(args: Args) -> Outcome {
     let (quiet, summary) = (args.quiet, args.summary);
+    let sampled = args.sample.unwrap_or(0) > 0;
     let check = recording::check_wanted()?;
     let mut launch = launch(args);
     launch.check = check;
@@ -148,7 +149,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         tell(format_args!("heaptape: {trouble}"));
     }
     if !quiet {
-        tell(format_args!("heaptape: {}", result_line(&recorded)));
+        tell(format_args!("heaptape: {}", result_line(&recorded, sampled)));
     }
     if summary {
         if let Err(failure) = print_summary(&recorded) {
@@ -185,7 +186,8 @@ fn launch(args: Args) -> Launch {
 const WORTH_SAYING: u64 = 16 << 20;
 
 /// What was recorded, where it is.
-fn result_line(recorded: &heaptape_collector::Outcome) -> String {
+fn result_line(recorded: &heaptape_collector::Outcome, sampled: bool) -> String {
+    let sample = if sampled { "a sample of " } else { "" };
     let others = match recorded.processes {
         0 | 1 => String::new(),
         several => format!(" of {several} processes"),
@@ -195,7 +197,7 @@ fn result_line(recorded: &heaptape_collector::Outcome) -> String {
         bytes => format!("; was at most {} behind", units::bytes(bytes)),
     };
     format!(
-        "{}{others} in {} on {} ({}){behind}",
+        "{sample}{}{others} in {} on {} ({}){behind}",
         units::counted(recorded.events, "event"),
         units::elapsed(u64::try_from(recorded.elapsed.as_nanos()).unwrap_or(u64::MAX)),
         shown(&recorded.tape),
