@@ -1,6 +1,6 @@
+// Danger: many blocks of a few sizes, for a recording that is a sample: by several threads, some of whose blocks
+// others free; by realloc, in place, moved and refused; by new and delete; inherited by a forked child.
 // build: g++ -O1 -g -pthread
-// Many blocks of a few sizes, for a recording that is a sample: by several threads, some of whose blocks others
-// free; by realloc, in place, moved and refused; by new and delete; inherited by a forked child.
 
 #include "ledger.h"
 #include <pthread.h>

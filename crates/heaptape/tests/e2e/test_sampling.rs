@@ -35,7 +35,9 @@ fn nothing_is_lost_between_threads() {
 
 #[test]
 fn nothing_is_lost_over_fork() {
-    for name in ["fork", "fork_nested", "fork_threads", "vfork_exec", "posix_spawn"] {
+    for name in
+        ["fork", "fork_nested", "fork_threads", "fork_then_thread", "vfork_exec", "posix_spawn"]
+    {
         Check::of(name).option(NEARLY_ALL).run();
     }
 }
