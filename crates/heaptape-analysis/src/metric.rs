@@ -32,7 +32,7 @@ impl Weight {
 impl AddAssign for Weight {
     fn add_assign(&mut self, other: Weight) {
         self.bytes = self.bytes.saturating_add(other.bytes);
-        self.blocks += other.blocks;
+        self.blocks = self.blocks.saturating_add(other.blocks);
     }
 }
 

@@ -63,10 +63,10 @@ impl Sizes {
         large.sort_unstable();
         let small = (0..).zip(self.small.iter().copied());
         let rank = self.total.div_ceil(2);
-        let mut seen = 0;
+        let mut seen = 0_u64;
         // No size has rank 0: nothing was counted.
         small.chain(large).filter(|_| rank > 0).find_map(|(size, count)| {
-            seen += count;
+            seen = seen.saturating_add(count);
             (seen >= rank).then_some(size)
         })
     }
