@@ -65,6 +65,8 @@ impl Sampling {
     }
 
     /// What a block of that size, if it is the one of that number, stands for.
+    #[cold]
+    #[inline(never)]
     pub fn weight(&self, size: u64, id: BlockId) -> Weight {
         let factor = self.factor(size);
         // `as` is right here: it keeps what is too large at the largest.
@@ -81,12 +83,36 @@ impl Sampling {
     }
 }
 
-/// What one block weighs: as it is, or, in a sample, what it stands for.
-#[inline]
-pub fn weight_of(sample: Option<Sampling>, block: &LiveBlock) -> Weight {
-    match sample {
-        None => Weight::block(block.size),
-        Some(sample) => sample.weight(block.size, block.id),
+/// How blocks are weighed, known when the program is compiled: loops over all events of a full recording then do
+/// not ask.
+pub trait Weigh: Copy {
+    /// The sampling, if there is one.
+    fn sampling(self) -> Option<Sampling>;
+
+    /// What one block weighs.
+    #[inline]
+    fn weigh(self, block: &LiveBlock) -> Weight {
+        match self.sampling() {
+            None => Weight::block(block.size),
+            Some(sampling) => sampling.weight(block.size, block.id),
+        }
+    }
+}
+
+/// Every block as it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Exact;
+
+impl Weigh for Exact {
+    #[inline]
+    fn sampling(self) -> Option<Sampling> {
+        None
+    }
+}
+
+impl Weigh for Sampling {
+    fn sampling(self) -> Option<Sampling> {
+        Some(self)
     }
 }
 

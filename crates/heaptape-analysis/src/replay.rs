@@ -1,6 +1,6 @@
 //! The history of a process, applied to its live set event by event.
 
-use crate::estimate::{Estimate, Sampling};
+use crate::estimate::{Estimate, Exact, Sampling, Weigh};
 use crate::recording::Recording;
 use heaptape_tape::{Effect, Event, LiveSet, ProcessId, TapeError, Totals, live_bytes};
 use std::ops::ControlFlow;
@@ -32,23 +32,34 @@ pub fn whole(
     live: &mut LiveSet,
     gather: &mut impl Gather,
 ) -> Result<Totals, TapeError> {
+    match Sampling::of(recording) {
+        None => whole_weighed(Exact, recording, process, live, gather),
+        Some(sampling) => whole_weighed(sampling, recording, process, live, gather),
+    }
+}
+
+/// The same where it is known already how blocks are weighed.
+pub fn whole_weighed(
+    weigh: impl Weigh,
+    recording: &dyn Recording,
+    process: ProcessId,
+    live: &mut LiveSet,
+    gather: &mut impl Gather,
+) -> Result<Totals, TapeError> {
     // Better now than after minutes: so many blocks were live at once.
     recording.afford(live_bytes(recording.totals(process).peak_blocks))?;
-    let mut estimate = Sampling::of(recording).map(|sample| Estimate::new(sample, live));
+    let mut estimate = weigh.sampling().map(|sampling| Estimate::new(sampling, live));
     recording.runs(process, 0..recording.event_count(process), &mut |events| {
-        match &mut estimate {
-            None => {
-                for event in events {
-                    let effect = live.apply(event);
-                    gather.note(event, &effect, live.totals());
-                }
-            }
-            Some(estimate) => {
-                for event in events {
-                    let effect = live.apply(event);
-                    estimate.note(event, &effect, live);
-                    gather.note(event, &effect, estimate.totals());
-                }
+        for event in events {
+            let effect = live.apply(event);
+            // Never true of `Exact`, and not asked then.
+            if weigh.sampling().is_some()
+                && let Some(estimate) = &mut estimate
+            {
+                estimate.note(event, &effect, live);
+                gather.note(event, &effect, estimate.totals());
+            } else {
+                gather.note(event, &effect, live.totals());
             }
         }
         let bytes = live_bytes(live.totals().live_blocks).saturating_add(gather.bytes());

@@ -1,6 +1,6 @@
 //! How much memory, when, and by whom.
 
-use crate::estimate::{Sampling, Variance, weight_of};
+use crate::estimate::{Exact, Sampling, Variance, Weigh};
 use crate::growth::Growth;
 use crate::info::{Lost, UnrecordedChild};
 use crate::layout::Layout;
@@ -110,14 +110,27 @@ impl Summary {
         process: &Process,
         top: usize,
     ) -> Result<Summary, TapeError> {
+        match Sampling::of(recording) {
+            None => Summary::weighed_by(Exact, recording, names, process, top),
+            Some(sampling) => Summary::weighed_by(sampling, recording, names, process, top),
+        }
+    }
+
+    fn weighed_by(
+        weigh: impl Weigh,
+        recording: &dyn Recording,
+        names: &dyn Names,
+        process: &Process,
+        top: usize,
+    ) -> Result<Summary, TapeError> {
         let tables = table::bytes_by_node(recording, BYTES_BY_NODE);
         recording.afford(tables)?;
         let name = ProcessName::of(recording, process);
-        let (live, totals, pass) = Pass::over(recording, &name)?;
+        let (live, totals, pass) = Pass::over(weigh, recording, &name)?;
         let mut sites = Sites::new(recording, names);
         let never_freed = NeverFreed {
             live: pass.never_freed(recording, &live, &mut sites, top),
-            inherited: inherited(recording, process.id, &live),
+            inherited: inherited(weigh, recording, process.id, &live),
         };
         recording.afford(live_bytes(live.totals().live_blocks).saturating_add(tables))?;
         let mut layout = Layout::of(recording, process.id, &live, &mut sites);
@@ -137,7 +150,7 @@ impl Summary {
             peak: Peak { time_ns: totals.peak_time.0.max(name.start_ns), live: peak },
             never_freed,
             allocated: pass.allocated(&totals),
-            temporary: pass.sample.is_none().then_some(pass.temporary),
+            temporary: weigh.sampling().is_none().then_some(pass.temporary),
             layout,
             unresolved: Unresolved::of(recording, names, pass.growth.backtraces()),
             series: pass.series.finish(),
@@ -152,20 +165,24 @@ fn lost_elsewhere(recording: &dyn Recording, process: ProcessId) -> Lost {
 }
 
 /// Of the live blocks, those that another process allocated.
-fn inherited(recording: &dyn Recording, process: ProcessId, live: &LiveSet) -> Weight {
+fn inherited(
+    weigh: impl Weigh,
+    recording: &dyn Recording,
+    process: ProcessId,
+    live: &LiveSet,
+) -> Weight {
     let threads = recording.threads();
     let is_inherited = |block: &&LiveBlock| {
         threads.get(block.thread.0 as usize).is_some_and(|thread| thread.process != process)
     };
     let mut weight = Weight::default();
-    let sample = Sampling::of(recording);
-    live.blocks().filter(is_inherited).for_each(|block| weight += weight_of(sample, block));
+    live.blocks().filter(is_inherited).for_each(|block| weight += weigh.weigh(block));
     weight
 }
 
 /// What one pass over the events gathers.
-struct Pass {
-    sample: Option<Sampling>,
+struct Pass<W> {
+    weigh: W,
     /// Of a sample: the variance of what was allocated.
     variance: Variance,
     sizes: Sizes,
@@ -173,21 +190,21 @@ struct Pass {
     temporary: Weight,
     reallocs_failed: u64,
     series: SeriesBuilder,
-    growth: Growth,
+    growth: Growth<W>,
 }
 
-impl Gather for Pass {
+impl<W: Weigh> Gather for Pass<W> {
     #[inline]
     fn note(&mut self, event: &Event, effect: &Effect, totals: &Totals) {
-        let (sample, temporary) = (self.sample, &mut self.temporary);
-        self.temporaries.note(event, effect, |block| *temporary += weight_of(sample, &block));
+        let (weigh, temporary) = (self.weigh, &mut self.temporary);
+        self.temporaries.note(event, effect, |block| *temporary += weigh.weigh(&block));
         self.growth.note(event.time.0, effect);
         self.series.set(event.time.0, totals.live_bytes);
         self.reallocs_failed += u64::from(event.action == Action::ReallocFail);
         if event.action.begins_block() {
-            match sample {
+            match weigh.sampling() {
                 None => self.sizes.add(event.size),
-                Some(sample) => self.add_sampled(sample, effect),
+                Some(sampling) => self.add_sampled(sampling, effect),
             }
         }
     }
@@ -197,41 +214,41 @@ impl Gather for Pass {
     }
 }
 
-impl Pass {
+impl<W: Weigh> Pass<W> {
     /// The live set in the end, and what was gathered on the way there.
     fn over(
+        weigh: W,
         recording: &dyn Recording,
         process: &ProcessName,
-    ) -> Result<(LiveSet, Totals, Pass), TapeError> {
+    ) -> Result<(LiveSet, Totals, Pass<W>), TapeError> {
         let id = ProcessId(process.number);
         let mut live = recording.live_at_start(id)?;
         let (start, end) = (process.start_ns, process.end_ns);
-        let sample = Sampling::of(recording);
         let mut at_start = Weight::default();
-        live.blocks().for_each(|block| at_start += weight_of(sample, block));
+        live.blocks().for_each(|block| at_start += weigh.weigh(block));
         let mut pass = Pass {
-            sample,
+            weigh,
             variance: Variance::default(),
             sizes: Sizes::default(),
             temporaries: Temporaries::default(),
             temporary: Weight::default(),
             reallocs_failed: 0,
             series: SeriesBuilder::new(start, end, SERIES_BUCKETS, at_start.bytes),
-            growth: Growth::new(sample, start, end, &live),
+            growth: Growth::new(weigh, start, end, &live),
         };
-        let totals = replay::whole(recording, id, &mut live, &mut pass)?;
+        let totals = replay::whole_weighed(weigh, recording, id, &mut live, &mut pass)?;
         for block in std::mem::take(&mut pass.temporaries).finish() {
-            pass.temporary += weight_of(sample, &block);
+            pass.temporary += weigh.weigh(&block);
         }
         pass.growth.finish();
         Ok((live, totals, pass))
     }
 
     #[cold]
-    fn add_sampled(&mut self, sample: Sampling, effect: &Effect) {
+    fn add_sampled(&mut self, sampling: Sampling, effect: &Effect) {
         if let Effect::Began(block, _) = effect {
-            self.variance += sample.variance(block.size);
-            self.sizes.add_many(block.size, sample.weight(block.size, block.id).blocks);
+            self.variance += sampling.variance(block.size);
+            self.sizes.add_many(block.size, sampling.weight(block.size, block.id).blocks);
         }
     }
 
@@ -245,7 +262,7 @@ impl Pass {
             overlaid: totals.overlaid,
             median_bytes: self.sizes.median(),
             largest_bytes: self.sizes.largest(),
-            error: self.sample.map(|_| self.variance.error()),
+            error: self.weigh.sampling().map(|_| self.variance.error()),
         }
     }
 
