@@ -57,13 +57,23 @@ impl Weights {
     pub fn add(&mut self, backtrace: BacktraceId, size: u64, id: BlockId) {
         let weight = match self.sample {
             None => Weight::block(size),
-            Some(sample) => {
-                *self.variances.of(backtrace) += sample.variance(size);
-                sample.weight(size, id)
-            }
+            Some(sampling) => self.estimate(sampling, backtrace, size, id),
         };
         *self.by_backtrace.of(backtrace) += weight;
         self.total += weight;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn estimate(
+        &mut self,
+        sampling: Sampling,
+        backtrace: BacktraceId,
+        size: u64,
+        id: BlockId,
+    ) -> Weight {
+        *self.variances.of(backtrace) += sampling.variance(size);
+        sampling.weight(size, id)
     }
 
     /// The blocks of a live set.
