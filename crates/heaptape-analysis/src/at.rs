@@ -46,7 +46,7 @@ impl HeapAt {
         let tables = table::bytes_by_node(recording, BYTES_BY_NODE);
         recording.afford(live_bytes(live.totals().live_blocks).saturating_add(tables))?;
         let mut sites = Sites::new(recording, names);
-        let weights = Weights::of_live(&live);
+        let weights = Weights::of_live(recording, &live);
         let ranking = Ranking::of(&weights, &mut sites, Unit::Bytes, top);
         Ok(HeapAt {
             process: ProcessName::of(recording, process),

@@ -3,6 +3,7 @@
 //! *Growing* means: at 16 equally spaced moments of the recording the live bytes never fell, and they
 //! rose in at least four of the steps.
 
+use crate::estimate::Weigh;
 use crate::table::Table;
 use heaptape_tape::{BacktraceId, Effect, LiveBlock, LiveSet};
 
@@ -21,7 +22,8 @@ struct Row {
 
 /// Follows the live bytes of every backtrace. Memory: 16 bytes a backtrace, and 16 for each that is
 /// live at one of the moments.
-pub struct Growth {
+pub struct Growth<W> {
+    weigh: W,
     start_ns: u64,
     end_ns: u64,
     rows: Table<BacktraceId, Row>,
@@ -31,11 +33,11 @@ pub struct Growth {
     until_ns: u64,
 }
 
-impl Growth {
+impl<W: Weigh> Growth<W> {
     /// Follows a process from `start_ns` to `end_ns` that begins with `live`.
-    pub fn new(start_ns: u64, end_ns: u64, live: &LiveSet) -> Growth {
+    pub fn new(weigh: W, start_ns: u64, end_ns: u64, live: &LiveSet) -> Growth<W> {
         let (rows, moments) = (Table::default(), Vec::new());
-        let mut growth = Growth { start_ns, end_ns, rows, moments, until_ns: 0 };
+        let mut growth = Growth { weigh, start_ns, end_ns, rows, moments, until_ns: 0 };
         growth.until_ns = growth.next_moment();
         live.blocks().for_each(|block| growth.begin(block));
         growth
@@ -78,15 +80,17 @@ impl Growth {
 
     #[inline]
     fn begin(&mut self, block: &LiveBlock) {
+        let bytes = self.weigh.weigh(block).bytes;
         let row = self.rows.of(block.backtrace);
-        row.live_bytes = row.live_bytes.saturating_add(block.size);
+        row.live_bytes = row.live_bytes.saturating_add(bytes);
         row.begun += 1;
     }
 
     #[inline]
     fn end(&mut self, block: &LiveBlock) {
+        let bytes = self.weigh.weigh(block).bytes;
         let row = self.rows.of(block.backtrace);
-        row.live_bytes = row.live_bytes.saturating_sub(block.size);
+        row.live_bytes = row.live_bytes.saturating_sub(bytes);
     }
 
     /// The history is over: later moments see what is live now.

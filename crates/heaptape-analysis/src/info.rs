@@ -124,6 +124,8 @@ pub struct Info {
     pub writer: String,
     /// Options of the recording.
     pub options: Vec<(String, String)>,
+    /// Mean distance between two chosen bytes, where the tape is a sample; 0 where everything is on it.
+    pub sample_bytes: u64,
     /// What is wrong with the tape.
     pub quality: Quality,
     /// The processes, by number.
@@ -219,6 +221,7 @@ impl Info {
             format_version: header.version,
             writer: header.writer.clone(),
             options: header.options.clone(),
+            sample_bytes: header.sample_bytes,
             quality: Quality::of(recording),
             processes: recording
                 .processes()

@@ -10,12 +10,14 @@
 //! * [`layout`]: where the live blocks lie.
 //! * [`tree`]: who called whom.
 //! * [`events`], [`addr`]: what happened, one by one.
+//! * [`estimate`]: what a sample says about the whole.
 //! * [`info`]: what was recorded and what was not.
 
 #![forbid(unsafe_code)]
 
 pub mod addr;
 pub mod at;
+pub mod estimate;
 pub mod events;
 pub mod extents;
 pub mod filter;

@@ -1,11 +1,14 @@
 //! What is measured, and how much of it each backtrace has.
 
+use crate::estimate::{Sampling, Variance};
 use crate::moment::{Instant, When};
 use crate::recording::Recording;
 use crate::replay;
 use crate::table::Table;
 use crate::temporary::Temporaries;
-use heaptape_tape::{BacktraceId, Effect, Event, LiveBlock, LiveSet, ProcessId, TapeError};
+use heaptape_tape::{
+    BacktraceId, BlockId, Effect, Event, LiveBlock, LiveSet, ProcessId, TapeError, Totals,
+};
 use serde::Serialize;
 use std::ops::{AddAssign, ControlFlow};
 use std::str::FromStr;
@@ -29,32 +32,71 @@ impl Weight {
 impl AddAssign for Weight {
     fn add_assign(&mut self, other: Weight) {
         self.bytes = self.bytes.saturating_add(other.bytes);
-        self.blocks += other.blocks;
+        self.blocks = self.blocks.saturating_add(other.blocks);
     }
 }
 
-/// Weights by backtrace, and their sum.
+/// Weights by backtrace, and their sum; of a sample, estimates.
 #[derive(Clone, Debug, Default)]
 pub struct Weights {
     by_backtrace: Table<BacktraceId, Weight>,
     total: Weight,
+    sample: Option<Sampling>,
+    /// Of a sample, the variance of each estimate.
+    variances: Table<BacktraceId, Variance>,
 }
 
 impl Weights {
-    /// Adds to a backtrace.
+    /// Nothing yet of a recording.
+    pub fn new(recording: &dyn Recording) -> Weights {
+        Weights { sample: Sampling::of(recording), ..Weights::default() }
+    }
+
+    /// Adds a block of that size and number to a backtrace.
     #[inline]
-    pub fn add(&mut self, backtrace: BacktraceId, weight: Weight) {
+    pub fn add(&mut self, backtrace: BacktraceId, size: u64, id: BlockId) {
+        let weight = match self.sample {
+            None => Weight::block(size),
+            Some(sampling) => self.estimate(sampling, backtrace, size, id),
+        };
         *self.by_backtrace.of(backtrace) += weight;
         self.total += weight;
     }
 
+    #[cold]
+    #[inline(never)]
+    fn estimate(
+        &mut self,
+        sampling: Sampling,
+        backtrace: BacktraceId,
+        size: u64,
+        id: BlockId,
+    ) -> Weight {
+        *self.variances.of(backtrace) += sampling.variance(size);
+        sampling.weight(size, id)
+    }
+
     /// The blocks of a live set.
-    pub fn of_live(live: &LiveSet) -> Weights {
-        let mut weights = Weights::default();
+    pub fn of_live(recording: &dyn Recording, live: &LiveSet) -> Weights {
+        let mut weights = Weights::new(recording);
         for block in live.blocks() {
-            weights.add(block.backtrace, Weight::block(block.size));
+            weights.add(block.backtrace, block.size, block.id);
         }
         weights
+    }
+
+    /// The variance of the weight of a backtrace; `None` where weights are exact.
+    pub fn variance(&self, backtrace: BacktraceId) -> Option<Variance> {
+        self.sample?;
+        Some(self.variances.get(backtrace).copied().unwrap_or_default())
+    }
+
+    /// The standard error of the sum; `None` where it is exact.
+    pub fn error(&self) -> Option<Weight> {
+        self.sample?;
+        let mut sum = Variance::default();
+        self.variances.iter().for_each(|(_, variance)| sum += *variance);
+        Some(sum.error())
     }
 
     /// The sum over all backtraces.
@@ -68,9 +110,9 @@ impl Weights {
         some.map(|(backtrace, weight)| (backtrace, *weight))
     }
 
-    /// Bytes of memory that it takes: 16 a backtrace.
+    /// Bytes of memory that it takes: 16 a backtrace; of a sample, 32.
     pub(crate) fn bytes(&self) -> u64 {
-        self.by_backtrace.bytes()
+        self.by_backtrace.bytes() + self.variances.bytes()
     }
 }
 
@@ -137,7 +179,7 @@ impl Metric {
         }
         let instant = when.resolve(recording, process)?;
         let live = recording.live_at(process, instant.moment)?;
-        Ok((Weights::of_live(&live), Some(instant)))
+        Ok((Weights::of_live(recording, &live), Some(instant)))
     }
 
     fn accumulate(
@@ -148,10 +190,12 @@ impl Metric {
         if self == Metric::Temporary {
             return temporary(recording, process);
         }
-        let mut weights = Weights::default();
+        let mut weights = Weights::new(recording);
+        let mut id = BlockId(0);
         recording.runs(process, 0..recording.event_count(process), &mut |events| {
             for event in events.iter().filter(|event| event.action.begins_block()) {
-                weights.add(event.backtrace, Weight::block(event.size));
+                id.0 += 1;
+                weights.add(event.backtrace, event.size, id);
             }
             recording.afford(weights.bytes()).map(ControlFlow::Continue)
         })?;
@@ -162,13 +206,13 @@ impl Metric {
 fn temporary(recording: &dyn Recording, process: ProcessId) -> Result<Weights, TapeError> {
     let mut live = recording.live_at_start(process)?;
     let mut temporaries = Temporaries::default();
-    let mut weights = Weights::default();
-    let mut add = |block: LiveBlock| weights.add(block.backtrace, Weight::block(block.size));
+    let mut weights = Weights::new(recording);
+    let mut add = |block: LiveBlock| weights.add(block.backtrace, block.size, block.id);
     replay::whole(
         recording,
         process,
         &mut live,
-        &mut |event: &Event, effect: &Effect, _: &LiveSet| {
+        &mut |event: &Event, effect: &Effect, _: &Totals| {
             temporaries.note(event, effect, &mut add);
         },
     )?;

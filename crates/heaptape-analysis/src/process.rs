@@ -1,12 +1,11 @@
 //! Facts about one process that several questions need.
 
+use crate::estimate::{Sampled, Sampling};
 use crate::info::{Lost, Quality};
 use crate::names;
 use crate::recording::Recording;
 use crate::replay;
-use heaptape_tape::{
-    Effect, Ending, Event, LiveSet, Process, ProcessId, TapeError, TimeNs, Totals,
-};
+use heaptape_tape::{Effect, Ending, Event, Process, ProcessId, TapeError, TimeNs, Totals};
 use serde::Serialize;
 
 /// A process, as results name it.
@@ -28,6 +27,9 @@ pub struct ProcessName {
     pub lost: Lost,
     /// What is wrong with the tape.
     pub quality: Quality,
+    /// Where the tape is a sample: numbers of bytes and calls are estimates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Sampled>,
 }
 
 /// [`Ending`], for results.
@@ -87,6 +89,10 @@ impl ProcessName {
             end_ns: end.0,
             lost: Lost::from(&process.losses),
             quality: Quality::of(recording),
+            sample: Sampling::of(recording).map(|_| Sampled {
+                mean_bytes: recording.header().sample_bytes,
+                blocks: recording.totals(process.id).allocs,
+            }),
         }
     }
 }
@@ -103,13 +109,12 @@ pub fn span(recording: &dyn Recording, id: ProcessId) -> (TimeNs, TimeNs) {
 }
 
 /// The totals of a process with the blocks it inherited over `fork`: the tape's own totals
-/// leave them out.
+/// leave them out. Of a sample, the estimated ones.
 pub fn totals(recording: &dyn Recording, id: ProcessId) -> Result<Totals, TapeError> {
     let inherits = get(recording, id).is_some_and(|process| process.forked_from.is_some());
-    if !inherits {
+    if !inherits && recording.header().sample_bytes == 0 {
         return Ok(recording.totals(id));
     }
     let mut live = recording.live_at_start(id)?;
-    replay::whole(recording, id, &mut live, &mut |_: &Event, _: &Effect, _: &LiveSet| {})?;
-    Ok(*live.totals())
+    replay::whole(recording, id, &mut live, &mut |_: &Event, _: &Effect, _: &Totals| {})
 }

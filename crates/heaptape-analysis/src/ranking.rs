@@ -9,6 +9,9 @@ use serde::Serialize;
 pub struct Ranking {
     /// All of it.
     pub total: Weight,
+    /// Its standard error, where it is an estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Weight>,
     /// The heaviest, heaviest first.
     pub sites: Vec<SiteWeight>,
     /// How many sites are not in `sites`.
@@ -24,6 +27,12 @@ impl Ranking {
         let others = ranked.split_off(top.min(ranked.len()));
         let mut rest = Weight::default();
         others.iter().for_each(|site| rest += site.weight);
-        Ranking { total: weights.total(), sites: ranked, rest_sites: others.len() as u64, rest }
+        Ranking {
+            total: weights.total(),
+            error: weights.error(),
+            sites: ranked,
+            rest_sites: others.len() as u64,
+            rest,
+        }
     }
 }

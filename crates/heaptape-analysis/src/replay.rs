@@ -1,13 +1,14 @@
 //! The history of a process, applied to its live set event by event.
 
+use crate::estimate::{Estimate, Exact, Sampling, Weigh};
 use crate::recording::Recording;
-use heaptape_tape::{Effect, Event, FORESEEN, LiveSet, ProcessId, TapeError, live_bytes};
+use heaptape_tape::{Effect, Event, FORESEEN, LiveSet, ProcessId, TapeError, Totals, live_bytes};
 use std::ops::ControlFlow;
 
 /// What a view gathers while a history goes by.
 pub trait Gather {
-    /// Takes notice of an event, of what it did, and of the live set after it.
-    fn note(&mut self, event: &Event, effect: &Effect, live: &LiveSet);
+    /// Takes notice of an event, of what it did, and of the totals after it: of a sample, the estimated ones.
+    fn note(&mut self, event: &Event, effect: &Effect, totals: &Totals);
 
     /// About the bytes of memory that it takes by now, without the live set.
     fn bytes(&self) -> u64 {
@@ -15,13 +16,14 @@ pub trait Gather {
     }
 }
 
-impl<F: FnMut(&Event, &Effect, &LiveSet)> Gather for F {
-    fn note(&mut self, event: &Event, effect: &Effect, live: &LiveSet) {
-        self(event, effect, live);
+impl<F: FnMut(&Event, &Effect, &Totals)> Gather for F {
+    fn note(&mut self, event: &Event, effect: &Effect, totals: &Totals) {
+        self(event, effect, totals);
     }
 }
 
-/// Applies the whole history of a process to `live`, its live set at birth.
+/// Applies the whole history of a process to `live`, its live set at birth. Returns the totals in the end: of a
+/// sample, the estimated ones.
 ///
 /// Fails where an event is missing, or as soon as memory would not do.
 pub fn whole(
@@ -29,18 +31,42 @@ pub fn whole(
     process: ProcessId,
     live: &mut LiveSet,
     gather: &mut impl Gather,
-) -> Result<(), TapeError> {
+) -> Result<Totals, TapeError> {
+    match Sampling::of(recording) {
+        None => whole_weighed(Exact, recording, process, live, gather),
+        Some(sampling) => whole_weighed(sampling, recording, process, live, gather),
+    }
+}
+
+/// The same where it is known already how blocks are weighed.
+pub fn whole_weighed(
+    weigh: impl Weigh,
+    recording: &dyn Recording,
+    process: ProcessId,
+    live: &mut LiveSet,
+    gather: &mut impl Gather,
+) -> Result<Totals, TapeError> {
     // Better now than after minutes: so many blocks were live at once.
     recording.afford(live_bytes(recording.totals(process).peak_blocks))?;
+    let mut estimate = weigh.sampling().map(|sampling| Estimate::new(sampling, live));
     recording.runs(process, 0..recording.event_count(process), &mut |events| {
         for some in events.chunks(FORESEEN) {
             live.foresee(some);
             for event in some {
                 let effect = live.apply(event);
-                gather.note(event, &effect, live);
+                // Never true of `Exact`, and not asked then.
+                if weigh.sampling().is_some()
+                    && let Some(estimate) = &mut estimate
+                {
+                    estimate.note(event, &effect, live);
+                    gather.note(event, &effect, estimate.totals());
+                } else {
+                    gather.note(event, &effect, live.totals());
+                }
             }
         }
         let bytes = live_bytes(live.totals().live_blocks).saturating_add(gather.bytes());
         recording.afford(bytes).map(ControlFlow::Continue)
-    })
+    })?;
+    Ok(estimate.map_or(*live.totals(), |estimate| *estimate.totals()))
 }

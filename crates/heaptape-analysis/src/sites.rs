@@ -1,5 +1,6 @@
 //! Call sites: backtraces grouped by their first frame outside allocator and runtime wrappers.
 
+use crate::estimate::Variance;
 use crate::metric::{Weight, Weights};
 use crate::names::{self, Frame, Names};
 use crate::pools::known_pool;
@@ -58,6 +59,9 @@ pub struct SiteWeight {
     /// How much.
     #[serde(flatten)]
     pub weight: Weight,
+    /// Its standard error, where it is an estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Weight>,
     /// What the call site really called, in the backtrace that weighs most: a wrapper, or a runtime's
     /// function. `None` when it called the allocator itself.
     pub called: Option<Arc<str>>,
@@ -134,10 +138,12 @@ impl<'a> Sites<'a> {
 
     /// Weights by site, heaviest first by `key`; ties by name, so that the order is the same each time.
     pub fn ranked(&mut self, weights: &Weights, key: impl Fn(&Weight) -> u64) -> Vec<SiteWeight> {
-        let mut by_site: FxHashMap<SiteId, (Weight, u64, BacktraceId)> = FxHashMap::default();
+        let mut by_site: FxHashMap<SiteId, (Weight, u64, BacktraceId, Variance)> =
+            FxHashMap::default();
         for (backtrace, weight) in weights.iter() {
             let entry = by_site.entry(self.of(backtrace)).or_default();
             entry.0 += weight;
+            entry.3 += weights.variance(backtrace).unwrap_or_default();
             let heavier = (key(&weight), std::cmp::Reverse(backtrace));
             if entry.2 == BacktraceId::NONE || heavier > (entry.1, std::cmp::Reverse(entry.2)) {
                 (entry.1, entry.2) = (key(&weight), backtrace);
@@ -145,7 +151,8 @@ impl<'a> Sites<'a> {
         }
         let mut ranked: Vec<SiteWeight> = by_site
             .into_iter()
-            .map(|(id, (weight, _, backtrace))| SiteWeight {
+            .map(|(id, (weight, _, backtrace, variance))| SiteWeight {
+                error: weights.variance(backtrace).map(|_| variance.error()),
                 called: self.called(backtrace, self.get(id)),
                 known_pool: known_pool(self.get(id), &weight),
                 site: self.get(id).clone(),

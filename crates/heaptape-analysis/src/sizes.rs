@@ -40,6 +40,18 @@ impl Sizes {
         self.small[size as usize] = 1;
     }
 
+    /// Counts `count` blocks, at least one, of one size.
+    pub fn add_many(&mut self, size: u64, count: u64) {
+        self.add(size);
+        let more = count.saturating_sub(1);
+        self.total = self.total.saturating_add(more);
+        let counted = match self.small.get_mut(size as usize) {
+            Some(counted) => counted,
+            None => self.large.entry(rounded(size)).or_default(),
+        };
+        *counted = counted.saturating_add(more);
+    }
+
     /// The largest size; `None` when nothing was counted.
     pub fn largest(&self) -> Option<u64> {
         (self.total > 0).then_some(self.largest)
@@ -51,10 +63,10 @@ impl Sizes {
         large.sort_unstable();
         let small = (0..).zip(self.small.iter().copied());
         let rank = self.total.div_ceil(2);
-        let mut seen = 0;
+        let mut seen = 0_u64;
         // No size has rank 0: nothing was counted.
         small.chain(large).filter(|_| rank > 0).find_map(|(size, count)| {
-            seen += count;
+            seen = seen.saturating_add(count);
             (seen >= rank).then_some(size)
         })
     }

@@ -1,5 +1,6 @@
 //! How much memory, when, and by whom.
 
+use crate::estimate::{Exact, Sampling, Variance, Weigh};
 use crate::growth::Growth;
 use crate::info::{Lost, UnrecordedChild};
 use crate::layout::Layout;
@@ -47,8 +48,8 @@ pub struct Summary {
     pub never_freed: NeverFreed,
     /// Everything allocated.
     pub allocated: Allocated,
-    /// Blocks freed before the same thread's next allocation.
-    pub temporary: Weight,
+    /// Blocks freed before the same thread's next allocation; `None` for a sample, which does not hold that one.
+    pub temporary: Option<Weight>,
     /// Live bytes over time.
     pub series: Series,
     /// Where the never freed blocks lie.
@@ -77,7 +78,7 @@ pub struct NeverFreed {
     pub inherited: Weight,
 }
 
-/// The acts of a process. Exact, but see [`Sizes`] for the median.
+/// The acts of a process. Exact, but see [`Sizes`] for the median; of a sample, estimates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Allocated {
     /// Bytes of all allocations.
@@ -94,8 +95,11 @@ pub struct Allocated {
     pub overlaid: u64,
     /// The median size; `None` when nothing was allocated.
     pub median_bytes: Option<u64>,
-    /// The largest size; `None` when nothing was allocated.
+    /// The largest size; `None` when nothing was allocated. Of a sample, the largest that is on the tape.
     pub largest_bytes: Option<u64>,
+    /// Standard errors of `bytes` and, as blocks, `calls`, where they are estimates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Weight>,
 }
 
 impl Summary {
@@ -106,23 +110,36 @@ impl Summary {
         process: &Process,
         top: usize,
     ) -> Result<Summary, TapeError> {
+        match Sampling::of(recording) {
+            None => Summary::weighed_by(Exact, recording, names, process, top),
+            Some(sampling) => Summary::weighed_by(sampling, recording, names, process, top),
+        }
+    }
+
+    fn weighed_by(
+        weigh: impl Weigh,
+        recording: &dyn Recording,
+        names: &dyn Names,
+        process: &Process,
+        top: usize,
+    ) -> Result<Summary, TapeError> {
         let tables = table::bytes_by_node(recording, BYTES_BY_NODE);
         recording.afford(tables)?;
         let name = ProcessName::of(recording, process);
-        let (live, pass) = Pass::over(recording, &name)?;
-        let totals = *live.totals();
+        let (live, totals, pass) = Pass::over(weigh, recording, &name)?;
         let mut sites = Sites::new(recording, names);
         let never_freed = NeverFreed {
-            live: pass.never_freed(&live, &mut sites, top),
-            inherited: inherited(recording, process.id, &live),
+            live: pass.never_freed(recording, &live, &mut sites, top),
+            inherited: inherited(weigh, recording, process.id, &live),
         };
-        recording.afford(live_bytes(totals.live_blocks).saturating_add(tables))?;
+        recording.afford(live_bytes(live.totals().live_blocks).saturating_add(tables))?;
         let mut layout = Layout::of(recording, process.id, &live, &mut sites);
         // Two live sets and a list are more than one: a summary shows no single block.
         layout.blocks = Vec::new();
         drop(live);
         let at_peak = recording.live_at(process.id, Moment::Event(totals.peak_event))?;
-        let peak = Ranking::of(&Weights::of_live(&at_peak), &mut sites, Unit::Bytes, top);
+        let peak =
+            Ranking::of(&Weights::of_live(recording, &at_peak), &mut sites, Unit::Bytes, top);
         drop(at_peak);
         let own_threads = recording.threads().iter().filter(|t| t.process == process.id).count();
         Ok(Summary {
@@ -133,7 +150,7 @@ impl Summary {
             peak: Peak { time_ns: totals.peak_time.0.max(name.start_ns), live: peak },
             never_freed,
             allocated: pass.allocated(&totals),
-            temporary: pass.temporary,
+            temporary: weigh.sampling().is_none().then_some(pass.temporary),
             layout,
             unresolved: Unresolved::of(recording, names, pass.growth.backtraces()),
             series: pass.series.finish(),
@@ -148,36 +165,47 @@ fn lost_elsewhere(recording: &dyn Recording, process: ProcessId) -> Lost {
 }
 
 /// Of the live blocks, those that another process allocated.
-fn inherited(recording: &dyn Recording, process: ProcessId, live: &LiveSet) -> Weight {
+fn inherited(
+    weigh: impl Weigh,
+    recording: &dyn Recording,
+    process: ProcessId,
+    live: &LiveSet,
+) -> Weight {
     let threads = recording.threads();
     let is_inherited = |block: &&LiveBlock| {
         threads.get(block.thread.0 as usize).is_some_and(|thread| thread.process != process)
     };
     let mut weight = Weight::default();
-    live.blocks().filter(is_inherited).for_each(|block| weight += Weight::block(block.size));
+    live.blocks().filter(is_inherited).for_each(|block| weight += weigh.weigh(block));
     weight
 }
 
 /// What one pass over the events gathers.
-struct Pass {
+struct Pass<W> {
+    weigh: W,
+    /// Of a sample: the variance of what was allocated.
+    variance: Variance,
     sizes: Sizes,
     temporaries: Temporaries,
     temporary: Weight,
-    failed: u64,
+    reallocs_failed: u64,
     series: SeriesBuilder,
-    growth: Growth,
+    growth: Growth<W>,
 }
 
-impl Gather for Pass {
+impl<W: Weigh> Gather for Pass<W> {
     #[inline]
-    fn note(&mut self, event: &Event, effect: &Effect, live: &LiveSet) {
-        let temporary = &mut self.temporary;
-        self.temporaries.note(event, effect, |block| *temporary += Weight::block(block.size));
+    fn note(&mut self, event: &Event, effect: &Effect, totals: &Totals) {
+        let (weigh, temporary) = (self.weigh, &mut self.temporary);
+        self.temporaries.note(event, effect, |block| *temporary += weigh.weigh(&block));
         self.growth.note(event.time.0, effect);
-        self.series.set(event.time.0, live.totals().live_bytes);
-        self.failed += u64::from(matches!(event.action, Action::AllocFail | Action::ReallocFail));
+        self.series.set(event.time.0, totals.live_bytes);
+        self.reallocs_failed += u64::from(event.action == Action::ReallocFail);
         if event.action.begins_block() {
-            self.sizes.add(event.size);
+            match weigh.sampling() {
+                None => self.sizes.add(event.size),
+                Some(sampling) => self.add_sampled(sampling, effect),
+            }
         }
     }
 
@@ -186,30 +214,42 @@ impl Gather for Pass {
     }
 }
 
-impl Pass {
+impl<W: Weigh> Pass<W> {
     /// The live set in the end, and what was gathered on the way there.
     fn over(
+        weigh: W,
         recording: &dyn Recording,
         process: &ProcessName,
-    ) -> Result<(LiveSet, Pass), TapeError> {
+    ) -> Result<(LiveSet, Totals, Pass<W>), TapeError> {
         let id = ProcessId(process.number);
         let mut live = recording.live_at_start(id)?;
         let (start, end) = (process.start_ns, process.end_ns);
-        let at_start = live.totals().live_bytes;
+        let mut at_start = Weight::default();
+        live.blocks().for_each(|block| at_start += weigh.weigh(block));
         let mut pass = Pass {
+            weigh,
+            variance: Variance::default(),
             sizes: Sizes::default(),
             temporaries: Temporaries::default(),
             temporary: Weight::default(),
-            failed: 0,
-            series: SeriesBuilder::new(start, end, SERIES_BUCKETS, at_start),
-            growth: Growth::new(start, end, &live),
+            reallocs_failed: 0,
+            series: SeriesBuilder::new(start, end, SERIES_BUCKETS, at_start.bytes),
+            growth: Growth::new(weigh, start, end, &live),
         };
-        replay::whole(recording, id, &mut live, &mut pass)?;
+        let totals = replay::whole_weighed(weigh, recording, id, &mut live, &mut pass)?;
         for block in std::mem::take(&mut pass.temporaries).finish() {
-            pass.temporary += Weight::block(block.size);
+            pass.temporary += weigh.weigh(&block);
         }
         pass.growth.finish();
-        Ok((live, pass))
+        Ok((live, totals, pass))
+    }
+
+    #[cold]
+    fn add_sampled(&mut self, sampling: Sampling, effect: &Effect) {
+        if let Effect::Began(block, _) = effect {
+            self.variance += sampling.variance(block.size);
+            self.sizes.add_many(block.size, sampling.weight(block.size, block.id).blocks);
+        }
     }
 
     fn allocated(&self, totals: &Totals) -> Allocated {
@@ -217,17 +257,25 @@ impl Pass {
             bytes: totals.alloc_bytes,
             calls: totals.allocs,
             frees: totals.frees,
-            failed: self.failed,
+            failed: totals.failed.saturating_add(self.reallocs_failed),
             unmatched_frees: totals.unmatched_frees,
             overlaid: totals.overlaid,
             median_bytes: self.sizes.median(),
             largest_bytes: self.sizes.largest(),
+            error: self.weigh.sampling().map(|_| self.variance.error()),
         }
     }
 
     /// The never freed blocks by site, with their growth.
-    fn never_freed(&self, live: &LiveSet, sites: &mut Sites<'_>, top: usize) -> Ranking {
-        let mut ranking = Ranking::of(&Weights::of_live(live), sites, Unit::Bytes, top);
+    fn never_freed(
+        &self,
+        recording: &dyn Recording,
+        live: &LiveSet,
+        sites: &mut Sites<'_>,
+        top: usize,
+    ) -> Ranking {
+        let weights = Weights::of_live(recording, live);
+        let mut ranking = Ranking::of(&weights, sites, Unit::Bytes, top);
         let shown: FxHashMap<SiteId, usize> = (0..)
             .zip(&ranking.sites)
             .map(|(rank, entry)| (sites.of(entry.backtrace), rank))

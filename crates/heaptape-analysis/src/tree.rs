@@ -3,6 +3,7 @@
 //! Top-down, the roots are the outermost frames; inverted, the innermost. Either way the roots add up to
 //! the total, and so do the *self* weights of all nodes.
 
+use crate::estimate::Variance;
 use crate::metric::{MetricAndUnit, Unit, Weight};
 use crate::names::{self, Frame, Names};
 use crate::process::ProcessName;
@@ -21,6 +22,9 @@ pub struct TreeNode {
     pub frame: Option<Arc<Frame>>,
     /// Of all backtraces through here.
     pub total: Weight,
+    /// The standard error of `total`, where it is an estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Weight>,
     /// Of backtraces that end here.
     #[serde(rename = "self")]
     pub own: Weight,
@@ -35,6 +39,9 @@ pub struct FunctionWeight {
     pub frame: Option<Frame>,
     /// Of all backtraces through it; a backtrace counts once however often it recurs.
     pub total: Weight,
+    /// The standard error of `total`, where it is an estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Weight>,
     /// Of backtraces whose innermost frame it is.
     #[serde(rename = "self")]
     pub own: Weight,
@@ -51,6 +58,9 @@ pub struct Tree {
     pub time_ns: Option<u64>,
     /// The sum of the roots.
     pub total: Weight,
+    /// Its standard error, where it is an estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Weight>,
     /// Whether the roots are the innermost frames.
     pub inverted: bool,
     /// Indices of the roots, heaviest first.
@@ -95,6 +105,7 @@ impl Tree {
         let mut builder = Builder::new(recording, names);
         builder.other_bytes = weights.bytes();
         for (backtrace, weight) in weights.iter() {
+            builder.variance = weights.variance(backtrace);
             builder.add(backtrace, weight, inverted)?;
         }
         let least = Least { unit: measure.unit, of: weights.total(), min_per_mille };
@@ -105,6 +116,7 @@ impl Tree {
                 unit: measure.unit,
                 time_ns: instant.map(|instant| instant.time_ns),
                 total: weights.total(),
+                error: weights.error(),
                 inverted,
                 roots: Vec::new(),
                 nodes: Vec::new(),
@@ -187,6 +199,19 @@ struct Builder<'a> {
     path: Vec<Step>,
     /// Bytes that others take meanwhile.
     other_bytes: u64,
+    /// Of a sample: the variance of the weight in progress.
+    variance: Option<Variance>,
+    /// Of a sample: those of the totals of nodes and of functions.
+    sprout_variances: Vec<Variance>,
+    function_variances: Vec<Variance>,
+}
+
+fn add_variance(variances: &mut Vec<Variance>, index: u32, variance: Option<Variance>) {
+    let Some(variance) = variance else { return };
+    if variances.len() <= index as usize {
+        variances.resize(index as usize + 1, Variance::default());
+    }
+    variances[index as usize] += variance;
 }
 
 impl<'a> Builder<'a> {
@@ -205,12 +230,17 @@ impl<'a> Builder<'a> {
             by_place: FxHashMap::default(),
             path: Vec::new(),
             other_bytes: 0,
+            variance: None,
+            sprout_variances: Vec::new(),
+            function_variances: Vec::new(),
         }
     }
 
     /// Whether it can take as much as it does, and `more` bytes.
     fn afford(&self, more: usize) -> Result<(), TapeError> {
-        let own = self.sprouts.len() * size_of::<Sprout>() + self.places_bytes() + more;
+        let sprouts = self.sprouts.len() * size_of::<Sprout>();
+        let variances = self.sprout_variances.capacity() * size_of::<Variance>();
+        let own = sprouts + variances + self.places_bytes() + more;
         let own = own as u64 + self.met_by_node.bytes();
         self.recording.afford(self.other_bytes.saturating_add(own))
     }
@@ -288,11 +318,13 @@ impl<'a> Builder<'a> {
         for &step in path {
             at = self.sprout(at, self.function_at(step), step);
             self.sprouts[at as usize].total += weight;
+            add_variance(&mut self.sprout_variances, at, self.variance);
         }
         if path.is_empty() {
             let function = self.function(None);
             at = self.sprout(NONE, function, Step { met: NONE, frame: 0 });
             self.sprouts[at as usize].total += weight;
+            add_variance(&mut self.sprout_variances, at, self.variance);
         }
         self.sprouts[at as usize].own += weight;
     }
@@ -319,6 +351,7 @@ impl<'a> Builder<'a> {
             if std::mem::replace(&mut self.passed_by[function], self.backtraces) != self.backtraces
             {
                 self.functions[function].total += weight;
+                add_variance(&mut self.function_variances, function as u32, self.variance);
             }
         }
         let innermost = match innermost_first.first() {
@@ -326,6 +359,7 @@ impl<'a> Builder<'a> {
             None => {
                 let none = self.function(None);
                 self.functions[none as usize].total += weight;
+                add_variance(&mut self.function_variances, none, self.variance);
                 none
             }
         };
@@ -337,7 +371,7 @@ impl<'a> Builder<'a> {
         let index = *self.by_key.entry(frame.map(key)).or_insert(next);
         if index == next {
             let (total, own) = (Weight::default(), Weight::default());
-            self.functions.push(FunctionWeight { frame: frame.cloned(), total, own });
+            self.functions.push(FunctionWeight { frame: frame.cloned(), total, error: None, own });
             self.passed_by.push(0);
         }
         index
@@ -366,7 +400,8 @@ impl<'a> Builder<'a> {
             }
             let frame = self.frame_of(sprout, &mut frames);
             let Sprout { total, own, .. } = *sprout;
-            tree.nodes.push(TreeNode { frame, total, own, children: Vec::new() });
+            let error = self.sprout_variances.get(index).map(Variance::error);
+            tree.nodes.push(TreeNode { frame, total, error, own, children: Vec::new() });
         }
         let weights: Vec<u64> = tree.nodes.iter().map(|node| unit.of(&node.total)).collect();
         let rank = |index: &usize| (std::cmp::Reverse(weights[*index]), *index);
@@ -375,6 +410,9 @@ impl<'a> Builder<'a> {
             node.children.sort_unstable_by_key(rank);
         }
         tree.functions = self.functions;
+        for (function, variance) in tree.functions.iter_mut().zip(&self.function_variances) {
+            function.error = Some(variance.error());
+        }
         tree.functions.sort_by_key(|function| std::cmp::Reverse(unit.of(&function.total)));
         Ok(tree)
     }

@@ -65,13 +65,16 @@ impl Caller {
         packet.extend(welcome.status.to_ne_bytes());
         packet.extend(welcome.options.to_ne_bytes());
         packet.extend(welcome.process.to_ne_bytes());
+        packet.extend(welcome.sample_bytes.to_ne_bytes());
         // It has seconds of patience and closes its gate when nothing comes.
         let _ = socket::send(&self.connection, &packet, fds);
     }
 
     /// Answers that the caller will not be recorded.
     pub(crate) fn refuse(&self) {
-        self.answer(&Welcome { magic: MAGIC, status: REFUSED, options: 0, process: 0 }, &[]);
+        let refused =
+            Welcome { magic: MAGIC, status: REFUSED, options: 0, process: 0, sample_bytes: 0 };
+        self.answer(&refused, &[]);
     }
 }
 

@@ -60,6 +60,9 @@ pub struct Launch {
     pub backtraces: bool,
     /// Record mmap, munmap, mremap, brk and sbrk.
     pub mmap: bool,
+    /// Record a sample only: an allocation of `s` bytes with probability 1 − exp(−`s` / this); 0: everything. At
+    /// most [`Launch::MAX_SAMPLE_BYTES`].
+    pub sample_bytes: u64,
     /// Time between memory samples; zero: none.
     pub sample_interval: Duration,
     /// Sample the proportional set size too, at most once a second.
@@ -83,6 +86,9 @@ pub struct Launch {
 }
 
 impl Launch {
+    /// Most of [`Launch::sample_bytes`]: more than any program allocates.
+    pub const MAX_SAMPLE_BYTES: u64 = MAX_SAMPLE_BYTES - 1;
+
     /// A launch with the defaults: everything followed, backtraces of allocations, samples every
     /// 50 ms.
     pub fn new(command: Vec<OsString>, output: PathBuf, preload: &'static [u8]) -> Launch {
@@ -96,6 +102,7 @@ impl Launch {
             free_backtraces: false,
             backtraces: true,
             mmap: false,
+            sample_bytes: 0,
             sample_interval: Duration::from_millis(50),
             pss: false,
             contents_at_exit: false,
@@ -129,6 +136,7 @@ impl Launch {
         Settings {
             follow: self.follow,
             options: self.wire_options(),
+            sample_bytes: self.sample_bytes.min(Launch::MAX_SAMPLE_BYTES),
             sample_interval: self.sample_interval,
             pss: self.pss,
             wait_for_all: self.wait_for_all,
@@ -149,6 +157,7 @@ impl Launch {
                 .map(|cwd| cwd.as_os_str().as_bytes().to_vec())
                 .unwrap_or_default(),
             page_size: fd::page_size(),
+            sample_bytes: self.sample_bytes.min(Launch::MAX_SAMPLE_BYTES),
             options: vec![
                 ("follow".into(), format!("{:?}", self.follow).to_lowercase()),
                 ("backtraces".into(), on(self.backtraces)),

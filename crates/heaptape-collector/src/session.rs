@@ -58,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) follow: Follow,
     /// `OPT_*` of every welcome.
     pub(crate) options: u32,
+    /// [`Welcome::sample_bytes`] of every welcome.
+    pub(crate) sample_bytes: u64,
     /// Zero: no samples.
     pub(crate) sample_interval: Duration,
     pub(crate) pss: bool,

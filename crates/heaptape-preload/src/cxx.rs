@@ -12,7 +12,10 @@ use core::arch::{global_asm, naked_asm};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use heaptape_recorder::call::{self, Allocation};
+use heaptape_recorder::sampling::blocks::{COUNTS, GRAIN, HASH_FACTOR, HASH_SHIFT, MOST, SAMPLED};
+use heaptape_recorder::sampling::{EVERYTHING, MEAN};
 use heaptape_recorder::sys::objects::{self, Definition};
+use heaptape_recorder::sys::tls::LEFT;
 use heaptape_recorder::thread::Regs;
 use heaptape_wire::record::api;
 
@@ -74,14 +77,19 @@ pub struct Target {
 }
 
 /// Defines exported stubs: keep the three arguments, ask [`prepare`], go where it says.
+///
+/// Before that, `$quick` may go on to the real operator, whose address is that of `{real}`, where the sampling has
+/// nothing to do with the call: in production that is nearly every one.
 macro_rules! operators {
-    ($called:ident: $($index:literal $name:ident)*) => {$(
+    ($called:ident, $quick:ident: $($index:literal $name:ident)*) => {$(
         /// An operator; its name is its mangled signature.
         #[cfg_attr(heaptape_preload, unsafe(no_mangle))]
         #[unsafe(naked)]
         #[allow(non_snake_case)]
         pub unsafe extern "C" fn $name() {
-            naked_asm!(
+            $quick!(
+                $index,
+                "2:",
                 "push rdi",
                 "push rsi",
                 "push rdx",
@@ -106,18 +114,87 @@ macro_rules! operators {
     )*};
 }
 
-operators! { heaptape_new_called:
+/// Of an `operator new` that calls `malloc`: on to the real one if more than its bytes are left until the next
+/// that is chosen. `malloc` will count them.
+macro_rules! quick_new {
+    ($index:literal, $($rest:tt)*) => {
+        naked_asm!(
+            "mov rax, qword ptr [rip + heaptape_tls@GOTTPOFF]",
+            "cmp qword ptr fs:[rax + {left}], rdi",
+            "jbe 2f",
+            "mov rax, qword ptr [rip + {forms} + {real}]",
+            // Not known, or one that may not call `malloc`.
+            "test rax, rax",
+            "jle 2f",
+            "jmp rax",
+            $($rest)*
+            left = const LEFT,
+            forms = sym FORMS,
+            real = const real_offset($index),
+        )
+    };
+}
+
+/// Of an `operator new` with an alignment: it may ask for more bytes than it was asked for.
+macro_rules! not_quick {
+    ($index:literal, $($rest:tt)*) => { naked_asm!($($rest)*) };
+}
+
+/// Of an `operator delete`: on to the real one if no sampled block lies near.
+macro_rules! quick_delete {
+    ($index:literal, $($rest:tt)*) => {
+        naked_asm!(
+            "mov rax, qword ptr [rip + {mean}@GOTPCREL]",
+            "cmp qword ptr [rax], {everything}",
+            "jbe 2f",
+            "mov rax, rdi",
+            "shr rax, {grain}",
+            "movabs rcx, {factor}",
+            "imul rax, rcx",
+            "shr rax, {shift}",
+            "mov rcx, qword ptr [rip + {sampled}@GOTPCREL]",
+            "test byte ptr [rcx + rax + {counts}], {most}",
+            "jne 2f",
+            "mov rax, qword ptr [rip + {forms} + {real}]",
+            "btr rax, 63",
+            "test rax, rax",
+            "je 2f",
+            "jmp rax",
+            $($rest)*
+            mean = sym MEAN,
+            everything = const EVERYTHING,
+            grain = const GRAIN,
+            factor = const HASH_FACTOR,
+            shift = const HASH_SHIFT,
+            sampled = sym SAMPLED,
+            counts = const COUNTS,
+            most = const MOST,
+            forms = sym FORMS,
+            real = const real_offset($index),
+        )
+    };
+}
+
+/// Where [`Form::real`] of that form lies in [`FORMS`].
+const fn real_offset(index: usize) -> usize {
+    index * size_of::<Form>() + core::mem::offset_of!(Form, real)
+}
+
+operators! { heaptape_new_called, quick_new:
     0 _Znwm
     1 _Znam
     2 _ZnwmRKSt9nothrow_t
     3 _ZnamRKSt9nothrow_t
+}
+
+operators! { heaptape_new_called, not_quick:
     4 _ZnwmSt11align_val_t
     5 _ZnamSt11align_val_t
     6 _ZnwmSt11align_val_tRKSt9nothrow_t
     7 _ZnamSt11align_val_tRKSt9nothrow_t
 }
 
-operators! { heaptape_delete_called:
+operators! { heaptape_delete_called, quick_delete:
     8 _ZdlPv
     9 _ZdaPv
     10 _ZdlPvm
@@ -215,7 +292,8 @@ unsafe extern "C" fn prepare(
     // SAFETY: the stub's stack pointer points to the return address.
     let real = find(form, unsafe { *(sp as *const usize) });
     if is_new {
-        call::tag(form.api, first, align_log2, regs);
+        let certain = real.is_some_and(|(_, own)| own);
+        call::tag_new(form.api, first, align_log2, certain, regs);
         return match real {
             Some((address, own)) => Target { address, called: usize::from(own) },
             None if form.align == Arg::None => {
@@ -229,7 +307,7 @@ unsafe extern "C" fn prepare(
     if called != 0 {
         call::deleting(form.api, first, arg(form.size), align_log2, regs);
     } else if first != 0 {
-        call::tag(form.api, arg(form.size), align_log2, regs);
+        call::tag_delete(form.api, first, arg(form.size), align_log2, regs);
     }
     Target { address, called }
 }

@@ -1,7 +1,7 @@
 //! malloc and its kin.
 
-use crate::call_real;
 use crate::real::{Real, same_object};
+use crate::{call_address, call_real};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use heaptape_recorder::call::{self, Allocation};
@@ -111,61 +111,94 @@ fn done(function: u8, addr: usize, size: usize, align: usize, regs: Regs) -> usi
     addr
 }
 
-unsafe extern "C" fn wrap_malloc(size: usize, sp: usize, bp: usize) -> usize {
-    let block = call_real!(MALLOC, fn(usize) -> usize, (size), 0);
-    done(api::MALLOC, block, size, 0, Regs { sp, bp })
+/// Defines what a stub jumps to: on to the real function where the sampling passes over `$size` bytes, or else
+/// to `$record`. In production the former is the way of nearly all calls, so nothing is saved on it.
+macro_rules! wrap {
+    ($name:ident($($arg:ident: $type:ty),*) -> $ret:ty, $size:expr, $real:ident, $record:ident) => {
+        unsafe extern "C" fn $name($($arg: $type,)* sp: usize, bp: usize) -> $ret {
+            if let Some(real) = $real.known() && call::passes_over($size) {
+                return call_address!(real, fn($($type),*) -> $ret, ($($arg),*));
+            }
+            $record($($arg,)* Regs { sp, bp })
+        }
+    };
 }
 
-unsafe extern "C" fn wrap_calloc(count: usize, size: usize, sp: usize, bp: usize) -> usize {
+wrap!(wrap_malloc(size: usize) -> usize, size, MALLOC, record_malloc);
+wrap!(wrap_calloc(n: usize, size: usize) -> usize, n.saturating_mul(size), CALLOC, record_calloc);
+wrap!(wrap_valloc(size: usize) -> usize, size, VALLOC, record_valloc);
+wrap!(wrap_pvalloc(size: usize) -> usize, size, PVALLOC, record_pvalloc);
+wrap!(wrap_memalign(align: usize, size: usize) -> usize, size, MEMALIGN, record_memalign);
+wrap!(wrap_aligned_alloc(align: usize, size: usize) -> usize, size, ALIGNED_ALLOC, record_aligned_alloc);
+wrap!(wrap_posix_memalign(out: *mut usize, align: usize, size: usize) -> i32, size, POSIX_MEMALIGN,
+      record_posix_memalign);
+
+#[inline(never)]
+fn record_malloc(size: usize, regs: Regs) -> usize {
+    let block = call_real!(MALLOC, fn(usize) -> usize, (size), 0);
+    done(api::MALLOC, block, size, 0, regs)
+}
+
+#[inline(never)]
+fn record_calloc(count: usize, size: usize, regs: Regs) -> usize {
     let block = call_real!(CALLOC, fn(usize, usize) -> usize, (count, size), 0);
     // A product that overflows has failed; what was asked for is then more than can be said.
-    done(api::CALLOC, block, count.saturating_mul(size), 0, Regs { sp, bp })
+    done(api::CALLOC, block, count.saturating_mul(size), 0, regs)
 }
 
-unsafe extern "C" fn wrap_valloc(size: usize, sp: usize, bp: usize) -> usize {
+#[inline(never)]
+fn record_valloc(size: usize, regs: Regs) -> usize {
     let block = call_real!(VALLOC, fn(usize) -> usize, (size), 0);
-    done(api::VALLOC, block, size, 4096, Regs { sp, bp })
+    done(api::VALLOC, block, size, 4096, regs)
 }
 
-unsafe extern "C" fn wrap_pvalloc(size: usize, sp: usize, bp: usize) -> usize {
+#[inline(never)]
+fn record_pvalloc(size: usize, regs: Regs) -> usize {
     let block = call_real!(PVALLOC, fn(usize) -> usize, (size), 0);
-    done(api::PVALLOC, block, size, 4096, Regs { sp, bp })
+    done(api::PVALLOC, block, size, 4096, regs)
 }
 
-unsafe extern "C" fn wrap_memalign(align: usize, size: usize, sp: usize, bp: usize) -> usize {
+#[inline(never)]
+fn record_memalign(align: usize, size: usize, regs: Regs) -> usize {
     let block = call_real!(MEMALIGN, fn(usize, usize) -> usize, (align, size), 0);
-    done(api::MEMALIGN, block, size, align, Regs { sp, bp })
+    done(api::MEMALIGN, block, size, align, regs)
 }
 
-unsafe extern "C" fn wrap_aligned_alloc(align: usize, size: usize, sp: usize, bp: usize) -> usize {
+#[inline(never)]
+fn record_aligned_alloc(align: usize, size: usize, regs: Regs) -> usize {
     let block = call_real!(ALIGNED_ALLOC, fn(usize, usize) -> usize, (align, size), 0);
-    done(api::ALIGNED_ALLOC, block, size, align, Regs { sp, bp })
+    done(api::ALIGNED_ALLOC, block, size, align, regs)
 }
 
-unsafe extern "C" fn wrap_posix_memalign(
-    out: *mut usize,
-    align: usize,
-    size: usize,
-    sp: usize,
-    bp: usize,
-) -> i32 {
+#[inline(never)]
+fn record_posix_memalign(out: *mut usize, align: usize, size: usize, regs: Regs) -> i32 {
     let real = &POSIX_MEMALIGN;
     let error = call_real!(real, fn(*mut usize, usize, usize) -> i32, (out, align, size), ENOMEM);
     // SAFETY: on success the real function has written there.
     let block = if error == 0 { unsafe { *out } } else { 0 };
-    done(api::POSIX_MEMALIGN, block, size, align, Regs { sp, bp });
+    done(api::POSIX_MEMALIGN, block, size, align, regs);
     error
 }
 
 unsafe extern "C" fn wrap_realloc(block: usize, size: usize, sp: usize, bp: usize) -> usize {
-    let regs = Regs { sp, bp };
+    if let Some(real) = REALLOC.known()
+        && call::passes_over_free(block)
+        && call::passes_over(size)
+    {
+        return call_address!(real, fn(usize, usize) -> usize, (block, size));
+    }
+    record_realloc(block, size, Regs { sp, bp })
+}
+
+#[inline(never)]
+fn record_realloc(block: usize, size: usize, regs: Regs) -> usize {
     if block == 0 {
         let new = call_real!(REALLOC, fn(usize, usize) -> usize, (0, size), 0);
         return done(api::REALLOC, new, size, 0, regs);
     }
-    call::reallocating(api::REALLOC, block, size, regs);
+    let was_recorded = call::reallocating(api::REALLOC, block, size, regs);
     let new = call_real!(REALLOC, fn(usize, usize) -> usize, (block, size), 0);
-    reallocated(api::REALLOC, block, new, size, regs)
+    reallocated(api::REALLOC, (block, was_recorded), new, size, regs)
 }
 
 unsafe extern "C" fn wrap_reallocarray(
@@ -180,9 +213,7 @@ unsafe extern "C" fn wrap_reallocarray(
     // fail when the product overflows.
     let bytes = count.checked_mul(size);
     let asked = bytes.unwrap_or(usize::MAX);
-    if block != 0 {
-        call::reallocating(api::REALLOCARRAY, block, asked, regs);
-    }
+    let was_recorded = block != 0 && call::reallocating(api::REALLOCARRAY, block, asked, regs);
     let real = &REALLOCARRAY;
     let new = match bytes {
         Some(bytes) => call_real!(REALLOC, fn(usize, usize) -> usize, (block, bytes), 0),
@@ -193,21 +224,32 @@ unsafe extern "C" fn wrap_reallocarray(
     if block == 0 {
         return done(api::REALLOCARRAY, new, asked, 0, regs);
     }
-    reallocated(api::REALLOCARRAY, block, new, asked, regs)
+    reallocated(api::REALLOCARRAY, (block, was_recorded), new, asked, regs)
 }
 
+/// `old`: the block, and whether it was recorded.
 #[inline(always)]
-fn reallocated(function: u8, old: usize, new: usize, size: usize, regs: Regs) -> usize {
+fn reallocated(function: u8, old: (usize, bool), new: usize, size: usize, regs: Regs) -> usize {
     let given = Allocation { api: function, addr: new, size, align_log2: 0, usable: 0 };
-    call::reallocated(old, given, regs, usable);
+    call::reallocated(old.0, old.1, given, regs, usable);
     new
 }
 
 unsafe extern "C" fn wrap_free(block: usize, sp: usize, bp: usize) {
+    if let Some(real) = FREE.known()
+        && call::passes_over_free(block)
+    {
+        return call_address!(real, fn(usize) -> (), (block));
+    }
+    record_free(block, Regs { sp, bp });
+}
+
+#[inline(never)]
+fn record_free(block: usize, regs: Regs) {
     if block == 0 {
         call::freeing_null();
     } else {
-        call::freeing(api::FREE, block, 0, 0, Regs { sp, bp });
+        call::freeing(api::FREE, block, 0, 0, regs);
     }
     call_real!(FREE, fn(usize) -> (), (block), ());
 }

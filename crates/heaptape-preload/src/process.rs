@@ -25,7 +25,7 @@ const FAILED: i32 = -1;
 
 /// The first thing: be there before a program that never allocates ends, and hear of forks.
 extern "C" fn start() {
-    call::begin();
+    call::begin_process();
     let handle = &raw const HANDLE;
     let register = &REGISTER_ATFORK;
     type Handler = extern "C" fn();

@@ -34,6 +34,12 @@ impl Real {
         }
     }
 
+    /// Its address, if it was looked up already and found.
+    #[inline(always)]
+    pub fn known(&self) -> Option<usize> {
+        Some(self.address.load(Ordering::Relaxed)).filter(|&address| address > MISSING)
+    }
+
     #[cold]
     fn look_up(&self) -> Option<usize> {
         let found = next(self.name).map(|definition| definition.address);
@@ -60,11 +66,19 @@ pub fn same_object(a: usize, b: usize) -> bool {
 macro_rules! call_real {
     ($real:expr, fn($($type:ty),*) -> $ret:ty, ($($arg:expr),*), $missing:expr) => {
         match $real.address() {
-            // SAFETY: the definition of that name has C's signature for it.
-            Some(address) => unsafe {
-                core::mem::transmute::<usize, unsafe extern "C" fn($($type),*) -> $ret>(address)($($arg),*)
-            },
+            Some(address) => $crate::call_address!(address, fn($($type),*) -> $ret, ($($arg),*)),
             None => $missing,
+        }
+    };
+}
+
+/// Calls the address of a [`Real`] as a function of the given type.
+#[macro_export]
+macro_rules! call_address {
+    ($address:expr, fn($($type:ty),*) -> $ret:ty, ($($arg:expr),*)) => {
+        // SAFETY: the definition of that name has C's signature for it.
+        unsafe {
+            core::mem::transmute::<usize, unsafe extern "C" fn($($type),*) -> $ret>($address)($($arg),*)
         }
     };
 }

@@ -3,11 +3,17 @@
 //! The hooks call these around the real functions, in the order that makes the history true:
 //! [`freeing`] and [`reallocating`] *before* the real call (from then on another thread may get the
 //! address), [`allocated`] and [`reallocated`] *after* it (from then on somebody can know it).
+//!
+//! Where only some allocations are recorded, these are the places that ask [`sampling`]: an allocation is
+//! passed over, or chosen and its address kept; a block ends on the record when its address was kept.
 
 use crate::capture::{self, Capture};
 use crate::emit;
 use crate::gate;
+use crate::sampling;
+use crate::sampling::blocks::SAMPLED;
 use crate::thread::{self, Entered, Regs, Tag};
+use core::sync::atomic::Ordering;
 use heaptape_wire::handshake as hs;
 use heaptape_wire::record::{Event, Kind, api};
 
@@ -37,23 +43,68 @@ fn backtrace(thread: &mut Entered, regs: Regs) -> u32 {
 }
 
 /// Begins to record this process, if it is to be.
-pub fn begin() {
+pub fn begin_process() {
     let _ = gate::enter();
 }
 
-/// After an allocation, successful or not. `usable` tells the bytes that the allocator gave; it is asked only
-/// when the call is recorded.
+/// Before an allocation of `size` bytes: whether it is passed over by the sampling, so that the real call is all
+/// there is to do. If not, [`allocated`] comes after it.
 #[inline(always)]
-pub fn allocated(mut given: Allocation, regs: Regs, usable: impl FnOnce(usize) -> usize) {
+pub fn passes_over(size: usize) -> bool {
+    sampling::passes_over(size)
+}
+
+/// Before a free of the block at `addr` (or of 0): whether its allocation was certainly passed over, so that the
+/// real call is all there is to do. If not, [`freeing`] comes next.
+#[inline(always)]
+pub fn passes_over_free(addr: usize) -> bool {
+    sampling::is_known_on() && SAMPLED.is_far_from(addr as u64)
+}
+
+/// After an allocation, successful or not, that was not passed over. `usable` tells the bytes that the allocator
+/// gave; it is asked only when the call is recorded.
+#[inline(always)]
+pub fn allocated(given: Allocation, regs: Regs, usable: impl FnOnce(usize) -> usize) {
+    begin(Kind::Alloc, given, regs, usable);
+}
+
+/// A block begins, if the sampling chooses it.
+#[inline(always)]
+fn begin(kind: Kind, mut given: Allocation, regs: Regs, usable: impl FnOnce(usize) -> usize) {
+    let sampled = sampling::is_on();
+    if sampled && sampling::is_first_passed_over(given.size) {
+        return;
+    }
     let Some(mut thread) = enter(regs) else { return };
     if thread.tag.api != 0 {
-        given = take_new_tag(&mut thread, given, regs);
+        sampling::give_back(core::mem::take(&mut thread.tag.held));
+        if kind == Kind::Alloc {
+            given = take_new_tag(&mut thread, given, regs);
+        }
+    }
+    if sampled && !is_chosen(&mut thread, &given) {
+        return;
     }
     if given.addr == 0 {
         return failed(&mut thread, given, regs);
     }
     given.usable = usable(given.addr);
-    record(&mut thread, Kind::Alloc, &given, regs);
+    record(&mut thread, kind, &given, regs);
+}
+
+/// Whether the sampling chooses an allocation. If so, the free of its block will be recorded.
+#[cold]
+#[inline(never)]
+fn is_chosen(thread: &mut Entered, given: &Allocation) -> bool {
+    if !sampling::choose(given.size) {
+        return false;
+    }
+    let kept = given.addr == 0 || SAMPLED.insert(given.addr as u64);
+    if !kept {
+        // More sampled blocks are live than we can tell from others.
+        thread.page().lost_events.fetch_add(1, Ordering::Relaxed);
+    }
+    kept
 }
 
 #[cold]
@@ -111,6 +162,9 @@ fn take_new_tag(thread: &mut Entered, mut given: Allocation, regs: Regs) -> Allo
 /// Before a free of the block at `addr` (not 0). `size`: what a sized form stated, else 0.
 #[inline(always)]
 pub fn freeing(mut function: u8, addr: usize, mut size: usize, mut align_log2: u8, regs: Regs) {
+    if sampling::is_on() && !SAMPLED.remove(addr as u64) {
+        return;
+    }
     let Some(mut thread) = enter(regs) else { return };
     let tag = thread.tag;
     if tag.api == api::DELETE + 1 || tag.api == api::DELETE_ARRAY + 1 {
@@ -140,37 +194,60 @@ pub fn freeing_null() {
         && let Some(mut thread) = thread::enter_if_begun(local, here())
         && thread.tag.failed_at == 0
     {
+        sampling::give_back(thread.tag.held);
         thread.tag = Tag::default();
     }
 }
 
-/// Before a realloc of the block at `addr` (not 0) to `size` bytes.
+/// Before a realloc of the block at `addr` (not 0) to `size` bytes. Whether the block is one of those that are
+/// recorded, for [`reallocated`].
 #[inline(always)]
-pub fn reallocating(function: u8, addr: usize, size: usize, regs: Regs) {
-    let Some(mut thread) = enter(regs) else { return };
-    let given = Allocation { api: function, addr, size, align_log2: 0, usable: 0 };
-    record_release(&mut thread, Kind::ReallocRelease, &given, regs);
+pub fn reallocating(function: u8, addr: usize, size: usize, regs: Regs) -> bool {
+    if sampling::is_on() && !SAMPLED.remove(addr as u64) {
+        return false;
+    }
+    if let Some(mut thread) = enter(regs) {
+        let given = Allocation { api: function, addr, size, align_log2: 0, usable: 0 };
+        record_release(&mut thread, Kind::ReallocRelease, &given, regs);
+    }
+    true
 }
 
 /// After that realloc of `old`. A NULL for a size of 0 means that it was freed, as [`reallocating`] said.
+///
+/// Of a block that is not recorded, nothing is known here but what came of it: a new block like any other, or an
+/// allocation that failed.
 #[inline(always)]
 pub fn reallocated(
     old: usize,
-    mut given: Allocation,
+    was_recorded: bool,
+    given: Allocation,
     regs: Regs,
     usable: impl FnOnce(usize) -> usize,
 ) {
     if given.addr == 0 && given.size == 0 {
         return;
     }
-    let Some(mut thread) = enter(regs) else { return };
-    given.usable = usable(given.addr);
-    if given.addr == 0 {
-        let lives_on = Allocation { addr: old, ..given };
-        record(&mut thread, Kind::ReallocFail, &lives_on, regs);
+    if !was_recorded {
+        begin(Kind::Alloc, given, regs, usable);
+    } else if given.addr == 0 {
+        realloc_failed(old, given, regs);
     } else {
-        record(&mut thread, Kind::ReallocAlloc, &given, regs);
+        begin(Kind::ReallocAlloc, given, regs, usable);
     }
+}
+
+#[cold]
+#[inline(never)]
+fn realloc_failed(old: usize, given: Allocation, regs: Regs) {
+    let Some(mut thread) = enter(regs) else { return };
+    if sampling::is_on() && !SAMPLED.insert(old as u64) {
+        // The block lives on, and its end will not be seen.
+        thread.page().lost_events.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
+    let lives_on = Allocation { addr: old, ..given };
+    record(&mut thread, Kind::ReallocFail, &lives_on, regs);
 }
 
 /// After a mapping of `size` bytes at `addr` appeared, if mappings are wanted.
@@ -195,17 +272,39 @@ fn mapping(kind: Kind, function: u8, addr: usize, size: usize, regs: Regs) {
     record(&mut thread, kind, &given, regs);
 }
 
-/// `operator new` or `delete` is about to call `malloc` or `free`: says what for. The outermost form wins:
-/// `new[]` calls `new`, sized `delete` calls the plain one.
-pub fn tag(function: u8, size: usize, align_log2: u8, regs: Regs) {
-    if thread::is_lost() {
-        // The call itself is counted when it comes.
+/// `operator new` is about to call `malloc`: says what for. The outermost form wins: `new[]` calls `new`.
+/// `certain`: [`untag`] will be called, whether `malloc` was or not.
+///
+/// Where the sampling will pass the `malloc` over, nothing need be said; where it may not, `malloc` is made to
+/// come by here.
+pub fn tag_new(function: u8, size: usize, align_log2: u8, certain: bool, regs: Regs) {
+    let sampled = sampling::is_on();
+    let most = size.saturating_add(1usize.checked_shl(align_log2.into()).unwrap_or(0));
+    if sampled && !certain && !sampling::is_near(most) {
         return;
     }
-    let Some(mut thread) = enter(regs) else { return };
-    if thread.tag.api == 0 || thread.tag.failed_at != 0 {
-        thread.tag = Tag { api: function + 1, align_log2, size, failed_at: 0 };
+    let Some(mut thread) = enter_to_tag(regs) else { return };
+    let held = if sampled { sampling::hold() } else { 0 };
+    thread.tag = Tag { api: function + 1, align_log2, size, failed_at: 0, held };
+}
+
+/// `operator delete` is about to call `free` for `block`: says what for. Sized `delete` calls the plain one.
+pub fn tag_delete(function: u8, block: usize, size: usize, align_log2: u8, regs: Regs) {
+    if sampling::is_on() && !SAMPLED.contains(block as u64) {
+        return;
     }
+    let Some(mut thread) = enter_to_tag(regs) else { return };
+    thread.tag = Tag { api: function + 1, align_log2, size, failed_at: 0, held: 0 };
+}
+
+/// Enters a thread that has no tag yet, or that of an `operator new` that failed.
+fn enter_to_tag(regs: Regs) -> Option<Entered> {
+    if thread::is_lost() {
+        // The call itself is counted when it comes.
+        return None;
+    }
+    let thread = enter(regs)?;
+    (thread.tag.api == 0 || thread.tag.failed_at != 0).then_some(thread)
 }
 
 /// Takes the tag away if it is still there, because the real `operator new` did not come by our `malloc`:
@@ -213,6 +312,7 @@ pub fn tag(function: u8, size: usize, align_log2: u8, regs: Regs) {
 pub fn untag(regs: Regs) -> Option<(u8, u8)> {
     let mut thread = thread::enter_if_begun(gate::if_open()?, regs.sp)?;
     let tag = thread.tag;
+    sampling::give_back(tag.held);
     thread.tag = Tag::default();
     (tag.api != 0).then(|| (tag.api - 1, tag.align_log2))
 }
@@ -220,6 +320,9 @@ pub fn untag(regs: Regs) -> Option<(u8, u8)> {
 /// Before an `operator delete` of an allocator that may or may not call our `free` for it: records it, and
 /// until [`deleted`] a `free` or another form of delete of the same block is the same one.
 pub fn deleting(function: u8, addr: usize, size: usize, align_log2: u8, regs: Regs) {
+    if sampling::is_on() && !SAMPLED.remove(addr as u64) {
+        return;
+    }
     let Some(mut thread) = enter(regs) else { return };
     if thread.freed == addr {
         return;

@@ -12,6 +12,7 @@
 //! which is right: it works on the parent's heap.
 
 use crate::modules;
+use crate::sampling;
 use crate::sys::call::{self, SignalsBlocked};
 use crate::thread;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -224,6 +225,7 @@ fn enter_slowly() -> Option<&'static Local> {
             JOINING => call::sched_yield(),
             _ if core::ptr::eq(local, &raw const UNBORN) => {
                 if !make_local() {
+                    sampling::give_up();
                     UNBORN.state.store(CLOSED, Ordering::Relaxed);
                 }
             }
@@ -271,13 +273,14 @@ fn make_local() -> bool {
 fn join(local: &'static Local) {
     let parent = LAST_PROCESS.load(Ordering::Relaxed);
     // A serial of 1 is that of a fork that nobody announced.
-    let serial = if parent == 0 { 0 } else { thread::take_fork_serial().max(1) };
+    let serial = if parent == 0 { 0 } else { thread::take_child_serial().max(1) };
     if parent != 0 {
         // A forked child: of the parent's threads only this one lives on.
         modules::after_fork();
         thread::after_fork();
     }
     if has_stalled() || !connect(local, parent, serial) {
+        sampling::give_up();
         local.state.store(CLOSED, Ordering::Release);
         return;
     }
@@ -334,6 +337,7 @@ fn connect(local: &Local, parent: u64, serial: u64) -> bool {
     if page.is_null() || session.is_null() {
         return false;
     }
+    sampling::set_mean(answer.welcome.sample_bytes);
     local.options.store(answer.welcome.options, Ordering::Relaxed);
     local.process.store(answer.welcome.process, Ordering::Relaxed);
     local.pid.store(call::getpid(), Ordering::Relaxed);

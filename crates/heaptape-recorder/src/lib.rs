@@ -14,6 +14,7 @@
 //! * [`capture`]: stack → backtrace id.
 //! * [`emit`]: records into the ring, waiting when it is full.
 //! * [`call`]: the meaning of each allocator call, for the hooks.
+//! * [`sampling`]: which allocations are recorded, where not all are.
 //! * [`modules`]: which ELF files the code addresses lie in, over time.
 //! * [`follow`]: what a program made by `exec` inherits.
 //! * [`ending`]: the last moments: freeze at exit, fatal signals.
@@ -29,6 +30,7 @@ pub mod follow;
 pub mod gate;
 mod link;
 pub mod modules;
+pub mod sampling;
 pub mod sys;
 pub mod thread;
 

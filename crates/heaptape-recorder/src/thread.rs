@@ -9,7 +9,9 @@
 use crate::capture::Capture;
 use crate::emit;
 use crate::gate::Local;
-use crate::sys::{call, objects, tls};
+use crate::sampling;
+use crate::sys::tls::{self, THREAD};
+use crate::sys::{call, objects};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use heaptape_wire::layout::*;
 use heaptape_wire::ring::{Cursor, Ring};
@@ -31,6 +33,8 @@ static PROBE: AtomicUsize = AtomicUsize::new(0);
 static TOGETHER: AtomicU8 = AtomicU8::new(0);
 /// Memory of the forked child's only thread, from its parent's time.
 static SPARE: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
+/// Of a forked child that has not joined: the serial of its fork.
+static CHILD_SERIAL: AtomicU64 = AtomicU64::new(0);
 
 /// The registers at the entry of a hook: where the caller's frame begins.
 #[derive(Clone, Copy)]
@@ -52,6 +56,8 @@ pub(crate) struct Tag {
     /// Not 0: the malloc of an `operator new` failed, called with this stack pointer. It may come again
     /// with the same, after a new-handler that allocates and frees as it likes.
     pub(crate) failed_at: usize,
+    /// What `sampling` held back, so that the `malloc` comes by here; 0 = nothing.
+    pub(crate) held: usize,
 }
 
 /// See the module. Zeroed memory is a valid one that has not begun.
@@ -158,6 +164,7 @@ impl Thread {
         }
         self.header().intent.store(0, Ordering::Release);
         self.capture.settle(head);
+        sampling::give_back(self.tag.held);
         self.tag = Tag::default();
         self.busy = 0;
     }
@@ -195,7 +202,7 @@ impl Drop for Entered {
 /// Enters the calling thread, or `None` when its call cannot be recorded (counted).
 #[inline(always)]
 pub(crate) fn enter(local: &'static Local, sp: usize) -> Option<Entered> {
-    let word = tls::get();
+    let word = tls::get::<THREAD>();
     if word > LOST {
         let thread = word as *mut Thread;
         // SAFETY: this thread's own.
@@ -213,14 +220,14 @@ pub(crate) fn enter(local: &'static Local, sp: usize) -> Option<Entered> {
 #[cold]
 #[inline(never)]
 fn enter_slowly(local: &'static Local, sp: usize) -> Option<Entered> {
-    let word = tls::get();
+    let word = tls::get::<THREAD>();
     let mut thread = match word {
         0 | 1 => match claim(local) {
             Some(thread) => thread,
             None => {
                 // A vfork child's word is its parent's.
                 if call::getpid() == local.pid() {
-                    tls::set(LOST);
+                    tls::set::<THREAD>(LOST);
                 }
                 local.page().lost_threads.fetch_add(u64::from(word == 0), Ordering::Relaxed);
                 local.page().lost_events.fetch_add(1, Ordering::Relaxed);
@@ -228,7 +235,7 @@ fn enter_slowly(local: &'static Local, sp: usize) -> Option<Entered> {
             }
         },
         2..=LOST => {
-            tls::set(word - 1);
+            tls::set::<THREAD>(word - 1);
             local.page().lost_events.fetch_add(1, Ordering::Relaxed);
             return None;
         }
@@ -267,12 +274,12 @@ fn enter_slowly(local: &'static Local, sp: usize) -> Option<Entered> {
 /// Gives the calling thread a stream and says so on it.
 pub(crate) fn claim(local: &'static Local) -> Option<*mut Thread> {
     let _signals = call::SignalsBlocked::new();
-    if tls::get() > LOST {
+    if tls::get::<THREAD>() > LOST {
         // A signal handler was here between our look and the blocking.
-        return Some(tls::get() as *mut Thread);
+        return Some(tls::get::<THREAD>() as *mut Thread);
     }
     let thread = claim_stream(local, 0)?;
-    tls::set(thread as usize);
+    tls::set::<THREAD>(thread as usize);
     Some(thread)
 }
 
@@ -398,31 +405,40 @@ fn begin(local: &'static Local, tid: u32) -> Option<*mut Thread> {
 
 /// Enters the calling thread if it has a stream already; nothing is claimed and nothing counted.
 pub(crate) fn enter_if_begun(local: &'static Local, sp: usize) -> Option<Entered> {
-    if tls::get() > LOST { enter(local, sp) } else { None }
+    if tls::get::<THREAD>() > LOST { enter(local, sp) } else { None }
 }
 
 /// Whether the calling thread could not get a stream when it last asked.
 pub(crate) fn is_lost() -> bool {
-    (1..=LOST).contains(&tls::get())
+    (1..=LOST).contains(&tls::get::<THREAD>())
 }
 
 /// Keeps the serial of the fork that the calling thread is about to make.
 pub(crate) fn keep_fork_serial(serial: u64) {
-    let word = tls::get();
+    let word = tls::get::<THREAD>();
     if word > LOST {
         // SAFETY: this thread's own.
         unsafe { (*(word as *mut Thread)).fork_serial = serial };
     }
 }
 
-/// The serial of the fork that the calling thread is in or came from, once; 0 for none.
+/// The serial of the fork that the calling thread is in, once; 0 for none.
 pub(crate) fn take_fork_serial() -> u64 {
-    let word = tls::get();
+    let word = tls::get::<THREAD>();
     if word <= LOST {
         return 0;
     }
     // SAFETY: this thread's own.
     unsafe { core::mem::take(&mut (*(word as *mut Thread)).fork_serial) }
+}
+
+/// In a forked child that joins: the serial of the fork that it came from, once; 0 for none.
+pub(crate) fn take_child_serial() -> u64 {
+    match CHILD_SERIAL.swap(0, Ordering::Relaxed) {
+        // No handler ran (a raw clone).
+        0 => take_fork_serial(),
+        serial => serial,
+    }
 }
 
 /// In a forked child that joins: the other threads are gone, this one starts anew.
@@ -431,24 +447,30 @@ pub(crate) fn after_fork() {
         slot.store(core::ptr::null_mut(), Ordering::Relaxed);
     }
     PROBE.store(0, Ordering::Relaxed);
-    let own = tls::get();
-    tls::set(0);
+    let own = tls::get::<THREAD>();
+    tls::set::<THREAD>(0);
     if own > LOST {
         SPARE.store(own as *mut Thread, Ordering::Relaxed);
     }
 }
 
-/// After `fork`, in the child (an atfork handler): a hook that a signal handler interrupted, and that goes
-/// on in the child when the handler returns, must not write into its parent's stream. It gets a private
-/// stand-in that nobody reads.
+/// After `fork`, in the child (an atfork handler): takes the parent's stream from the only thread, for it may
+/// not be the one that joins.
+///
+/// A hook that a signal handler interrupted, and that goes on in the child when the handler returns, must not
+/// write into its parent's stream either. It gets a private stand-in that nobody reads.
 pub fn after_fork_in_child() {
-    let mut thread = match tls::get() {
+    sampling::begin_anew();
+    let mut thread = match tls::get::<THREAD>() {
         0..=LOST => return,
         word => word as *mut Thread,
     };
+    CHILD_SERIAL.store(take_fork_serial(), Ordering::Relaxed);
+    tls::set::<THREAD>(0);
     // SAFETY: the chain of this thread's own levels.
     unsafe {
         if (*thread).busy == 0 {
+            SPARE.store(thread, Ordering::Relaxed);
             return;
         }
         while !thread.is_null() {
@@ -463,7 +485,6 @@ pub fn after_fork_in_child() {
             thread = (*thread).inner;
         }
     }
-    tls::set(0);
 }
 
 /// A thread state that belongs to no process: its ring and pages are private memory.

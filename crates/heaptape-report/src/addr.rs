@@ -18,6 +18,7 @@ pub fn render_address(
     depth: usize,
 ) -> io::Result<()> {
     header::render_process(out, canvas, &history.process, &[])?;
+    header::render_sampled_only(out, canvas, &history.process)?;
     let shown = history.entries.len() as u64;
     let mut sentence = match history.total {
         0 => format!("\nNo block ever contained {:#x}.", history.address),

@@ -4,6 +4,7 @@ use crate::canvas::{Canvas, Ink};
 use crate::ending;
 use crate::text;
 use crate::units;
+use heaptape_analysis::estimate::Sampled;
 use heaptape_analysis::info::{Lost, Quality, UnrecordedChild};
 use heaptape_analysis::process::ProcessName;
 use heaptape_analysis::unresolved::{Unresolved, UnresolvedIn};
@@ -29,11 +30,48 @@ pub fn render_process(
     parts.extend_from_slice(more);
     parts.extend(lost_words(&process.lost));
     parts.extend(quality_words(&process.quality));
+    parts.extend(process.sample.as_ref().map(sample_words));
     for (index, line) in text::wrap(&parts, 3, 2, canvas.width).into_iter().enumerate() {
         let line = if index == 0 { canvas.paint(Ink::Strong, &line) } else { line };
         writeln!(out, "{line}")?;
     }
     Ok(())
+}
+
+/// Of a sample, how much of the whole it is: `SAMPLE of 217 blocks, one byte in 512 KiB`.
+fn sample_words(sample: &Sampled) -> String {
+    let blocks = units::counted(sample.blocks, "block");
+    format!("SAMPLE of {blocks}, one byte in {}", units::bytes(sample.mean_bytes))
+}
+
+/// Of a sample, one line for the views that show sums.
+pub fn render_estimates(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    process: &ProcessName,
+) -> io::Result<()> {
+    if process.sample.is_none() {
+        return Ok(());
+    }
+    let error = canvas.sign("\u{b1}", "+-");
+    let note = format!(
+        "Bytes and blocks are estimates for the whole program, {error} the standard error."
+    );
+    text::wrap_words(&note, 0, canvas.width).iter().try_for_each(|line| writeln!(out, "{line}"))
+}
+
+/// Of a sample, one line for the views that show single blocks.
+pub fn render_sampled_only(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    process: &ProcessName,
+) -> io::Result<()> {
+    if process.sample.is_none() {
+        return Ok(());
+    }
+    let note =
+        "Only blocks in the sample are shown here, as they are, without the others between them.";
+    text::wrap_words(note, 0, canvas.width).iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
 /// A moment of a process, and that the process had ended by then, or not begun.

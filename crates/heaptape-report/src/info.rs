@@ -31,6 +31,13 @@ pub fn render_info(
         ),
         ("Clock", format!("steps of {} ns", units::count(info.tick_ns))),
         ("Options", options(canvas, info)),
+        (
+            "Sample",
+            match info.sample_bytes {
+                0 => String::new(),
+                mean => format!("one byte in {}; freed twice is not seen", units::bytes(mean)),
+            },
+        ),
     ];
     for (label, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
         let room = canvas.width.saturating_sub(12);

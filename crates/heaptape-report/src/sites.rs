@@ -77,6 +77,33 @@ fn divide(columns: usize, name: usize, place: usize) -> (usize, usize) {
     (room - place, place)
 }
 
+/// What an estimate may well be off by: `± 312 KiB`.
+pub(crate) fn plus_minus(canvas: &Canvas, error: &str) -> String {
+    format!("{} {error}", canvas.sign("\u{b1}", "+-"))
+}
+
+/// Exact bytes, or what an estimate may well be off by.
+pub(crate) fn exactly(canvas: &Canvas, weight: &Weight, error: Option<&Weight>) -> String {
+    match error {
+        None => units::exact_bytes(weight.bytes),
+        // Nothing tells how much may have been missed.
+        Some(_) if weight.blocks == 0 => "none in the sample".to_owned(),
+        Some(error) => plus_minus(canvas, &units::bytes(error.bytes)),
+    }
+}
+
+/// The blocks, with the standard error of an estimate.
+pub(crate) fn blocks(canvas: &Canvas, weight: &Weight, error: Option<&Weight>) -> String {
+    match error {
+        None => units::counted(weight.blocks, "block"),
+        Some(_) if weight.blocks == 0 => units::counted(0, "block"),
+        Some(error) => {
+            let error = plus_minus(canvas, &units::count(error.blocks));
+            format!("{} {error} blocks", units::count(weight.blocks))
+        }
+    }
+}
+
 pub(crate) fn figure(unit: Unit, weight: &Weight) -> String {
     match unit {
         Unit::Bytes => units::bytes(weight.bytes),
@@ -96,6 +123,9 @@ pub(crate) fn render_ranking(
         .map(|entry| {
             let frame = entry.site.frame.as_ref();
             let mut note = units::counted(entry.weight.blocks, "block");
+            if let Some(error) = &entry.error {
+                note = format!("{}, {note}", plus_minus(canvas, &units::bytes(error.bytes)));
+            }
             if entry.growing == Some(true) {
                 note.push_str(", growing");
             }
@@ -173,6 +203,7 @@ mod tests {
         let site = SiteWeight {
             site: Site { frame: Some(frame()) },
             weight,
+            error: None,
             called: None,
             known_pool: Some("emergency pool"),
             backtrace: BacktraceId::NONE,

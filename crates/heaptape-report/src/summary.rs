@@ -7,6 +7,7 @@ use crate::layout;
 use crate::sites;
 use crate::text;
 use crate::units;
+use heaptape_analysis::Weight;
 use heaptape_analysis::summary::Summary;
 use std::io::{self, Write};
 
@@ -33,8 +34,11 @@ pub fn render_summary(
     if !summary.never_freed.live.sites.is_empty() {
         writeln!(out, "\n{}", canvas.paint(Ink::Strong, "Never freed, by call site"))?;
         sites::render_ranking(out, canvas, &summary.never_freed.live)?;
-        writeln!(out)?;
-        layout::render_sentence(out, canvas, summary.process.end_ns, &summary.layout)?;
+        // How full a heap is cannot be seen from some of its blocks.
+        if summary.process.sample.is_none() {
+            writeln!(out)?;
+            layout::render_sentence(out, canvas, summary.process.end_ns, &summary.layout)?;
+        }
     }
     render_more(out, canvas, tape, summary)
 }
@@ -42,26 +46,35 @@ pub fn render_summary(
 fn render_head(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io::Result<()> {
     let more = [
         units::counted(summary.threads, "thread"),
-        units::counted(summary.allocated.calls, "call"),
+        match &summary.allocated.error {
+            None => units::counted(summary.allocated.calls, "call"),
+            Some(error) => {
+                let error = sites::plus_minus(canvas, &units::count(error.blocks));
+                format!("{} {error} calls", units::count(summary.allocated.calls))
+            }
+        },
     ];
     header::render_process(out, canvas, &summary.process, &more)?;
     header::render_lost_elsewhere(out, canvas, &summary.lost_elsewhere)?;
     header::render_missing(out, canvas, &summary.process.quality, &summary.unrecorded)?;
+    header::render_estimates(out, canvas, &summary.process)?;
     header::render_unresolved(out, canvas, &summary.unresolved)
 }
 
 fn render_figures(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io::Result<()> {
     let (peak, kept, allocated) =
         (&summary.peak.live.total, &summary.never_freed.live.total, &summary.allocated);
+    let kept_error = summary.never_freed.live.error.as_ref();
     let mut at_exit = vec![
-        units::exact_bytes(kept.bytes),
-        format!("{} never freed", units::counted(kept.blocks, "block")),
+        sites::exactly(canvas, kept, kept_error),
+        format!("{} never freed", sites::blocks(canvas, kept, kept_error)),
     ];
     let inherited = &summary.never_freed.inherited;
     if inherited.blocks > 0 {
         at_exit.push(format!("{} of them inherited over fork", units::count(inherited.blocks)));
     }
-    let mut acts = vec![units::exact_bytes(allocated.bytes)];
+    let sum = Weight { bytes: allocated.bytes, blocks: allocated.calls };
+    let mut acts = vec![sites::exactly(canvas, &sum, allocated.error.as_ref())];
     if let (Some(median), Some(largest)) = (allocated.median_bytes, allocated.largest_bytes) {
         acts.push(format!("{} median", units::bytes(median)));
         acts.push(format!("{} largest", units::bytes(largest)));
@@ -74,19 +87,25 @@ fn render_figures(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io
     ];
     let odd = odd.into_iter().filter(|(number, ..)| *number > 0);
     acts.extend(odd.map(|(number, one, which)| units::counted(number, one) + which));
+    let peak_error = summary.peak.live.error.as_ref();
     let peak_text = [
-        format!("{} at {}", units::exact_bytes(peak.bytes), units::seconds(summary.peak.time_ns)),
-        units::counted(peak.blocks, "block"),
+        format!(
+            "{} at {}",
+            sites::exactly(canvas, peak, peak_error),
+            units::seconds(summary.peak.time_ns)
+        ),
+        sites::blocks(canvas, peak, peak_error),
     ];
-    let temporary = [format!(
-        "of calls: {} freed before their thread's next allocation",
-        units::counted(summary.temporary.blocks, "block")
-    )];
     render_figure(out, canvas, "Peak", &units::bytes(peak.bytes), &peak_text)?;
     render_figure(out, canvas, "At exit", &units::bytes(kept.bytes), &at_exit)?;
     render_figure(out, canvas, "Allocated", &units::bytes(allocated.bytes), &acts)?;
-    let share = units::share(summary.temporary.blocks, allocated.calls);
-    render_figure(out, canvas, "Temporary", &share, &temporary)
+    let Some(temporary) = summary.temporary else { return Ok(()) };
+    let share = units::share(temporary.blocks, allocated.calls);
+    let words = format!(
+        "of calls: {} freed before their thread's next allocation",
+        units::counted(temporary.blocks, "block")
+    );
+    render_figure(out, canvas, "Temporary", &share, &[words])
 }
 
 /// One line of the block of figures; what does not fit goes on below.

@@ -42,19 +42,21 @@ pub fn render_functions(
     cut: &Cut,
 ) -> io::Result<()> {
     render_head(out, canvas, tree, sentence)?;
-    let heading = format!("  {:>9} {:>7}  {:>9} {:>7}  function", "total", "", "self", "");
+    let error = if tree.error.is_some() { " ".repeat(10) } else { String::new() };
+    let heading = format!("  {:>9} {:>7}{error}  {:>9} {:>7}  function", "total", "", "self", "");
     writeln!(out, "{}", canvas.paint(Ink::Strong, &heading))?;
     let painter = Painter { canvas, tree, cut };
     let shown = tree.functions.iter().take_while(|function| painter.is_shown(&function.total));
     let shown = shown.take(cut.top).collect::<Vec<_>>();
     for function in &shown {
         let own = painter.figures(&function.own);
-        let head = format!("{}{own}", painter.figures(&function.total));
+        let error = painter.error(&function.total, function.error.as_ref());
+        let head = format!("{}{error}{own}", painter.figures(&function.total));
         painter.line(out, &head, "", function.frame.as_ref())?;
     }
     if let Some(rest @ 1..) = tree.functions.len().checked_sub(shown.len()) {
         let rest = units::counted(rest as u64, "other function");
-        writeln!(out, "{:39}{rest}", "")?;
+        writeln!(out, "{:39}{error}{rest}", "")?;
     }
     Ok(())
 }
@@ -67,11 +69,16 @@ fn render_head(
 ) -> io::Result<()> {
     header::render_process(out, canvas, &tree.process, &[])?;
     header::render_unresolved(out, canvas, &tree.unresolved)?;
+    header::render_estimates(out, canvas, &tree.process)?;
+    let error = tree.error.as_ref();
+    let bytes_error = error.map_or_else(String::new, |error| {
+        format!(" {}", sites::plus_minus(canvas, &units::bytes(error.bytes)))
+    });
     writeln!(
         out,
-        "\n{sentence}: {} in {}\n",
+        "\n{sentence}: {}{bytes_error} in {}\n",
         canvas.paint(Ink::Strong, &units::bytes(tree.total.bytes)),
-        units::counted(tree.total.blocks, "block"),
+        sites::blocks(canvas, &tree.total, error),
     )
 }
 
@@ -93,6 +100,20 @@ impl Painter<'_> {
         let unit = self.tree.unit;
         let share = units::share(unit.of(weight), unit.of(&self.tree.total));
         format!("  {:>9} {share:>7}", sites::figure(unit, weight))
+    }
+
+    /// The column of standard errors, in a sample: a share of the figure before it, or nothing for a sum of
+    /// lines whose errors are not known.
+    fn error(&self, weight: &Weight, error: Option<&Weight>) -> String {
+        if self.tree.error.is_none() {
+            return String::new();
+        }
+        let unit = self.tree.unit;
+        let error = error.map_or_else(String::new, |error| {
+            let share = units::share(unit.of(error), unit.of(weight));
+            sites::plus_minus(self.canvas, &share)
+        });
+        format!(" {}", text::right(&error, 9))
     }
 
     fn line(
@@ -117,11 +138,14 @@ impl Painter<'_> {
             match task {
                 Task::Rest { count, weight, indent } => {
                     let rest = format!("{} more", units::count(count));
-                    writeln!(out, "{}  {}{rest}", self.figures(&weight), indent_of(indent))?;
+                    let error = self.error(&weight, None);
+                    let figures = self.figures(&weight);
+                    writeln!(out, "{figures}{error}  {}{rest}", indent_of(indent))?;
                 }
                 Task::Node { index, depth, indent } => {
                     let node: &TreeNode = &self.tree.nodes[index];
-                    let head = self.figures(&node.total);
+                    let error = self.error(&node.total, node.error.as_ref());
+                    let head = format!("{}{error}", self.figures(&node.total));
                     self.line(out, &head, &indent_of(indent), node.frame.as_deref())?;
                     let next = indent + usize::from(node.children.len() > 1 || depth == 1);
                     self.push_level(&mut stack, &node.children, depth + 1, next);

@@ -22,5 +22,9 @@ pub fn render_valgrind(out: &mut dyn Write, summary: &Summary) -> io::Result<()>
         count(all.frees),
         count(all.bytes)
     )?;
+    if let Some(sample) = &summary.process.sample {
+        let mean = count(sample.mean_bytes);
+        writeln!(out, "=={pid}==   estimated from a sample: one byte in {mean}")?;
+    }
     writeln!(out, "=={pid}==")
 }

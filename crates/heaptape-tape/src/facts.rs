@@ -109,9 +109,14 @@ impl Facts {
             cwd: f.bytes()?.to_vec(),
             page_size: f.number32()?,
             options: Vec::new(),
+            sample_bytes: 0,
         };
         for _ in 0..f.count()? {
             header.options.push((text(f)?, text(f)?));
+        }
+        // Only samples say it.
+        if !f.is_empty() {
+            header.sample_bytes = f.number()?;
         }
         self.tick_ns = header.tick_ns;
         self.header = Some(header);

@@ -102,6 +102,9 @@ impl Records {
             for (name, value) in &header.options {
                 f.bytes(name.as_bytes()).bytes(value.as_bytes());
             }
+            if header.sample_bytes > 0 {
+                f.number(header.sample_bytes);
+            }
         });
     }
 

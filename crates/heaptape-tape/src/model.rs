@@ -463,4 +463,8 @@ pub struct Header {
     pub page_size: u32,
     /// Options as `name=value`.
     pub options: Vec<(String, String)>,
+    /// 0: every allocation is on the tape. Else the tape is a *sample*: of an allocation of `s` bytes (0 counts
+    /// as 1) one byte in so many was chosen, on average and independently, and it is on the tape, with its
+    /// free, when one of its bytes was: with probability `1 − exp(−s / sample_bytes)`.
+    pub sample_bytes: u64,
 }

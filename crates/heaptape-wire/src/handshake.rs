@@ -48,6 +48,9 @@ pub const OPT_CHECK: u32 = 64;
 /// [`Welcome::options`]: with [`OPT_CHECK`]: against libgcc's unwinder too.
 pub const OPT_CHECK_LIBGCC: u32 = 128;
 
+/// See [`Welcome::sample_bytes`].
+pub const MAX_SAMPLE_BYTES: u64 = 1 << 48;
+
 /// [`Welcome::status`]: recorded.
 pub const ACCEPTED: u32 = 0;
 /// [`Welcome::status`]: not recorded (follow rule, limits, build mismatch): close the gate.
@@ -87,6 +90,8 @@ pub struct Welcome {
     pub options: u32,
     /// A number of this process for later messages, unique in the session, not 0.
     pub process: u64,
+    /// Mean bytes between two sampled ones, below [`MAX_SAMPLE_BYTES`]; 0: everything is recorded.
+    pub sample_bytes: u64,
 }
 
 /// A fatal signal, as the handler saw it.
@@ -113,6 +118,6 @@ pub struct CrashReport {
 
 const _: () = {
     assert!(size_of::<Hello>() == 56);
-    assert!(size_of::<Welcome>() == 24);
+    assert!(size_of::<Welcome>() == 32);
     assert!(size_of::<CrashReport>() == 48);
 };

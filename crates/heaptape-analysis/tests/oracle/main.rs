@@ -3,5 +3,6 @@
 mod address_test;
 mod history;
 mod layout_test;
+mod sample_test;
 mod summary_test;
 mod tree_test;

@@ -52,7 +52,7 @@ proptest! {
         prop_assert_eq!(summary.peak.time_ns, peak_time);
 
         let temporary = weigh(lives.iter().filter(|life| is_temporary(events, life)));
-        prop_assert_eq!(summary.temporary, temporary);
+        prop_assert_eq!(summary.temporary, Some(temporary));
         prop_assert_eq!(summary.allocated.calls, lives.len() as u64);
         prop_assert_eq!(summary.allocated.bytes, weigh(&lives).bytes);
         let freed = lives.iter().filter(|life| life.ended.is_some() && !life.overlaid).count();
@@ -100,7 +100,7 @@ proptest! {
         prop_assert_eq!(total("peak"), summary.peak.live.total);
         prop_assert_eq!(total("leaked"), summary.never_freed.live.total);
         prop_assert_eq!(total("inuse_space"), summary.never_freed.live.total);
-        prop_assert_eq!(total("temporary"), summary.temporary);
+        prop_assert_eq!(Some(total("temporary")), summary.temporary);
         prop_assert_eq!(total("calls").blocks, summary.allocated.calls);
         prop_assert_eq!(total("alloc_space").bytes, summary.allocated.bytes);
     }

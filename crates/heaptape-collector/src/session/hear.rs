@@ -129,7 +129,13 @@ impl Session {
     }
 
     fn welcome(&self, process: u64) -> Welcome {
-        Welcome { magic: MAGIC, status: ACCEPTED, options: self.settings.options, process }
+        Welcome {
+            magic: MAGIC,
+            status: ACCEPTED,
+            options: self.settings.options,
+            process,
+            sample_bytes: self.settings.sample_bytes,
+        }
     }
 
     /// A process begins.

@@ -1,4 +1,4 @@
-//! One thread-local word, in the initial-exec model.
+//! Thread-local words, in the initial-exec model.
 //!
 //! The general-dynamic model that Rust would use calls `__tls_get_addr`, which may allocate and come
 //! back to us; stable Rust offers no way to choose, hence these few lines of assembly. A preloaded
@@ -8,33 +8,55 @@ use core::arch::{asm, global_asm};
 
 global_asm!(
     ".pushsection .tbss,\"awT\",@nobits",
-    ".p2align 3",
+    ".p2align 5",
     ".hidden heaptape_tls",
     ".globl heaptape_tls",
     ".type heaptape_tls,@object",
-    ".size heaptape_tls,8",
-    "heaptape_tls: .zero 8",
+    ".size heaptape_tls,24",
+    "heaptape_tls: .zero 24",
     ".popsection",
 );
 
-/// The word of the calling thread; 0 in a new one.
+/// The calling thread's state (`thread`); this and the others are 0 in a new thread.
+pub const THREAD: usize = 0;
+/// Bytes until the next allocation is sampled (`sampling`).
+pub const LEFT: usize = 8;
+/// The state of the generator that draws them.
+pub const RANDOM: usize = 16;
+
+/// A word of the calling thread.
 #[inline(always)]
-pub fn get() -> usize {
+pub fn get<const WORD: usize>() -> usize {
     let value;
     // SAFETY: the offset of our own variable, resolved at load; reads 8 bytes of this thread's block.
     unsafe {
-        asm!("mov {0}, qword ptr [rip + heaptape_tls@GOTTPOFF]", "mov {0}, qword ptr fs:[{0}]",
-             out(reg) value, options(nostack, readonly, preserves_flags))
+        asm!("mov {0}, qword ptr [rip + heaptape_tls@GOTTPOFF]", "mov {0}, qword ptr fs:[{0} + {1}]",
+             out(reg) value, const WORD, options(nostack, readonly, preserves_flags))
     }
     value
 }
 
-/// Sets the word of the calling thread.
+/// Sets a word of the calling thread.
 #[inline(always)]
-pub fn set(value: usize) {
+pub fn set<const WORD: usize>(value: usize) {
     // SAFETY: as in `get`; writes 8 bytes of our own variable.
     unsafe {
-        asm!("mov {0}, qword ptr [rip + heaptape_tls@GOTTPOFF]", "mov qword ptr fs:[{0}], {1}",
-             out(reg) _, in(reg) value, options(nostack, preserves_flags))
+        asm!("mov {0}, qword ptr [rip + heaptape_tls@GOTTPOFF]", "mov qword ptr fs:[{0} + {1}], {2}",
+             out(reg) _, const WORD, in(reg) value, options(nostack, preserves_flags))
     }
+}
+
+/// Takes `bytes` from [`LEFT`] if more than that is left; whether it was.
+///
+/// A signal handler that allocates between the look and the taking may make the result negative, which counts
+/// as nothing left: the next call finds it so.
+#[inline(always)]
+pub fn count_down(bytes: usize) -> bool {
+    // SAFETY: as in `set`.
+    unsafe {
+        asm!("mov {0}, qword ptr [rip + heaptape_tls@GOTTPOFF]", "cmp qword ptr fs:[{0} + {1}], {2}",
+             "jbe {3}", "sub qword ptr fs:[{0} + {1}], {2}", "js {3}",
+             out(reg) _, const LEFT, in(reg) bytes, label { return false }, options(nostack))
+    }
+    true
 }

@@ -53,6 +53,28 @@ fn no_line_is_wider_than_the_canvas() {
     }
 }
 
+/// A sample says so on top of every view, and how far off its sums may be.
+#[test]
+fn views_of_a_sample() {
+    let (mut recording, names) = demo();
+    recording.header.sample_bytes = 4096;
+    for (name, text) in views(&recording, &names, &WIDE) {
+        if matches!(name, "summary" | "at" | "tree" | "functions" | "info" | "addr") {
+            check(&format!("sample.{name}.100.txt"), &text);
+        }
+    }
+    for canvas in [WIDE, NARROW] {
+        for (name, drawn) in views(&recording, &names, &canvas) {
+            let narrow = drawn.lines().all(|line| text::width(line) <= canvas.width);
+            assert!(
+                narrow || matches!(name, "tsv" | "summary.json" | "valgrind"),
+                "{name}: {drawn}"
+            );
+            assert!(canvas.unicode || drawn.is_ascii(), "{name}: {drawn}");
+        }
+    }
+}
+
 /// Colour adds escape sequences and changes nothing else; without colour there are none.
 #[test]
 fn colour_is_only_added() {

@@ -63,7 +63,8 @@ fn absurd_recordings_are_drawn() {
         event.size = u64::MAX - index as u64;
         event.addr = event.addr.wrapping_mul(0x1_0000_0001);
     }
-    for width in [20, 80] {
+    for (width, sample_bytes) in [(20, 0), (80, 0), (20, 1), (80, u64::MAX)] {
+        recording.header.sample_bytes = sample_bytes;
         let canvas = Canvas { width, color: true, unicode: true };
         assert!(views(&recording, &names, &canvas).len() > 10);
     }

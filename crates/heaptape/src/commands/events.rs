@@ -116,6 +116,7 @@ fn write_heading(
 ) -> io::Result<()> {
     if let Form::Text(canvas) = form {
         header::render_process(out, &canvas, process, &[])?;
+        header::render_sampled_only(out, &canvas, process)?;
         return report::render_heading(out, &canvas);
     }
     if let Some(missing) = header::missing_words(process) {

@@ -60,6 +60,7 @@ fn render(
     let time = format!("layout at {}", header::moment(&heap.process, heap.instant.time_ns));
     header::render_process(out, canvas, &heap.process, &[time])?;
     header::render_unresolved(out, canvas, &heap.unresolved)?;
+    header::render_sampled_only(out, canvas, &heap.process)?;
     writeln!(out)?;
     if heap.layout.blocks.is_empty() {
         writeln!(out, "No block is live.")?;

@@ -10,6 +10,7 @@ use crate::glue::Reading;
 use crate::recording::{self, quoted, shown, tell};
 use crate::terminal;
 use clap::builder::FalseyValueParser;
+use heaptape_analysis::filter::parse_bytes;
 use heaptape_analysis::moment::parse_duration;
 use heaptape_analysis::summary::Summary;
 use heaptape_collector::{Follow, Launch};
@@ -57,6 +58,12 @@ pub(crate) struct Args {
     /// Record mmap, munmap, mremap, brk and sbrk, too
     #[arg(long, env = "HEAPTAPE_MMAP", value_parser = switch())]
     mmap: bool,
+    /// Record a sample of the allocations, one byte in so many (with K, M or G; 512K costs next to nothing)
+    ///
+    /// An allocation is recorded with a probability that grows with its size: large ones always, small
+    /// ones in proportion to their bytes. Reports then show estimates with their standard errors.
+    #[arg(long, env = "HEAPTAPE_SAMPLE", value_name = "BYTES", value_parser = sample_bytes)]
+    sample: Option<u64>,
     /// Time between two samples of the resident memory; 0 for none
     #[arg(long, env = "HEAPTAPE_SAMPLE_INTERVAL", value_name = "TIME", default_value = "50ms",
           value_parser = duration)]
@@ -119,8 +126,20 @@ fn duration(text: &str) -> Result<TimeNs, String> {
     parse_duration(text).ok_or_else(|| "expected a time, such as 50ms or 0.5s".to_owned())
 }
 
+/// 0 and 1 mean that every byte is chosen, which is no sample.
+fn sample_bytes(text: &str) -> Result<u64, String> {
+    match parse_bytes(text) {
+        Some(bytes) if bytes > Launch::MAX_SAMPLE_BYTES => {
+            Err("more than any program allocates".to_owned())
+        }
+        Some(bytes) => Ok(if bytes == 1 { 0 } else { bytes }),
+        None => Err("expected a number of bytes, such as 512K or 1M".to_owned()),
+    }
+}
+
 pub(crate) fn run(args: Args) -> Outcome {
     let (quiet, summary) = (args.quiet, args.summary);
+    let sampled = args.sample.unwrap_or(0) > 0;
     let check = recording::check_wanted()?;
     let mut launch = launch(args);
     launch.check = check;
@@ -130,7 +149,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         tell(format_args!("heaptape: {trouble}"));
     }
     if !quiet {
-        tell(format_args!("heaptape: {}", result_line(&recorded)));
+        tell(format_args!("heaptape: {}", result_line(&recorded, sampled)));
     }
     if summary {
         if let Err(failure) = print_summary(&recorded) {
@@ -154,6 +173,7 @@ fn launch(args: Args) -> Launch {
     launch.free_backtraces = args.free_backtraces;
     launch.backtraces = !args.no_backtraces;
     launch.mmap = args.mmap;
+    launch.sample_bytes = args.sample.unwrap_or(0);
     launch.sample_interval = Duration::from_nanos(args.sample_interval.0);
     launch.pss = args.pss;
     launch.contents_at_exit = args.contents;
@@ -166,7 +186,8 @@ fn launch(args: Args) -> Launch {
 const WORTH_SAYING: u64 = 16 << 20;
 
 /// What was recorded, where it is.
-fn result_line(recorded: &heaptape_collector::Outcome) -> String {
+fn result_line(recorded: &heaptape_collector::Outcome, sampled: bool) -> String {
+    let sample = if sampled { "a sample of " } else { "" };
     let others = match recorded.processes {
         0 | 1 => String::new(),
         several => format!(" of {several} processes"),
@@ -176,7 +197,7 @@ fn result_line(recorded: &heaptape_collector::Outcome) -> String {
         bytes => format!("; was at most {} behind", units::bytes(bytes)),
     };
     format!(
-        "{}{others} in {} on {} ({}){behind}",
+        "{sample}{}{others} in {} on {} ({}){behind}",
         units::counted(recorded.events, "event"),
         units::elapsed(u64::try_from(recorded.elapsed.as_nanos()).unwrap_or(u64::MAX)),
         shown(&recorded.tape),

@@ -66,6 +66,12 @@ pub(crate) fn run(args: Args) -> Outcome {
     };
     let min_per_mille = if args.json { 0 } else { cut.min_per_mille };
     let reading = Reading::open(args.tape)?;
+    if measure.metric == Metric::Temporary && reading.recording().header().sample_bytes > 0 {
+        let name = reading.tape_name();
+        return Err(crate::failure::Failure::request(format!(
+            "{name}: a sample does not tell which blocks are temporary: the next allocation may not be in it"
+        )));
+    }
     let names = reading.names();
     let trees = reading.each(|process| {
         let recording = reading.recording();

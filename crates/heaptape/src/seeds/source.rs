@@ -5,10 +5,12 @@ use crate::glue::WatchedTape;
 use crate::recording::{loss_sentence, unseen};
 use crate::seeds::vizzy_log::{self, Notes, Replayed};
 use heaptape_analysis::Recording;
+use heaptape_analysis::estimate;
 use heaptape_analysis::process::{self, ProcessName};
 use heaptape_analysis::replay;
 use heaptape_analysis::usage::UsageCurve;
 use heaptape_report::text::escape;
+use heaptape_report::units;
 use heaptape_tape::{
     Effect, Event, LiveBlock, LiveSet, Moment, Process, Tape, TapeError, TimeNs, Totals,
 };
@@ -170,7 +172,7 @@ fn tape_history(
     let (totals, blocks) = match until {
         Some(until) => {
             let live = tape.live_at(process.id, Moment::Time(until))?;
-            (*live.totals(), live.sorted())
+            (estimate::totals_at(tape, &live), live.sorted())
         }
         None => (process::totals(tape, process.id)?, Vec::new()),
     };
@@ -187,17 +189,17 @@ fn tape_usage(tape: &dyn Recording, process: &Process) -> Result<Usage, TapeErro
     let mut live: LiveSet = tape.live_at_start(process.id)?;
     let (start, end) = process::span(tape, process.id);
     let mut curve = UsageCurve::new();
-    curve.push(start, live.totals().live_bytes);
-    replay::whole(
+    curve.push(start, estimate::totals_at(tape, &live).live_bytes);
+    let totals = replay::whole(
         tape,
         process.id,
         &mut live,
-        &mut |event: &Event, _: &Effect, live: &LiveSet| {
-            curve.push(event.time, live.totals().live_bytes);
+        &mut |event: &Event, _: &Effect, totals: &Totals| {
+            curve.push(event.time, totals.live_bytes);
         },
     )?;
     curve.finish(end);
-    let notes = tape_notes(tape, process, live.totals());
+    let notes = tape_notes(tape, process, &totals);
     Ok(Usage { process: name(tape, process), curve, notes })
 }
 
@@ -209,7 +211,14 @@ fn name(tape: &dyn Recording, process: &Process) -> String {
 fn tape_notes(tape: &dyn Recording, process: &Process, totals: &Totals) -> Vec<String> {
     let condition = tape.condition();
     let unmatched = totals.unmatched_frees;
+    let sample_bytes = tape.header().sample_bytes;
     [
+        (sample_bytes > 0).then(|| {
+            let mean = units::bytes(sample_bytes);
+            format!(
+                "this is a sample, one byte in {mean}: sums are estimates, blocks are those in it"
+            )
+        }),
         (!condition.complete).then(|| "the tape is cut: this is what was recorded".to_owned()),
         (condition.damaged_blocks > 0).then(|| {
             format!("{} damaged parts of the tape were skipped", condition.damaged_blocks)

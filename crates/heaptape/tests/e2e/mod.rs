@@ -16,6 +16,7 @@ mod test_faults;
 mod test_ledgers;
 mod test_processes;
 mod test_real_programs;
+mod test_sampling;
 mod test_stacks;
 mod test_surroundings;
 mod test_threads;

@@ -25,6 +25,16 @@ fn fork() {
     assert_eq!(inherited.blocks().filter(|block| block.size == 4099).count(), 100);
 }
 
+/// The thread that forked kept its stream in the parent's memory when another one of the child joined first.
+#[test]
+fn fork_and_the_first_call_by_another_thread() {
+    let recorded = check("fork_then_thread");
+    let processes = recorded.tape.processes();
+    assert_eq!(processes[1].forked_from.map(|(parent, _)| parent), Some(ProcessId(0)));
+    let inherited = recorded.tape.live_at_start(ProcessId(1)).expect("a live set");
+    assert_eq!(inherited.blocks().filter(|block| block.size == 4111).count(), 1);
+}
+
 #[test]
 fn fork_within_forks() {
     assert_eq!(check("fork_nested").tape.processes().len(), 5);
