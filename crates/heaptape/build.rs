@@ -35,6 +35,8 @@ fn compile(crates: &Path, out: &Path, name: &str, uses: &[&str]) {
     }
     if name == "preload" {
         rustc.args(["--crate-type=cdylib", "--cfg=heaptape_preload", "-Cstrip=symbols"]);
+        // Every access from one of the three crates to another would go by the global offset table.
+        rustc.arg("-Clto=fat");
         // Bound at load: a lazily bound call would go through the loader inside malloc.
         rustc.args(["-Clink-arg=-nostartfiles", "-Clink-arg=-Wl,-z,now,-z,relro"]);
         rustc.args(["-Clink-arg=-Wl,-soname,libheaptape.so", "-Clink-arg=-Wl,--no-as-needed,-lc"]);
