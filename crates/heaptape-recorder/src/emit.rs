@@ -6,7 +6,7 @@
 //! who needs none: `wire::order`.
 //!
 //! The clock is not read for each event: a `Time` record says when, whenever the collector's tick has
-//! moved, and every [`TIME_WORDS_APART`] words.
+//! moved, and every `TIME_WORDS_APART` words.
 
 use crate::gate::Local;
 use crate::sys::{call, objects};

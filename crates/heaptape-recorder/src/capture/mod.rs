@@ -13,7 +13,7 @@
 //! found are marked; where that fails too the backtrace ends with a mark. Reads outside memory known to be
 //! readable are probed first (`window`): a corrupt stack costs frames, not the program.
 //!
-//! A signal handler's `longjmp` may leave any of this half-way: [`Capture::settle`] is called before the next
+//! A signal handler's `longjmp` may leave any of this half-way: `Capture::settle` is called before the next
 //! use, and after it nothing that was remembered of the stack is believed.
 
 mod chain;

@@ -2,7 +2,7 @@
 //!
 //! Every byte that is asked for is chosen with the same small probability, independently of all others; an
 //! allocation is recorded when one of its bytes is. So a thread need only count down the bytes to the next
-//! chosen one: their number is exponentially distributed ([`distance`]), and after a chosen allocation it is
+//! chosen one: their number is exponentially distributed (`distance`), and after a chosen allocation it is
 //! drawn anew, for what is left of an exponential distance is as long as a new one.
 //!
 //! Of an allocation that is not chosen, that countdown is all that happens: no thread state, no stream, no
