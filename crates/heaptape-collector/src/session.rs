@@ -205,7 +205,7 @@ impl Session {
         if news || self.overdue || child.ending.is_some() {
             self.reap(book, child)?;
         }
-        self.see_off(book)?;
+        self.see_off();
         self.look_around(book)?;
         Ok(drained)
     }
@@ -273,8 +273,8 @@ impl Session {
         let mut at = 0;
         while at < self.targets.len() {
             let target = &self.targets[at];
-            let ending = if target.over.is_some() {
-                target.over
+            let ending = if target.over().is_some() {
+                target.over()
             } else if target.launched {
                 child.ending
             } else {
@@ -294,18 +294,16 @@ impl Session {
     }
 
     /// Ends the histories of processes that have become other programs.
-    fn see_off(&mut self, book: &mut Book<TapeFile>) -> io::Result<()> {
-        while let Some(at) = self.targets.iter().position(Target::has_left) {
-            let target = &mut self.targets[at];
-            let pid = target.pid;
+    fn see_off(&mut self) {
+        for target in self.targets.iter_mut().filter(|target| target.has_left()) {
             if let Some(leaving) = target.take_leaving()
                 && !leaving.named
             {
-                self.awaited.insert(pid, (leaving.path, Instant::now()));
+                self.awaited.insert(target.pid, (leaving.path, Instant::now()));
             }
-            self.end(book, at, Ending::Exec)?;
+            target.set_over(Ending::Exec);
+            self.overdue = true;
         }
-        Ok(())
     }
 
     /// Names the programs that should have said hello and never did.
@@ -357,21 +355,22 @@ impl Session {
 
     /// Ends the recording: what still runs goes on unrecorded.
     fn finish(&mut self, book: &mut Book<TapeFile>, child: &Child) -> io::Result<()> {
-        self.see_off(book)?;
+        self.see_off();
         self.name_the_silent(book)?;
-        let is_over = |target: &Target| target.is_dead() || target.over.is_some();
-        while self.targets.iter().any(|target| is_over(target) && target.is_behind()) {
+        for target in &self.targets {
+            target.close_gate();
+        }
+        // All that is known, of parents too, before anybody's end: who was forked where is told by them.
+        while self.targets.iter().any(Target::is_behind) {
             if self.drain(book)?.words == 0 && book.writer.is_full() {
                 std::thread::sleep(BUSY_SLEEP);
             }
         }
         self.reap(book, child)?;
-        for target in &self.targets {
-            target.close_gate();
-        }
         // Parents before children: by number, as they came.
         while let Some(target) = self.targets.first() {
-            let ending = if target.is_dead() { Ending::Gone } else { Ending::Running };
+            let gone = || if target.is_dead() { Ending::Gone } else { Ending::Running };
+            let ending = target.over().unwrap_or_else(gone);
             self.closing.left_running |= ending == Ending::Running;
             self.end(book, 0, ending)?;
         }
@@ -403,7 +402,7 @@ impl Session {
 
     fn sample(&mut self, book: &mut Book<TapeFile>, pss: bool) -> io::Result<()> {
         let time = book.time(clock::monotonic_ns());
-        for target in self.targets.iter().filter(|target| target.pid != 0) {
+        for target in self.targets.iter().filter(|target| target.is_here()) {
             if let Some(id) = target.id()
                 && let Some(sample) = sample::sample(target.pid, time, pss)
             {
@@ -414,7 +413,7 @@ impl Session {
     }
 
     fn name_threads(&mut self, book: &mut Book<TapeFile>) -> io::Result<()> {
-        for target in self.targets.iter_mut().filter(|target| target.pid != 0) {
+        for target in self.targets.iter_mut().filter(|target| target.is_here()) {
             let pid = target.pid;
             let Some(history) = target.history() else { continue };
             for (tid, name) in sample::thread_names(pid) {

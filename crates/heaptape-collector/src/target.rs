@@ -66,7 +66,7 @@ pub(crate) struct Target {
     /// The program it is about to become, when that was the last it said.
     leaving: Option<Leaving>,
     /// How it has ended, when that is known otherwise than by its death.
-    pub(crate) over: Option<Ending>,
+    over: Option<Ending>,
 }
 
 /// A program that a process is about to become.
@@ -359,7 +359,8 @@ impl Target {
 
     /// Whether it has become that program: it runs another file than when it said hello.
     pub(crate) fn has_left(&self) -> bool {
-        self.leaving.is_some()
+        self.over.is_none()
+            && self.leaving.is_some()
             && self.image.is_some()
             && sample::image(self.pid).is_some_and(|now| Some(now) != self.image)
     }
@@ -387,6 +388,22 @@ impl Target {
             bell.fetch_add(1, Ordering::SeqCst);
             futex::wake_all(bell);
         }
+    }
+
+    /// Its history ends thus, once it has come to its end: another image has taken its place.
+    pub(crate) fn set_over(&mut self, ending: Ending) {
+        self.over = Some(ending);
+        self.launched = false;
+    }
+
+    /// How its history ends, where that is known already.
+    pub(crate) fn over(&self) -> Option<Ending> {
+        self.over
+    }
+
+    /// Whether `/proc` tells of it under its pid.
+    pub(crate) fn is_here(&self) -> bool {
+        self.pid != 0 && self.over.is_none()
     }
 
     /// Programs that it has started without our hearing of them.

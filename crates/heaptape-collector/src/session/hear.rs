@@ -152,7 +152,7 @@ impl Session {
         let before = self
             .targets
             .iter()
-            .position(|target| target.over.is_none() && target.pid == heard.pid)
+            .position(|target| target.over().is_none() && target.pid == heard.pid)
             .filter(|_| heard.fork_serial == 0 && heard.pid != 0);
         let is_child = child.ending.is_none()
             && (heard.pid == child.pid || heard.pid == 0 && self.next_number == 1);
@@ -160,8 +160,7 @@ impl Session {
         if let Some(before) = before {
             // Dead, and its pid used again already; or, nearly always, another image of the same process.
             let before = &mut self.targets[before];
-            before.over = Some(if before.is_dead() { Ending::Gone } else { Ending::Exec });
-            before.launched = false;
+            before.set_over(if before.is_dead() { Ending::Gone } else { Ending::Exec });
             // What it recorded may be much, and this one waits for an answer.
             self.overdue = true;
         }
