@@ -7,7 +7,7 @@ use crate::preflight::{self, Missing};
 use crate::session::{Closing, Session, Settings};
 use crate::sys::memory::ProcessMemory;
 use crate::sys::signals::{self, Held};
-use crate::sys::{clock, fd, spawn};
+use crate::sys::{clock, fd, priority, spawn};
 use crate::workdir::Library;
 use heaptape_tape::*;
 use heaptape_wire::handshake::*;
@@ -420,7 +420,7 @@ fn open_tape(
     };
     let (place, file, taken) = output::create(&launch.output, &names, clash)?.split();
     let began = clock::monotonic_ns();
-    match TapeWriter::new(file, &header) {
+    match TapeWriter::packed_after(file, &header, priority::give_way) {
         Ok(writer) => Ok((place, Book::new(writer, began), taken)),
         Err(error) => {
             let path = place.path().to_path_buf();

@@ -38,7 +38,7 @@ const BUSY_SLEEP: Duration = Duration::from_millis(1);
 const IDLE_SLEEP: Duration = Duration::from_millis(10);
 /// Records of a process brought to the tape between two drains: about a millisecond's work, in which a busy thread
 /// fills less than its ring.
-const SLICE: usize = 1 << 13;
+const SLICE: usize = 1 << 11;
 /// Bytes taken out of the rings that may wait for their turn: so much the targets may be ahead of us before
 /// their threads wait.
 const MAX_BEHIND: usize = 256 << 20;

@@ -52,13 +52,21 @@ pub(crate) struct Packer<W> {
 }
 
 impl<W: Write + Send + 'static> Packer<W> {
-    pub(crate) fn new(blocks: BlockWriter<W>) -> io::Result<Packer<W>> {
+    /// Starts the thread, which begins with `first`.
+    pub(crate) fn new(
+        blocks: BlockWriter<W>,
+        first: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Packer<W>> {
         let (jobs, queue) = mpsc::sync_channel(WAITING);
         let (empty, spent) = mpsc::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let work =
             Work { blocks, runs: FxHashMap::default(), empty, waiting: Arc::clone(&waiting) };
-        let thread = Builder::new().name("packer".to_string()).spawn(move || work.all(&queue))?;
+        let run = move || {
+            first();
+            work.all(&queue)
+        };
+        let thread = Builder::new().name("packer".to_string()).spawn(run)?;
         Ok(Packer { jobs: Some(jobs), waiting, spent, thread: Some(thread) })
     }
 }

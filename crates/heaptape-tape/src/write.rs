@@ -74,6 +74,15 @@ impl<W: Write + Send + 'static> TapeWriter<W> {
     /// Begins a tape. [`Header::version`] is this code's whatever `header` says; a tick of 0 is taken
     /// for 1.
     pub fn new(out: W, header: &Header) -> io::Result<TapeWriter<W>> {
+        TapeWriter::packed_after(out, header, || ())
+    }
+
+    /// The same; the thread that packs and writes begins with `first`, which may give it a name, a priority …
+    pub fn packed_after(
+        out: W,
+        header: &Header,
+        first: impl FnOnce() + Send + 'static,
+    ) -> io::Result<TapeWriter<W>> {
         let tick_ns = header.tick_ns.max(1);
         let mut blocks = BlockWriter::new(out)?;
         blocks.put(&FileHead::encode(tick_ns))?;
@@ -82,7 +91,7 @@ impl<W: Write + Send + 'static> TapeWriter<W> {
         blocks.block(kind::META, &[], &records.take())?;
         blocks.flush()?;
         Ok(TapeWriter {
-            packer: Packer::new(blocks)?,
+            packer: Packer::new(blocks, first)?,
             tick_ns,
             records,
             processes: Vec::new(),

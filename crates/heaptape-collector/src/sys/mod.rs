@@ -9,6 +9,7 @@ pub(crate) mod fd;
 pub(crate) mod futex;
 pub(crate) mod inherit;
 pub(crate) mod memory;
+pub(crate) mod priority;
 pub(crate) mod process;
 pub(crate) mod signals;
 pub(crate) mod socket;
