@@ -204,9 +204,14 @@ impl Tape {
         }
     }
 
-    /// Whether so many bytes can be had within the [`Limits`], beside what the tape takes itself.
+    /// Whether so many bytes can be had within the [`Limits`], beside what the tape takes itself. What it
+    /// only remembers, to be faster, gives way.
     pub fn afford(&self, bytes: u64) -> Result<(), TapeError> {
-        self.limits.afford(bytes.saturating_add(self.own_bytes))
+        let bytes = bytes.saturating_add(self.own_bytes);
+        if self.limits.afford(bytes.saturating_add(self.remembered.bytes())).is_err() {
+            self.remembered.forget();
+        }
+        self.limits.afford(bytes)
     }
 
     /// The events of a process in order, beginning with number `from`.

@@ -43,6 +43,13 @@ impl BlockTable {
         self.slots.len() - self.vacant.len()
     }
 
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot>()
+            + self.vacant.capacity() * size_of::<u32>()
+            + self.places.capacity() * size_of::<Place>()
+    }
+
     /// The blocks, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &LiveBlock> {
         let slots = self.places.iter().filter(|place| place.slot != NONE);
