@@ -195,13 +195,11 @@ impl Tape {
     ) -> Result<(), TapeError> {
         let walk = Walk::over(self, process, range);
         let runs = walk.runs();
-        match self.limits.readers_for(runs.len()) {
-            0 => walk.each(|run, events| self.read_run(run.offset, &run.key, events), take),
-            readers => thread::scope(|scope| {
-                let mut ahead = Ahead::start(scope, self, runs, readers);
-                walk.each(|_, events| ahead.next(events), take)
-            }),
-        }
+        let readers = self.limits.readers_for(runs.len());
+        thread::scope(|scope| match Ahead::start(scope, self, runs, readers) {
+            Some(mut ahead) => walk.each(|_, events| ahead.next(events), take),
+            None => walk.each(|run, events| self.read_run(run.offset, &run.key, events), take),
+        })
     }
 
     /// Whether so many bytes can be had within the [`Limits`], beside what the tape takes itself. What it
