@@ -10,7 +10,7 @@ use crate::recording::Recording;
 use crate::sites::Sites;
 use crate::table;
 use crate::unresolved::Unresolved;
-use heaptape_tape::{Process, TapeError, live_bytes};
+use heaptape_tape::{Process, TapeError};
 use serde::Serialize;
 
 /// Bytes of tables by backtrace node: weights, sites, and what was looked at.
@@ -44,7 +44,7 @@ impl HeapAt {
         let instant = when.resolve(recording, process.id)?;
         let live = recording.live_at(process.id, instant.moment)?;
         let tables = table::bytes_by_node(recording, BYTES_BY_NODE);
-        recording.afford(live_bytes(live.totals().live_blocks).saturating_add(tables))?;
+        recording.afford(live.bytes().saturating_add(tables))?;
         let mut sites = Sites::new(recording, names);
         let weights = Weights::of_live(recording, &live);
         let ranking = Ranking::of(&weights, &mut sites, Unit::Bytes, top);

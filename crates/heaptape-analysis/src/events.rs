@@ -7,9 +7,7 @@ use crate::names::Names;
 use crate::recording::Recording;
 use crate::sites::{Site, Sites};
 use heaptape_tape::{
-    Action, BacktraceId, Effect, Event, LiveBlock, LiveSet, Moment, Process, TapeError, TimeNs,
-    live_bytes,
-};
+    Action, BacktraceId, Effect, Event, LiveBlock, LiveSet, Moment, Process, TapeError, TimeNs,};
 use serde::Serialize;
 use std::ops::ControlFlow;
 
@@ -89,7 +87,7 @@ pub fn for_each<B>(
             }
             index += 1;
         }
-        recording.afford(live_bytes(live.totals().live_blocks)).map(ControlFlow::Continue)
+        recording.afford(live.bytes()).map(ControlFlow::Continue)
     })?;
     Ok(outcome)
 }

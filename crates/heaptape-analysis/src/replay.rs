@@ -65,7 +65,7 @@ pub fn whole_weighed(
                 }
             }
         }
-        let bytes = live_bytes(live.totals().live_blocks).saturating_add(gather.bytes());
+        let bytes = live.bytes().saturating_add(gather.bytes());
         recording.afford(bytes).map(ControlFlow::Continue)
     })?;
     Ok(estimate.map_or(*live.totals(), |estimate| *estimate.totals()))

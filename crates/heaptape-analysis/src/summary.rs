@@ -18,8 +18,7 @@ use crate::temporary::Temporaries;
 use crate::unresolved::Unresolved;
 use heaptape_tape::{
     Action, Effect, Event, LiveBlock, LiveSet, Losses, Moment, Process, ProcessId, TapeError,
-    Totals, live_bytes,
-};
+    Totals,};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
@@ -132,7 +131,7 @@ impl Summary {
             live: pass.never_freed(recording, &live, &mut sites, top),
             inherited: inherited(weigh, recording, process.id, &live),
         };
-        recording.afford(live_bytes(live.totals().live_blocks).saturating_add(tables))?;
+        recording.afford(live.bytes().saturating_add(tables))?;
         let mut layout = Layout::of(recording, process.id, &live, &mut sites);
         // Two live sets and a list are more than one: a summary shows no single block.
         layout.blocks = Vec::new();

@@ -6,6 +6,7 @@
 
 use crate::columns;
 use crate::index;
+use crate::limits::Limits;
 use crate::meta::tag;
 use crate::model::*;
 use crate::varint::{Cursor, Malformed, unzigzag};
@@ -15,9 +16,15 @@ const PLACEHOLDERS_PER_BYTE: u64 = 4;
 /// Most placeholders, whatever was lost.
 const MAX_PLACEHOLDERS: u64 = 1 << 20;
 
+/// Bytes of a text beside its own: where it is and how long, and what the allocator adds.
+const TEXT_BYTES: usize = size_of::<Vec<u8>>() + 32;
+
 #[derive(Debug)]
 pub(crate) struct Facts {
     tick_ns: u64,
+    limits: Limits,
+    /// Bytes of what has no length of its own to be seen: texts, lists of them, samples.
+    others: u64,
     placeholders_left: u64,
     pub(crate) header: Option<Header>,
     pub(crate) processes: Vec<Process>,
@@ -34,9 +41,11 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// No facts yet.
-    pub(crate) fn new(tick_ns: u64) -> Facts {
+    pub(crate) fn new(tick_ns: u64, limits: Limits) -> Facts {
         Facts {
             tick_ns,
+            limits,
+            others: 0,
             placeholders_left: 0,
             header: None,
             processes: Vec::new(),
@@ -56,15 +65,40 @@ impl Facts {
         self.tick_ns
     }
 
-    /// About the bytes that the facts take. Texts are left out: the file holds them too, and they are
-    /// few beside what there are millions of.
+    /// About the bytes that the facts take.
     pub(crate) fn bytes(&self) -> u64 {
-        let samples = self.samples.iter().map(Vec::len).sum::<usize>();
-        (self.nodes.capacity() * size_of::<BacktraceNode>()
-            + samples * size_of::<Sample>()
-            + self.threads.len() * size_of::<Thread>()
-            + self.modules.len() * size_of::<Module>()
-            + self.processes.len() * size_of::<Process>()) as u64
+        let of_a_process = size_of::<Process>() + size_of::<Vec<Sample>>() + 1;
+        let tables = self.nodes.capacity() * size_of::<BacktraceNode>()
+            + self.threads.capacity() * size_of::<Thread>()
+            + self.modules.capacity() * size_of::<Module>()
+            + self.processes.capacity() * of_a_process
+            + self.unrecorded.capacity() * size_of::<Unrecorded>()
+            + self.crashes.capacity() * size_of::<Crash>();
+        self.others.saturating_add(tables as u64)
+    }
+
+    /// Sees to it that so many things of one record may be kept. If not, they count as if they were:
+    /// then the facts are more than [`Limits`] allow, and reading ends.
+    fn room_for(&mut self, count: usize, bytes: usize) -> Result<(), Malformed> {
+        let more = (count as u64).saturating_mul(bytes as u64);
+        if self.limits.afford(self.bytes().saturating_add(more)).is_ok() {
+            return Ok(());
+        }
+        self.others = self.others.saturating_add(more);
+        Err(Malformed("more than may be kept"))
+    }
+
+    /// The number of texts, or pairs of them, that follow.
+    fn texts(&mut self, f: &mut Cursor<'_>, bytes: usize) -> Result<usize, Malformed> {
+        let count = f.count()?;
+        self.room_for(count, bytes)?;
+        self.others += (count * bytes) as u64;
+        Ok(count)
+    }
+
+    fn list(&mut self, f: &mut Cursor<'_>) -> Result<Vec<Vec<u8>>, Malformed> {
+        let count = self.texts(f, TEXT_BYTES)?;
+        (0..count).map(|_| Ok(f.bytes()?.to_vec())).collect()
     }
 
     /// So many bytes of the file are damaged: facts may be missing.
@@ -75,6 +109,10 @@ impl Facts {
 
     /// Takes in one record.
     pub(crate) fn apply(&mut self, tag: u64, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        if tag != tag::NODES && tag != tag::SAMPLE {
+            // No record has more than two texts beside those in lists.
+            self.others += (f.len() + 2 * TEXT_BYTES) as u64;
+        }
         match tag {
             tag::HEADER => self.header(f),
             tag::PROCESS_START => self.process_start(f),
@@ -105,13 +143,13 @@ impl Facts {
             tick_ns: f.number()?.max(1),
             epoch_unix_ns: f.number()?,
             host: text(f)?,
-            command: list(f)?,
+            command: self.list(f)?,
             cwd: f.bytes()?.to_vec(),
             page_size: f.number32()?,
             options: Vec::new(),
             sample_bytes: 0,
         };
-        for _ in 0..f.count()? {
+        for _ in 0..self.texts(f, 2 * TEXT_BYTES)? {
             header.options.push((text(f)?, text(f)?));
         }
         // Only samples say it.
@@ -136,7 +174,7 @@ impl Facts {
             ppid,
             forked_from: parent.map(|parent| (ProcessId(parent), event)),
             exe: f.bytes()?.to_vec(),
-            argv: list(f)?,
+            argv: self.list(f)?,
             start: self.time(f)?,
             end: TimeNs(0),
             ending: Ending::Unknown,
@@ -234,6 +272,7 @@ impl Facts {
         if u64::from(first) <= known || first.checked_add(count as u32).is_none() {
             return Err(Malformed("nodes are given twice"));
         }
+        self.room_for(count, size_of::<BacktraceNode>())?;
         self.nodes.resize(first as usize - 1, LOST_NODE);
         let mut address = 0;
         for id in (first..).take(count) {
@@ -266,6 +305,7 @@ impl Facts {
             swap: f.number()?,
         };
         self.samples[process.0 as usize].push(sample);
+        self.others += 2 * size_of::<Sample>() as u64;
         Ok(())
     }
 
@@ -377,10 +417,6 @@ fn lost_module(id: ModuleId) -> Module {
 
 fn text(f: &mut Cursor<'_>) -> Result<String, Malformed> {
     Ok(String::from_utf8_lossy(f.bytes()?).into_owned())
-}
-
-fn list(f: &mut Cursor<'_>) -> Result<Vec<Vec<u8>>, Malformed> {
-    (0..f.count()?).map(|_| Ok(f.bytes()?.to_vec())).collect()
 }
 
 fn signed(f: &mut Cursor<'_>) -> Result<i32, Malformed> {

@@ -3,6 +3,7 @@
 //! A key lies unpacked between a block's head and its body. The index at the end of a finished tape
 //! repeats kind, offset and key of every block; on a cut tape the same is gathered from the blocks.
 
+use crate::format::{FILE_HEAD_LEN, HEAD_LEN};
 use crate::live::Totals;
 use crate::model::*;
 use crate::varint::{self, Cursor, Malformed};
@@ -164,6 +165,13 @@ pub(crate) struct Entry {
     pub(crate) key: Vec<u8>,
 }
 
+impl Entry {
+    /// Where the block ends at the earliest: with an empty body.
+    fn least_end(&self) -> u64 {
+        self.offset.saturating_add((HEAD_LEN + self.key.len()) as u64)
+    }
+}
+
 /// Most entries of one INDEX block: keeps its body within bounds whatever the keys.
 pub(crate) const MAX_ENTRIES: usize = 1 << 16;
 
@@ -180,17 +188,27 @@ pub(crate) fn encode_entries(entries: &[Entry]) -> Vec<u8> {
     out
 }
 
-pub(crate) fn parse_entries(body: &[u8], entries: &mut Vec<Entry>) -> Result<(), Malformed> {
+/// Takes in the entries of the INDEX block at `end`. None may name a place where no block fits between
+/// its neighbours: so there are no more of them, and no longer keys, than the file has bytes for.
+pub(crate) fn parse_entries(
+    body: &[u8],
+    end: u64,
+    entries: &mut Vec<Entry>,
+) -> Result<(), Malformed> {
     let mut cursor = Cursor::new(body);
     let mut last = 0u64;
     while !cursor.is_empty() {
         let kind = cursor.byte()?;
         let offset = last.checked_add(cursor.number()?).ok_or(Malformed("an offset"))?;
         last = offset;
-        if entries.last().is_some_and(|entry| entry.offset >= offset) {
+        let entry = Entry { kind, offset, key: cursor.bytes()?.to_vec() };
+        if offset < entries.last().map_or(FILE_HEAD_LEN as u64, Entry::least_end) {
             return Err(Malformed("blocks out of order"));
         }
-        entries.push(Entry { kind, offset, key: cursor.bytes()?.to_vec() });
+        if entry.least_end() > end {
+            return Err(Malformed("blocks after their index"));
+        }
+        entries.push(entry);
     }
     Ok(())
 }
@@ -255,5 +273,27 @@ impl Footer {
             footer.processes.push((totals, losses(&mut f)?));
         }
         Ok(footer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An index of 20 million blocks in a file of a few thousand bytes took 825 MiB.
+    #[test]
+    fn an_index_of_more_blocks_than_the_file_can_hold_is_refused() {
+        let entry = |offset, key_len| Entry { kind: 2, offset, key: vec![0; key_len] };
+        let parse = |listed: &[Entry], end| {
+            let mut found = Vec::new();
+            parse_entries(&encode_entries(listed), end, &mut found).map(|()| found)
+        };
+        let close = [entry(24, 0), entry(48, 5), entry(77, 0)];
+        assert_eq!(parse(&close, 101).as_deref(), Ok(&close[..]));
+        assert!(parse(&close, 100).is_err(), "the last one would be in its index");
+        assert!(parse(&[entry(23, 0)], 100).is_err(), "in the head of the file");
+        assert!(parse(&[entry(24, 0), entry(47, 0)], 100).is_err(), "in the block before");
+        assert!(parse(&[entry(24, 9), entry(48, 0)], 100).is_err(), "in the key before");
+        assert!(parse(&[entry(u64::MAX, 9)], u64::MAX - 1).is_err(), "nowhere");
     }
 }

@@ -171,6 +171,13 @@ impl Assembly {
         Ok(())
     }
 
+    /// About the bytes that it takes, with the set of addresses that it becomes.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.blocks.capacity() * size_of::<LiveBlock>()
+            + self.releasing.capacity() * 3 * size_of::<(ThreadId, LiveBlock)>()
+            + self.freed.capacity() * 4 * size_of::<u64>()) as u64
+    }
+
     pub(crate) fn finish(self, forked: bool, totals: Totals) -> LiveSet {
         LiveSet::from_parts(self.blocks, self.releasing, forked, self.freed, totals)
     }

@@ -6,7 +6,6 @@
 //! quarter of the bound at most: where that is little, fewer are.
 
 use crate::events::MAX_EVENTS;
-use crate::live::LiveSet;
 use crate::model::Event;
 use crate::read::TapeError;
 use std::thread;
@@ -15,7 +14,8 @@ use std::thread;
 const RUN_BYTES: u64 = (MAX_EVENTS * size_of::<Event>()) as u64 + (1 << 20);
 /// Threads that decode ahead: more than these are faster than anything that replays.
 const MAX_READERS: usize = 8;
-/// Bytes of a live block in a [`LiveSet`], with what is free in its table while that grows.
+/// Most bytes of a live block in a [`LiveSet`](crate::LiveSet) that only grew: a slot of 64 and a free one beside it, four
+/// places of 8, and the block again in a list of all ([`crate::LiveSet::sorted`]).
 const LIVE_BLOCK_BYTES: u64 = 224;
 
 /// How much of the machine a reader may take.
@@ -56,14 +56,10 @@ impl Limits {
     }
 }
 
-/// About the bytes that so many live blocks take in a [`LiveSet`].
+/// About the bytes that so many live blocks take in a [`LiveSet`](crate::LiveSet) that grows up to them, at most. What one takes
+/// that is there says [`crate::LiveSet::bytes`].
 pub fn live_bytes(blocks: u64) -> u64 {
     blocks.saturating_mul(LIVE_BLOCK_BYTES)
-}
-
-/// About the bytes that a live set takes.
-pub(crate) fn bytes_of(live: &LiveSet) -> u64 {
-    live_bytes(live.totals().live_blocks)
 }
 
 #[cfg(test)]

@@ -9,14 +9,16 @@
 //! by then, and of all its descendants, the inherited heap is therefore known only nearly: see
 //! [`LiveSet::with_nearly_inherited`].
 
+use crate::limits::live_bytes;
 use crate::live::{LiveBlock, LiveSet};
 use crate::model::*;
 use crate::read::{Tape, TapeError};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::collections::hash_map::Entry;
 use std::sync::{Mutex, PoisonError};
 
-/// The own sets of the ancestors that were asked for last. Whoever needs them takes them out.
+/// The own sets of the ancestors that were asked for last. Whoever needs them takes them out; whoever needs
+/// their memory drops them.
 #[derive(Debug, Default)]
 pub(crate) struct Remembered(Mutex<FxHashMap<ProcessId, LiveSet>>);
 
@@ -25,16 +27,29 @@ impl Remembered {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// About the bytes that they take.
+    pub(crate) fn bytes(&self) -> u64 {
+        let sets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sets.values().map(LiveSet::bytes).sum()
+    }
+
+    pub(crate) fn forget(&self) {
+        drop(self.take());
+    }
+
     fn put(&self, sets: FxHashMap<ProcessId, LiveSet>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = sets;
     }
 }
 
-/// The blocks that a process inherited.
+/// A parent, and after how many of its events it forked.
+type Fork = (ProcessId, EventIndex);
+
+/// The blocks of a process that inherited some.
 pub(crate) struct Heritage {
     /// By address.
     pub(crate) blocks: FxHashMap<u64, LiveBlock>,
-    /// Whether these are all, exactly.
+    /// Whether those that were inherited are all, exactly.
     pub(crate) exact: bool,
 }
 
@@ -43,28 +58,65 @@ impl Tape {
         self.processes().get(process.0 as usize)?.forked_from
     }
 
-    /// What a process inherited; `None` when its heap began empty.
-    pub(crate) fn heritage(&self, process: ProcessId) -> Result<Option<Heritage>, TapeError> {
-        let mut exact = true;
-        let mut remembered = self.remembered.take();
-        let mut ancestors = Vec::new();
-        let mut child = process;
-        while let Some((parent, event)) = self.forked_from(child) {
-            self.check_inherited(child, parent, event)?;
-            exact &= !self.had_second_thread(parent, child);
-            let own = self.own_at(parent, event, remembered.remove(&parent))?;
-            ancestors.push((parent, own));
-            child = parent;
-        }
-        if ancestors.is_empty() {
+    /// The blocks of a process that inherited some, with what it did since: its own set. `None` when its
+    /// heap began empty.
+    pub(crate) fn heritage(
+        &self,
+        process: ProcessId,
+        own: &LiveSet,
+    ) -> Result<Option<Heritage>, TapeError> {
+        let (forks, exact) = self.forks_to(process)?;
+        if forks.is_empty() {
             return Ok(None);
         }
-        let mut blocks = FxHashMap::default();
-        for (_, own) in ancestors.iter().rev() {
-            lay_over(&mut blocks, own);
+        let ancestors = self.ancestors(&forks, own.bytes())?;
+        let sets = || ancestors.iter().rev().map(|(_, set)| set).chain([own]);
+        let most = sets().map(|set| set.totals().live_blocks).sum();
+        let held: u64 = sets().map(LiveSet::bytes).sum();
+        // All sets are there while the map is made, and the map while a set is made from it.
+        self.afford(held.saturating_add(map_bytes(most)).saturating_add(live_bytes(most)))?;
+        let mut blocks = FxHashMap::with_capacity_and_hasher(most as usize, FxBuildHasher);
+        for set in sets() {
+            lay_over(&mut blocks, set);
         }
         self.remembered.put(ancestors.into_iter().collect());
         Ok(Some(Heritage { blocks, exact }))
+    }
+
+    /// The forks that lead to a process, the last first: the parent and how many events it had; and whether
+    /// all were made by parents of one thread.
+    fn forks_to(&self, mut child: ProcessId) -> Result<(Vec<Fork>, bool), TapeError> {
+        let (mut forks, mut exact) = (Vec::new(), true);
+        while let Some((parent, event)) = self.forked_from(child) {
+            self.check_inherited(child, parent, event)?;
+            exact &= !self.had_second_thread(parent, child);
+            forks.push((parent, event));
+            child = parent;
+        }
+        Ok((forks, exact))
+    }
+
+    /// The own sets of the parents at these forks, where so many bytes are taken already.
+    fn ancestors(
+        &self,
+        forks: &[Fork],
+        beside: u64,
+    ) -> Result<Vec<(ProcessId, LiveSet)>, TapeError> {
+        let mut remembered = self.remembered.take();
+        let events: FxHashMap<ProcessId, EventIndex> = forks.iter().copied().collect();
+        remembered.retain(|parent, set| {
+            events.get(parent).is_some_and(|&event| set.totals().events <= event)
+        });
+        let mut held = remembered.values().map(LiveSet::bytes).fold(beside, u64::saturating_add);
+        let mut ancestors = Vec::with_capacity(forks.len());
+        for &(parent, event) in forks {
+            let known = remembered.remove(&parent);
+            held -= known.as_ref().map_or(0, LiveSet::bytes);
+            let own = self.own_at(parent, event, known, held)?;
+            held = held.saturating_add(own.bytes());
+            ancestors.push((parent, own));
+        }
+        Ok(ancestors)
     }
 
     /// Whether a parent had more than one thread when the child was forked, as far as it is known: ends
@@ -92,8 +144,14 @@ impl Tape {
     }
 }
 
+/// Bytes of a map of so many blocks by address: a power of two of places, of which an eighth stays free.
+fn map_bytes(blocks: u64) -> u64 {
+    let places = blocks.saturating_mul(8).div_ceil(7).checked_next_power_of_two();
+    places.unwrap_or(u64::MAX).saturating_mul(size_of::<(u64, LiveBlock)>() as u64 + 1)
+}
+
 /// Applies what a process did, as its own set tells it, to the blocks that it inherited.
-pub(crate) fn lay_over(blocks: &mut FxHashMap<u64, LiveBlock>, own: &LiveSet) {
+fn lay_over(blocks: &mut FxHashMap<u64, LiveBlock>, own: &LiveSet) {
     for freed in own.inherited_freed() {
         blocks.remove(&freed);
     }

@@ -9,6 +9,7 @@
 
 mod table;
 
+use crate::limits::live_bytes;
 use crate::model::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use table::BlockTable;
@@ -330,9 +331,21 @@ impl LiveSet {
         self.blocks.get(addr)
     }
 
+    /// About the bytes that it takes, with a list of its blocks and what it takes when it grows next. What was
+    /// taken for blocks that are gone is kept for others to come, and counts.
+    pub fn bytes(&self) -> u64 {
+        // A hash table has up to eight places for seven entries, and a byte beside each.
+        let addresses = self.inherited_freed.capacity() * 10;
+        let releasing = self.releasing.capacity() * (size_of::<(ThreadId, LiveBlock)>() + 10);
+        let list = self.blocks.len() * size_of::<LiveBlock>();
+        let now = (self.blocks.bytes() + addresses + releasing + list) as u64;
+        now.max(live_bytes(self.blocks.len() as u64))
+    }
+
     /// The live blocks, by address.
     pub fn sorted(&self) -> Vec<LiveBlock> {
-        let mut blocks: Vec<LiveBlock> = self.blocks.iter().copied().collect();
+        let mut blocks = Vec::with_capacity(self.blocks.len());
+        blocks.extend(self.blocks.iter().copied());
         blocks.sort_unstable_by_key(|b| b.addr);
         blocks
     }
@@ -372,6 +385,21 @@ mod tests {
             usable: 0,
             backtrace: BacktraceId::NONE,
         }
+    }
+
+    /// It was counted as empty, whatever it had held.
+    #[test]
+    fn a_set_that_shrank_still_takes_what_it_took() {
+        let mut set = LiveSet::new();
+        for number in 0..10_000 {
+            set.apply(&Event { addr: number * 16, ..event(Action::Alloc, 0, 0, 8, 0) });
+        }
+        let grown = set.bytes();
+        assert!((10_000 * 128..=live_bytes(10_000)).contains(&grown), "{grown}");
+        for number in 0..10_000 {
+            set.apply(&Event { addr: number * 16, ..event(Action::Free, 0, 0, 0, 0) });
+        }
+        assert!(set.bytes() >= 10_000 * 80, "{}", set.bytes());
     }
 
     /// The slow, obvious account: address to (number, size), and who is in a realloc of what.

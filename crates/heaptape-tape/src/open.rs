@@ -28,7 +28,7 @@ impl Tape {
         }
         let mut opening = Opening {
             condition: Condition { file_bytes: source.len(), ..Condition::default() },
-            facts: Facts::new(if head.whole { head.tick_ns.max(1) } else { 1 }),
+            facts: Facts::new(if head.whole { head.tick_ns.max(1) } else { 1 }, limits),
             catalog: Catalog::default(),
             facts_left: source.len().saturating_mul(FACTS_RATIO).saturating_add(FACTS_BYTES),
             source,
@@ -93,6 +93,7 @@ impl Opening {
 
     fn read_facts(&mut self, offset: u64) -> Result<(), TapeError> {
         let (block_len, raw_len) = self.source.lens(offset)?;
+        self.limits.afford(self.facts.bytes().saturating_add(raw_len))?;
         let body = match self.facts_left.checked_sub(raw_len) {
             Some(left) => {
                 self.facts_left = left;
@@ -114,9 +115,10 @@ impl Opening {
         for record in meta::records(&body) {
             let applied = record.and_then(|(tag, mut fields)| self.facts.apply(tag, &mut fields));
             sound &= applied.is_ok();
+            self.limits.afford(self.facts.bytes())?;
         }
         self.condition.damaged_blocks += u64::from(!sound);
-        self.limits.afford(self.facts.bytes())
+        Ok(())
     }
 
     fn finish(mut self) -> Tape {

@@ -195,18 +195,21 @@ impl Tape {
     ) -> Result<(), TapeError> {
         let walk = Walk::over(self, process, range);
         let runs = walk.runs();
-        match self.limits.readers_for(runs.len()) {
-            0 => walk.each(|run, events| self.read_run(run.offset, &run.key, events), take),
-            readers => thread::scope(|scope| {
-                let mut ahead = Ahead::start(scope, self, runs, readers);
-                walk.each(|_, events| ahead.next(events), take)
-            }),
-        }
+        let readers = self.limits.readers_for(runs.len());
+        thread::scope(|scope| match Ahead::start(scope, self, runs, readers) {
+            Some(mut ahead) => walk.each(|_, events| ahead.next(events), take),
+            None => walk.each(|run, events| self.read_run(run.offset, &run.key, events), take),
+        })
     }
 
-    /// Whether so many bytes can be had within the [`Limits`], beside what the tape takes itself.
+    /// Whether so many bytes can be had within the [`Limits`], beside what the tape takes itself. What it
+    /// only remembers, to be faster, gives way.
     pub fn afford(&self, bytes: u64) -> Result<(), TapeError> {
-        self.limits.afford(bytes.saturating_add(self.own_bytes))
+        let bytes = bytes.saturating_add(self.own_bytes);
+        if self.limits.afford(bytes.saturating_add(self.remembered.bytes())).is_err() {
+            self.remembered.forget();
+        }
+        self.limits.afford(bytes)
     }
 
     /// The events of a process in order, beginning with number `from`.

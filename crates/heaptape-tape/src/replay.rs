@@ -8,7 +8,7 @@ use crate::format::kind;
 use crate::history::KeyframeEntry;
 use crate::keyframe::Assembly;
 use crate::limits;
-use crate::lineage::{Heritage, lay_over};
+use crate::lineage::Heritage;
 use crate::live::LiveSet;
 use crate::model::*;
 use crate::read::{Moment, Tape, TapeError};
@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 impl Tape {
     /// The live set of a process at its birth: empty, or the blocks inherited over fork.
     pub fn live_at_start(&self, process: ProcessId) -> Result<LiveSet, TapeError> {
-        Ok(match self.heritage(process)? {
+        Ok(match self.heritage(process, &LiveSet::forked())? {
             Some(Heritage { blocks, exact: true }) => LiveSet::with_inherited(blocks.into_values()),
             Some(Heritage { blocks, exact: false }) => {
                 LiveSet::with_nearly_inherited(blocks.into_values())
@@ -36,12 +36,9 @@ impl Tape {
     /// Fails where events that it needs are damaged.
     pub fn live_at(&self, process: ProcessId, moment: Moment) -> Result<LiveSet, TapeError> {
         let index = self.moment_event_index(process, moment)?;
-        let own = self.own_at(process, index, None)?;
-        Ok(match self.heritage(process)? {
-            Some(Heritage { mut blocks, exact }) => {
-                lay_over(&mut blocks, &own);
-                own.with_all_blocks(blocks.into_values(), exact)
-            }
+        let own = self.own_at(process, index, None, 0)?;
+        Ok(match self.heritage(process, &own)? {
+            Some(Heritage { blocks, exact }) => own.with_all_blocks(blocks.into_values(), exact),
             None => own,
         })
     }
@@ -78,23 +75,23 @@ impl Tape {
         (totals.peak_event, totals.peak_time, totals.peak_bytes, totals.peak_blocks)
     }
 
-    /// The set as the writer kept it, without inherited blocks. `known` is the set at another moment:
-    /// the way from there may be shorter.
+    /// The set as the writer kept it, without inherited blocks. `known` is the set at an earlier moment:
+    /// the way from there may be shorter. So many bytes are taken already by others.
     pub(crate) fn own_at(
         &self,
         process: ProcessId,
         index: EventIndex,
         known: Option<LiveSet>,
+        beside: u64,
     ) -> Result<LiveSet, TapeError> {
-        let known = known.filter(|set| set.totals().events <= index);
-        let mut set = self.nearest(process, index, known)?;
+        let mut set = self.nearest(process, index, known, beside)?;
         let from = set.totals().events;
-        self.afford(limits::bytes_of(&set))?;
+        self.afford(beside.saturating_add(set.bytes()))?;
         self.runs(process, from..index, &mut |events| {
             for event in events {
                 set.apply(event);
             }
-            self.afford(limits::bytes_of(&set)).map(ControlFlow::Continue)
+            self.afford(beside.saturating_add(set.bytes())).map(ControlFlow::Continue)
         })?;
         Ok(set)
     }
@@ -105,12 +102,14 @@ impl Tape {
         process: ProcessId,
         index: EventIndex,
         known: Option<LiveSet>,
+        beside: u64,
     ) -> Result<LiveSet, TapeError> {
+        let beside = beside.saturating_add(known.as_ref().map_or(0, LiveSet::bytes));
         let from = known.as_ref().map_or(0, |set| set.totals().events);
         let between = |events: EventIndex| from < events && events <= index;
         let keyframes = self.history(process).keyframes.iter().rev();
         for keyframe in keyframes.filter(|keyframe| between(keyframe.totals.events)) {
-            match self.read_keyframe(keyframe) {
+            match self.read_keyframe(keyframe, beside) {
                 Err(TapeError::Damaged(_)) => {}
                 result => return result,
             }
@@ -119,14 +118,16 @@ impl Tape {
         Ok(known.unwrap_or_else(|| if forked { LiveSet::forked() } else { LiveSet::new() }))
     }
 
-    fn read_keyframe(&self, keyframe: &KeyframeEntry) -> Result<LiveSet, TapeError> {
+    fn read_keyframe(&self, keyframe: &KeyframeEntry, beside: u64) -> Result<LiveSet, TapeError> {
         let blocks = keyframe.parts.iter().map(|(_, key)| u64::from(key.count)).sum();
-        self.afford(limits::live_bytes(blocks))?;
+        let beside = beside.saturating_add(limits::live_bytes(blocks));
+        self.afford(beside)?;
         let mut assembly = Assembly::default();
         for (offset, key) in &keyframe.parts {
             let body = self.source.body(*offset, kind::KEYFRAME)?;
             let added = assembly.add(key, &body, self.surroundings());
             added.map_err(|e| damaged_at(*offset, e.0))?;
+            self.afford(beside.saturating_add(assembly.bytes()))?;
         }
         Ok(assembly.finish(keyframe.forked, keyframe.totals))
     }

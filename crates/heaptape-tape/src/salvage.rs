@@ -99,7 +99,8 @@ impl Source {
         let mut entries = Vec::new();
         for &offset in &footer.index_offsets {
             let body = self.body(offset, kind::INDEX)?;
-            index::parse_entries(&body, &mut entries).map_err(|e| damaged_at(offset, e.0))?;
+            let parsed = index::parse_entries(&body, offset, &mut entries);
+            parsed.map_err(|e| damaged_at(offset, e.0))?;
         }
         Ok(Some((footer, entries)))
     }

@@ -57,6 +57,11 @@ impl<'a> Cursor<'a> {
         std::mem::take(&mut self.rest)
     }
 
+    /// Bytes that are left.
+    pub(crate) fn len(&self) -> usize {
+        self.rest.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }

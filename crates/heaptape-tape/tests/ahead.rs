@@ -111,6 +111,34 @@ fn who_breaks_gets_no_more_and_who_fails_is_told() {
     assert!(matches!(failed, Err(TapeError::NotATape)));
 }
 
+/// The tape, to the process that can make no threads.
+const ALONE: &str = "HEAPTAPE_TEST_ALONE";
+
+/// It panicked.
+#[test]
+fn where_no_thread_can_be_made_the_asker_reads() {
+    if let Some(tape) = std::env::var_os(ALONE) {
+        assert!(std::thread::Builder::new().spawn(|| ()).is_err(), "a thread was made");
+        let limits = Limits { readers: 2, ..Limits::default() };
+        let tape = Tape::open_within(tape.as_ref(), limits).unwrap();
+        assert_eq!(read(&tape, 0..EVENTS).0.len() as u64, EVENTS);
+        println!("read alone");
+        return;
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), record()).unwrap();
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "where_no_thread_can_be_made_the_asker_reads", "--nocapture"]);
+    // One test at a time runs on the first thread; no other finds room for its stack.
+    child
+        .args(["--test-threads=1"])
+        .env(ALONE, file.path())
+        .env("RUST_MIN_STACK", (1u64 << 46).to_string());
+    let output = child.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("read alone"), "{told}{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn what_would_take_more_memory_than_allowed_is_refused() {
     let bytes = record();

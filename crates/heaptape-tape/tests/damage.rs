@@ -195,17 +195,59 @@ fn a_full_disk_leaves_a_tape_and_every_later_call_says_so() {
     assert!(!tape.condition().complete);
 }
 
+/// A block with a packed body.
+fn packed(kind: u8, key: &[u8], raw: &[u8]) -> Vec<u8> {
+    let mut block = frame(kind, key, &zstd::bulk::compress(raw, 3).unwrap());
+    block[5] = 1;
+    block[12..16].copy_from_slice(&(raw.len() as u32).to_le_bytes());
+    let crc = crc32fast::hash(&[&block[4..20], key].concat());
+    block[20..24].copy_from_slice(&crc.to_le_bytes());
+    block
+}
+
 #[test]
 fn a_small_file_cannot_hold_many_facts() {
-    let raw = vec![0; 60 << 20];
-    let packed = zstd::bulk::compress(&raw, 3).unwrap();
-    let mut bomb = frame(small::META, b"", &packed);
-    bomb[5] = 1;
-    bomb[12..16].copy_from_slice(&(raw.len() as u32).to_le_bytes());
-    let crc = crc32fast::hash(&bomb[4..20]);
-    bomb[20..24].copy_from_slice(&crc.to_le_bytes());
+    let bomb = packed(small::META, b"", &vec![0; 60 << 20]);
     let tape = open_bytes(&[&example()[..24], &bomb].concat());
     assert_eq!((tape.condition().damaged_blocks, tape.condition().unknown_blocks), (1, 0));
+}
+
+fn number(mut value: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+/// A process with 15 million empty arguments, in 591 bytes, took a gigabyte; children that were not
+/// recorded and crashes were not counted either.
+#[test]
+fn whatever_facts_there_are_many_of_is_weighed() {
+    let record = |tag: u8, fields: &[u8]| [&[tag], &number(fields.len())[..], fields].concat();
+    let arguments = |count| {
+        let list = [number(count), vec![0; count]].concat();
+        record(2, &[&[0, 7, 1, 0, 0, 0], &list[..], &[0]].concat())
+    };
+    let open = |body: &[u8], memory| {
+        let block = packed(small::META, b"", body);
+        let bytes = [&example()[..24], &block].concat();
+        small::open_within(&bytes, Limits { memory, readers: 0 })
+    };
+    let tape = open(&arguments(1000), 8 << 20).unwrap();
+    assert_eq!(tape.processes()[0].argv.len(), 1000);
+    let (unrecorded, crash) = (record(10, &[5, 0, 0, 0]), record(11, &[0; 8]));
+    let process = arguments(1);
+    for many in [
+        arguments(4_000_000),
+        unrecorded.repeat(700_000),
+        [process, crash.repeat(1_000_000)].concat(),
+    ] {
+        let refused = open(&many, 64 << 20).err();
+        assert!(matches!(refused, Some(TapeError::Memory { .. })), "{refused:?}");
+    }
 }
 
 #[test]
