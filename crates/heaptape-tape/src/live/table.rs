@@ -1,7 +1,8 @@
 //! Live blocks by address.
 //!
 //! Blocks lie in a slab of cache lines, the last one left being the first one used again; so what a
-//! program allocates and frees in short order stays in the cache. An open-addressing index of eight
+//! program allocates and frees in short order stays in the cache. The slab grows piece by piece: nothing is
+//! moved, which would keep the recorded program waiting. An open-addressing index of eight
 //! bytes a place finds them. An event costs one search of the index.
 //!
 //! Where an address is looked for depends on a key that each table draws: a tape can be made of addresses
@@ -22,6 +23,52 @@ struct Slot {
     mark: u64,
 }
 
+/// Slots by number.
+#[derive(Clone, Debug, Default)]
+struct Slab {
+    /// All but the last are full.
+    pieces: Vec<Vec<Slot>>,
+}
+
+/// Slots of a piece, as a binary logarithm: a quarter of a MiB.
+const PIECE_LOG2: u32 = 12;
+const PIECE: usize = 1 << PIECE_LOG2;
+
+impl Slab {
+    fn len(&self) -> usize {
+        match self.pieces.split_last() {
+            Some((last, full)) => full.len() * PIECE + last.len(),
+            None => 0,
+        }
+    }
+
+    #[inline(always)]
+    fn get(&self, number: u32) -> Option<&Slot> {
+        self.pieces.get((number >> PIECE_LOG2) as usize)?.get(number as usize % PIECE)
+    }
+
+    #[inline(always)]
+    fn at(&self, number: u32) -> &Slot {
+        &self.pieces[(number >> PIECE_LOG2) as usize][number as usize % PIECE]
+    }
+
+    #[inline(always)]
+    fn at_mut(&mut self, number: u32) -> &mut Slot {
+        &mut self.pieces[(number >> PIECE_LOG2) as usize][number as usize % PIECE]
+    }
+
+    fn push(&mut self, slot: Slot) {
+        match self.pieces.last_mut().filter(|piece| piece.len() < PIECE) {
+            Some(piece) => piece.push(slot),
+            None => {
+                let mut piece = Vec::with_capacity(PIECE);
+                piece.push(slot);
+                self.pieces.push(piece);
+            }
+        }
+    }
+}
+
 /// Where the block of an address is. The tag is made from the address; the block has all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
@@ -32,7 +79,7 @@ struct Place {
 /// The table. A *mark* is a number that its owner keeps with each block.
 #[derive(Clone, Debug, Default)]
 pub(super) struct BlockTable {
-    slots: Vec<Slot>,
+    slots: Slab,
     /// Slots that hold no block.
     vacant: Vec<u32>,
     /// A power of two, at least twice the number of blocks; or none.
@@ -51,7 +98,7 @@ impl BlockTable {
 
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<Slot>()
+        self.slots.len() * size_of::<Slot>()
             + self.vacant.capacity() * size_of::<u32>()
             + self.places.capacity() * size_of::<Place>()
     }
@@ -59,7 +106,7 @@ impl BlockTable {
     /// The blocks, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &LiveBlock> {
         let slots = self.places.iter().filter(|place| place.slot != NONE);
-        slots.map(|place| &self.slots[place.slot as usize].block)
+        slots.map(|place| &self.slots.at(place.slot).block)
     }
 
     pub(super) fn get(&self, addr: u64) -> Option<&LiveBlock> {
@@ -67,7 +114,7 @@ impl BlockTable {
             return None;
         }
         let slot = self.places[self.search(addr).ok()?].slot;
-        Some(&self.slots[slot as usize].block)
+        Some(&self.slots.at(slot).block)
     }
 
     /// Puts a block in and returns the one that was at its address.
@@ -79,7 +126,7 @@ impl BlockTable {
         let slot = Slot { block, mark };
         match self.search(block.addr) {
             Ok(at) => {
-                let known = &mut self.slots[self.places[at].slot as usize];
+                let known = self.slots.at_mut(self.places[at].slot);
                 Some(std::mem::replace(known, slot).block)
             }
             Err(at) => {
@@ -99,7 +146,7 @@ impl BlockTable {
         let slot = self.places[at].slot;
         self.close_gap(at);
         self.vacant.push(slot);
-        let Slot { block, mark } = self.slots[slot as usize];
+        let Slot { block, mark } = *self.slots.at(slot);
         Some((block, mark))
     }
 
@@ -111,7 +158,7 @@ impl BlockTable {
         }
         let homes = addrs.map(|addr| self.places[self.home(self.tag(addr))]);
         let seen = homes.clone().fold(0, |seen, place| seen ^ place.tag);
-        let blocks = homes.filter_map(|place| self.slots.get(place.slot as usize));
+        let blocks = homes.filter_map(|place| self.slots.get(place.slot));
         std::hint::black_box((seen, blocks.fold(0, |seen, slot| seen ^ slot.mark)));
     }
 
@@ -119,7 +166,7 @@ impl BlockTable {
     #[inline(always)]
     fn place(&mut self, slot: Slot) -> u32 {
         if let Some(number) = self.vacant.pop() {
-            self.slots[number as usize] = slot;
+            *self.slots.at_mut(number) = slot;
             return number;
         }
         let number = u32::try_from(self.slots.len()).ok().filter(|&number| number != NONE);
@@ -137,7 +184,7 @@ impl BlockTable {
             if place.slot == NONE {
                 return Err(at);
             }
-            if place.tag == tag && self.slots[place.slot as usize].block.addr == addr {
+            if place.tag == tag && self.slots.at(place.slot).block.addr == addr {
                 return Ok(at);
             }
             at = (at + 1) & mask;
