@@ -13,6 +13,10 @@ use super::window::Window;
 /// Frames, and words, of a leaf.
 pub(super) const MAX: usize = 6;
 const LEAVES: usize = 512;
+/// Leaves that begin in the same place: programs have functions of their own through which all allocations go, each
+/// called from everywhere.
+const WAYS: usize = 4;
+const SETS: usize = LEAVES / WAYS;
 
 /// One remembered walk.
 #[repr(C, align(64))]
@@ -46,6 +50,8 @@ pub(super) struct Leaf {
 pub(super) struct Leaves {
     /// Leaves of other epochs are forgotten; that of zeroed ones is never the current.
     epoch: u64,
+    /// By set, which leaf is forgotten next.
+    oldest: [u8; SETS],
     leaves: [Leaf; LEAVES],
 }
 
@@ -56,30 +62,26 @@ impl Leaves {
     }
 
     #[inline(always)]
-    fn place(start: State) -> usize {
+    fn set(start: State) -> usize {
         let ip = (start.ip ^ start.ip >> 17).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let sp = (start.sp >> 4).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-        (ip ^ sp) >> 48 & (LEAVES - 1)
+        (ip ^ sp) >> 48 & (SETS - 1)
     }
 
     /// The place of the leaf that begins at `start`, if all its words still have their values and it still
     /// meets the chain.
     #[inline(always)]
     pub(super) fn find(&self, window: &Window, chain: &Chain, start: State) -> Option<usize> {
-        let place = Leaves::place(start);
-        let leaf = &self.leaves[place];
-        let is_it = leaf.start.ip == start.ip
-            && leaf.start.sp == start.sp
-            && leaf.epoch == self.epoch
-            && (!leaf.start_bp_matters || leaf.start.bp == start.bp)
-            && leaf.words().all(|word| window.holds(&word));
-        if !is_it {
-            return None;
-        }
-        let met = chain.known().get(leaf.at as usize)?;
-        (met.is(leaf.meets_frame, leaf.meets_sp, leaf.meets_bp)
-            && met.bp_matters() == leaf.meets_bp_matters)
-            .then_some(place)
+        let first = Leaves::set(start) * WAYS;
+        (first..first + WAYS).find(|&place| {
+            let leaf = &self.leaves[place];
+            leaf.start.ip == start.ip
+                && leaf.start.sp == start.sp
+                && leaf.epoch == self.epoch
+                && (!leaf.start_bp_matters || leaf.start.bp == start.bp)
+                && leaf.words().all(|word| window.holds(&word))
+                && leaf.meets(chain)
+        })
     }
 
     /// The leaf at a place.
@@ -100,7 +102,10 @@ impl Leaves {
         if inner.len() > MAX || words.len() > MAX {
             return;
         }
-        let leaf = &mut self.leaves[Leaves::place(start)];
+        let set = Leaves::set(start);
+        let way = usize::from(self.oldest[set]) % WAYS;
+        self.oldest[set] = way as u8 + 1;
+        let leaf = &mut self.leaves[set * WAYS + way];
         leaf.epoch = self.epoch;
         leaf.start = start;
         leaf.start_bp_matters = first.bp_matters();
@@ -126,6 +131,15 @@ impl Leaves {
 }
 
 impl Leaf {
+    /// Whether the chain's state that it met is still there.
+    #[inline(always)]
+    fn meets(&self, chain: &Chain) -> bool {
+        chain.known().get(self.at as usize).is_some_and(|met| {
+            met.is(self.meets_frame, self.meets_sp, self.meets_bp)
+                && met.bp_matters() == self.meets_bp_matters
+        })
+    }
+
     #[inline(always)]
     fn words(&self) -> impl Iterator<Item = Word> {
         let pairs = self.addresses.iter().zip(&self.values);
