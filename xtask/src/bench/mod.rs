@@ -6,6 +6,7 @@
 //! wrong backtraces do.
 
 mod checks;
+mod depths;
 mod goals;
 mod memory;
 mod needs;
@@ -66,6 +67,10 @@ fn measure(options: &Options) -> Result<Results, String> {
             Err(why) => results.faults.push(format!("tapes of 100 million events: {why}")),
         }
         results.stages = stages::measure(&mut results.notes);
+        match depths::measure(&bench) {
+            Ok(depths) => results.stages.extend(depths),
+            Err(why) => results.notes.push(format!("backtraces by depth were not measured: {why}")),
+        }
     }
     results.end();
     if options.short {

@@ -228,7 +228,7 @@ fn build_tools(bench: &Bench) -> Result<(), String> {
 }
 
 /// Compiles one of our own programs.
-fn built(bench: &Bench, program: &str) -> Result<PathBuf, String> {
+pub(super) fn built(bench: &Bench, program: &str) -> Result<PathBuf, String> {
     let is_c = Path::new(&source(&format!("{program}.c"))).exists();
     let (compiler, extension) = if is_c { ("gcc", "c") } else { ("g++", "cpp") };
     let to = bench.scratch.join(program);
