@@ -7,7 +7,8 @@ use crate::names::Names;
 use crate::recording::Recording;
 use crate::sites::{Site, Sites};
 use heaptape_tape::{
-    Action, BacktraceId, Effect, Event, LiveBlock, LiveSet, Moment, Process, TapeError, TimeNs,};
+    Action, BacktraceId, Effect, Event, LiveBlock, LiveSet, Moment, Process, TapeError, TimeNs,
+};
 use serde::Serialize;
 use std::ops::ControlFlow;
 

@@ -18,7 +18,8 @@ use crate::temporary::Temporaries;
 use crate::unresolved::Unresolved;
 use heaptape_tape::{
     Action, Effect, Event, LiveBlock, LiveSet, Losses, Moment, Process, ProcessId, TapeError,
-    Totals,};
+    Totals,
+};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 

@@ -250,6 +250,29 @@ fn whatever_facts_there_are_many_of_is_weighed() {
     }
 }
 
+/// One chain of 65,536 nodes, with an allocation by each, made a tree of them take minutes.
+#[test]
+fn a_backtrace_deeper_than_any_recorded_is_cut_and_counted() {
+    let chain = |nodes: u32| {
+        let mut tape = TapeWriter::new(Vec::new(), &Header::default()).unwrap();
+        for parent in (0..nodes).map(BacktraceId) {
+            let (module, quality) = (None, FrameQuality::Exact);
+            let node = BacktraceNode { parent, module, address: 7, quality };
+            tape.backtrace_node(&node).unwrap();
+        }
+        open_bytes(&tape.finish().unwrap())
+    };
+    let deepest = MAX_DEPTH as u32;
+    assert_eq!(chain(deepest).condition().damaged_blocks, 0);
+    let tape = chain(10_000);
+    assert_eq!((tape.nodes().len(), tape.condition().damaged_blocks), (10_000, 1));
+    for (id, node) in (1..).zip(tape.nodes()) {
+        let cut = id > 1 && id % deepest == 1;
+        assert_eq!(node.parent, BacktraceId(if cut { 0 } else { id - 1 }));
+        assert_eq!(node.quality == FrameQuality::Truncated, cut);
+    }
+}
+
 #[test]
 fn unknown_blocks_are_skipped_and_counted() {
     let bytes = example();
