@@ -9,12 +9,12 @@ use crate::ranking::Ranking;
 use crate::recording::Recording;
 use crate::sites::Sites;
 use crate::table;
-use crate::unresolved::Unresolved;
+use crate::unresolved::{self, Unresolved};
 use heaptape_tape::{Process, TapeError};
 use serde::Serialize;
 
 /// Bytes of tables by backtrace node: weights, sites, and what was looked at.
-const BYTES_BY_NODE: u64 = 16 + 8 + 1;
+const BYTES_BY_NODE: u64 = 16 + 8 + unresolved::BYTES_BY_NODE;
 
 /// What is live at a moment, who allocated it, and where it lies.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -15,7 +15,7 @@ use crate::sites::{SiteId, Sites};
 use crate::sizes::Sizes;
 use crate::table;
 use crate::temporary::Temporaries;
-use crate::unresolved::Unresolved;
+use crate::unresolved::{self, Unresolved};
 use heaptape_tape::{
     Action, Effect, Event, LiveBlock, LiveSet, Losses, Moment, Process, ProcessId, TapeError,
     Totals,
@@ -27,7 +27,7 @@ use serde::Serialize;
 pub const SERIES_BUCKETS: usize = 240;
 
 /// Bytes of tables by backtrace node: growth, weights, sites, and what was looked at.
-const BYTES_BY_NODE: u64 = 16 + 16 + 8 + 1;
+const BYTES_BY_NODE: u64 = 16 + 16 + 8 + unresolved::BYTES_BY_NODE;
 
 /// The summary of one process.
 #[derive(Clone, Debug, PartialEq, Serialize)]

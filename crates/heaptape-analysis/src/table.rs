@@ -79,7 +79,9 @@ impl<I: Place, T: Clone + Default> Table<I, T> {
 
     /// About the bytes that it takes.
     pub(crate) fn bytes(&self) -> u64 {
-        ((self.values.len() + 2 * self.beyond.len()) * size_of::<T>()) as u64
+        // A node of a tree is half full at least, and has a head.
+        let beyond = self.beyond.len() * (2 * size_of::<(usize, T)>() + 8);
+        (self.values.capacity() * size_of::<T>() + beyond) as u64
     }
 
     #[cold]
@@ -92,6 +94,16 @@ impl<I: Place, T: Clone + Default> Table<I, T> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// A small value in a tree was counted without its key.
+    #[test]
+    fn ids_beyond_the_dense_ones_are_weighed_with_their_tree() {
+        let mut table: Table<BacktraceId, u8> = Table::default();
+        for id in 0..1000 {
+            *table.of(BacktraceId((DENSE + id) as u32)) = 1;
+        }
+        assert!(table.bytes() >= 1000 * 2 * size_of::<usize>() as u64, "{}", table.bytes());
+    }
 
     proptest! {
         #[test]

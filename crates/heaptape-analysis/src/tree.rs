@@ -9,7 +9,7 @@ use crate::names::{self, Frame, Names};
 use crate::process::ProcessName;
 use crate::recording::Recording;
 use crate::table::{self, Table};
-use crate::unresolved::Unresolved;
+use crate::unresolved::{self, Unresolved};
 use heaptape_tape::{BacktraceId, BacktraceNode, Process, TapeError};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -128,11 +128,11 @@ impl Tree {
 }
 
 /// Bytes of tables by backtrace node: weights, what was met, and what was looked at.
-const BYTES_BY_NODE: u64 = 16 + 4 + 1;
+const BYTES_BY_NODE: u64 = 16 + 4 + unresolved::BYTES_BY_NODE;
 /// Backtraces, and nodes, between two looks at the memory taken.
 const BETWEEN_CHECKS: usize = 1 << 12;
-/// Bytes of a node of a finished tree with its place among its caller's children.
-const NODE_BYTES: usize = size_of::<TreeNode>() + 48;
+/// Bytes of a node of a finished tree with a frame of its own and its place among its caller's children.
+const NODE_BYTES: usize = size_of::<TreeNode>() + size_of::<Frame>() + 64;
 
 /// What is too light to look below.
 #[derive(Clone, Copy)]

@@ -11,6 +11,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// Bytes for every node that is looked at: what was passed, and a place of code in a hash table that is half
+/// empty, and is copied to one of twice its size when it grows.
+pub(crate) const BYTES_BY_NODE: u64 = 1 + 3 * (size_of::<Code>() as u64 + 1);
+
 /// How many frames have no function name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Unresolved {
@@ -68,11 +72,14 @@ impl Unresolved {
     }
 }
 
+/// A place of code: the file, if it is known, and the address.
+type Code = (Option<usize>, u64);
+
 /// Places of code by the path of their module, so that processes that share a file share them.
 struct Count {
     /// By module: the first one of its path.
     files: Vec<usize>,
-    known: FxHashSet<(Option<usize>, u64)>,
+    known: FxHashSet<Code>,
     unnamed: BTreeMap<(Option<String>, String), u64>,
 }
 

@@ -7,11 +7,15 @@
 
 use crate::book::Book;
 use heaptape_tape::*;
+use heaptape_wire::layout::MAX_FRAMES;
 use heaptape_wire::record::{self, Kind, MAX_BUILD_ID, MAX_PATH};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 use std::io::{self, Write};
+
+// No backtrace is deeper than one on a tape may be.
+const _: () = assert!(MAX_FRAMES <= MAX_DEPTH);
 
 /// Most fork records remembered for children that have not said hello yet.
 const MAX_FORKS: usize = 1 << 16;

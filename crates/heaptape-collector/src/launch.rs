@@ -456,7 +456,11 @@ fn conclude(
         closing.warnings.push(format!("{}: {what}", ended.program.display()));
     }
     let written = match closing.broken.take() {
-        Some(error) => Err(error),
+        Some(error) => {
+            // Its packer still writes: what is on the tape is known when it has ended.
+            drop(book);
+            Err(error)
+        }
         None => {
             bare_process(launch, &mut book, &ended).and_then(|()| book.writer.finish()).map(drop)
         }

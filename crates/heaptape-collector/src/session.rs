@@ -76,6 +76,8 @@ pub(crate) struct Session {
     watch: Watch,
     callers: Vec<Caller>,
     targets: Vec<Target>,
+    /// Who is the first to be brought to the tape: where that is the limit, those after a busy one wait.
+    turn: usize,
     ended: FxHashMap<u64, Ended>,
     next_number: u64,
     /// Programs that processes have become and that have not said hello yet, by pid.
@@ -117,6 +119,7 @@ impl Session {
             watch,
             callers: Vec::new(),
             targets: Vec::new(),
+            turn: 0,
             ended: FxHashMap::default(),
             next_number: 1,
             awaited: FxHashMap::default(),
@@ -257,7 +260,8 @@ impl Session {
             sum.hurry |= drained.hurry;
         }
         book.now_ns = clock::monotonic_ns();
-        for target in &mut self.targets {
+        self.turn = self.turn.wrapping_add(1);
+        for target in from_turn(&mut self.targets, self.turn) {
             // A slow disk must not keep us from the rings.
             if !book.writer.is_full() {
                 sum.hurry |= target.advance(book, horizon, SLICE)?;
@@ -426,4 +430,24 @@ impl Session {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// All items, once round, from the one whose turn it is.
+fn from_turn<T>(items: &mut [T], turn: usize) -> impl Iterator<Item = &mut T> {
+    let (later, first) = items.split_at_mut(turn % items.len().max(1));
+    first.iter_mut().chain(later)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::from_turn;
+
+    /// The first target was always the first: a busy one kept the others from the tape.
+    #[test]
+    fn everybody_is_the_first_in_turn() {
+        let round = |turn| from_turn(&mut [0, 1, 2], turn).map(|item| *item).collect::<Vec<_>>();
+        let rounds = [round(0), round(1), round(2), round(usize::MAX)];
+        assert_eq!(rounds, [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]]);
+        assert_eq!(from_turn(&mut [0; 0], 5).count(), 0);
+    }
 }

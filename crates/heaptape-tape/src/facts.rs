@@ -16,6 +16,8 @@ const PLACEHOLDERS_PER_BYTE: u64 = 4;
 /// Most placeholders, whatever was lost.
 const MAX_PLACEHOLDERS: u64 = 1 << 20;
 
+/// Bytes of a node, with its depth.
+const NODE_BYTES: usize = size_of::<BacktraceNode>() + size_of::<u16>();
 /// Bytes of a text beside its own: where it is and how long, and what the allocator adds.
 const TEXT_BYTES: usize = size_of::<Vec<u8>>() + 32;
 
@@ -33,6 +35,8 @@ pub(crate) struct Facts {
     pub(crate) threads: Vec<Thread>,
     pub(crate) modules: Vec<Module>,
     pub(crate) nodes: Vec<BacktraceNode>,
+    /// By node: how many nodes there are from it to the outermost.
+    depths: Vec<u16>,
     pub(crate) samples: Vec<Vec<Sample>>,
     pub(crate) unrecorded: Vec<Unrecorded>,
     pub(crate) crashes: Vec<Crash>,
@@ -53,6 +57,7 @@ impl Facts {
             threads: Vec::new(),
             modules: Vec::new(),
             nodes: Vec::new(),
+            depths: Vec::new(),
             samples: Vec::new(),
             unrecorded: Vec::new(),
             crashes: Vec::new(),
@@ -68,7 +73,7 @@ impl Facts {
     /// About the bytes that the facts take.
     pub(crate) fn bytes(&self) -> u64 {
         let of_a_process = size_of::<Process>() + size_of::<Vec<Sample>>() + 1;
-        let tables = self.nodes.capacity() * size_of::<BacktraceNode>()
+        let tables = self.nodes.capacity() * NODE_BYTES
             + self.threads.capacity() * size_of::<Thread>()
             + self.modules.capacity() * size_of::<Module>()
             + self.processes.capacity() * of_a_process
@@ -272,8 +277,10 @@ impl Facts {
         if u64::from(first) <= known || first.checked_add(count as u32).is_none() {
             return Err(Malformed("nodes are given twice"));
         }
-        self.room_for(count, size_of::<BacktraceNode>())?;
+        self.room_for(count, NODE_BYTES)?;
         self.nodes.resize(first as usize - 1, LOST_NODE);
+        self.depths.resize(first as usize - 1, 1);
+        let mut cut = false;
         let mut address = 0;
         for id in (first..).take(count) {
             let parent = u64::from(id).checked_sub(parents.number()?);
@@ -287,10 +294,18 @@ impl Facts {
             }
             address = addresses.delta(address)?;
             let quality = FrameQuality::from_u8(place as u8 & 3).unwrap_or(FrameQuality::Truncated);
-            let parent = BacktraceId(parent as u32);
-            self.nodes.push(BacktraceNode { parent, module, address, quality });
+            let callers = (parent as usize).checked_sub(1).map_or(0, |place| self.depths[place]);
+            let too_deep = usize::from(callers) >= MAX_DEPTH;
+            cut |= too_deep;
+            self.depths.push(if too_deep { 1 } else { callers + 1 });
+            self.nodes.push(match too_deep {
+                false => {
+                    BacktraceNode { parent: BacktraceId(parent as u32), module, address, quality }
+                }
+                true => BacktraceNode { module, address, ..LOST_NODE },
+            });
         }
-        Ok(())
+        if cut { Err(Malformed("a backtrace that is too deep")) } else { Ok(()) }
     }
 
     fn sample(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {

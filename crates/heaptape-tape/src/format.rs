@@ -5,6 +5,7 @@
 //! stretch rejects a false start after a few bytes, and a block with a damaged body still says which
 //! events are missing.
 
+use crate::events::MAX_EVENTS;
 use crate::varint::Malformed;
 use std::io;
 
@@ -27,6 +28,9 @@ pub(crate) const TRAILER_MAGIC: [u8; 8] = *b"TAPE-END";
 pub(crate) const TRAILER_LEN: usize = 20;
 /// Longest body, unpacked: bounds what a hostile length can make a reader allocate.
 pub(crate) const MAX_RAW: usize = 64 << 20;
+/// Longest body of an EVENTS block. An event takes less than 100 bytes, whatever it is: readers unpack
+/// several runs at once, and none is to be large.
+const MAX_RAW_EVENTS: usize = 128 * MAX_EVENTS + (64 << 10);
 /// Longest key.
 pub(crate) const MAX_KEY: usize = 512;
 
@@ -42,6 +46,10 @@ pub(crate) mod kind {
     pub(crate) const CONTENTS: u8 = 4;
     pub(crate) const INDEX: u8 = 5;
     pub(crate) const FOOTER: u8 = 6;
+}
+
+fn most_raw(kind: u8) -> usize {
+    if kind == kind::EVENTS { MAX_RAW_EVENTS } else { MAX_RAW }
 }
 
 /// The first bytes of the file.
@@ -103,7 +111,7 @@ impl BlockHead {
         };
         let plausible = bytes[..4] == SYNC
             && usize::from(head.key_len) <= MAX_KEY
-            && head.raw_len as usize <= MAX_RAW
+            && head.raw_len as usize <= most_raw(head.kind)
             && head.stored_len <= head.raw_len;
         plausible.then_some(head)
     }
@@ -182,9 +190,9 @@ impl BlockMaker {
         Ok(BlockMaker { compressor: zstd::bulk::Compressor::new(ZSTD_LEVEL)? })
     }
 
-    /// The bytes of a block. Refuses a `raw` longer than [`MAX_RAW`] and a `key` than [`MAX_KEY`].
+    /// The bytes of a block. Refuses a `raw` that is longer than its kind may be, and a `key` than [`MAX_KEY`].
     pub(crate) fn block(&mut self, kind: u8, key: &[u8], raw: &[u8]) -> io::Result<Vec<u8>> {
-        if raw.len() > MAX_RAW || key.len() > MAX_KEY {
+        if raw.len() > most_raw(kind) || key.len() > MAX_KEY {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a fact of more than 64 MiB"));
         }
         let packed = self.compressor.compress(raw)?;

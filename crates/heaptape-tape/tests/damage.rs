@@ -250,6 +250,78 @@ fn whatever_facts_there_are_many_of_is_weighed() {
     }
 }
 
+/// One chain of 65,536 nodes, with an allocation by each, made a tree of them take minutes.
+#[test]
+fn a_backtrace_deeper_than_any_recorded_is_cut_and_counted() {
+    let chain = |nodes: u32| {
+        let mut tape = TapeWriter::new(Vec::new(), &Header::default()).unwrap();
+        for parent in (0..nodes).map(BacktraceId) {
+            let (module, quality) = (None, FrameQuality::Exact);
+            let node = BacktraceNode { parent, module, address: 7, quality };
+            tape.backtrace_node(&node).unwrap();
+        }
+        open_bytes(&tape.finish().unwrap())
+    };
+    let deepest = MAX_DEPTH as u32;
+    assert_eq!(chain(deepest).condition().damaged_blocks, 0);
+    let tape = chain(10_000);
+    assert_eq!((tape.nodes().len(), tape.condition().damaged_blocks), (10_000, 1));
+    for (id, node) in (1..).zip(tape.nodes()) {
+        let cut = id > 1 && id % deepest == 1;
+        assert_eq!(node.parent, BacktraceId(if cut { 0 } else { id - 1 }));
+        assert_eq!(node.quality == FrameQuality::Truncated, cut);
+    }
+}
+
+/// Several are unpacked at once: 64 MiB for each was more than anybody counted on.
+#[test]
+fn a_run_of_events_has_a_bound_that_no_events_reach() {
+    let block = packed(small::EVENTS, b"", &vec![0; (8 << 20) + (64 << 10) + 1]);
+    let tape = open_bytes(&[&example()[..24], &block].concat());
+    assert_eq!((tape.condition().good_bytes, tape.condition().complete), (24, false));
+
+    // Events that have nothing in common with each other.
+    let mut random = 7u64;
+    let mut next = || {
+        random = random.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(1);
+        random ^ random >> 32
+    };
+    let mut tape =
+        TapeWriter::new(Vec::new(), &Header { tick_ns: 1, ..Header::default() }).unwrap();
+    tape.process_start(&small::process(0, None)).unwrap();
+    let many = 1 << 17;
+    for id in 0..many {
+        tape.thread_start(&small::thread(id, 0)).unwrap();
+        tape.backtrace_node(&BacktraceNode {
+            parent: BacktraceId::NONE,
+            module: None,
+            address: u64::from(id),
+            quality: FrameQuality::Exact,
+        })
+        .unwrap();
+    }
+    for number in 0..many {
+        let action = [Action::Alloc, Action::Free, Action::Map][number as usize % 3];
+        let event = Event {
+            time: TimeNs(u64::from(number) << 40),
+            thread: ThreadId(next() as u32 % many),
+            action,
+            api: Api::Malloc,
+            align_log2: next() as u8,
+            addr: next(),
+            size: next(),
+            usable: next(),
+            backtrace: BacktraceId(next() as u32 % many),
+        };
+        tape.event(MAIN, &event).unwrap();
+    }
+    let bytes = tape.finish().unwrap();
+    let runs: Vec<_> = blocks(&bytes).filter(|block| block.kind == small::EVENTS).collect();
+    assert_eq!(runs.len(), 2);
+    assert!(runs.iter().all(|run| run.body.len() < 100 << 16), "{}", runs[0].body.len());
+    assert!(runs[0].body.len() > 30 << 16, "{}: not the worst", runs[0].body.len());
+}
+
 #[test]
 fn unknown_blocks_are_skipped_and_counted() {
     let bytes = example();
