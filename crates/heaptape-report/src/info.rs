@@ -72,14 +72,20 @@ fn options(canvas: &Canvas, info: &Info) -> String {
     options.join(" ")
 }
 
-/// How deep a process is below the launched one.
+/// Deepest level that is shown by an indent of its own.
+const MAX_INDENT: usize = 10;
+
+/// How deep a process is below the launched one, as far as it is shown: to follow every line of a long chain of
+/// forks to its beginning would take minutes.
 fn depth(info: &Info, process: &ProcessInfo) -> usize {
     let mut depth = 0;
     let mut at = process;
     // Parents have smaller numbers; a tape that says otherwise must not hang us.
-    while let Some(parent) = at.parent.filter(|&parent| parent < at.name.number) {
-        let Some(found) = info.processes.iter().find(|p| p.name.number == parent) else { break };
-        at = found;
+    while depth < MAX_INDENT
+        && let Some(parent) = at.parent.filter(|&parent| parent < at.name.number)
+        && let Ok(place) = info.processes.binary_search_by_key(&parent, |p| p.name.number)
+    {
+        at = &info.processes[place];
         depth += 1;
     }
     depth
@@ -91,7 +97,7 @@ fn render_process(
     info: &Info,
     process: &ProcessInfo,
 ) -> io::Result<()> {
-    let indent = " ".repeat(2 + 2 * depth(info, process).min(10));
+    let indent = " ".repeat(2 + 2 * depth(info, process));
     let name = &process.name;
     let command = text::command(canvas, &name.command);
     let mut parts = vec![

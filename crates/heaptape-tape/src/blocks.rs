@@ -6,30 +6,24 @@ use crate::live::Totals;
 use crate::model::Losses;
 use std::io::{self, Write};
 
-/// Puts blocks into the file and remembers where they are.
+/// Puts blocks into the file and remembers where they are. After a failure it is of no more use: what follows
+/// would not be where the index says.
 pub(crate) struct BlockWriter<W: Write> {
     out: W,
     offset: u64,
     maker: BlockMaker,
     entries: Vec<Entry>,
-    /// A write failed: what follows would not be where the index says.
-    broken: bool,
 }
 
 impl<W: Write> BlockWriter<W> {
     pub(crate) fn new(out: W) -> io::Result<BlockWriter<W>> {
         let maker = BlockMaker::new()?;
-        Ok(BlockWriter { out, offset: 0, maker, entries: Vec::new(), broken: false })
+        Ok(BlockWriter { out, offset: 0, maker, entries: Vec::new() })
     }
 
     pub(crate) fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.broken {
-            return Err(io::Error::other("the tape could not be written to before"));
-        }
-        let result = self.out.write_all(bytes);
-        self.broken = result.is_err();
         self.offset += bytes.len() as u64;
-        result
+        self.out.write_all(bytes)
     }
 
     pub(crate) fn block(&mut self, kind: u8, key: &[u8], raw: &[u8]) -> io::Result<()> {

@@ -30,7 +30,7 @@ impl Remembered {
     /// About the bytes that they take.
     pub(crate) fn bytes(&self) -> u64 {
         let sets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sets.values().map(LiveSet::bytes).sum()
+        sets.values().map(LiveSet::bytes_at_rest).sum()
     }
 
     pub(crate) fn forget(&self) {
@@ -69,10 +69,10 @@ impl Tape {
         if forks.is_empty() {
             return Ok(None);
         }
-        let ancestors = self.ancestors(&forks, own.bytes())?;
+        let ancestors = self.ancestors(&forks, own.bytes_at_rest())?;
         let sets = || ancestors.iter().rev().map(|(_, set)| set).chain([own]);
         let most = sets().map(|set| set.totals().live_blocks).sum();
-        let held: u64 = sets().map(LiveSet::bytes).sum();
+        let held: u64 = sets().map(LiveSet::bytes_at_rest).sum();
         // All sets are there while the map is made, and the map while a set is made from it.
         self.afford(held.saturating_add(map_bytes(most)).saturating_add(live_bytes(most)))?;
         let mut blocks = FxHashMap::with_capacity_and_hasher(most as usize, FxBuildHasher);
@@ -107,13 +107,14 @@ impl Tape {
         remembered.retain(|parent, set| {
             events.get(parent).is_some_and(|&event| set.totals().events <= event)
         });
-        let mut held = remembered.values().map(LiveSet::bytes).fold(beside, u64::saturating_add);
+        let mut held =
+            remembered.values().map(LiveSet::bytes_at_rest).fold(beside, u64::saturating_add);
         let mut ancestors = Vec::with_capacity(forks.len());
         for &(parent, event) in forks {
             let known = remembered.remove(&parent);
-            held -= known.as_ref().map_or(0, LiveSet::bytes);
+            held -= known.as_ref().map_or(0, LiveSet::bytes_at_rest);
             let own = self.own_at(parent, event, known, held)?;
-            held = held.saturating_add(own.bytes());
+            held = held.saturating_add(own.bytes_at_rest());
             ancestors.push((parent, own));
         }
         Ok(ancestors)

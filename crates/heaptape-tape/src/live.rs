@@ -331,15 +331,19 @@ impl LiveSet {
         self.blocks.get(addr)
     }
 
-    /// About the bytes that it takes, with a list of its blocks and what it takes when it grows next. What was
-    /// taken for blocks that are gone is kept for others to come, and counts.
+    /// About the bytes that it takes or is about to: with a list of its blocks and its next growth. What was taken
+    /// for blocks that are gone is kept for others to come, and counts.
     pub fn bytes(&self) -> u64 {
+        let list = self.blocks.len() * size_of::<LiveBlock>();
+        live_bytes(self.blocks.len() as u64).max(self.bytes_at_rest() + list as u64)
+    }
+
+    /// About the bytes that it takes where nothing more happens to it.
+    pub(crate) fn bytes_at_rest(&self) -> u64 {
         // A hash table has up to eight places for seven entries, and a byte beside each.
         let addresses = self.inherited_freed.capacity() * 10;
         let releasing = self.releasing.capacity() * (size_of::<(ThreadId, LiveBlock)>() + 10);
-        let list = self.blocks.len() * size_of::<LiveBlock>();
-        let now = (self.blocks.bytes() + addresses + releasing + list) as u64;
-        now.max(live_bytes(self.blocks.len() as u64))
+        (self.blocks.bytes() + addresses + releasing) as u64
     }
 
     /// The live blocks, by address.

@@ -30,8 +30,8 @@ impl Tape {
     /// The live set of a process at a moment: the nearest keyframe before it and a short replay.
     ///
     /// Of a forked child's totals, `live_bytes` and `live_blocks` count inherited blocks too; the others
-    /// count its own history only. An inherited block whose free was lost is shown until the child's
-    /// own block at its address is live.
+    /// count its own history only. An inherited block whose free was lost is shown whenever no own
+    /// block of the child is live at its address.
     ///
     /// Fails where events that it needs are damaged.
     pub fn live_at(&self, process: ProcessId, moment: Moment) -> Result<LiveSet, TapeError> {

@@ -27,8 +27,9 @@ const CONTENTS_BYTES: usize = 4 << 20;
 ///
 /// All times are rounded down to the tick of the header. Packing and the file are the work of a thread
 /// of its own, so most calls return at once; an error of `out` is that of a later call. The tape is then
-/// cut where it was, and every call that would write fails. At most 16 jobs of up to 4 MiB wait for
-/// the thread; then calls wait, too.
+/// cut where it was, and every call that would write fails. At most 32 jobs wait for the
+/// thread, events by the quarter of a MiB, parts of keyframes of up to 4 MiB (128 MiB where all are such);
+/// then calls wait, too.
 pub struct TapeWriter<W: Write> {
     packer: Packer<W>,
     tick_ns: u64,
