@@ -359,6 +359,9 @@ impl Session {
 
     /// Ends the recording: what still runs goes on unrecorded.
     fn finish(&mut self, book: &mut Book<TapeFile>, child: &Child) -> io::Result<()> {
+        // The watcher may not have told us yet what was said just before the end.
+        self.accept();
+        self.listen(book, child)?;
         self.see_off();
         self.name_the_silent(book)?;
         for target in &self.targets {
