@@ -171,18 +171,7 @@ fn collector_full(bencher: Bencher<'_, '_>, wire: Wire) {
 }
 
 fn process() -> Process {
-    Process {
-        id: ProcessId(0),
-        pid: 1,
-        ppid: 0,
-        forked_from: None,
-        exe: Vec::new(),
-        argv: Vec::new(),
-        start: TimeNs(0),
-        end: TimeNs(0),
-        ending: Ending::Unknown,
-        losses: Losses::default(),
-    }
+    Process { pid: 1, ..Process::unknown(ProcessId(0)) }
 }
 
 fn main() {

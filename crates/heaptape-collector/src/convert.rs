@@ -248,9 +248,8 @@ impl Converter {
         stream: usize,
         words: &[u64],
     ) -> io::Result<()> {
-        let time = self.now(book, words[1]);
-        self.streams[stream].time = time;
-        let time = self.at(time);
+        self.streams[stream].time = self.now(book, words[1]);
+        let time = self.at(self.streams[stream].time);
         let (tid, level) = (words[2] as u32, words[2] >> 32);
         let thread = match self.threads.get_mut(&tid) {
             // A handler speaks for the thread it interrupted, whichever of both was first.
@@ -277,8 +276,7 @@ impl Converter {
         words: &[u64],
         module: ModuleWords,
     ) -> io::Result<()> {
-        let time = self.now(book, words[1]);
-        let time = self.at(time);
+        let time = self.at(self.now(book, words[1]));
         // What lay there before is gone, whether or not anyone said so.
         let overlaid: Vec<u64> = self
             .modules
@@ -308,13 +306,11 @@ impl Converter {
     }
 
     fn unload<W: Write>(&mut self, book: &mut Book<W>, words: &[u64]) -> io::Result<()> {
-        let time = self.now(book, words[1]);
-        let time = self.at(time);
+        let time = self.at(self.now(book, words[1]));
         if self.modules.contains_key(&words[3]) {
             self.forget(book, words[3], time, words[2])
         } else {
-            self.malformed += 1;
-            Ok(())
+            self.count_malformed()
         }
     }
 

@@ -384,16 +384,15 @@ impl Merge {
     /// Lets everything that waits go on, without looking whether what it waits for is queued somewhere: that
     /// will then be taken late.
     pub(crate) fn skip_blindly(&mut self) {
-        for waiting in std::mem::take(&mut self.waiting) {
+        for waiting in &self.waiting {
             if let Cause::Taken { shard, number } = waiting.cause {
-                let state = &mut self.shards[shard];
-                state.waiting -= 1;
-                self.abandoned = self.abandoned.saturating_add(number.saturating_sub(state.taken));
-                state.taken = state.taken.max(number);
+                let taken = &mut self.shards[shard].taken;
+                self.abandoned = self.abandoned.saturating_add(number.saturating_sub(*taken));
+                *taken = number.max(*taken);
             }
-            self.ready.push(Reverse((self.queues[waiting.stream].time, waiting.stream)));
         }
         (self.alone_until, self.solitude_over) = (0, true);
+        self.wake_where(|_| true);
     }
 
     /// What a cause waits for next.

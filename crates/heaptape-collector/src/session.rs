@@ -277,14 +277,9 @@ impl Session {
         let mut at = 0;
         while at < self.targets.len() {
             let target = &self.targets[at];
-            let ending = if target.over().is_some() {
-                target.over()
-            } else if target.launched {
-                child.ending
-            } else {
-                target.is_dead().then_some(Ending::Gone)
-            };
-            match ending {
+            let is_dead = || target.is_dead().then_some(Ending::Gone);
+            let known = || if target.launched { child.ending } else { is_dead() };
+            match target.over().or_else(known) {
                 // It may have lived and died before its parent's history has come to the fork.
                 Some(_) if target.is_behind() || self.waits_for_parent(target) => {
                     self.overdue = true;

@@ -180,7 +180,6 @@ impl Target {
     ) -> io::Result<()> {
         let facts = std::mem::take(&mut self.facts);
         let id = book.process(Process {
-            id: ProcessId(0),
             pid: self.pid,
             ppid: facts.ppid,
             forked_from,
@@ -188,8 +187,7 @@ impl Target {
             argv: facts.argv,
             start: self.joined,
             end: self.joined,
-            ending: Ending::Unknown,
-            losses: Losses::default(),
+            ..Process::unknown(ProcessId(0))
         })?;
         self.history = Some(Converter::new(id, self.joined));
         Ok(())
@@ -279,15 +277,16 @@ impl Target {
 
     /// Brings everything to the tape that will ever come: the process is dead, or given up.
     pub(crate) fn advance_over_gaps<W: Write>(&mut self, book: &mut Book<W>) -> io::Result<()> {
-        for gaps in 0.. {
+        let mut gaps = 0;
+        loop {
             self.step(book, Limit::none(book.now_ns))?;
             match self.merge.missing() {
                 Some(missing) if gaps < MAX_GAPS => self.merge.skip(missing),
                 Some(_) => self.merge.skip_blindly(),
                 None => return Ok(()),
             }
+            gaps += 1;
         }
-        Ok(())
     }
 
     /// Whether it is known now that more can be brought to the tape.

@@ -41,8 +41,15 @@ pub(crate) fn event(thread: &mut Thread, event: &Event) {
     if short.detailed {
         ring.write(at + 1, short.detail);
     }
+    publish(thread, event, numbered, at + count - 1);
+}
+
+/// Publishes the record of an event, whose last word, at `last`, is for its number if it takes one.
+#[inline(always)]
+fn publish(thread: &Thread, event: &Event, numbered: bool, last: u64) {
+    let ring = thread.ring();
     if numbered {
-        ring.publish_numbered(&thread.cursor, at + count - 1, thread.local().shard(event.shard()));
+        ring.publish_numbered(&thread.cursor, last, thread.local().shard(event.shard()));
     } else {
         ring.publish(&thread.cursor);
     }
@@ -59,12 +66,7 @@ fn long_event(thread: &mut Thread, event: &Event, numbered: bool) {
     for (word, value) in (0..record.count).zip(record.words) {
         ring.write(at + word, value);
     }
-    if numbered {
-        let number_at = at + record.count - 1;
-        ring.publish_numbered(&thread.cursor, number_at, thread.local().shard(event.shard()));
-    } else {
-        ring.publish(&thread.cursor);
-    }
+    publish(thread, event, numbered, at + record.count - 1);
 }
 
 /// Says what time it is, and now and then looks at the collector.

@@ -50,14 +50,11 @@ pub fn render_estimates(
     canvas: &Canvas,
     process: &ProcessName,
 ) -> io::Result<()> {
-    if process.sample.is_none() {
-        return Ok(());
-    }
     let error = canvas.sign("\u{b1}", "+-");
     let note = format!(
         "Bytes and blocks are estimates for the whole program, {error} the standard error."
     );
-    text::wrap_words(&note, 0, canvas.width).iter().try_for_each(|line| writeln!(out, "{line}"))
+    render_note(out, canvas, process, &note)
 }
 
 /// Of a sample, one line for the views that show single blocks.
@@ -66,11 +63,21 @@ pub fn render_sampled_only(
     canvas: &Canvas,
     process: &ProcessName,
 ) -> io::Result<()> {
+    let note =
+        "Only blocks in the sample are shown here, as they are, without the others between them.";
+    render_note(out, canvas, process, note)
+}
+
+/// What is to be known of a sample; of a whole recording, nothing.
+fn render_note(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    process: &ProcessName,
+    note: &str,
+) -> io::Result<()> {
     if process.sample.is_none() {
         return Ok(());
     }
-    let note =
-        "Only blocks in the sample are shown here, as they are, without the others between them.";
     text::wrap_words(note, 0, canvas.width).iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 

@@ -91,19 +91,7 @@ fn open(bytes: &[u8]) -> Tape {
 /// A tape with the facts of a recording.
 fn begin<W: Write + Send + 'static>(out: W, recording: &Recording) -> TapeWriter<W> {
     let mut tape = TapeWriter::new(out, &header()).unwrap();
-    tape.process_start(&Process {
-        id: MAIN,
-        pid: 1,
-        ppid: 0,
-        forked_from: None,
-        exe: vec![],
-        argv: vec![],
-        start: TimeNs(0),
-        end: TimeNs(0),
-        ending: Ending::Unknown,
-        losses: Losses::default(),
-    })
-    .unwrap();
+    tape.process_start(&Process { pid: 1, ..Process::unknown(MAIN) }).unwrap();
     recording.threads.iter().for_each(|thread| tape.thread_start(thread).unwrap());
     recording.modules.iter().for_each(|module| tape.module_load(module).unwrap());
     for node in &recording.nodes {

@@ -181,9 +181,7 @@ impl Facts {
             exe: f.bytes()?.to_vec(),
             argv: self.list(f)?,
             start: self.time(f)?,
-            end: TimeNs(0),
-            ending: Ending::Unknown,
-            losses: Losses::default(),
+            ..Process::unknown(id)
         };
         self.processes_before(id.0)?;
         if id.0 as usize != self.processes.len() {
@@ -355,7 +353,7 @@ impl Facts {
         let known = self.processes.len() as u32;
         self.spend(u64::from(count.saturating_sub(known)))?;
         for id in known..count {
-            self.add_process(lost_process(ProcessId(id)));
+            self.add_process(Process::unknown(ProcessId(id)));
         }
         Ok(())
     }
@@ -400,21 +398,6 @@ const LOST_NODE: BacktraceNode = BacktraceNode {
     address: 0,
     quality: FrameQuality::Truncated,
 };
-
-fn lost_process(id: ProcessId) -> Process {
-    Process {
-        id,
-        pid: 0,
-        ppid: 0,
-        forked_from: None,
-        exe: Vec::new(),
-        argv: Vec::new(),
-        start: TimeNs(0),
-        end: TimeNs(0),
-        ending: Ending::Unknown,
-        losses: Losses::default(),
-    }
-}
 
 fn lost_module(id: ModuleId) -> Module {
     Module {

@@ -301,6 +301,24 @@ pub struct Process {
     pub losses: Losses,
 }
 
+impl Process {
+    /// A process of which nothing is known but its id.
+    pub fn unknown(id: ProcessId) -> Process {
+        Process {
+            id,
+            pid: 0,
+            ppid: 0,
+            forked_from: None,
+            exe: Vec::new(),
+            argv: Vec::new(),
+            start: TimeNs(0),
+            end: TimeNs(0),
+            ending: Ending::Unknown,
+            losses: Losses::default(),
+        }
+    }
+}
+
 /// What could not be recorded. All zero is the promise; anything else is shown on the first line of
 /// every view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -25,16 +25,11 @@ fn written() -> Vec<u8> {
     let header = Header { tick_ns: 1000, writer: "0.1.0".to_string(), ..Header::default() };
     let mut tape = TapeWriter::new(Vec::new(), &header).unwrap();
     tape.process_start(&Process {
-        id: MAIN,
         pid: 7,
         ppid: 1,
-        forked_from: None,
         exe: b"/a".to_vec(),
         argv: vec![b"a".to_vec()],
-        start: TimeNs(0),
-        end: TimeNs(0),
-        ending: Ending::Unknown,
-        losses: Losses::default(),
+        ..Process::unknown(MAIN)
     })
     .unwrap();
     let (id, name, start) = (ThreadId(0), b"a".to_vec(), TimeNs(0));

@@ -17,20 +17,7 @@ impl Bench {
         let header = Header { tick_ns: 1, ..Header::default() };
         let mut book = Book::new(TapeWriter::new(Vec::new(), &header).unwrap(), 0);
         book.now_ns = 1_000_000;
-        let id = book
-            .process(Process {
-                id: ProcessId(0),
-                pid: 1,
-                ppid: 0,
-                forked_from: None,
-                exe: Vec::new(),
-                argv: Vec::new(),
-                start: TimeNs(0),
-                end: TimeNs(0),
-                ending: Ending::Unknown,
-                losses: Losses::default(),
-            })
-            .unwrap();
+        let id = book.process(Process { pid: 1, ..Process::unknown(ProcessId(0)) }).unwrap();
         Bench { book, converter: Converter::new(id, TimeNs(0)), worlds: 0 }
     }
 

@@ -237,16 +237,11 @@ fn usable(size: u64) -> u64 {
 fn begin_process<W: std::io::Write>(tape: &mut TapeWriter<W>, threads: u32) -> std::io::Result<()> {
     let process = ProcessId(0);
     tape.process_start(&Process {
-        id: process,
         pid: 1000,
         ppid: 1,
-        forked_from: None,
         exe: b"/usr/bin/made-up".to_vec(),
         argv: vec![b"made-up".to_vec()],
-        start: TimeNs(0),
-        end: TimeNs(0),
-        ending: Ending::Unknown,
-        losses: Losses::default(),
+        ..Process::unknown(process)
     })?;
     for thread in 0..threads {
         let (id, name, start) = (ThreadId(thread), b"made-up".to_vec(), TimeNs(0));

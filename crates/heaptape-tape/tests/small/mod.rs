@@ -73,16 +73,12 @@ pub fn example() -> Vec<u8> {
 
 pub fn process(id: u32, forked_from: Option<(ProcessId, EventIndex)>) -> Process {
     Process {
-        id: ProcessId(id),
         pid: 100 + id,
         ppid: 99,
         forked_from,
         exe: b"/bin/prog".to_vec(),
         argv: vec![b"prog".to_vec()],
-        start: TimeNs(0),
-        end: TimeNs(0),
-        ending: Ending::Unknown,
-        losses: Losses::default(),
+        ..Process::unknown(ProcessId(id))
     }
 }
 

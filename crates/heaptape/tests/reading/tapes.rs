@@ -29,16 +29,11 @@ pub(crate) fn stdout(args: &[&str]) -> String {
 
 pub(crate) fn process(id: u32, command: &[u8]) -> Process {
     Process {
-        id: ProcessId(id),
         pid: 4000 + id,
         ppid: 1,
-        forked_from: None,
         exe: b"/bin/demo".to_vec(),
         argv: vec![command.to_vec()],
-        start: TimeNs(0),
-        end: TimeNs(0),
-        ending: Ending::Unknown,
-        losses: Losses::default(),
+        ..Process::unknown(ProcessId(id))
     }
 }
 
