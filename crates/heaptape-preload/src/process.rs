@@ -2,6 +2,7 @@
 
 use crate::call_real;
 use crate::real::Real;
+use crate::signals;
 use core::arch::naked_asm;
 use core::ffi::CStr;
 use heaptape_recorder::follow::{self, Environment, MAX_LOOKED_AT, Plan, search_path};
@@ -36,8 +37,7 @@ extern "C" fn start() {
         (before_fork, after_fork_in_parent, after_fork_in_child, handle),
         0
     );
-    // SAFETY: `restorer` is what is asked for.
-    unsafe { ending::watch_for_crashes(restorer as *const () as usize) };
+    signals::start();
 }
 
 /// What libc takes for the identity of this library.
@@ -66,12 +66,6 @@ static START: extern "C" fn() = start;
 #[used]
 #[cfg_attr(heaptape_preload, unsafe(link_section = ".fini_array"))]
 static FINISH: extern "C" fn() = finish;
-
-/// What a signal handler of ours returns to.
-#[unsafe(naked)]
-unsafe extern "C" fn restorer() {
-    naked_asm!("mov eax, 15", "syscall")
-}
 
 /// The loader's dlclose; afterwards the recorder looks for what is gone.
 #[cfg_attr(heaptape_preload, unsafe(no_mangle))]

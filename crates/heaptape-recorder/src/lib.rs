@@ -17,13 +17,14 @@
 //! * [`sampling`]: which allocations are recorded, where not all are.
 //! * [`modules`]: which ELF files the code addresses lie in, over time.
 //! * [`follow`]: what a program made by `exec` inherits.
-//! * [`ending`]: the last moments: freeze at exit, fatal signals.
+//! * [`ending`]: the last moment of a process. * [`crash`]: fatal signals.
 //! * [`sys`]: system calls, thread-local storage, loaded objects.
 
 #![cfg_attr(not(test), no_std)]
 
 pub mod call;
 pub mod capture;
+pub mod crash;
 pub mod emit;
 pub mod ending;
 pub mod follow;

@@ -108,8 +108,8 @@ pub struct CrashReport {
     pub fault_addr: u64,
     /// Kernel thread id, as the target sees it.
     pub tid: u32,
-    /// Zero.
-    pub pad: u32,
+    /// Who sent it, as the target sees its pid; 0: the kernel did.
+    pub sender: u32,
     /// The registers at the signal, in the kernel's order of a signal's context (`REG_*`).
     pub registers: [u64; REGISTERS],
 }

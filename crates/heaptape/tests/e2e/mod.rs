@@ -11,6 +11,7 @@ mod valgrind;
 
 mod test_apis;
 mod test_backtraces;
+mod test_crashes;
 mod test_endings;
 mod test_faults;
 mod test_ledgers;

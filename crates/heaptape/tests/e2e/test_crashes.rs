@@ -1,0 +1,146 @@
+//! A program dies of a fatal signal as it would have, or lives on as it would have; what it died of is on the tape.
+
+use super::{build, check, run};
+use heaptape_tape::{Crash, Ending, Tape};
+use std::os::unix::process::ExitStatusExt;
+
+const SIGILL: i32 = 4;
+const SIGTRAP: i32 = 5;
+const SIGABRT: i32 = 6;
+const SIGBUS: i32 = 7;
+const SIGFPE: i32 = 8;
+const SIGSEGV: i32 = 11;
+const SIGSYS: i32 = 31;
+
+/// Runs `targets/crashes.c` in this way, bare and recorded: both must look the same.
+fn behaves(way: &str) -> Tape {
+    let words = [build::target("crashes").into(), way.into()];
+    let bare = run::bare(&words);
+    let recorded = run::recorded(&[], &words);
+    check::same_behaviour(&bare, &recorded);
+    assert_eq!(bare.status.core_dumped(), recorded.status.core_dumped());
+    let tape = check::open(&recorded);
+    if let Some(signal) = bare.status.signal() {
+        let ending = tape.processes()[0].ending;
+        assert!(matches!(ending, Ending::Signalled(it, _) if it == signal), "{ending:?}");
+    }
+    tape
+}
+
+/// It dies of `signal`, and there is one crash on the tape.
+fn dies(way: &str, signal: i32) -> Crash {
+    let tape = behaves(way);
+    let [crash] = tape.crashes() else { panic!("{:?}", tape.crashes()) };
+    assert_eq!(crash.signal, signal, "{crash:x?}");
+    *crash
+}
+
+/// No crash is on the tape.
+fn lives(way: &str) {
+    let tape = behaves(way);
+    assert!(tape.crashes().is_empty(), "{:?}", tape.crashes());
+}
+
+#[test]
+fn of_faults() {
+    assert_eq!(dies("segv", SIGSEGV).fault_addr, 4099);
+    // An address that no address can be: the processor does not tell which.
+    assert_eq!(dies("wild", SIGSEGV).fault_addr, 0);
+    assert_eq!(dies("jump", SIGSEGV).ip, 0);
+    assert_eq!(dies("lost_stack", SIGSEGV).sp, 16);
+    dies("bus", SIGBUS);
+    dies("fpe", SIGFPE);
+    dies("ill", SIGILL);
+    dies("trap", SIGTRAP);
+    dies("sys", SIGSYS);
+}
+
+#[test]
+fn of_signals_that_were_sent() {
+    dies("abort", SIGABRT);
+    dies("blocked_abort", SIGABRT);
+    dies("corrupt", SIGABRT);
+    dies("raise", SIGABRT);
+    dies("kill", SIGSEGV);
+    dies("kill_in_thread", SIGSEGV);
+}
+
+#[test]
+fn of_stacks_that_overflow() {
+    for way in ["overflow", "overflow_in_thread", "overflow_on_coroutine"] {
+        let crash = dies(way, SIGSEGV);
+        assert!(crash.fault_addr.abs_diff(crash.sp) < 4096, "{crash:x?}");
+    }
+    dies("overflow_in_malloc", SIGSEGV);
+    dies("overflow_in_thread_in_malloc", SIGSEGV);
+}
+
+#[test]
+fn while_other_threads_run() {
+    dies("many", SIGSEGV);
+    dies("many_recorded", SIGSEGV);
+    dies("among_others", SIGSEGV);
+    dies("exit_meanwhile", SIGSEGV);
+}
+
+#[test]
+fn on_little_room() {
+    dies("small_signal_stack", SIGABRT);
+}
+
+#[test]
+fn after_handlers_of_its_own() {
+    dies("default_again", SIGSEGV);
+    dies("handler_resets", SIGSEGV);
+    dies("handler_raises", SIGFPE);
+    dies("handler_once", SIGSEGV);
+}
+
+/// No handler is run for these: only the end of the process tells.
+#[test]
+fn unseen() {
+    lives("blocked");
+    lives("abort_handled");
+}
+
+#[test]
+fn in_children() {
+    dies("child", SIGSEGV);
+    lives("vfork_child");
+    dies("vfork_child_and_parent", SIGSEGV);
+}
+
+#[test]
+fn not_when_handled() {
+    for way in [
+        "opens",
+        "opens_in_thread",
+        "jumps",
+        "jumps_from_stack",
+        "jumps_in_thread",
+        "overflows_and_lives",
+        "overflows_and_lives_in_thread",
+        "exits",
+        "ignored",
+        "signalfd",
+    ] {
+        lives(way);
+    }
+}
+
+/// Whoever traces the process sees the same signal, with the same siginfo, at the same place.
+#[test]
+fn as_a_tracer_sees_it() {
+    dies("traced_fault", SIGSEGV);
+    dies("traced_raise", SIGABRT);
+    dies("traced_queue", SIGSEGV);
+    dies("traced_int3", SIGTRAP);
+}
+
+#[test]
+fn ours_is_not_to_be_seen() {
+    let words = [build::target("dispositions").into()];
+    let bare = run::bare(&words);
+    assert!(bare.status.success());
+    check::same_behaviour(&bare, &run::recorded(&[], &words));
+}
