@@ -2,8 +2,9 @@
 //! `addr2line`, not by us.
 
 use super::build;
-use super::check::{Check, Recorded, check};
-use super::frames::{Names, is_whole};
+use super::check::{Check, Recorded, check, open};
+use super::frames::{Names, is_whole, walk};
+use super::run;
 use heaptape_tape::{BacktraceId, ProcessId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -123,4 +124,22 @@ fn through_code_without_tables() {
     for id in backtraces(&recorded, 10007).into_keys() {
         assert!(!is_whole(&recorded.tape, id), "nobody can know the callers of frameless code");
     }
+}
+
+/// Such code has the names that its compiler gave it, in a file as perf wants it.
+#[test]
+fn names_of_code_in_no_module() {
+    let outcome = run::recorded(&[], &[build::target("jit").into(), "named".into()]);
+    let tape = open(&outcome);
+    let pid = tape.processes()[0].pid;
+    std::fs::remove_file(format!("/tmp/perf-{pid}.map")).expect("the target wrote it");
+    let inner_name = |size| {
+        let events = tape.events(ProcessId(0), 0).map(|event| event.expect("a readable event"));
+        let mut sized = events.filter(|event| event.action.begins_block() && event.size == size);
+        let leaf = sized.next().expect("a block").backtrace;
+        let mut named = walk(&tape, leaf).filter_map(|id| tape.node_names().get(&id));
+        named.next().map(|name| String::from_utf8_lossy(name).into_owned())
+    };
+    assert_eq!(inner_name(4099).as_deref(), Some("framed <script>"));
+    assert_eq!(inner_name(10007).as_deref(), Some("frameless"));
 }
