@@ -3,9 +3,9 @@
 
 use super::build;
 use super::check::{Check, Recorded, check, open};
-use super::frames::{Names, is_whole, walk};
+use super::frames::{Names, is_whole, nodes, walk};
 use super::run;
-use heaptape_tape::{BacktraceId, ProcessId};
+use heaptape_tape::{BacktraceId, FrameQuality, ProcessId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The backtraces of all blocks of this size in process 0, each with how often it occurs.
@@ -123,6 +123,22 @@ fn through_code_without_tables() {
     }
     for id in backtraces(&recorded, 10007).into_keys() {
         assert!(!is_whole(&recorded.tape, id), "nobody can know the callers of frameless code");
+    }
+}
+
+/// Code that registers its tables is walked by them, whole and unmarked, and by the new ones when other code has
+/// come to its place.
+#[test]
+fn through_code_with_registered_tables() {
+    let recorded = check("jit_tables");
+    let tape = &recorded.tape;
+    let mut names = Names::new(tape, &recorded.program);
+    for id in
+        backtraces(&recorded, 4099).into_keys().chain(backtraces(&recorded, 10007).into_keys())
+    {
+        assert_eq!(without_start(names.of(id)), ["use", "main"]);
+        assert!(nodes(tape, id).iter().all(|node| node.quality == FrameQuality::Exact));
+        assert!(nodes(tape, id).iter().any(|node| node.module.is_none()));
     }
 }
 
