@@ -6,7 +6,7 @@
 //!
 //! * [`heap`]: malloc and its kin. * [`cxx`]: operators new and delete. * [`maps`]: mmap and its kin.
 //! * [`process`]: start, end, fork, exec, dlclose. * [`signals`]: who handles what, and where.
-//! * `runtime`: what a library without std must bring.
+//! * [`tables`]: unwind tables of code made at run time. * `runtime`: what a library without std must bring.
 //!
 //! What may be exported is listed in `exports.txt`; a test compares.
 
@@ -24,3 +24,4 @@ pub mod real;
 #[cfg(heaptape_preload)]
 pub mod runtime;
 pub mod signals;
+pub mod tables;

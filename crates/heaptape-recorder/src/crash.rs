@@ -13,15 +13,23 @@
 
 use crate::emit;
 use crate::gate::{self, Local};
-use crate::link;
+use crate::plea;
 use crate::sys::call::{self, SignalStack};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use heaptape_wire::handshake::{self as hs, CrashReport};
-use heaptape_wire::layout::PAGE;
+use heaptape_wire::layout::{CRASH_WORDS, PAGE};
 
 /// ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS: what a program does not send for other reasons than that it went wrong.
 /// (QUIT is a user's, XCPU and XFSZ are limits': such deaths are known by the exit status.)
-pub const SIGNALS: [i32; 7] = [4, 5, 6, 7, 8, 11, 31];
+pub const SIGNALS: [i32; 7] = [SIGILL, 5, 6, SIGBUS, SIGFPE, SIGSEGV, 31];
+const SIGILL: i32 = 4;
+const SIGBUS: i32 = 7;
+const SIGFPE: i32 = 8;
+const SIGSEGV: i32 = 11;
+/// `si_code` of a signal sent to one thread.
+const SI_TKILL: i32 = -6;
+/// `si_code` of a bad page that nobody has touched yet.
+const BUS_MCEERR_AO: i32 = 5;
 
 /// Bytes of an alternate stack of ours, its guard page not counted. A handler of the program that may run on an
 /// alternate stack runs on this one where the program has set none: so it is larger than we need.
@@ -72,22 +80,38 @@ unsafe extern "C" fn on_fatal(signal: i32, info: *const u64, context: *const u64
         if begin_report(local.pid()) {
             // SAFETY: the kernel's.
             let report = unsafe { report(signal, info, context) };
-            // SAFETY: repr(C) without padding.
-            let bytes = unsafe {
-                core::slice::from_raw_parts((&raw const report).cast(), size_of::<CrashReport>())
-            };
-            drop(link::ask(hs::CRASH, local.process(), 0, bytes));
+            // SAFETY: repr(C), whole words without padding.
+            let words = unsafe { core::mem::transmute::<CrashReport, [u64; CRASH_WORDS]>(report) };
+            plea::make(local, hs::CRASH, &words);
         } else {
             wait_for_report(local.pid());
         }
     }
-    // SAFETY: the default disposition; the siginfo is the kernel's.
-    unsafe {
-        call::set_action_default(signal);
-        call::signal_self(signal, info);
-    }
+    call::set_action_default(signal);
+    // SAFETY: the siginfo is the kernel's.
+    unsafe { send_again(signal, info) };
     // It dies now, unless it is the first process of a container, which nobody can send a fatal signal to.
     REPORTING.store(0, Ordering::Relaxed);
+}
+
+/// Makes the signal come again when the handler returns, as it came: by itself, if the instruction faults again.
+/// What a sandbox would not expect is asked of the kernel only where nothing else does.
+///
+/// # Safety
+/// The siginfo is the kernel's.
+unsafe fn send_again(signal: i32, info: *const u64) {
+    // SAFETY: as in `report`.
+    let (code, sender) = unsafe { (*info.add(1) as u32 as i32, *info.add(2) as u32) };
+    let repeats = matches!(signal, SIGILL | SIGFPE | SIGSEGV) && code > 0
+        || signal == SIGBUS && (1..BUS_MCEERR_AO).contains(&code);
+    if repeats {
+        return;
+    }
+    let is_raised = code == SI_TKILL && sender == call::getpid();
+    // SAFETY: the caller's promise.
+    if is_raised || !unsafe { call::queue_to_self(signal, info) } {
+        call::signal_self(signal);
+    }
 }
 
 /// What the handler saw.

@@ -5,19 +5,17 @@
 
 use crate::crash;
 use crate::gate;
-use crate::link;
+use crate::plea;
 use crate::sys::call;
 use heaptape_wire::handshake as hs;
+use heaptape_wire::layout::CRASH_WORDS;
 
 /// At exit: lets the collector look at the process, if it wants to.
 pub fn at_exit() {
     let Some(local) = gate::if_open() else { return };
-    // A vfork child that gives up ends itself, not the process whose memory it borrows.
-    if local.pid() != call::getpid() {
-        return;
-    }
     crash::wait_for_report(local.pid());
-    if local.option(hs::OPT_FREEZE_AT_EXIT) {
-        drop(link::ask(hs::FREEZE, local.process(), 0, &[]));
+    // A vfork child that gives up ends itself, not the process whose memory it borrows.
+    if local.option(hs::OPT_FREEZE_AT_EXIT) && local.pid() == call::getpid() {
+        plea::make(local, hs::FREEZE, &[0; CRASH_WORDS]);
     }
 }

@@ -31,6 +31,8 @@ pub mod follow;
 pub mod gate;
 mod link;
 pub mod modules;
+mod patience;
+mod plea;
 pub mod sampling;
 pub mod sys;
 pub mod thread;

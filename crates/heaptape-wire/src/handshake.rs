@@ -25,10 +25,10 @@ pub const MORE_STREAMS: u32 = 2;
 /// [`Hello::purpose`]: this process is about to replace itself (`exec`), or to spawn, the program whose
 /// path is the payload. No answer.
 pub const EXEC: u32 = 3;
-/// [`Hello::purpose`]: the calling thread stops until the collector has copied what it wants: contents
-/// at exit. Answer: [`Welcome`] when it may go on.
+/// Not said on the socket, but by [`crate::layout::Plea`]: the process ends, and the calling thread waits
+/// until the collector has looked at what it wants to.
 pub const FREEZE: u32 = 4;
-/// [`Hello::purpose`]: a fatal signal; the payload is a [`CrashReport`]. Answer as for [`FREEZE`].
+/// As [`FREEZE`]: a fatal signal, with a [`CrashReport`].
 pub const CRASH: u32 = 5;
 
 /// [`Welcome::options`]: record backtraces of frees too.

@@ -122,18 +122,19 @@ pub fn thread_is_gone(pid: u32, tid: u32) -> bool {
     unsafe { call!(number::TGKILL, pid, tid, 0) == ESRCH }
 }
 
-/// Sends `signal` to the calling thread, with `info` if the kernel lets us; it arrives once it is not blocked.
+/// Sends `signal` to the calling thread; it arrives once it is not blocked.
+pub fn signal_self(signal: i32) {
+    // SAFETY: what the signal does is the program's own doing.
+    unsafe { call!(number::TGKILL, getpid(), gettid(), signal) };
+}
+
+/// As [`signal_self`], with this siginfo; whether the kernel agreed.
 ///
 /// # Safety
 /// `info` is a siginfo of the kernel's.
-pub unsafe fn signal_self(signal: i32, info: *const u64) {
-    let (pid, tid) = (getpid(), gettid());
-    // SAFETY: reads the siginfo; what the signal does is the program's own doing.
-    unsafe {
-        if call!(number::RT_TGSIGQUEUEINFO, pid, tid, signal, info) != 0 {
-            call!(number::TGKILL, pid, tid, signal);
-        }
-    }
+pub unsafe fn queue_to_self(signal: i32, info: *const u64) -> bool {
+    // SAFETY: reads the siginfo, the caller's promise.
+    unsafe { call!(number::RT_TGSIGQUEUEINFO, getpid(), gettid(), signal, info) == 0 }
 }
 
 /// The name of the calling thread, zero-padded.

@@ -2,6 +2,7 @@
 
 use super::{build, check, run};
 use heaptape_tape::{Crash, Ending, Tape};
+use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 
 const SIGILL: i32 = 4;
@@ -14,9 +15,12 @@ const SIGSYS: i32 = 31;
 
 /// Runs `targets/crashes.c` in this way, bare and recorded: both must look the same.
 fn behaves(way: &str) -> Tape {
-    let words = [build::target("crashes").into(), way.into()];
-    let bare = run::bare(&words);
-    let recorded = run::recorded(&[], &words);
+    looks_the_same(&[], &[build::target("crashes").into(), way.into()])
+}
+
+fn looks_the_same(options: &[&str], words: &[OsString]) -> Tape {
+    let bare = run::bare(words);
+    let recorded = run::recorded(options, words);
     check::same_behaviour(&bare, &recorded);
     assert_eq!(bare.status.core_dumped(), recorded.status.core_dumped());
     let tape = check::open(&recorded);
@@ -135,6 +139,38 @@ fn as_a_tracer_sees_it() {
     dies("traced_raise", SIGABRT);
     dies("traced_queue", SIGSEGV);
     dies("traced_int3", SIGTRAP);
+}
+
+/// Crashes on the tape of a program that ends in this way when it can do little.
+fn cornered(corner: &str, end: &str) -> usize {
+    let words = [build::target("cornered").into(), corner.into(), end.into()];
+    looks_the_same(&["--contents"], &words).crashes().len()
+}
+
+/// The recorder said on a socket that the process ends: a sandbox killed it for that.
+#[test]
+fn in_a_sandbox_that_kills() {
+    assert_eq!(cornered("sandbox", "exit"), 0);
+    assert_eq!(cornered("sandbox", "fault"), 1);
+    assert_eq!(cornered("sandbox", "abort"), 1);
+}
+
+#[test]
+fn without_descriptors() {
+    assert_eq!(cornered("no_descriptors", "exit"), 0);
+    assert_eq!(cornered("no_descriptors", "fault"), 1);
+}
+
+#[test]
+fn with_a_launcher_that_is_stopped_for_a_while() {
+    assert_eq!(cornered("stopped", "exit"), 0);
+    assert_eq!(cornered("stopped", "fault"), 1);
+}
+
+/// The process does not wait for it, and its end is known all the same.
+#[test]
+fn with_a_launcher_that_is_stopped_for_long() {
+    assert_eq!(cornered("stopped_long", "fault"), 0);
 }
 
 #[test]
