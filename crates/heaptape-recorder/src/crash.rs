@@ -82,7 +82,7 @@ unsafe extern "C" fn on_fatal(signal: i32, info: *const u64, context: *const u64
             let report = unsafe { report(signal, info, context) };
             // SAFETY: repr(C), whole words without padding.
             let words = unsafe { core::mem::transmute::<CrashReport, [u64; CRASH_WORDS]>(report) };
-            plea::make(local, hs::CRASH, &words);
+            plea::at_crash(local, &words);
         } else {
             wait_for_report(local.pid());
         }

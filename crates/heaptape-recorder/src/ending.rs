@@ -8,7 +8,6 @@ use crate::gate;
 use crate::plea;
 use crate::sys::call;
 use heaptape_wire::handshake as hs;
-use heaptape_wire::layout::CRASH_WORDS;
 
 /// At exit: lets the collector look at the process, if it wants to.
 pub fn at_exit() {
@@ -16,6 +15,6 @@ pub fn at_exit() {
     crash::wait_for_report(local.pid());
     // A vfork child that gives up ends itself, not the process whose memory it borrows.
     if local.option(hs::OPT_FREEZE_AT_EXIT) && local.pid() == call::getpid() {
-        plea::make(local, hs::FREEZE, &[0; CRASH_WORDS]);
+        plea::at_exit(local);
     }
 }

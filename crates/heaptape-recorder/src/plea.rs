@@ -8,37 +8,51 @@ use crate::gate::{self, Local};
 use crate::patience::{Patience, WAIT_NS};
 use crate::sys::call;
 use core::sync::atomic::Ordering;
-use heaptape_wire::layout::{CRASH_WORDS, PLEA_HEARD, PLEA_IN_THE_MAKING, PLEA_NONE};
+use heaptape_wire::handshake::{CRASH, FREEZE};
+use heaptape_wire::layout::{CRASH_WORDS, PLEA_HEARD, PLEA_IN_THE_MAKING, PLEA_NONE, Plea};
 
 /// How long a process waits at most for a collector that lives.
 const LIMIT_NS: u64 = 60_000_000_000;
 
-/// Asks for `purpose` (`FREEZE`, or `CRASH` with its report) and waits until the collector has done what it
-/// wanted to do, or is gone, or stopped.
-pub(crate) fn make(local: &Local, purpose: u32, report: &[u64; CRASH_WORDS]) {
+/// Asks to be looked at before the end, and waits until the collector has done that, or is gone, or stopped.
+pub(crate) fn at_exit(local: &Local) {
+    make(local, FREEZE, |plea, now| take(plea, now, FREEZE));
+}
+
+/// The same, with the report of a crash. All signals are blocked.
+pub(crate) fn at_crash(local: &Local, report: &[u64; CRASH_WORDS]) {
+    make(local, CRASH, |plea, now| {
+        take(plea, now, PLEA_IN_THE_MAKING)?;
+        for (word, value) in plea.report.iter().zip(report) {
+            word.store(*value, Ordering::Relaxed);
+        }
+        plea.state.store(CRASH, Ordering::SeqCst);
+        Ok(())
+    });
+}
+
+fn make(local: &Local, purpose: u32, ask: impl Fn(&Plea, u32) -> Result<(), u32>) {
     let plea = &local.page().plea;
     let mut waiting = Waiting::new(local);
-    // Acquire pairs with the release store at the end: another thread may be asking.
-    while let Err(now) = plea.state.compare_exchange(
-        PLEA_NONE,
-        PLEA_IN_THE_MAKING,
-        Ordering::Acquire,
-        Ordering::Relaxed,
-    ) {
+    while let Err(now) = ask(plea, plea.state.load(Ordering::Relaxed)) {
         if !waiting.wait(now) {
             return;
         }
     }
-    for (word, value) in plea.report.iter().zip(report) {
-        word.store(*value, Ordering::Relaxed);
-    }
-    // Release pairs with the collector's acquire load; SeqCst for the doorbell.
-    plea.state.store(purpose, Ordering::SeqCst);
     emit::ring_doorbell(local.session());
-    // The answer tells nothing but that it is there.
-    while plea.state.load(Ordering::Relaxed) != PLEA_HEARD && waiting.wait(purpose) {}
-    plea.state.store(PLEA_NONE, Ordering::Release);
-    call::futex_wake(plea.state.as_ptr());
+    // Whatever comes after it is an answer, or the plea of a handler that has interrupted us.
+    while plea.state.load(Ordering::Acquire) == purpose && waiting.wait(purpose) {}
+}
+
+/// Makes `next` of the state `now`, if nobody waits for an answer; else returns the state. In one step: a handler
+/// that interrupts us may ask, too.
+fn take(plea: &Plea, now: u32, next: u32) -> Result<(), u32> {
+    if now != PLEA_NONE && now != PLEA_HEARD {
+        return Err(now);
+    }
+    // SeqCst for the doorbell; acquires what the collector has read of the last report, releases what we write next.
+    let (taken, missed) = (Ordering::SeqCst, Ordering::Relaxed);
+    plea.state.compare_exchange(now, next, taken, missed).map(drop)
 }
 
 struct Waiting<'a> {

@@ -91,7 +91,8 @@ pub struct ProcessPage {
 /// A question of a process that is about to end, and waits for the answer.
 ///
 /// ```text
-///  NONE ──target──▶ IN_THE_MAKING ──target──▶ FREEZE or CRASH ──collector──▶ HEARD ──target──▶ NONE
+///  NONE or HEARD ──target──▶ FREEZE ─────────────────────────collector──▶ HEARD
+///  NONE or HEARD ──target──▶ IN_THE_MAKING ──target──▶ CRASH ──collector──▶ HEARD
 /// ```
 #[repr(C)]
 pub struct Plea {
@@ -105,7 +106,7 @@ pub struct Plea {
 
 /// [`Plea::state`]: nobody asks.
 pub const PLEA_NONE: u32 = 0;
-/// [`Plea::state`]: a thread is about to ask.
+/// [`Plea::state`]: a thread is writing its report.
 pub const PLEA_IN_THE_MAKING: u32 = 1;
 /// [`Plea::state`]: the collector has done what it wanted to.
 pub const PLEA_HEARD: u32 = 2;
