@@ -1,5 +1,5 @@
-// Danger: the end of a process that can do very little by then: in a sandbox that kills, out of descriptors, or with
-// a launcher that is stopped or dead.
+// Danger: the end of a process that can do very little by then: in a sandbox that kills, out of descriptors, with a
+// launcher that is stopped, or interrupted by a handler that ends it as well.
 // argument: the corner, then how it ends
 // build: gcc -O1 -g -pthread
 #define _GNU_SOURCE
@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define ALLOW(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
@@ -51,6 +52,18 @@ static void stopped(int milliseconds) {
     kill(launcher, SIGSTOP);
 }
 
+static void exits(int number) {
+    (void)number;
+    _exit(3);
+}
+
+// Sooner or later within the last moment of this process.
+static void alarmed(void) {
+    struct itimerval soon = {{0, 100}, {0, 100 + getpid() % 1000}};
+    signal(SIGALRM, exits);
+    setitimer(ITIMER_REAL, &soon, NULL);
+}
+
 int main(int argc, char **argv) {
     const char *corner = argc > 2 ? argv[1] : "", *end = argc > 2 ? argv[2] : "";
     void *volatile block = malloc(4099);
@@ -64,6 +77,8 @@ int main(int argc, char **argv) {
         stopped(1000);
     if (strcmp(corner, "stopped_long") == 0)
         stopped(6000);
+    if (strcmp(corner, "alarmed") == 0)
+        alarmed();
     free(block);
     if (strcmp(end, "fault") == 0)
         *(volatile int *)4099 = 1;
