@@ -50,6 +50,7 @@ static void stopped(int milliseconds) {
         _exit(0);
     }
     kill(launcher, SIGSTOP);
+    usleep(100000);
 }
 
 static void exits(int number) {
