@@ -25,6 +25,7 @@ mod contents;
 mod convert;
 mod hello;
 mod launch;
+mod maps;
 mod order;
 mod output;
 pub mod preflight;

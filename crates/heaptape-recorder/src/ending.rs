@@ -65,8 +65,8 @@ static REPORTING: AtomicU32 = AtomicU32::new(0);
 /// Reports the signal and returns. The disposition is the default again by now (`SA_RESETHAND`), so the
 /// faulting instruction kills the process as it would have; a signal that somebody sent is sent again.
 unsafe extern "C" fn on_fatal(signal: i32, info: *const u64, context: *const u64) {
-    // SAFETY: the kernel's siginfo (si_signo, si_errno, si_code, then si_addr at 16) and ucontext (RSP at
-    // 160, RIP at 168).
+    // SAFETY: the kernel's siginfo (si_signo, si_errno, si_code, then si_addr at 16) and ucontext (registers from
+    // 40 on).
     let report = unsafe {
         let code = *info.add(1) as u32 as i32;
         CrashReport {
@@ -74,10 +74,9 @@ unsafe extern "C" fn on_fatal(signal: i32, info: *const u64, context: *const u64
             signal,
             code,
             fault_addr: if code > 0 { *info.add(2) } else { 0 },
-            sp: *context.add(20),
-            ip: *context.add(21),
             tid: call::gettid(),
             pad: 0,
+            registers: *context.add(5).cast(),
         }
     };
     if REPORTING.swap(1, Ordering::Relaxed) == 0

@@ -7,7 +7,7 @@
 use crate::columns;
 use crate::index;
 use crate::limits::Limits;
-use crate::meta::tag;
+use crate::meta::{access_of, tag};
 use crate::model::*;
 use crate::varint::{Cursor, Malformed, unzigzag};
 
@@ -40,6 +40,7 @@ pub(crate) struct Facts {
     pub(crate) samples: Vec<Vec<Sample>>,
     pub(crate) unrecorded: Vec<Unrecorded>,
     pub(crate) crashes: Vec<Crash>,
+    pub(crate) memory_maps: Vec<MemoryMap>,
     pub(crate) unknown_records: u64,
 }
 
@@ -61,6 +62,7 @@ impl Facts {
             samples: Vec::new(),
             unrecorded: Vec::new(),
             crashes: Vec::new(),
+            memory_maps: Vec::new(),
             unknown_records: 0,
         }
     }
@@ -130,6 +132,7 @@ impl Facts {
             tag::SAMPLE => self.sample(f),
             tag::UNRECORDED => self.unrecorded(f),
             tag::CRASH => self.crash(f),
+            tag::MEMORY_MAP => self.memory_map(f),
             _ => {
                 self.unknown_records += 1;
                 Ok(())
@@ -339,6 +342,24 @@ impl Facts {
         let (signal, code) = (signed(f)?, signed(f)?);
         let (fault_addr, ip, sp) = (f.number()?, f.number()?, f.number()?);
         self.crashes.push(Crash { process, time, thread, signal, code, fault_addr, ip, sp });
+        Ok(())
+    }
+
+    fn memory_map(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let process = self.known_process(f)?;
+        let time = self.time(f)?;
+        let count = self.texts(f, size_of::<Mapping>() + TEXT_BYTES)?;
+        let mut mappings = Vec::with_capacity(count);
+        let mut before = 0u64;
+        for _ in 0..count {
+            let start =
+                before.checked_add(f.number()?).ok_or(Malformed("a mapping past the end"))?;
+            let end = start.checked_add(f.number()?).ok_or(Malformed("a mapping past the end"))?;
+            let (access, offset, name) = (access_of(f.number()?), f.number()?, f.bytes()?.to_vec());
+            mappings.push(Mapping { start, end, access, offset, name });
+            before = end;
+        }
+        self.memory_maps.push(MemoryMap { process, time, mappings });
         Ok(())
     }
 

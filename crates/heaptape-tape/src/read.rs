@@ -165,6 +165,12 @@ impl Tape {
         &self.facts.crashes
     }
 
+    /// The address spaces of processes at some moments, by time: of one that crashed, or that freed what was
+    /// no block.
+    pub fn memory_maps(&self) -> &[MemoryMap] {
+        &self.facts.memory_maps
+    }
+
     /// Number of events of a process.
     pub fn event_count(&self, process: ProcessId) -> u64 {
         self.history(process).runs.last().map_or(0, |run| run.key.end())

@@ -279,6 +279,13 @@ impl<W: Write> TapeWriter<W> {
         self.close_full_records()
     }
 
+    /// The address space of a process.
+    pub fn memory_map(&mut self, map: &MemoryMap) -> io::Result<()> {
+        self.track(map.process)?;
+        self.records.memory_map(map);
+        self.close_full_records()
+    }
+
     /// The live set of a process as of the events written so far; `None` once it has ended.
     pub fn live(&self, process: ProcessId) -> Option<&LiveSet> {
         match &self.processes.get(process.0 as usize)?.life {

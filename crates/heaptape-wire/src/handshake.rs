@@ -111,18 +111,23 @@ pub struct CrashReport {
     pub code: i32,
     /// `si_addr`.
     pub fault_addr: u64,
-    /// Program counter.
-    pub ip: u64,
-    /// Stack pointer.
-    pub sp: u64,
     /// Kernel thread id, as the target sees it.
     pub tid: u32,
     /// Zero.
     pub pad: u32,
+    /// The registers at the signal, in the kernel's order of a signal's context (`REG_*`).
+    pub registers: [u64; REGISTERS],
 }
+
+/// Registers in a [`CrashReport`].
+pub const REGISTERS: usize = 23;
+/// Of them: the stack pointer.
+pub const REG_RSP: usize = 15;
+/// Of them: the program counter.
+pub const REG_RIP: usize = 16;
 
 const _: () = {
     assert!(size_of::<Hello>() == 56);
     assert!(size_of::<Welcome>() == 32);
-    assert!(size_of::<CrashReport>() == 48);
+    assert!(size_of::<CrashReport>() == 32 + 8 * REGISTERS);
 };

@@ -5,7 +5,7 @@ use crate::hello::{self, Heard, Word};
 use crate::launch::Follow;
 use crate::sys::process;
 use crate::target::{Leaving, Origin};
-use crate::{preflight, sample};
+use crate::{maps, preflight, sample};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -261,6 +261,14 @@ impl Session {
         }
         let target = &mut self.targets[at];
         let Some(id) = target.id() else { return Ok(()) };
+        let misfreed = book.writer.live(id).is_some_and(|live| live.totals().unmatched_frees > 0);
+        // What lay where something that is no block was freed; or where it crashed.
+        if (heard.purpose == CRASH || misfreed)
+            && let Ok(mappings) = maps::of(target.pid)
+        {
+            let time = book.now();
+            book.writer.memory_map(&MemoryMap { process: id, time, mappings })?;
+        }
         if heard.purpose == CRASH
             && let Some(report) = hello::crash_report(&heard.payload)
         {
@@ -272,8 +280,8 @@ impl Session {
                 signal: report.signal,
                 code: report.code,
                 fault_addr: report.fault_addr,
-                ip: report.ip,
-                sp: report.sp,
+                ip: report.registers[REG_RIP],
+                sp: report.registers[REG_RSP],
             })?;
         }
         if self.settings.options & OPT_FREEZE_AT_EXIT != 0 && target.pid != 0 {
