@@ -24,6 +24,30 @@ pub struct Act {
     pub backtrace: Vec<Frame>,
 }
 
+impl Act {
+    /// The act that an event is, with its names.
+    pub(crate) fn of(recording: &dyn Recording, names: &dyn Names, event: &Event) -> Act {
+        let ThreadId(thread) = event.thread;
+        let thread = recording.threads().get(thread as usize);
+        Act {
+            time_ns: event.time.0,
+            tid: thread.map_or(0, |thread| thread.tid),
+            thread: thread.map_or_else(String::new, |thread| names::text(&thread.name)),
+            function: event.api.name(),
+            backtrace: names::backtrace(recording, names, event.backtrace),
+        }
+    }
+
+    /// The act that a block began by.
+    pub(crate) fn that_began(
+        recording: &dyn Recording,
+        names: &dyn Names,
+        block: &LiveBlock,
+    ) -> Act {
+        Act::of(recording, names, &allocation_of(block))
+    }
+}
+
 /// A block that contained the address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PastBlock {
@@ -105,16 +129,7 @@ struct RawAct(Event);
 
 impl RawAct {
     fn resolve(self, recording: &dyn Recording, names: &dyn Names) -> Act {
-        let RawAct(event) = self;
-        let ThreadId(thread) = event.thread;
-        let thread = recording.threads().get(thread as usize);
-        Act {
-            time_ns: event.time.0,
-            tid: thread.map_or(0, |thread| thread.tid),
-            thread: thread.map_or_else(String::new, |thread| names::text(&thread.name)),
-            function: event.api.name(),
-            backtrace: names::backtrace(recording, names, event.backtrace),
-        }
+        Act::of(recording, names, &self.0)
     }
 }
 

@@ -68,7 +68,7 @@ fn render_block(
     }
 }
 
-fn render_act(
+pub(crate) fn render_act(
     out: &mut dyn Write,
     canvas: &Canvas,
     what: &str,
