@@ -33,6 +33,14 @@ use serde::Serialize;
 pub struct Errors {
     /// Which process.
     pub process: ProcessName,
+    /// What is wrong.
+    #[serde(flatten)]
+    pub findings: Findings,
+}
+
+/// What was found in one process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Findings {
     /// Wrong frees, reallocs and deletes.
     pub total: u64,
     /// How many of each kind, most first.
@@ -94,8 +102,9 @@ pub struct WrongFree {
     pub former: Option<PastBlock>,
     /// Where the address lies, if it is in no block.
     pub place: Option<Place>,
-    /// The program was aborted in this call: the allocator found the error, too.
-    pub aborted: bool,
+    /// The signal that the thread died of before it called the allocator again, where that is an abort or a
+    /// fault at the address: most likely the allocator's own answer to the error.
+    pub fatal_signal: Option<i32>,
 }
 
 /// Where a realloc put a block.
@@ -130,9 +139,13 @@ impl Errors {
         let mut live = recording.live_at_start(process.id)?;
         replay::whole_weighed(Exact, recording, process.id, &mut live, &mut suspects)?;
         drop(live);
-        Errors::of(recording, names, process, &suspects, limit)
+        let process_name = ProcessName::of(recording, process);
+        let findings = Findings::of(recording, names, process, &suspects, limit)?;
+        Ok(Errors { process: process_name, findings })
     }
+}
 
+impl Findings {
     /// The same where a pass over the events has gathered the suspects.
     pub fn of(
         recording: &dyn Recording,
@@ -140,7 +153,7 @@ impl Errors {
         process: &Process,
         suspects: &Suspects,
         limit: usize,
-    ) -> Result<Errors, TapeError> {
+    ) -> Result<Findings, TapeError> {
         let found = watch::find(recording, process, &suspects.addresses())?;
         let mut judge = Judge::new(recording, names, process);
         let mut verdicts = judge.misfits(suspects.misfits());
@@ -155,8 +168,7 @@ impl Errors {
         let (shown, shown_undecided) = (told(&errors), told(&undecided));
         let lacks = |wrong: &WrongFree| wrong.lacks_a_free_backtrace();
         let is_missed = shown.iter().chain(&shown_undecided).any(lacks);
-        Ok(Errors {
-            process: ProcessName::of(recording, process),
+        Ok(Findings {
             total: times(&errors),
             kinds: kinds(&errors),
             more_errors: (errors.len() - shown.len()) as u64,

@@ -40,7 +40,7 @@ pub struct Held {
     pub writable: bool,
     /// The variable or function that covers the address; `None` when it is not known.
     pub symbol: Option<Arc<str>>,
-    /// The address lies so far into it.
+    /// The address lies so far into it; where it is not known, into the section.
     pub offset: u64,
 }
 

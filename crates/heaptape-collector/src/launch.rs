@@ -232,6 +232,8 @@ pub struct Outcome {
     pub bytes: u64,
     /// Processes on it.
     pub processes: usize,
+    /// Frees and reallocs of what was no live block, in all processes.
+    pub unmatched_frees: u64,
     /// Programs that could not be recorded.
     pub unrecorded: Vec<Unrecorded>,
     /// What could not be recorded, over all processes.
@@ -477,6 +479,7 @@ fn conclude(
     ended: Ended,
 ) -> Outcome {
     let (mut events, processes) = (book.events, book.processes() as usize);
+    let unmatched_frees = book.unmatched_frees();
     if processes == 0 && !launch.preload.is_empty() && closing.unrecorded.is_empty() {
         closing.warnings.push("no process loaded the recorder: nothing was recorded".into());
     }
@@ -509,6 +512,7 @@ fn conclude(
         bytes: fs::metadata(&ended.tape).map_or(0, |file| file.len()),
         tape: ended.tape,
         processes,
+        unmatched_frees,
         unrecorded: closing.unrecorded,
         losses: closing.losses,
         checks: closing.checks,

@@ -2,11 +2,12 @@
 
 use crate::addr::render_act;
 use crate::canvas::{Canvas, Ink};
+use crate::ending;
 use crate::header;
 use crate::text;
 use crate::units;
 use heaptape_analysis::addr::{Act, PastBlock};
-use heaptape_analysis::errors::{Confidence, Errors, Kind, KindCount, Place, WrongFree};
+use heaptape_analysis::errors::{Confidence, Errors, Findings, Kind, KindCount, Place, WrongFree};
 use heaptape_analysis::free_backtraces::FreeBacktraces;
 use heaptape_analysis::names::Held;
 use std::io::{self, Write};
@@ -29,6 +30,7 @@ pub fn render_errors(
 ) -> io::Result<()> {
     header::render_process(out, canvas, &errors.process, &[])?;
     header::render_sampled_only(out, canvas, &errors.process)?;
+    let errors = &errors.findings;
     writeln!(out, "\n{}", canvas.paint(counts_ink(errors), &counts(errors)))?;
     for (number, error) in (1..).zip(&errors.errors) {
         writeln!(out)?;
@@ -56,12 +58,12 @@ pub fn render_errors(
 const HEADLINES: usize = 3;
 
 /// Writes how many errors of each kind there are and the first ones, a line each; nothing when there are none.
-/// `tape`: the tape as a word of a command line.
+/// `tape`: the tape and process as words of a command line.
 pub fn render_headlines(
     out: &mut dyn Write,
     canvas: &Canvas,
     tape: &str,
-    errors: &Errors,
+    errors: &Findings,
 ) -> io::Result<()> {
     if !errors.any() {
         return Ok(());
@@ -77,15 +79,15 @@ pub fn render_headlines(
         }
     }
     let more = if errors.errors.len() > HEADLINES { "All, with" } else { "With" };
-    writeln!(out, "  {more} backtraces: heaptape errors {}", text::shown(canvas, tape))
+    writeln!(out, "  {more} backtraces: heaptape errors {tape}")
 }
 
-fn counts_ink(errors: &Errors) -> Ink {
+fn counts_ink(errors: &Findings) -> Ink {
     if errors.any() { Ink::Warning } else { Ink::Strong }
 }
 
 /// `2 double frees, 1 mismatched free`.
-fn counts(errors: &Errors) -> String {
+pub fn counts(errors: &Findings) -> String {
     let mut counts: Vec<String> = errors.kinds.iter().map(kind_count).collect();
     if errors.unexamined > 0 {
         counts.push(format!("{} not examined", units::counted(errors.unexamined, "wrong free")));
@@ -152,8 +154,8 @@ fn render_one(
         writeln!(out, "  {times} times, last at {last} s; the first:")?;
     }
     render_act(out, canvas, wrong_word(error), &error.act, depth)?;
-    if error.aborted {
-        writeln!(out, "      the program was aborted in this call: the allocator saw the error, too")?;
+    if let Some(signal) = error.fatal_signal {
+        writeln!(out, "    the program died of {} here, before another call", ending::signal_name(signal))?;
     }
     if let Some(block) = &error.block {
         render_block(out, canvas, error, block, depth)?;
@@ -172,7 +174,7 @@ fn render_one(
 fn wrong_word(error: &WrongFree) -> &'static str {
     match error.kind {
         Kind::DoubleFree => "freed again",
-        Kind::ReallocOfFreed => "reallocated",
+        _ if is_realloc(error) => "reallocated",
         _ => "freed",
     }
 }
@@ -331,7 +333,7 @@ fn held_words(canvas: &Canvas, module: &str, held: &Held) -> String {
 }
 
 /// What is to be known of the whole list.
-fn notes(errors: &Errors, undecided_shown: bool) -> Vec<String> {
+fn notes(errors: &Findings, undecided_shown: bool) -> Vec<String> {
     let mut notes = Vec::new();
     if errors.undecided_total > 0 && !undecided_shown {
         let frees = units::counted(errors.undecided_total, "free");

@@ -8,6 +8,7 @@
 mod cli;
 mod commands;
 mod failure;
+mod gate;
 mod glue;
 mod preload;
 mod recording;

@@ -14,6 +14,8 @@ use serde::Serialize;
 
 /// SIGABRT.
 const ABORTED: i32 = 6;
+/// An allocator looks for what it knows of a block at most so many bytes before it.
+const BEFORE_BLOCK: u64 = 64;
 /// All allocators give out multiples of this.
 const LEAST_ALIGNMENT: u64 = 8;
 
@@ -67,7 +69,7 @@ pub(super) struct Verdict {
     block: Option<Past>,
     former: Option<Past>,
     place: Option<Place>,
-    aborted: bool,
+    fatal_signal: Option<i32>,
 }
 
 const LOST: &str = "calls of this process are missing from the recording";
@@ -125,7 +127,7 @@ impl<'a> Judge<'a> {
             block: Some(past),
             former: None,
             place: None,
-            aborted: false,
+            fatal_signal: None,
         })
     }
 
@@ -179,7 +181,7 @@ impl<'a> Judge<'a> {
                 (verdict.kind, verdict.act.api, verdict.confidence == Confidence::Undecided),
                 verdict.act.backtrace,
                 block.map(|past| (past.block.backtrace, ended(past))),
-                verdict.aborted,
+                verdict.fatal_signal,
             );
             match known.get(&likeness) {
                 Some(&at) => {
@@ -197,7 +199,7 @@ impl<'a> Judge<'a> {
     }
 
     fn judge(&self, wrong: &Wrong) -> Verdict {
-        let aborted = wrong.is_last && self.aborted_by(&wrong.event).is_some();
+        let crash = if wrong.is_last { self.crash_after(&wrong.event) } else { None };
         let (kind, block, former) = kind(wrong);
         let mut verdict = Verdict {
             kind,
@@ -208,13 +210,13 @@ impl<'a> Judge<'a> {
             block,
             former,
             place: None,
-            aborted,
+            fatal_signal: crash.map(|crash| crash.signal),
         };
         if block.is_none() {
             let (addr, time) = (wrong.event.addr, wrong.event.time);
             verdict.place = Some(self.places.at(addr, time, wrong.mapped.as_ref()));
         }
-        if !aborted {
+        if crash.is_none() {
             (verdict.confidence, verdict.why) = self.confidence(wrong, &verdict);
         }
         verdict
@@ -243,12 +245,13 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The abort that the last act of a thread may have led to.
-    fn aborted_by(&self, last: &Event) -> Option<&'a Crash> {
+    /// The crash of a thread that its last act may have led to: an abort, or a fault at what was freed.
+    fn crash_after(&self, last: &Event) -> Option<&'a Crash> {
+        let near = last.addr.saturating_sub(BEFORE_BLOCK)..=last.addr.saturating_add(BEFORE_BLOCK);
         self.recording.crashes().iter().find(|crash| {
             crash.process == self.process.id
-                && crash.signal == ABORTED
                 && crash.thread == Some(last.thread)
+                && (crash.signal == ABORTED || near.contains(&crash.fault_addr))
         })
     }
 
@@ -281,7 +284,7 @@ impl<'a> Judge<'a> {
             moved,
             former: verdict.former.as_ref().map(|past| self.past_block(past, act)),
             place: verdict.place.clone(),
-            aborted: verdict.aborted,
+            fatal_signal: verdict.fatal_signal,
         }
     }
 

@@ -6,6 +6,7 @@
 
 use crate::cli::TapeArgs;
 use crate::failure::{Failure, Outcome};
+use crate::gate::{self, Gate};
 use crate::glue::Reading;
 use crate::recording::{self, quoted, shown, tell};
 use crate::terminal;
@@ -80,6 +81,12 @@ pub(crate) struct Args {
     /// Record until every child has ended, not only the program
     #[arg(long, env = "HEAPTAPE_WAIT", value_parser = switch())]
     wait: bool,
+    /// End with this status if the recording has errors (heaptape errors), in any process; 0: never
+    ///
+    /// It wins over the program's own status, also where that died of a signal. The tape is read for it when
+    /// the program has ended. Where the tape cannot be read, the status is 125.
+    #[arg(long, env = "HEAPTAPE_ERROR_EXITCODE", value_name = "N", default_value_t = 0)]
+    error_exitcode: u8,
     /// Print the summary at once, to standard error
     #[arg(long, env = "HEAPTAPE_SUMMARY", value_parser = switch())]
     summary: bool,
@@ -162,7 +169,7 @@ fn sample_bytes(text: &str) -> Result<u64, String> {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let (quiet, summary) = (args.quiet, args.summary);
+    let (quiet, summary, error_exitcode) = (args.quiet, args.summary, args.error_exitcode);
     let sampled = args.sample.unwrap_or(0) > 0;
     let check = recording::check_wanted()?;
     let mut launch = launch(args);
@@ -175,6 +182,19 @@ pub(crate) fn run(args: Args) -> Outcome {
     if !quiet {
         tell(format_args!("heaptape: {}", result_line(&recorded, sampled)));
     }
+    let gate = match error_exitcode {
+        0 => Gate::Passed,
+        _ => gate::look(&recorded.tape),
+    };
+    if let Gate::Passed = gate
+        && recorded.unmatched_frees > 0
+        && !quiet
+        && !summary
+    {
+        let frees = units::counted(recorded.unmatched_frees, "free");
+        let tape = quoted(recorded.tape.as_os_str());
+        tell(format_args!("heaptape: {frees} of what was no live block: heaptape errors {tape}"));
+    }
     if summary {
         if let Err(failure) = print_summary(&recorded) {
             tell(format_args!("heaptape: {failure}"));
@@ -186,7 +206,11 @@ pub(crate) fn run(args: Args) -> Outcome {
     if !all_agree {
         return Ok(ExitCode::from(recording::CHECK_FAILED));
     }
-    heaptape_collector::die_as(recorded.ending)
+    match gate {
+        Gate::Passed => heaptape_collector::die_as(recorded.ending),
+        Gate::Failed => Ok(ExitCode::from(error_exitcode)),
+        Gate::Unknown => Ok(ExitCode::from(recording::CHECK_FAILED)),
+    }
 }
 
 fn launch(args: Args) -> Launch {
