@@ -190,7 +190,8 @@ impl Findings {
 impl WrongFree {
     /// Whether a free that it tells of, or it itself, has no backtrace.
     fn lacks_a_free_backtrace(&self) -> bool {
-        let freed = [&self.block, &self.former].into_iter().flatten().filter_map(|b| b.freed.as_ref());
+        let freed =
+            [&self.block, &self.former].into_iter().flatten().filter_map(|b| b.freed.as_ref());
         std::iter::once(&self.act).chain(freed).any(|act| act.backtrace.is_empty())
     }
 }

@@ -73,9 +73,11 @@ pub(super) struct Verdict {
 }
 
 const LOST: &str = "calls of this process are missing from the recording";
-const NEARLY: &str = "of the heap at the fork, blocks may be missing that other threads were working on";
+const NEARLY: &str =
+    "of the heap at the fork, blocks may be missing that other threads were working on";
 const UNSEEN: &str = "it may be a block of an allocator whose calls are not recorded";
-const REUSED: &str = "the memory may be a block again, of an allocator whose calls are not recorded";
+const REUSED: &str =
+    "the memory may be a block again, of an allocator whose calls are not recorded";
 
 /// Judges the findings of one process.
 pub(super) struct Judge<'a> {
@@ -154,7 +156,8 @@ impl<'a> Judge<'a> {
             return Family::Malloc;
         };
         let frames = self.names.frames(id, node);
-        let Some(rest) = frames.iter().find_map(|frame| frame.function.strip_prefix(operator)) else {
+        let Some(rest) = frames.iter().find_map(|frame| frame.function.strip_prefix(operator))
+        else {
             return Family::Malloc;
         };
         if rest.starts_with("[]") { Family::NewArray } else { Family::New }
@@ -260,10 +263,9 @@ impl<'a> Judge<'a> {
         let act = &verdict.act;
         let is_sized = act.action == Action::Free && act.size > 0;
         let moved = verdict.block.and_then(|past| match past.state {
-            State::Moved(_, to) => Some(Moved {
-                address: to.addr,
-                block: (!past.inherited).then_some(to.block.0),
-            }),
+            State::Moved(_, to) => {
+                Some(Moved { address: to.addr, block: (!past.inherited).then_some(to.block.0) })
+            }
             _ => None,
         });
         let alignments = verdict.block.filter(|_| verdict.kind == Kind::WrongAlignment);

@@ -56,9 +56,7 @@ pub(super) fn offence(block: &LiveBlock, event: &Event) -> Option<Offence> {
             (event.size != 0 && event.size != block.size).then_some(Offence::Size)
         }
         Api::FreeSized if is_aligned(block.api) => Some(Offence::Alignment),
-        Api::FreeAlignedSized
-            if !is_aligned(block.api) || block.align_log2 != event.align_log2 =>
-        {
+        Api::FreeAlignedSized if !is_aligned(block.api) || block.align_log2 != event.align_log2 => {
             Some(Offence::Alignment)
         }
         Api::FreeSized | Api::FreeAlignedSized => {
@@ -109,9 +107,13 @@ mod tests {
             .into_iter()
             .chain([(Memalign, malloc), (Valloc, malloc), (New, new), (NewArray, array)]);
         for (took, family) in takes {
-            for (gave, of) in
-                [(Free, malloc), (Cfree, malloc), (Realloc, malloc), (Delete, new), (DeleteArray, array)]
-            {
+            for (gave, of) in [
+                (Free, malloc),
+                (Cfree, malloc),
+                (Realloc, malloc),
+                (Delete, new),
+                (DeleteArray, array),
+            ] {
                 let expected = (family != of).then_some(Offence::Family);
                 assert_eq!(judged((took, 8, 0), (gave, 0, 0)), expected, "{took} {gave}");
             }

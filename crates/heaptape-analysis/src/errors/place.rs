@@ -67,7 +67,9 @@ impl Place {
     /// Whether no allocator can have given the address out.
     pub fn is_never_heap(&self) -> bool {
         match self {
-            Place::NullPage | Place::NotUserSpace | Place::Stack { .. } | Place::Module { .. } => true,
+            Place::NullPage | Place::NotUserSpace | Place::Stack { .. } | Place::Module { .. } => {
+                true
+            }
             Place::Mapping { name, .. } => !name.is_empty(),
             Place::Heap | Place::Unmapped | Place::Unknown => false,
         }
@@ -166,8 +168,9 @@ impl<'a> Places<'a> {
     /// The thread that crashed with its stack in this mapping.
     fn crashed_on(&self, at: &Mapping) -> Option<u32> {
         let mut crashes = self.recording.crashes().iter();
-        let crash = crashes
-            .find(|crash| crash.process == self.process && (at.start..at.end).contains(&crash.sp))?;
+        let crash = crashes.find(|crash| {
+            crash.process == self.process && (at.start..at.end).contains(&crash.sp)
+        })?;
         Some(self.recording.threads().get(crash.thread?.0 as usize)?.tid)
     }
 }
