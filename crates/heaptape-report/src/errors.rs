@@ -155,7 +155,11 @@ fn render_one(
     }
     render_act(out, canvas, wrong_word(error), &error.act, depth)?;
     if let Some(signal) = error.fatal_signal {
-        writeln!(out, "    the program died of {} here, before another call", ending::signal_name(signal))?;
+        writeln!(
+            out,
+            "    the program died of {} here, before another call",
+            ending::signal_name(signal)
+        )?;
     }
     if let Some(block) = &error.block {
         render_block(out, canvas, error, block, depth)?;
@@ -224,8 +228,16 @@ pub fn headline(canvas: &Canvas, error: &WrongFree) -> String {
     let kind = kind_name(error.kind);
     let kind = match error.kind {
         // The same with another function.
-        Kind::FreedAfterMove | Kind::ReallocRace | Kind::InsideBlock | Kind::InsideFreed
-        | Kind::NoBlock | Kind::Mismatched if is_realloc(error) => kind.replacen("free", "realloc", 1),
+        Kind::FreedAfterMove
+        | Kind::ReallocRace
+        | Kind::InsideBlock
+        | Kind::InsideFreed
+        | Kind::NoBlock
+        | Kind::Mismatched
+            if is_realloc(error) =>
+        {
+            kind.replacen("free", "realloc", 1)
+        }
         _ => kind.to_owned(),
     };
     format!("{kind} ({confidence}): {}", subject(canvas, error))
@@ -289,7 +301,8 @@ fn alignment(bytes: u64) -> String {
 }
 
 fn block_words(block: &PastBlock) -> String {
-    let name = block.block.map_or_else(|| "an inherited block".to_owned(), |n| format!("block #{n}"));
+    let name =
+        block.block.map_or_else(|| "an inherited block".to_owned(), |n| format!("block #{n}"));
     format!("{name} ({} at {:#x})", units::exact_bytes(block.size), block.address)
 }
 
@@ -298,7 +311,8 @@ fn place_words(canvas: &Canvas, place: &Place) -> String {
         Place::NullPage => "almost a null pointer".to_owned(),
         Place::NotUserSpace => "not an address that a program can have".to_owned(),
         Place::Stack { tid, likely } => {
-            let whose = tid.map_or_else(|| " of a thread".to_owned(), |tid| format!(" of thread {tid}"));
+            let whose =
+                tid.map_or_else(|| " of a thread".to_owned(), |tid| format!(" of thread {tid}"));
             format!("{}in the stack{whose}", if *likely { "probably " } else { "" })
         }
         Place::Module { module, address, held } => match held {
@@ -349,12 +363,17 @@ fn notes(errors: &Findings, undecided_shown: bool) -> Vec<String> {
 /// Why a free has no backtrace and how to get it.
 pub fn free_backtraces_words(which: &FreeBacktraces) -> String {
     let why = match which {
-        FreeBacktraces::All => return "A backtrace is missing: the walk found no frame.".to_owned(),
-        FreeBacktraces::First { frees } => {
-            format!("the first {} of each thread were recorded with theirs", units::counted(*frees, "free"))
+        FreeBacktraces::All => {
+            return "A backtrace is missing: the walk found no frame.".to_owned();
         }
-        FreeBacktraces::None => "none of frees were recorded".to_owned(),
-        FreeBacktraces::Unknown => "the recording has none".to_owned(),
+        FreeBacktraces::First { frees } => {
+            format!(
+                "the first {} of each thread were recorded with theirs",
+                units::counted(*frees, "free")
+            )
+        }
+        FreeBacktraces::None => "they were not asked for".to_owned(),
+        FreeBacktraces::Unknown => "this recording has none".to_owned(),
     };
     format!("A backtrace of a free is missing: {why}. For all: heaptape run --free-backtraces=all")
 }

@@ -2,7 +2,9 @@
 //!
 //! For the few addresses that a view asks about, so the symbols are looked through one by one.
 
-use object::{Object, ObjectSection, ObjectSymbol, Section, SectionFlags, SymbolKind, elf as flags};
+use object::{
+    Object, ObjectSection, ObjectSymbol, Section, SectionFlags, SymbolKind, elf as flags,
+};
 
 use crate::demangle::demangle;
 use crate::elf::Elf;

@@ -118,8 +118,8 @@ impl<'a> Judge<'a> {
             Offence::Alignment => Kind::WrongAlignment,
         };
         let (confidence, why) = self.unless_lost(Confidence::Certain);
-        let state = State::Freed(event);
-        let past = Past { block, inherited: self.is_inherited(&block), state };
+        // As of just before its end, which is the wrong act itself.
+        let past = Past { block, inherited: self.is_inherited(&block), state: State::Live };
         Some(Verdict {
             kind,
             confidence,
@@ -290,7 +290,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// A block with its names; its end is told where that is not the wrong act itself.
+    /// A block with its names.
     fn past_block(&self, past: &Past, act: &Event) -> PastBlock {
         let block = &past.block;
         PastBlock {
@@ -300,10 +300,7 @@ impl<'a> Judge<'a> {
             usable: block.usable,
             offset: act.addr.saturating_sub(block.addr),
             allocated: Act::that_began(self.recording, self.names, block),
-            freed: past
-                .ended_by()
-                .filter(|end| *end != act)
-                .map(|end| Act::of(self.recording, self.names, end)),
+            freed: past.ended_by().map(|end| Act::of(self.recording, self.names, end)),
         }
     }
 }
