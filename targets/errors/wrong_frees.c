@@ -15,24 +15,26 @@
 extern void free_sized(void *, size_t) __attribute__((weak));
 extern void free_aligned_sized(void *, size_t, size_t) __attribute__((weak));
 
-// The compiler must not know what is freed.
-static void *volatile hidden;
-#define HIDE(pointer) (hidden = (pointer), (void *)hidden)
+// The compiler must not know what is freed, nor that nobody looks at it.
+__attribute__((noinline)) static void *hide(const void *pointer) {
+    __asm__ volatile("" : "+r"(pointer));
+    return (void *)pointer;
+}
 
 __attribute__((noinline)) static void *allocate(size_t size) {
     char *block = malloc(size);
     memset(block, 1, size);
-    return HIDE(block);
+    return hide(block);
 }
 
 __attribute__((noinline)) static void first_free(void *block) {
     free(block);
-    hidden = NULL;
+    hide(NULL); // so that the call above is no jump
 }
 
 __attribute__((noinline)) static void second_free(void *block) {
     free(block);
-    hidden = NULL;
+    hide(NULL); // so that the call above is no jump
 }
 
 static char table[256];
@@ -60,28 +62,28 @@ static void double_free_unseen(void) {
 static void realloc_freed(void) {
     void *block = allocate(64);
     first_free(block);
-    hidden = realloc(block, 128);
+    hide(realloc(block, 128));
 }
 
 static void inside(void) {
     char *block = allocate(64);
-    second_free(HIDE(block + 16));
+    second_free(hide(block + 16));
 }
 
 static void inside_freed(void) {
     char *block = allocate(64);
     first_free(block);
-    second_free(HIDE(block + 24));
+    second_free(hide(block + 24));
 }
 
 static void realloc_inside(void) {
     char *block = allocate(64);
-    hidden = realloc(HIDE(block + 16), 128);
+    hide(realloc(hide(block + 16), 128));
 }
 
 static void stack(void) {
     char local[64] = "local";
-    second_free(HIDE(local));
+    second_free(hide(local));
 }
 
 static void *stack_of_thread(void *unused) {
@@ -95,31 +97,31 @@ static void thread_stack(void) {
     pthread_join(thread, NULL);
 }
 
-static void data(void) { second_free(HIDE(table + 32)); }
-static void constants(void) { second_free(HIDE((void *)constant)); }
-static void code(void) { second_free(HIDE((void *)&double_free)); }
+static void data(void) { second_free(hide(table + 32)); }
+static void constants(void) { second_free(hide(constant)); }
+static void code(void) { second_free(hide((void *)&double_free)); }
 
 static void mapping(void) {
     char *pages = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    second_free(HIDE(pages + 4096));
+    second_free(hide(pages + 4096));
 }
 
-static void never_mapped(void) { second_free(HIDE((void *)0x10000000010)); }
-static void small_number(void) { second_free(HIDE((void *)0x18)); }
+static void never_mapped(void) { second_free(hide((void *)0x10000000010)); }
+static void small_number(void) { second_free(hide((void *)0x18)); }
 
 static void moved(void) {
     char *block = allocate(64);
     char *behind = allocate(64); // so that it cannot grow in place
     char *grown = realloc(block, 100000);
-    second_free(HIDE(block));
+    second_free(hide(block));
     free(grown);
     free(behind);
 }
 
 static void to_nothing(void) {
     char *block = allocate(64);
-    hidden = realloc(block, 0);
-    second_free(HIDE(block));
+    hide(realloc(block, 0));
+    second_free(hide(block));
 }
 
 static void sized(void) {
@@ -152,7 +154,7 @@ static void other_thread(void) {
 static pthread_barrier_t barrier;
 static void *reallocates(void *block) {
     pthread_barrier_wait(&barrier);
-    hidden = realloc(block, 64 << 20);
+    hide(realloc(block, 64 << 20));
     return NULL;
 }
 
@@ -208,7 +210,7 @@ static void *works(void *unused) {
         free(NULL);
     }
     free(realloc(NULL, 10));
-    hidden = realloc(allocate(20), 0);
+    hide(realloc(allocate(20), 0));
     return unused;
 }
 

@@ -1,5 +1,6 @@
 //! The history of one address: every block that ever contained it.
 
+use crate::free_backtraces::FreeBacktraces;
 use crate::hex;
 use crate::names::{self, Frame, Names};
 use crate::process::ProcessName;
@@ -78,6 +79,16 @@ pub enum Entry {
     UnmatchedFree(Act),
 }
 
+impl Entry {
+    /// The free that it tells of.
+    fn free(&self) -> Option<&Act> {
+        match self {
+            Entry::Block(block) => block.freed.as_ref(),
+            Entry::UnmatchedFree(act) => Some(act),
+        }
+    }
+}
+
 /// The history of an address, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AddressHistory {
@@ -90,6 +101,8 @@ pub struct AddressHistory {
     pub total: u64,
     /// The newest of them.
     pub entries: Vec<Entry>,
+    /// Which frees have backtraces, where that of a free here is missing.
+    pub free_backtraces: Option<FreeBacktraces>,
 }
 
 impl AddressHistory {
@@ -114,11 +127,15 @@ impl AddressHistory {
             Ok(ControlFlow::Continue(()))
         })?;
         let resolve = |act: RawAct| act.resolve(recording, names);
+        let entries: Vec<Entry> =
+            watch.entries.into_iter().map(|raw| raw.resolve(address, resolve)).collect();
+        let is_missed = entries.iter().filter_map(Entry::free).any(|act| act.backtrace.is_empty());
         Ok(AddressHistory {
             process: ProcessName::of(recording, process),
             address,
             total: watch.total,
-            entries: watch.entries.into_iter().map(|raw| raw.resolve(address, resolve)).collect(),
+            entries,
+            free_backtraces: FreeBacktraces::missed(recording, is_missed),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The history of an address, as text.
 
 use crate::canvas::{Canvas, Ink};
+use crate::errors::free_backtraces_words;
 use crate::header;
 use crate::sites;
 use crate::text;
@@ -37,6 +38,13 @@ pub fn render_address(
                 writeln!(out, "{}", canvas.paint(Ink::Warning, text))?;
                 render_act(out, canvas, "freed", act, depth)?;
             }
+        }
+    }
+    if let Some(which) = &history.free_backtraces {
+        let note = free_backtraces_words(which);
+        writeln!(out)?;
+        for line in text::wrap_words(&note, 0, canvas.width) {
+            writeln!(out, "{line}")?;
         }
     }
     Ok(())

@@ -135,7 +135,7 @@ impl<'a> Places<'a> {
     /// The first map after that time, or the last there is.
     fn map(&self, time: TimeNs) -> Option<&'a MemoryMap> {
         let own = || self.recording.memory_maps().iter().filter(|m| m.process == self.process);
-        own().find(|map| map.time >= time).or_else(|| own().last())
+        own().find(|map| map.time >= time).or_else(|| own().next_back())
     }
 
     fn mapped(&self, map: &MemoryMap, at: &Mapping) -> Place {
