@@ -24,6 +24,7 @@ mod check;
 mod contents;
 mod convert;
 mod hello;
+mod jit;
 mod launch;
 mod maps;
 mod order;

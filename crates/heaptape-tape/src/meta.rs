@@ -22,6 +22,7 @@ pub(crate) mod tag {
     pub(crate) const UNRECORDED: u64 = 10;
     pub(crate) const CRASH: u64 = 11;
     pub(crate) const MEMORY_MAP: u64 = 12;
+    pub(crate) const NODE_NAME: u64 = 19;
 }
 
 /// The bits of [`MappingAccess`] in a MEMORY_MAP record.
@@ -230,6 +231,17 @@ impl Records {
         self.put(tag::UNRECORDED, |f| {
             f.number(child.pid).time(child.time);
             f.bytes(&child.exe).bytes(child.reason.as_bytes());
+        });
+    }
+
+    pub(crate) fn node_name(&mut self, name: &[u8], nodes: &[BacktraceId]) {
+        self.put(tag::NODE_NAME, |f| {
+            f.bytes(name).number(nodes.len() as u64);
+            let mut before = 0;
+            for node in nodes {
+                f.number(node.0.wrapping_sub(before));
+                before = node.0;
+            }
         });
     }
 
