@@ -53,6 +53,7 @@ static void stopped(int until_the_end) {
         _exit(0);
     }
     kill(launcher, SIGSTOP);
+    usleep(100000);
 }
 
 static void exits(int number) {

@@ -239,8 +239,11 @@ impl Session {
             let target = &self.targets[at];
             let Some((purpose, payload)) = target.plea() else { continue };
             let (process, pid) = (target.number, target.pid);
-            let heard = Heard { purpose, fork_serial: 0, process, payload, pid };
-            self.freeze(book, at, &heard)?;
+            // Killed while it waited: its pid may be another's by now.
+            if !target.is_dead() {
+                let heard = Heard { purpose, fork_serial: 0, process, payload, pid };
+                self.freeze(book, at, &heard)?;
+            }
             self.targets[at].answer_plea(purpose);
         }
         Ok(())
