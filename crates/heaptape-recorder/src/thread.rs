@@ -15,6 +15,7 @@ use crate::sys::call::SignalStack;
 use crate::sys::tls::{self, THREAD};
 use crate::sys::{call, objects};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use heaptape_wire::handshake as hs;
 use heaptape_wire::layout::*;
 use heaptape_wire::ring::{Cursor, Ring};
 
@@ -86,6 +87,9 @@ pub(crate) struct Thread {
     pub(crate) tag: Tag,
     /// A block whose free was recorded already, by an `operator delete` that we are inside of.
     pub(crate) freed: usize,
+    /// So many frees to come are recorded with a backtrace. A thread that takes over a stream takes over the
+    /// rest: what backtraces of frees cost is bounded however many threads come one after another.
+    pub(crate) free_backtraces_left: usize,
     /// The serial of the fork that this thread is in; 0 outside. A forked child reads what its parent's
     /// thread, of which it is the copy, has written.
     fork_serial: u64,
@@ -413,11 +417,24 @@ fn begin(local: &'static Local, tid: u32) -> Option<*mut Thread> {
         (*thread).page = local.page();
         (*thread).session = local.session();
         (*thread).local = local;
+        (*thread).free_backtraces_left = free_backtraces(local);
         (*thread).capture.reset();
         (*thread).header().owner.store(tid, Ordering::Release);
     }
     THREADS[index].store(thread, Ordering::Release);
     Some(thread)
+}
+
+/// How many frees of a new stream have backtraces.
+fn free_backtraces(local: &Local) -> usize {
+    if local.option(hs::OPT_ALL_FREE_BACKTRACES) {
+        // More than any thread lives to free.
+        usize::MAX
+    } else if local.option(hs::OPT_FIRST_FREE_BACKTRACES) {
+        hs::FIRST_FREES
+    } else {
+        0
+    }
 }
 
 /// Enters the calling thread if it has a stream already; nothing is claimed and nothing counted.

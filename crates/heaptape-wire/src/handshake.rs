@@ -31,8 +31,8 @@ pub const FREEZE: u32 = 4;
 /// As [`FREEZE`]: a fatal signal, with a [`CrashReport`].
 pub const CRASH: u32 = 5;
 
-/// [`Welcome::options`]: record backtraces of frees too.
-pub const OPT_FREE_BACKTRACES: u32 = 1;
+/// [`Welcome::options`]: record the backtraces of the first [`FIRST_FREES`] frees of each stream.
+pub const OPT_FIRST_FREE_BACKTRACES: u32 = 1;
 /// [`Welcome::options`]: record mmap, munmap, mremap, brk and sbrk.
 pub const OPT_MMAP: u32 = 2;
 /// [`Welcome::options`]: send [`FREEZE`] at exit.
@@ -47,6 +47,11 @@ pub const OPT_NO_BACKTRACES: u32 = 32;
 pub const OPT_CHECK: u32 = 64;
 /// [`Welcome::options`]: with [`OPT_CHECK`]: against libgcc's unwinder too.
 pub const OPT_CHECK_LIBGCC: u32 = 128;
+/// [`Welcome::options`]: record the backtraces of all frees.
+pub const OPT_ALL_FREE_BACKTRACES: u32 = 256;
+
+/// Frees of a stream that have backtraces where those of the first ones are recorded.
+pub const FIRST_FREES: usize = 1 << 18;
 
 /// See [`Welcome::sample_bytes`].
 pub const MAX_SAMPLE_BYTES: u64 = 1 << 48;
