@@ -3,7 +3,7 @@
 use crate::errors::{Findings, Suspects};
 use crate::estimate::{Exact, Sampling, Variance, Weigh};
 use crate::growth::Growth;
-use crate::info::{Lost, UnrecordedChild};
+use crate::info::{CrashInfo, Lost, UnrecordedChild};
 use crate::layout::Layout;
 use crate::metric::{Unit, Weight, Weights};
 use crate::names::Names;
@@ -46,6 +46,9 @@ pub struct Summary {
     pub lost_elsewhere: Lost,
     /// Children of any process that could not be recorded.
     pub unrecorded: Vec<UnrecordedChild>,
+    /// The fatal signal, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crash: Option<CrashInfo>,
     /// The moment of most live bytes.
     pub peak: Peak,
     /// What was live when the recording ended.
@@ -153,6 +156,7 @@ impl Summary {
             threads: own_threads as u64,
             lost_elsewhere: lost_elsewhere(recording, process.id),
             unrecorded: UnrecordedChild::all(recording),
+            crash: CrashInfo::of(recording, process.id),
             peak: Peak { time_ns: totals.peak_time.0.max(name.start_ns), live: peak },
             never_freed,
             allocated: pass.allocated(&totals),

@@ -35,7 +35,7 @@ fn dies(way: &str, signal: i32) -> Crash {
     let tape = behaves(way);
     let [crash] = tape.crashes() else { panic!("{:?}", tape.crashes()) };
     assert_eq!(crash.signal, signal, "{crash:x?}");
-    *crash
+    crash.clone()
 }
 
 /// No crash is on the tape.
