@@ -63,6 +63,8 @@ pub(super) struct Operators<'a> {
     pub(super) present: bool,
     took: RefCell<FxHashMap<BacktraceId, Side>>,
     gave: RefCell<FxHashMap<BacktraceId, Side>>,
+    /// Whether a module has operators, as far as can be told.
+    own: RefCell<FxHashMap<ModuleId, Option<bool>>>,
 }
 
 impl<'a> Operators<'a> {
@@ -71,9 +73,17 @@ impl<'a> Operators<'a> {
         names: &'a dyn Names,
         process: ProcessId,
     ) -> Operators<'a> {
-        let mut own = recording.modules().iter().filter(|m| m.process == process && !is_runtime(m));
-        let present = own.any(|module| names.defines(module.id, &RAW_NAMES) == Some(true));
-        Operators { recording, names, present, took: RefCell::default(), gave: RefCell::default() }
+        let mut operators = Operators {
+            recording,
+            names,
+            present: false,
+            took: RefCell::default(),
+            gave: RefCell::default(),
+            own: RefCell::default(),
+        };
+        let mut modules = recording.modules().iter().filter(|module| module.process == process);
+        operators.present = modules.any(|module| operators.own(module.id) == Some(true));
+        operators
     }
 
     /// What a block was taken by.
@@ -127,13 +137,16 @@ impl<'a> Operators<'a> {
         seen.unwrap_or(if self.present { Side::UNKNOWN } else { Side::MALLOC })
     }
 
+    /// Whether a module has operators of its own; `None` when that cannot be told.
+    fn own(&self, id: ModuleId) -> Option<bool> {
+        let is_known = self.recording.modules().get(id.0 as usize).is_some_and(is_runtime);
+        let ask = || if is_known { Some(false) } else { self.names.defines(id, &RAW_NAMES) };
+        *self.own.borrow_mut().entry(id).or_insert_with(ask)
+    }
+
     /// Whether no operator of the program can be behind a call.
     fn cannot_be_own(&self, node: &BacktraceNode) -> bool {
-        let has_none = |id: ModuleId| {
-            self.recording.modules().get(id.0 as usize).is_some_and(is_runtime)
-                || self.names.defines(id, &RAW_NAMES) == Some(false)
-        };
-        !self.present && node.module.is_none_or(has_none)
+        !self.present && node.module.is_none_or(|module| self.own(module) == Some(false))
     }
 }
 
