@@ -305,6 +305,31 @@ fn frees_without_backtraces_say_why() {
 }
 
 #[test]
+fn the_first_frees_of_a_thread_have_backtraces() {
+    let program = build::target("errors/wrong_frees");
+    let result =
+        wrong::errors(&run::recorded(&[], &[program.into(), "late".into()]).tape()).remove(0);
+    let errors = result["errors"].as_array().expect("errors");
+    let told: Vec<(i64, bool)> = errors
+        .iter()
+        .map(|error| {
+            (error["stated_bytes"].as_i64().expect("bytes"), passes(&error["act"], "late"))
+        })
+        .collect();
+    assert_eq!(told, [(60, true), (61, true), (62, false)]);
+    assert_eq!(result["free_backtraces"]["which"], "first");
+    assert_eq!(result["free_backtraces"]["frees"], 1 << 18);
+}
+
+/// What they had said was taken for that of the next `malloc` or `free` of the program.
+#[test]
+fn operators_that_keep_a_pool() {
+    let recorded = run::recorded(&[], &[build::target("errors/pooled").into()]);
+    assert!(recorded.status.success(), "{}", recorded.stderr);
+    wrong::none(&recorded.tape());
+}
+
+#[test]
 fn the_exit_code_says_whether_there_were_errors() {
     let program = build::target("errors/wrong_frees");
     let code = |options: &[&str], act: &str| {
