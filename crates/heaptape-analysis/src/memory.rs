@@ -4,8 +4,8 @@
 
 use crate::recording::Recording;
 use heaptape_tape::{
-    BacktraceId, BacktraceNode, Condition, Crash, Event, EventIndex, Header, LiveSet, Module,
-    Moment, Process, ProcessId, Sample, Take, TapeError, Thread, Totals, Unrecorded,
+    BacktraceId, BacktraceNode, Condition, Crash, Event, EventIndex, Header, LiveSet, MemoryMap,
+    Module, Moment, Process, ProcessId, Sample, Take, TapeError, Thread, Totals, Unrecorded,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -31,6 +31,8 @@ pub struct MemoryRecording {
     pub unrecorded: Vec<Unrecorded>,
     /// Fatal signals.
     pub crashes: Vec<Crash>,
+    /// The address spaces at some moments, by time.
+    pub memory_maps: Vec<MemoryMap>,
     /// The events.
     pub events: BTreeMap<ProcessId, Vec<Event>>,
 }
@@ -74,6 +76,9 @@ impl Recording for MemoryRecording {
     }
     fn crashes(&self) -> &[Crash] {
         &self.crashes
+    }
+    fn memory_maps(&self) -> &[MemoryMap] {
+        &self.memory_maps
     }
     fn event_count(&self, process: ProcessId) -> u64 {
         self.own_events(process).len() as u64

@@ -1,8 +1,8 @@
 //! Where events and facts come from: a tape, or anything that can answer the same questions.
 
 use heaptape_tape::{
-    BacktraceNode, Condition, Crash, EventIndex, Header, LiveSet, Module, Moment, Process,
-    ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
+    BacktraceNode, Condition, Crash, EventIndex, Header, LiveSet, MemoryMap, Module, Moment,
+    Process, ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
 };
 use std::ops::Range;
 
@@ -26,6 +26,8 @@ pub trait Recording {
     fn unrecorded(&self) -> &[Unrecorded];
     /// Fatal signals.
     fn crashes(&self) -> &[Crash];
+    /// The address spaces of processes at some moments, by time.
+    fn memory_maps(&self) -> &[MemoryMap];
     /// Number of events of a process.
     fn event_count(&self, process: ProcessId) -> u64;
     /// Totals of a process's own events (of a forked child: without inherited blocks).
@@ -73,6 +75,9 @@ impl Recording for Tape {
     }
     fn crashes(&self) -> &[Crash] {
         self.crashes()
+    }
+    fn memory_maps(&self) -> &[MemoryMap] {
+        self.memory_maps()
     }
     fn event_count(&self, process: ProcessId) -> u64 {
         self.event_count(process)

@@ -129,14 +129,14 @@ pub(crate) fn crash_report(payload: &[u8]) -> Option<CrashReport> {
     }
     let word = |offset| u64::from_ne_bytes(bytes(payload, offset));
     let half = |offset| i32::from_ne_bytes(bytes(payload, offset));
+    let registers = std::mem::offset_of!(CrashReport, registers);
     Some(CrashReport {
         time_ns: word(std::mem::offset_of!(CrashReport, time_ns)),
         signal: half(std::mem::offset_of!(CrashReport, signal)),
         code: half(std::mem::offset_of!(CrashReport, code)),
         fault_addr: word(std::mem::offset_of!(CrashReport, fault_addr)),
-        ip: word(std::mem::offset_of!(CrashReport, ip)),
-        sp: word(std::mem::offset_of!(CrashReport, sp)),
         tid: half(std::mem::offset_of!(CrashReport, tid)) as u32,
-        pad: 0,
+        sender: half(std::mem::offset_of!(CrashReport, sender)) as u32,
+        registers: std::array::from_fn(|at| word(registers + 8 * at)),
     })
 }

@@ -24,7 +24,9 @@ mod check;
 mod contents;
 mod convert;
 mod hello;
+mod jit;
 mod launch;
+mod maps;
 mod order;
 mod output;
 pub mod preflight;
@@ -36,4 +38,4 @@ mod target;
 mod workdir;
 
 pub use check::{Check, Checks};
-pub use launch::{Follow, Launch, LaunchError, Outcome, die_as, run};
+pub use launch::{Follow, FreeBacktraces, Launch, LaunchError, Outcome, die_as, run};

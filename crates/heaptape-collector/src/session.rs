@@ -15,6 +15,7 @@ use crate::launch::Follow;
 use crate::output::TapeFile;
 use crate::sys::memory::SessionMemory;
 use crate::sys::signals::Held;
+use crate::sys::stop::Stopper;
 use crate::sys::watch::Watch;
 use crate::sys::{clock, futex, random_bytes, socket};
 use crate::target::{Drained, Ended, Target};
@@ -87,6 +88,7 @@ pub(crate) struct Session {
     /// A dead process waits for its parent's history; look again without news.
     overdue: bool,
     copier: Copier,
+    stopper: Stopper,
     closing: Closing,
     timers: Timers,
 }
@@ -126,6 +128,7 @@ impl Session {
             accept_again: false,
             overdue: false,
             copier: Copier::new(CONTENTS_BUDGET),
+            stopper: Stopper::default(),
             closing: Closing::default(),
             timers: Timers { flush: now, sample: now, pss: now, names: now },
         })
@@ -205,10 +208,12 @@ impl Session {
             self.listen(book, child)?;
         }
         let drained = self.drain(book)?;
+        self.hear_pleas(book)?;
         if news || self.overdue || child.ending.is_some() {
             self.reap(book, child)?;
         }
         self.see_off();
+        self.stopper.tidy();
         self.look_around(book)?;
         Ok(drained)
     }

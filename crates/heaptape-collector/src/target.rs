@@ -3,11 +3,13 @@
 use crate::book::Book;
 use crate::check::Checks;
 use crate::convert::Converter;
+use crate::jit;
 use crate::order::{Limit, Merge, Missing};
 use crate::sample::{self, Facts, Image};
 use crate::sys::memory::ProcessMemory;
 use crate::sys::{fd, futex};
 use heaptape_tape::*;
+use heaptape_wire::handshake::{CRASH, FREEZE};
 use heaptape_wire::layout::*;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -179,6 +181,7 @@ impl Target {
         forked_from: Option<(ProcessId, EventIndex)>,
     ) -> io::Result<()> {
         let facts = std::mem::take(&mut self.facts);
+        self.facts.ppid = facts.ppid;
         let id = book.process(Process {
             pid: self.pid,
             ppid: facts.ppid,
@@ -243,12 +246,42 @@ impl Target {
         self.full && self.merge.has_words(stream) && !self.stuck
     }
 
-    /// Whether a ring is more than half full: its producer may have rung before we slept.
+    /// Whether a ring is more than half full, or the process asks for something: it may have rung before we
+    /// slept.
     pub(crate) fn is_urgent(&self) -> bool {
-        (0..self.memory.stream_count()).any(|stream| {
+        let is_pressed = |stream| {
             let pending = self.memory.ring(stream).pending() as usize;
             pending > RING_WORDS / 2 && !self.is_held_back(stream)
-        })
+        };
+        self.asks() || (0..self.memory.stream_count()).any(is_pressed)
+    }
+
+    fn asks(&self) -> bool {
+        // SeqCst as for the doorbell: what is asked before we sleep is seen or rings.
+        matches!(self.memory.page().plea.state.load(Ordering::SeqCst), FREEZE | CRASH)
+    }
+
+    /// What the process asks for before it ends (`FREEZE`, `CRASH`), and the report that comes with it.
+    pub(crate) fn plea(&self) -> Option<(u32, Vec<u8>)> {
+        let plea = &self.memory.page().plea;
+        // Acquire pairs with the store of the one who asks, after its report.
+        match plea.state.load(Ordering::Acquire) {
+            FREEZE => Some((FREEZE, Vec::new())),
+            CRASH => {
+                let words = plea.report.iter().map(|word| word.load(Ordering::Relaxed));
+                Some((CRASH, words.flat_map(u64::to_ne_bytes).collect()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Lets the process end, unless it has not waited.
+    pub(crate) fn answer_plea(&self, purpose: u32) {
+        let state = &self.memory.page().plea.state;
+        let (heard, relaxed) = (PLEA_HEARD, Ordering::Relaxed);
+        if state.compare_exchange(purpose, heard, Ordering::Release, relaxed).is_ok() {
+            futex::wake_all(state);
+        }
     }
 
     /// The shared memory holds what no recorder writes: nothing more is taken from it.
@@ -451,6 +484,14 @@ impl Target {
         self.advance_over_gaps(book)?;
         let losses = self.losses();
         let id = self.id();
+        if let Some(history) = &self.history {
+            // A forked child's code is its parent's, for whom it was named.
+            let parent = matches!(self.origin, Origin::Forked { .. }).then_some(self.facts.ppid);
+            let pids: Vec<u32> = parent.into_iter().chain([self.pid]).rev().collect();
+            for (name, nodes) in jit::names(&pids, history.strays()) {
+                book.writer.node_name(&name, &nodes)?;
+            }
+        }
         if let Some(id) = id {
             book.writer.process_end(id, time, ending, &losses)?;
         }

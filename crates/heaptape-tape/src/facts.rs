@@ -7,9 +7,11 @@
 use crate::columns;
 use crate::index;
 use crate::limits::Limits;
-use crate::meta::tag;
+use crate::meta::{access_of, tag};
 use crate::model::*;
 use crate::varint::{Cursor, Malformed, unzigzag};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A packed fact takes hardly less than a quarter of a byte.
 const PLACEHOLDERS_PER_BYTE: u64 = 4;
@@ -20,6 +22,8 @@ const MAX_PLACEHOLDERS: u64 = 1 << 20;
 const NODE_BYTES: usize = size_of::<BacktraceNode>() + size_of::<u16>();
 /// Bytes of a text beside its own: where it is and how long, and what the allocator adds.
 const TEXT_BYTES: usize = size_of::<Vec<u8>>() + 32;
+/// A node's name in the tree of them, the name itself aside.
+const NODE_NAME_BYTES: usize = 48;
 
 #[derive(Debug)]
 pub(crate) struct Facts {
@@ -40,6 +44,8 @@ pub(crate) struct Facts {
     pub(crate) samples: Vec<Vec<Sample>>,
     pub(crate) unrecorded: Vec<Unrecorded>,
     pub(crate) crashes: Vec<Crash>,
+    pub(crate) memory_maps: Vec<MemoryMap>,
+    pub(crate) node_names: BTreeMap<BacktraceId, Arc<[u8]>>,
     pub(crate) unknown_records: u64,
 }
 
@@ -61,6 +67,8 @@ impl Facts {
             samples: Vec::new(),
             unrecorded: Vec::new(),
             crashes: Vec::new(),
+            memory_maps: Vec::new(),
+            node_names: BTreeMap::new(),
             unknown_records: 0,
         }
     }
@@ -130,6 +138,8 @@ impl Facts {
             tag::SAMPLE => self.sample(f),
             tag::UNRECORDED => self.unrecorded(f),
             tag::CRASH => self.crash(f),
+            tag::MEMORY_MAP => self.memory_map(f),
+            tag::NODE_NAME => self.node_name(f),
             _ => {
                 self.unknown_records += 1;
                 Ok(())
@@ -339,6 +349,38 @@ impl Facts {
         let (signal, code) = (signed(f)?, signed(f)?);
         let (fault_addr, ip, sp) = (f.number()?, f.number()?, f.number()?);
         self.crashes.push(Crash { process, time, thread, signal, code, fault_addr, ip, sp });
+        Ok(())
+    }
+
+    fn node_name(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let name = f.bytes()?;
+        self.room_for(1, name.len() + TEXT_BYTES)?;
+        self.others += (name.len() + TEXT_BYTES) as u64;
+        let name: Arc<[u8]> = name.into();
+        let count = self.texts(f, NODE_NAME_BYTES)?;
+        let mut node = 0u32;
+        for _ in 0..count {
+            node = node.wrapping_add(f.number32()?);
+            self.node_names.insert(BacktraceId(node), Arc::clone(&name));
+        }
+        Ok(())
+    }
+
+    fn memory_map(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let process = self.known_process(f)?;
+        let time = self.time(f)?;
+        let count = self.texts(f, size_of::<Mapping>() + TEXT_BYTES)?;
+        let mut mappings = Vec::with_capacity(count);
+        let mut before = 0u64;
+        for _ in 0..count {
+            let start =
+                before.checked_add(f.number()?).ok_or(Malformed("a mapping past the end"))?;
+            let end = start.checked_add(f.number()?).ok_or(Malformed("a mapping past the end"))?;
+            let (access, offset, name) = (access_of(f.number()?), f.number()?, f.bytes()?.to_vec());
+            mappings.push(Mapping { start, end, access, offset, name });
+            before = end;
+        }
+        self.memory_maps.push(MemoryMap { process, time, mappings });
         Ok(())
     }
 

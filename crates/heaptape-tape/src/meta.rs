@@ -21,6 +21,20 @@ pub(crate) mod tag {
     pub(crate) const SAMPLE: u64 = 9;
     pub(crate) const UNRECORDED: u64 = 10;
     pub(crate) const CRASH: u64 = 11;
+    pub(crate) const MEMORY_MAP: u64 = 12;
+    pub(crate) const NODE_NAME: u64 = 19;
+}
+
+/// The bits of [`MappingAccess`] in a MEMORY_MAP record.
+fn access_bits(access: MappingAccess) -> u64 {
+    let MappingAccess { read, write, execute, shared } = access;
+    u64::from(read) | u64::from(write) << 1 | u64::from(execute) << 2 | u64::from(shared) << 3
+}
+
+/// What those bits say; bits that nobody knows yet are passed over.
+pub(crate) fn access_of(bits: u64) -> MappingAccess {
+    let is = |bit: u32| bits >> bit & 1 != 0;
+    MappingAccess { read: is(0), write: is(1), execute: is(2), shared: is(3) }
 }
 
 /// Collects records for the next block of them.
@@ -217,6 +231,30 @@ impl Records {
         self.put(tag::UNRECORDED, |f| {
             f.number(child.pid).time(child.time);
             f.bytes(&child.exe).bytes(child.reason.as_bytes());
+        });
+    }
+
+    pub(crate) fn node_name(&mut self, name: &[u8], nodes: &[BacktraceId]) {
+        self.put(tag::NODE_NAME, |f| {
+            f.bytes(name).number(nodes.len() as u64);
+            let mut before = 0;
+            for node in nodes {
+                f.number(node.0.wrapping_sub(before));
+                before = node.0;
+            }
+        });
+    }
+
+    pub(crate) fn memory_map(&mut self, map: &MemoryMap) {
+        self.put(tag::MEMORY_MAP, |f| {
+            f.number(map.process.0).time(map.time).number(map.mappings.len() as u64);
+            let mut before = 0;
+            for mapping in &map.mappings {
+                f.number(mapping.start.wrapping_sub(before));
+                f.number(mapping.end.wrapping_sub(mapping.start));
+                f.number(access_bits(mapping.access)).number(mapping.offset).bytes(&mapping.name);
+                before = mapping.end;
+            }
         });
     }
 

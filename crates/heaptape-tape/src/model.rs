@@ -396,6 +396,53 @@ pub struct Module {
     pub unloaded: Option<TimeNs>,
 }
 
+/// One mapping of a process's address space.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mapping {
+    /// First address.
+    pub start: u64,
+    /// First address after it.
+    pub end: u64,
+    /// What may be done with it.
+    pub access: MappingAccess,
+    /// Where in the file it begins; 0 without a file.
+    pub offset: u64,
+    /// The file's path, or what the kernel calls it (`[heap]`, `[stack]`); empty for anonymous memory.
+    pub name: Vec<u8>,
+}
+
+/// What may be done with a mapping.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MappingAccess {
+    /// Reading.
+    pub read: bool,
+    /// Writing.
+    pub write: bool,
+    /// Executing.
+    pub execute: bool,
+    /// What is written is seen by others (`MAP_SHARED`).
+    pub shared: bool,
+}
+
+/// The address space of a process at a moment, by address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryMap {
+    /// Whose.
+    pub process: ProcessId,
+    /// When.
+    pub time: TimeNs,
+    /// The mappings; none overlap.
+    pub mappings: Vec<Mapping>,
+}
+
+impl MemoryMap {
+    /// The mapping that holds an address.
+    pub fn at(&self, addr: u64) -> Option<&Mapping> {
+        let after = self.mappings.partition_point(|mapping| mapping.start <= addr);
+        self.mappings[..after].last().filter(|mapping| addr < mapping.end)
+    }
+}
+
 /// Memory of a process as the kernel counts it, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {

@@ -14,8 +14,10 @@ use crate::salvage::{Scan, Source, damaged_at};
 use crate::varint::{Cursor, Malformed};
 use crate::walk::{Events, Take, Walk};
 use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::thread;
 
 /// A moment of one process's history.
@@ -150,6 +152,11 @@ impl Tape {
         &self.facts.nodes
     }
 
+    /// Names of code that lies in no module, as a just-in-time compiler gave them.
+    pub fn node_names(&self) -> &BTreeMap<BacktraceId, Arc<[u8]>> {
+        &self.facts.node_names
+    }
+
     /// The memory samples of a process, by time.
     pub fn samples(&self, process: ProcessId) -> &[Sample] {
         self.facts.samples.get(process.0 as usize).map_or(&[], Vec::as_slice)
@@ -163,6 +170,12 @@ impl Tape {
     /// Fatal signals.
     pub fn crashes(&self) -> &[Crash] {
         &self.facts.crashes
+    }
+
+    /// The address spaces of processes at some moments, by time: of one that crashed, or that freed what was
+    /// no block.
+    pub fn memory_maps(&self) -> &[MemoryMap] {
+        &self.facts.memory_maps
     }
 
     /// Number of events of a process.

@@ -279,12 +279,30 @@ impl<W: Write> TapeWriter<W> {
         self.close_full_records()
     }
 
+    /// The name of the code that some nodes lie in, where no module has it.
+    pub fn node_name(&mut self, name: &[u8], nodes: &[BacktraceId]) -> io::Result<()> {
+        self.records.node_name(name, nodes);
+        self.close_full_records()
+    }
+
+    /// The address space of a process.
+    pub fn memory_map(&mut self, map: &MemoryMap) -> io::Result<()> {
+        self.track(map.process)?;
+        self.records.memory_map(map);
+        self.close_full_records()
+    }
+
     /// The live set of a process as of the events written so far; `None` once it has ended.
     pub fn live(&self, process: ProcessId) -> Option<&LiveSet> {
         match &self.processes.get(process.0 as usize)?.life {
             Life::Running(live) => Some(live),
             Life::Ended(_) => None,
         }
+    }
+
+    /// The totals of a process as of the events written so far, or as of its end.
+    pub fn totals(&self, process: ProcessId) -> Option<&Totals> {
+        self.processes.get(process.0 as usize).map(Track::totals)
     }
 
     /// Writes a keyframe of a process that has not ended: winding to what follows then begins here. The

@@ -2,6 +2,8 @@
 //! naive replay from the birth of the process. Random histories with threads, reallocs, failures,
 //! unmatched frees and forks.
 
+mod small;
+
 use heaptape_tape::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -212,4 +214,30 @@ proptest! {
             prop_assert_eq!(found.unwrap(), until as u64);
         }
     }
+}
+
+#[test]
+fn what_is_said_of_a_process_comes_back() {
+    let mut tape =
+        TapeWriter::new(Vec::new(), &Header { tick_ns: 1000, ..Header::default() }).unwrap();
+    tape.process_start(&small::process(0, None)).unwrap();
+    let mapping = |start, end, name: &[u8]| Mapping {
+        start,
+        end,
+        access: MappingAccess { read: true, write: start == 0x3000, ..MappingAccess::default() },
+        offset: start / 2,
+        name: name.to_vec(),
+    };
+    let mappings = vec![
+        mapping(0x1000, 0x3000, b"/bin/a"),
+        mapping(0x3000, 0x4000, b"[heap]"),
+        mapping(u64::MAX - 0x1fff, u64::MAX, b""),
+    ];
+    let map = MemoryMap { process: ProcessId(0), time: TimeNs(5000), mappings };
+    tape.memory_map(&map).unwrap();
+    let tape = small::open_bytes(&tape.finish().unwrap());
+    assert_eq!(tape.memory_maps(), std::slice::from_ref(&map));
+    let name = |addr| map.at(addr).map(|mapping| &mapping.name[..]);
+    let expected = [None, Some(&b"/bin/a"[..]), Some(b"/bin/a"), Some(b"[heap]"), None, None];
+    assert_eq!([0, 0x1000, 0x2fff, 0x3000, 0x4000, u64::MAX].map(name), expected);
 }

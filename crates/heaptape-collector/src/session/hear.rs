@@ -5,7 +5,7 @@ use crate::hello::{self, Heard, Word};
 use crate::launch::Follow;
 use crate::sys::process;
 use crate::target::{Leaving, Origin};
-use crate::{preflight, sample};
+use crate::{maps, preflight, sample};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -113,12 +113,6 @@ impl Session {
                 None => caller.refuse(),
             },
             EXEC => self.exec(book, &heard)?,
-            FREEZE | CRASH => {
-                if let Some(target) = self.find(heard.process) {
-                    self.freeze(book, target, &heard)?;
-                }
-                caller.answer(&self.welcome(heard.process), &[]);
-            }
             _ => caller.refuse(),
         }
         Ok(())
@@ -239,6 +233,22 @@ impl Session {
         }
     }
 
+    /// Looks at the processes that are about to end, and lets them.
+    pub(super) fn hear_pleas(&mut self, book: &mut Book<TapeFile>) -> io::Result<()> {
+        for at in 0..self.targets.len() {
+            let target = &self.targets[at];
+            let Some((purpose, payload)) = target.plea() else { continue };
+            let (process, pid) = (target.number, target.pid);
+            // Killed while it waited: its pid may be another's by now.
+            if !target.is_dead() {
+                let heard = Heard { purpose, fork_serial: 0, process, payload, pid };
+                self.freeze(book, at, &heard)?;
+            }
+            self.targets[at].answer_plea(purpose);
+        }
+        Ok(())
+    }
+
     /// A process stands still at our word: bring everything it has published to the tape, then copy
     /// what is wanted.
     fn freeze(&mut self, book: &mut Book<TapeFile>, at: usize, heard: &Heard) -> io::Result<()> {
@@ -261,6 +271,14 @@ impl Session {
         }
         let target = &mut self.targets[at];
         let Some(id) = target.id() else { return Ok(()) };
+        let misfreed = book.writer.live(id).is_some_and(|live| live.totals().unmatched_frees > 0);
+        // What lay where something that is no block was freed; or where it crashed.
+        if (heard.purpose == CRASH || misfreed)
+            && let Ok(mappings) = maps::of(target.pid)
+        {
+            let time = book.now();
+            book.writer.memory_map(&MemoryMap { process: id, time, mappings })?;
+        }
         if heard.purpose == CRASH
             && let Some(report) = hello::crash_report(&heard.payload)
         {
@@ -272,8 +290,8 @@ impl Session {
                 signal: report.signal,
                 code: report.code,
                 fault_addr: report.fault_addr,
-                ip: report.ip,
-                sp: report.sp,
+                ip: report.registers[REG_RIP],
+                sp: report.registers[REG_RSP],
             })?;
         }
         if self.settings.options & OPT_FREEZE_AT_EXIT != 0 && target.pid != 0 {

@@ -14,6 +14,7 @@ pub(crate) mod process;
 pub(crate) mod signals;
 pub(crate) mod socket;
 pub(crate) mod spawn;
+pub(crate) mod stop;
 pub(crate) mod watch;
 
 use std::io;

@@ -45,6 +45,16 @@ pub(crate) fn child_change(pid: u32) -> io::Result<Option<Change>> {
     })
 }
 
+#[allow(dead_code)] // for `stop`
+/// Whether the process is our own child: its status is waited for by whoever launched it.
+pub(crate) fn is_our_child(pid: u32) -> bool {
+    // SAFETY: all zero is a valid siginfo_t.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let what = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: `info` is ours; the status stays where it is.
+    unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, &mut info, what) == 0 }
+}
+
 /// Sends a signal; a process that is gone is no error.
 pub(crate) fn kill(pid: u32, signal: i32) {
     // SAFETY: plain call.

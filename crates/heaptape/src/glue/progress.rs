@@ -3,8 +3,8 @@
 use crate::terminal;
 use heaptape_analysis::Recording;
 use heaptape_tape::{
-    BacktraceNode, Condition, Crash, EventIndex, Header, LiveSet, Module, Moment, Process,
-    ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
+    BacktraceNode, Condition, Crash, EventIndex, Header, LiveSet, MemoryMap, Module, Moment,
+    Process, ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::ops::Range;
@@ -45,6 +45,9 @@ impl Recording for WatchedTape {
     }
     fn crashes(&self) -> &[Crash] {
         self.0.crashes()
+    }
+    fn memory_maps(&self) -> &[MemoryMap] {
+        self.0.memory_maps()
     }
     fn event_count(&self, process: ProcessId) -> u64 {
         self.0.event_count(process)
