@@ -108,7 +108,7 @@ struct Tree {
     std::string name = std::string(40, 'n');
 };
 
-CASE(tree) {
+CASE(tree_of_lists) {
     auto root = new Tree;
     root->children.emplace_back();
     root->children.back().children.emplace_back();

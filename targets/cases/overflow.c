@@ -239,8 +239,8 @@ CASE(read_too_long) {
 
 CASE(fgets_too_long) {
     char text[] = "a line that is rather longer than sixteen bytes\n";
-    char *p = malloc(bad ? 16 : 64);
     FILE *lines = fmemopen(text, sizeof text - 1, "r");
+    char *p = malloc(bad ? 16 : 64);
     fgets(p, 64, lines);
     fclose(lines);
     free(p);

@@ -23,7 +23,7 @@ fn read(output: &str) -> Seen {
             let found = error(what, output);
             seen.findings.extend(found.map(Finding::known));
         }
-        for (start, word) in [("Direct leak of ", "lost"), ("Indirect leak of ", "indirect")] {
+        for (start, word) in [("Direct leak of ", "definite"), ("Indirect leak of ", "indirect")] {
             let Some(rest) = line.strip_prefix(start) else { continue };
             let bytes = rest.split(' ').next().and_then(|it| it.parse::<u64>().ok()).unwrap_or(0);
             seen.findings.insert(Finding::known(word));
@@ -72,6 +72,9 @@ mod tests {
         assert_eq!(words(&read(text).findings), "underflow_write");
         let text = "==1==ERROR: LeakSanitizer: detected memory leaks\n\n\
                     Direct leak of 24 byte(s) in 1 object(s) allocated from:\n";
-        assert_eq!((words(&read(text).findings).as_str(), read(text).leaked["lost"]), ("lost", 24));
+        assert_eq!(
+            (words(&read(text).findings).as_str(), read(text).leaked["definite"]),
+            ("definite", 24)
+        );
     }
 }

@@ -30,7 +30,7 @@ const WORDS: [(&str, Group); 15] = [
     // Of an address that is near no block.
     ("wild_write", Group::Access),
     ("wild_read", Group::Access),
-    ("lost", Group::Leak),
+    ("definite", Group::Leak),
     ("indirect", Group::Leak),
     ("possible", Group::Leak),
     ("reachable", Group::Leak),

@@ -69,7 +69,7 @@ fn has(seen: &Findings, wanted: &Finding, tool: Tool) -> bool {
 /// the end are an error of no program.
 fn odd(case: &Case, seen: &Seen, twin: Twin, tool: Tool) -> Findings {
     let explained = |it: &Finding| {
-        if it.word == "reachable" && !(case.is_about(Group::Leak) && twin == Twin::Bad) {
+        if it.word == "reachable" {
             return true;
         }
         if twin == Twin::Good {

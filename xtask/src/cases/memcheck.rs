@@ -32,8 +32,10 @@ fn read(report: &str, seen: &mut Seen) -> Result<(), String> {
         let what = elements(error, "what").chain(elements(error, "auxwhat"));
         let Some(word) = word(kind, &what.collect::<Vec<_>>().join(" ")) else { continue };
         seen.findings.insert(Finding::known(word));
-        if let Some(bytes) = elements(error, "leakedbytes").next() {
-            let bytes: u64 = bytes.parse().map_err(|_| format!("{bytes:?} bytes leaked"))?;
+        if let Some(text) = elements(error, "text").next()
+            && kind.starts_with("Leak_")
+        {
+            let bytes = leaked(text).ok_or_else(|| format!("{text:?}: how many bytes?"))?;
             *seen.leaked.entry(word.to_owned()).or_default() += bytes;
         }
     }
@@ -68,12 +70,22 @@ fn word(kind: &str, what: &str) -> Option<&'static str> {
         "MismatchedFree"
         | "MismatchedAllocateDeallocateSize"
         | "MismatchedAllocateDeallocateAlignment" => "mismatched_free",
-        "Leak_DefinitelyLost" => "lost",
+        "Leak_DefinitelyLost" => "definite",
         "Leak_IndirectlyLost" => "indirect",
         "Leak_PossiblyLost" => "possible",
         "Leak_StillReachable" => "reachable",
         _ => return None,
     })
+}
+
+/// The bytes of a class: of `96 (24 direct, 72 indirect) bytes in …` those before `direct`, as the others are told
+/// of by themselves.
+fn leaked(text: &str) -> Option<u64> {
+    let number = match text.split_once(" direct") {
+        Some((before, _)) => before.rsplit('(').next()?,
+        None => text.split(' ').next()?,
+    };
+    number.replace(',', "").parse().ok()
 }
 
 /// What lies between each `<NAME>` and `</NAME>`; memcheck gives these no attributes and does not nest them.
@@ -99,11 +111,12 @@ mod tests {
                       <auxwhat>Address 0x1 is 0 bytes inside a block of size 5 free'd</auxwhat></error>\
                       <error><kind>InvalidRead</kind><what>Invalid read of size 4</what>\
                       <auxwhat>Address 0x0 is not stack'd, malloc'd or (recently) free'd</auxwhat></error>\
-                      <error><kind>Leak_DefinitelyLost</kind><xwhat><leakedbytes>16</leakedbytes></xwhat></error>\
+                      <error><kind>Leak_DefinitelyLost</kind><xwhat>\
+                      <text>1,096 (1,024 direct, 72 indirect) bytes in 1 blocks are lost</text></xwhat></error>\
                       <fatal_signal><tid>1</tid><signo>11</signo></fatal_signal>";
         let mut seen = Seen::default();
         read(report, &mut seen).unwrap();
-        assert_eq!(words(&seen.findings), "double_free,lost,SIGSEGV");
-        assert_eq!(seen.leaked["lost"], 16);
+        assert_eq!(words(&seen.findings), "double_free,definite,SIGSEGV");
+        assert_eq!(seen.leaked["definite"], 1024);
     }
 }

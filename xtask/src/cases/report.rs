@@ -87,8 +87,8 @@ fn detected(looks: &[Look], options: &Options) -> String {
 
 fn kind(case: &Case) -> &str {
     // A mistake may have several findings (a list that is lost, and what it leads to): the first word in order
-    // names it, and `lost` goes before what it leads to.
-    let lost = case.truth.iter().find(|it| it.word == "lost");
+    // names it, and `definite` goes before what it leads to.
+    let lost = case.truth.iter().find(|it| it.word == "definite");
     lost.or(case.truth.first()).map_or("nothing wrong", |it| it.kind())
 }
 

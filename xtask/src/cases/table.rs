@@ -48,8 +48,9 @@ pub(super) fn read() -> Result<Vec<Case>, String> {
     let listed: BTreeSet<String> =
         cases.iter().map(|it| format!("{} {}", it.source, it.argument)).collect();
     let written = written(&cases.iter().map(|it| it.source.as_str()).collect())?;
-    if listed.len() != cases.len() {
-        return Err(format!("{}: a case is listed twice", path.display()));
+    let names: BTreeSet<&str> = cases.iter().map(|it| it.name.as_str()).collect();
+    if names.len() != cases.len() {
+        return Err(format!("{}: two cases have the same name", path.display()));
     }
     match listed.symmetric_difference(&written).next() {
         Some(odd) => Err(format!("{odd}: in the table or in its source, not in both")),
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for line in ["a.c\tx\tlost\t+\t+", "a.c\tx\tloss\t+\t+\t", "a.c\tx\tlost\t+\t-\t"] {
+        for line in ["a.c\tx\tdefinite\t+\t+", "a.c\tx\tloss\t+\t+\t", "a.c\tx\tdefinite\t+\t-\t"] {
             assert!(parse(&format!("{HEADER}{line}\n")).is_err(), "{line}");
         }
         assert!(parse("source\tcase\twrong\tgdb\treason\n").is_err());
