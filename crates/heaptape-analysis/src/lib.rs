@@ -10,6 +10,7 @@
 //! * [`layout`]: where the live blocks lie.
 //! * [`tree`]: who called whom.
 //! * [`events`], [`addr`]: what happened, one by one.
+//! * [`crash`]: why it died.
 //! * [`errors`]: what was given back that was not to be given back so.
 //! * [`estimate`]: what a sample says about the whole.
 //! * [`info`]: what was recorded and what was not.
@@ -18,6 +19,7 @@
 
 pub mod addr;
 pub mod at;
+pub mod crash;
 pub mod errors;
 pub mod estimate;
 pub mod events;

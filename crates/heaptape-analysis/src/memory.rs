@@ -4,8 +4,9 @@
 
 use crate::recording::Recording;
 use heaptape_tape::{
-    BacktraceId, BacktraceNode, Condition, Crash, Event, EventIndex, Header, LiveSet, MemoryMap,
-    Module, Moment, Process, ProcessId, Sample, Take, TapeError, Thread, Totals, Unrecorded,
+    BacktraceId, BacktraceNode, CgroupMemory, Condition, Crash, Event, EventIndex, Header, LiveSet,
+    MemoryMap, Module, Moment, Process, ProcessId, Sample, Stack, Take, TapeError, Thread, Totals,
+    Unrecorded,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -33,6 +34,10 @@ pub struct MemoryRecording {
     pub crashes: Vec<Crash>,
     /// The address spaces at some moments, by time.
     pub memory_maps: Vec<MemoryMap>,
+    /// What threads were doing at crashes.
+    pub stacks: Vec<Stack>,
+    /// What the kernel said of the cgroups' memory.
+    pub cgroups: Vec<CgroupMemory>,
     /// The events.
     pub events: BTreeMap<ProcessId, Vec<Event>>,
 }
@@ -79,6 +84,12 @@ impl Recording for MemoryRecording {
     }
     fn memory_maps(&self) -> &[MemoryMap] {
         &self.memory_maps
+    }
+    fn stacks(&self) -> &[Stack] {
+        &self.stacks
+    }
+    fn cgroups(&self) -> &[CgroupMemory] {
+        &self.cgroups
     }
     fn event_count(&self, process: ProcessId) -> u64 {
         self.own_events(process).len() as u64

@@ -1,8 +1,8 @@
 //! Where events and facts come from: a tape, or anything that can answer the same questions.
 
 use heaptape_tape::{
-    BacktraceNode, Condition, Crash, EventIndex, Header, LiveSet, MemoryMap, Module, Moment,
-    Process, ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
+    BacktraceNode, CgroupMemory, Condition, Crash, EventIndex, Header, LiveSet, MemoryMap, Module,
+    Moment, Process, ProcessId, Sample, Stack, Take, Tape, TapeError, Thread, Totals, Unrecorded,
 };
 use std::ops::Range;
 
@@ -28,6 +28,10 @@ pub trait Recording {
     fn crashes(&self) -> &[Crash];
     /// The address spaces of processes at some moments, by time.
     fn memory_maps(&self) -> &[MemoryMap];
+    /// What threads were doing at crashes.
+    fn stacks(&self) -> &[Stack];
+    /// What the kernel said of the cgroups' memory.
+    fn cgroups(&self) -> &[CgroupMemory];
     /// Number of events of a process.
     fn event_count(&self, process: ProcessId) -> u64;
     /// Totals of a process's own events (of a forked child: without inherited blocks).
@@ -78,6 +82,12 @@ impl Recording for Tape {
     }
     fn memory_maps(&self) -> &[MemoryMap] {
         self.memory_maps()
+    }
+    fn stacks(&self) -> &[Stack] {
+        self.stacks()
+    }
+    fn cgroups(&self) -> &[CgroupMemory] {
+        self.cgroups()
     }
     fn event_count(&self, process: ProcessId) -> u64 {
         self.event_count(process)
