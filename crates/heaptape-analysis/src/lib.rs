@@ -9,6 +9,7 @@
 //! * [`at`]: the heap at a moment.
 //! * [`layout`]: where the live blocks lie.
 //! * [`tree`]: who called whom.
+//! * [`leaks`]: what can still be reached, and by what.
 //! * [`events`], [`addr`]: what happened, one by one.
 //! * [`estimate`]: what a sample says about the whole.
 //! * [`info`]: what was recorded and what was not.
@@ -25,6 +26,7 @@ pub mod growth;
 mod hex;
 pub mod info;
 pub mod layout;
+pub mod leaks;
 pub mod memory;
 pub mod metric;
 pub mod moment;
@@ -39,6 +41,7 @@ pub mod series;
 pub mod sites;
 pub mod sizes;
 pub mod summary;
+pub mod suppressions;
 mod table;
 pub mod temporary;
 pub mod tree;

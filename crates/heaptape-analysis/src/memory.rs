@@ -4,7 +4,7 @@
 
 use crate::recording::Recording;
 use heaptape_tape::{
-    BacktraceId, BacktraceNode, Condition, Crash, Event, EventIndex, Header, LiveSet, MemoryMap,
+    BacktraceId, BacktraceNode, Condition, Crash, Event, EventIndex, Header, LeakBlock, LeakScan, LiveSet, MemoryMap,
     Module, Moment, Process, ProcessId, Sample, Take, TapeError, Thread, Totals, Unrecorded,
 };
 use std::collections::BTreeMap;
@@ -33,6 +33,10 @@ pub struct MemoryRecording {
     pub crashes: Vec<Crash>,
     /// The address spaces at some moments, by time.
     pub memory_maps: Vec<MemoryMap>,
+    /// The searches for leaks.
+    pub leak_scans: Vec<LeakScan>,
+    /// What each found, by number.
+    pub leak_blocks: Vec<Vec<LeakBlock>>,
     /// The events.
     pub events: BTreeMap<ProcessId, Vec<Event>>,
 }
@@ -79,6 +83,12 @@ impl Recording for MemoryRecording {
     }
     fn memory_maps(&self) -> &[MemoryMap] {
         &self.memory_maps
+    }
+    fn leak_scans(&self) -> &[LeakScan] {
+        &self.leak_scans
+    }
+    fn leak_blocks(&self, scan: &LeakScan) -> Result<Vec<LeakBlock>, TapeError> {
+        Ok(self.leak_blocks.get(scan.number as usize).cloned().unwrap_or_default())
     }
     fn event_count(&self, process: ProcessId) -> u64 {
         self.own_events(process).len() as u64

@@ -1,7 +1,7 @@
 //! Where events and facts come from: a tape, or anything that can answer the same questions.
 
 use heaptape_tape::{
-    BacktraceNode, Condition, Crash, EventIndex, Header, LiveSet, MemoryMap, Module, Moment,
+    BacktraceNode, Condition, Crash, EventIndex, Header, LeakBlock, LeakScan, LiveSet, MemoryMap, Module, Moment,
     Process, ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
 };
 use std::ops::Range;
@@ -28,6 +28,10 @@ pub trait Recording {
     fn crashes(&self) -> &[Crash];
     /// The address spaces of processes at some moments, by time.
     fn memory_maps(&self) -> &[MemoryMap];
+    /// The searches for leaks, in the order in which they were made.
+    fn leak_scans(&self) -> &[LeakScan];
+    /// What became of each block in a search, by address.
+    fn leak_blocks(&self, scan: &LeakScan) -> Result<Vec<LeakBlock>, TapeError>;
     /// Number of events of a process.
     fn event_count(&self, process: ProcessId) -> u64;
     /// Totals of a process's own events (of a forked child: without inherited blocks).
@@ -78,6 +82,12 @@ impl Recording for Tape {
     }
     fn memory_maps(&self) -> &[MemoryMap] {
         self.memory_maps()
+    }
+    fn leak_scans(&self) -> &[LeakScan] {
+        self.leak_scans()
+    }
+    fn leak_blocks(&self, scan: &LeakScan) -> Result<Vec<LeakBlock>, TapeError> {
+        self.leak_blocks(scan)
     }
     fn event_count(&self, process: ProcessId) -> u64 {
         self.event_count(process)

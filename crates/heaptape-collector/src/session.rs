@@ -7,6 +7,7 @@
 mod child;
 mod closing;
 mod hear;
+mod leaks;
 
 use crate::book::Book;
 use crate::contents::Copier;

@@ -20,7 +20,7 @@ const ALTERNATE_STACK: usize = 64 * 1024;
 /// At exit: lets the collector copy the contents of the live blocks, if they are wanted.
 pub fn at_exit() {
     if let Some(local) = gate::if_open()
-        && local.option(hs::OPT_FREEZE_AT_EXIT)
+        && (local.option(hs::OPT_FREEZE_AT_EXIT) || local.option(hs::OPT_LEAKS))
         // A vfork child that gives up ends itself, not the process whose memory it borrows.
         && local.pid() == call::getpid()
     {

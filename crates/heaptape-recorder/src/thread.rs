@@ -397,6 +397,8 @@ fn begin(local: &'static Local, tid: u32) -> Option<*mut Thread> {
         (*thread).session = local.session();
         (*thread).local = local;
         (*thread).capture.reset();
+        let private = private_range(thread as usize, size_of::<Thread>());
+        (*thread).header().private.store(private, Ordering::Relaxed);
         (*thread).header().owner.store(tid, Ordering::Release);
     }
     THREADS[index].store(thread, Ordering::Release);

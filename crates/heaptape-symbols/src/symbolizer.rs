@@ -57,6 +57,12 @@ impl Symbolizer {
         answer
     }
 
+    /// The variable at an address relative to the module's bias, and how far into it that is.
+    pub fn variable(&mut self, module: &Module, address: u64) -> Option<(String, u64)> {
+        let key = self.key(module);
+        open(&mut self.open, &self.search, key, module).variable(address)
+    }
+
     /// Which files name this module's addresses, or why there are none. Opens them if need be.
     pub fn module_state(&mut self, module: &Module) -> ModuleState {
         if is_vdso(&module.path) {

@@ -6,6 +6,7 @@
 
 use crate::columns;
 use crate::index;
+use crate::leaks::{self, LeakDoubts, LeakPlace, LeakScan};
 use crate::limits::Limits;
 use crate::meta::{access_of, tag};
 use crate::model::*;
@@ -45,6 +46,7 @@ pub(crate) struct Facts {
     pub(crate) unrecorded: Vec<Unrecorded>,
     pub(crate) crashes: Vec<Crash>,
     pub(crate) memory_maps: Vec<MemoryMap>,
+    pub(crate) leak_scans: Vec<LeakScan>,
     pub(crate) node_names: BTreeMap<BacktraceId, Arc<[u8]>>,
     pub(crate) unknown_records: u64,
 }
@@ -68,6 +70,7 @@ impl Facts {
             unrecorded: Vec::new(),
             crashes: Vec::new(),
             memory_maps: Vec::new(),
+            leak_scans: Vec::new(),
             node_names: BTreeMap::new(),
             unknown_records: 0,
         }
@@ -139,6 +142,7 @@ impl Facts {
             tag::UNRECORDED => self.unrecorded(f),
             tag::CRASH => self.crash(f),
             tag::MEMORY_MAP => self.memory_map(f),
+            tag::LEAKS => self.leaks(f),
             tag::NODE_NAME => self.node_name(f),
             _ => {
                 self.unknown_records += 1;
@@ -363,6 +367,31 @@ impl Facts {
             node = node.wrapping_add(f.number32()?);
             self.node_names.insert(BacktraceId(node), Arc::clone(&name));
         }
+        Ok(())
+    }
+
+    fn leaks(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let number = f.number32()?;
+        let process = self.known_process(f)?;
+        let mut scan = LeakScan {
+            number,
+            process,
+            time: self.time(f)?,
+            event: f.number()?,
+            pause_ns: f.number()?,
+            bytes_read: f.number()?,
+            bytes_unreadable: f.number()?,
+            doubts: LeakDoubts(f.number32()?),
+            blocks: f.number()?,
+            places: Vec::new(),
+        };
+        for _ in 0..self.texts(f, size_of::<LeakPlace>() + TEXT_BYTES)? {
+            let kind = leaks::place_kind(f.number()?)?;
+            let (tid, start, name) = (f.number32()?, f.number()?, f.bytes()?.to_vec());
+            scan.places.push(LeakPlace { kind, tid, start, name });
+        }
+        self.others += size_of::<LeakScan>() as u64;
+        self.leak_scans.push(scan);
         Ok(())
     }
 

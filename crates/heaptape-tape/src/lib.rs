@@ -25,6 +25,7 @@ mod format;
 mod history;
 mod index;
 mod keyframe;
+pub mod leaks;
 mod limits;
 pub mod lineage;
 mod live;
@@ -42,6 +43,9 @@ pub mod write;
 
 pub use format::{FORMAT_MAJOR, FORMAT_MINOR};
 
+pub use leaks::{
+    LeakBlock, LeakDoubts, LeakKind, LeakOwner, LeakPlace, LeakScan, PlaceKind,
+};
 pub use limits::{Limits, live_bytes};
 pub use live::{Effect, FORESEEN, LiveBlock, LiveSet, Totals};
 pub use model::*;

@@ -5,6 +5,7 @@ use crate::events::{Ended, MAX_EVENTS, Recorded};
 use crate::format::{FileHead, kind};
 use crate::index::{self, EventsKey};
 use crate::keyframe;
+use crate::leaks::{self, LeakBlock, LeakScan, LeaksKey};
 use crate::live::{Effect, FORESEEN, LiveSet, Totals};
 use crate::meta::Records;
 use crate::model::*;
@@ -37,6 +38,7 @@ pub struct TapeWriter<W: Write> {
     processes: Vec<Track>,
     threads: u32,
     modules: u32,
+    leak_scans: u32,
 }
 
 /// What the writer keeps of a process.
@@ -98,6 +100,7 @@ impl<W: Write + Send + 'static> TapeWriter<W> {
             processes: Vec::new(),
             threads: 0,
             modules: 0,
+            leak_scans: 0,
         })
     }
 }
@@ -290,6 +293,24 @@ impl<W: Write> TapeWriter<W> {
         self.track(map.process)?;
         self.records.memory_map(map);
         self.close_full_records()
+    }
+
+    /// What a search for leaks found: `blocks` by address.
+    pub fn leaks(&mut self, scan: &LeakScan, blocks: &[LeakBlock]) -> io::Result<()> {
+        let process = scan.process;
+        self.track(process)?;
+        // A reader asks for the blocks that were live then.
+        self.close_run(process)?;
+        self.records.leaks(&LeakScan { number: self.leak_scans, ..scan.clone() });
+        self.close_records()?;
+        for (part, blocks) in blocks.chunks(leaks::PART).enumerate() {
+            let first = (part * leaks::PART) as u32;
+            let key = LeaksKey { process, scan: self.leak_scans, first, count: blocks.len() as u32 };
+            let body = leaks::encode(first, blocks);
+            self.packer.give(Job::Block(kind::LEAKS, key.encode(), body))?;
+        }
+        self.leak_scans += 1;
+        Ok(())
     }
 
     /// The live set of a process as of the events written so far; `None` once it has ended.

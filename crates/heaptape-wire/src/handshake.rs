@@ -47,6 +47,8 @@ pub const OPT_NO_BACKTRACES: u32 = 32;
 pub const OPT_CHECK: u32 = 64;
 /// [`Welcome::options`]: with [`OPT_CHECK`]: against libgcc's unwinder too.
 pub const OPT_CHECK_LIBGCC: u32 = 128;
+/// [`Welcome::options`]: send [`FREEZE`] at exit, to be searched for leaks.
+pub const OPT_LEAKS: u32 = 1 << 12;
 
 /// See [`Welcome::sample_bytes`].
 pub const MAX_SAMPLE_BYTES: u64 = 1 << 48;

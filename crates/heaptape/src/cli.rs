@@ -4,7 +4,7 @@
 //! program takes that tool's command line instead.
 
 use crate::commands::{
-    addr, at, crunch, doctor, events, info, install_aliases, layout, run, summary, tree,
+    addr, at, crunch, doctor, events, info, install_aliases, layout, leaks, run, summary, tree,
     vizzyreport, vizzytrace,
 };
 use crate::failure::Failure;
@@ -38,6 +38,7 @@ pub(crate) enum Command {
     Summary(summary::Args),
     At(at::Args),
     Layout(layout::Args),
+    Leaks(leaks::Args),
     Tree(tree::Args),
     Events(events::Args),
     Addr(addr::Args),

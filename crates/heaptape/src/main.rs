@@ -40,6 +40,7 @@ fn run(argv: Vec<OsString>) -> Outcome {
         Command::Summary(args) => commands::summary::run(args),
         Command::At(args) => commands::at::run(args),
         Command::Layout(args) => commands::layout::run(args),
+        Command::Leaks(args) => commands::leaks::run(args),
         Command::Events(args) => commands::events::run(args),
         Command::Addr(args) => commands::addr::run(args),
         Command::Tree(args) => commands::tree::run(args),

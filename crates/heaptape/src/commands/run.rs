@@ -74,6 +74,10 @@ pub(crate) struct Args {
     /// Keep the bytes of the blocks that are live at the exit; the tape then holds memory of the program
     #[arg(long, env = "HEAPTAPE_CONTENTS", value_parser = switch())]
     contents: bool,
+    /// Search for leaks when a process exits or crashes: yes (or full), no
+    #[arg(long, alias = "leak-check", env = "HEAPTAPE_LEAKS", value_name = "WHETHER", default_value = "yes",
+          value_parser = ["yes", "no", "full", "summary"])]
+    leaks: String,
     /// Record until every child has ended, not only the program
     #[arg(long, env = "HEAPTAPE_WAIT", value_parser = switch())]
     wait: bool,
@@ -177,6 +181,7 @@ fn launch(args: Args) -> Launch {
     launch.sample_interval = Duration::from_nanos(args.sample_interval.0);
     launch.pss = args.pss;
     launch.contents_at_exit = args.contents;
+    launch.leaks = args.leaks != "no";
     launch.wait_for_all = args.wait;
     launch.verbose = args.verbose;
     launch

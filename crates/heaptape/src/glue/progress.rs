@@ -3,7 +3,7 @@
 use crate::terminal;
 use heaptape_analysis::Recording;
 use heaptape_tape::{
-    BacktraceNode, Condition, Crash, EventIndex, Header, LiveSet, MemoryMap, Module, Moment,
+    BacktraceNode, Condition, Crash, EventIndex, Header, LeakBlock, LeakScan, LiveSet, MemoryMap, Module, Moment,
     Process, ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -48,6 +48,12 @@ impl Recording for WatchedTape {
     }
     fn memory_maps(&self) -> &[MemoryMap] {
         self.0.memory_maps()
+    }
+    fn leak_scans(&self) -> &[LeakScan] {
+        self.0.leak_scans()
+    }
+    fn leak_blocks(&self, scan: &LeakScan) -> Result<Vec<LeakBlock>, TapeError> {
+        self.0.leak_blocks(scan)
     }
     fn event_count(&self, process: ProcessId) -> u64 {
         self.0.event_count(process)
