@@ -7,6 +7,7 @@
 use super::blocks::{Blocks, Index};
 use super::heuristics::{Interior, Traits, Vtables};
 use super::memory::{BATCH, Memory, words};
+use super::modules::Keeper;
 use super::roots::Roots;
 use rustc_hash::FxHashMap;
 
@@ -133,15 +134,17 @@ impl Reading<'_> {
             memory.read(&spans, &mut buffer);
             let (mut span, mut base) = (0, 0);
             for block in next..end {
-                let start = self.blocks.start(block);
-                while start >= spans[span].0 + spans[span].1 as u64 && self.blocks.size(block) > 0 {
+                let (start, size) = (self.blocks.start(block), self.blocks.size(block) as usize);
+                if size == 0 {
+                    self.small_block(block, &[]);
+                    continue;
+                }
+                while start >= spans[span].0 + spans[span].1 as u64 {
                     base += spans[span].1;
                     span += 1;
                 }
-                let size = self.blocks.size(block) as usize;
-                let from = if size > 0 { base + (start - spans[span].0) as usize } else { 0 };
-                let bytes = &buffer[from..from + size];
-                self.small_block(block, bytes);
+                let from = base + (start - spans[span].0) as usize;
+                self.small_block(block, &buffer[from..from + size]);
             }
             next = end;
         }
@@ -225,8 +228,9 @@ impl Reading<'_> {
     fn roots(&mut self, roots: &Roots, memory: &dyn Memory) -> Vec<(Hit, u64)> {
         let mut seen: FxHashMap<(Index, u64), ()> = FxHashMap::default();
         let mut hits = Vec::new();
-        let mut note = |place, address, word: u64| {
+        let mut note = |place, address, word: u64, keeper| {
             if let Some((to, offset)) = self.blocks.find(word)
+                && let Some(offset) = self.kept_at(to, offset, keeper)
                 // Pointers to one place in one block are worth the same.
                 && seen.insert((to, offset), ()).is_none()
             {
@@ -234,12 +238,26 @@ impl Reading<'_> {
             }
         };
         for word in &roots.words {
-            note(word.place, word.address, word.value);
+            note(word.place, word.address, word.value, Keeper::Program);
         }
         for range in &roots.ranges {
-            memory.each_word(range.range.clone(), &mut |addr, word| note(range.place, addr, word));
+            memory.each_word(range.range.clone(), &mut |addr, word| {
+                note(range.place, addr, word, range.keeper);
+            });
         }
         hits
+    }
+
+    /// What a pointer to that place in a block is worth with who keeps it: where it points to; `None`: nothing.
+    fn kept_at(&self, to: Index, offset: u64, keeper: Keeper) -> Option<u64> {
+        match keeper {
+            Keeper::Program => Some(offset),
+            Keeper::Loader => Some(0),
+            Keeper::Libc => {
+                let usable = (self.blocks.size(to).saturating_add(23) & !15).max(32) - 8;
+                (offset != usable - 8).then_some(offset)
+            }
+        }
     }
 
     /// Finds out which pointers into a block are as good as one to its start.

@@ -5,13 +5,26 @@ use heaptape_tape::{LeakPlace, Mapping, PlaceKind};
 
 /// File name of the recorder's library.
 const RECORDER: &[u8] = b"libheaptape.so";
-const ELF: u64 = u64::from_le_bytes([0x7f, b'E', b'L', b'F', 2, 1, 1, 0]);
+/// How the head begins: of 64 bits, little-endian.
+const ELF: [u8; 7] = [0x7f, b'E', b'L', b'F', 2, 1, 1];
 /// Of the file's head: where the table of segments is, the length of an entry and their number.
 const HEAD_BYTES: usize = 64;
 const SEGMENT_BYTES: usize = 56;
 const MOST_SEGMENTS: usize = 64;
 const LOADED: u32 = 1;
 const THREAD_LOCAL: u32 = 7;
+
+/// Who keeps a pointer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Keeper {
+    #[default]
+    Program,
+    /// It knows where its blocks begin, although it keeps pointers to their aligned middles.
+    Loader,
+    /// The allocator's own pointers are among its data, to the headers of chunks, which overlap the last bytes of the
+    /// block before.
+    Libc,
+}
 
 /// A mapped ELF file.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +51,18 @@ impl Module<'_> {
         self.path.windows(RECORDER.len()).any(|part| part == RECORDER)
     }
 
+    /// Whether it is the loader or libc, whose word on pointers is another than a program's.
+    pub(super) fn keeper(&self) -> Keeper {
+        let name = self.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        if name.starts_with(b"ld-linux") || name.starts_with(b"ld-2.") || name == b"ld.so" {
+            Keeper::Loader
+        } else if name.starts_with(b"libc.so") || name.starts_with(b"libc-2.") {
+            Keeper::Libc
+        } else {
+            Keeper::Program
+        }
+    }
+
     /// Its data, as a place of roots.
     pub(super) fn data(&self) -> LeakPlace {
         LeakPlace { kind: PlaceKind::Data, tid: 0, start: self.bias, name: self.path.to_vec() }
@@ -55,7 +80,7 @@ pub(super) fn of<'a>(mappings: &'a [Mapping], memory: &dyn Memory) -> Vec<Module
 fn module<'a>(first: &'a Mapping, memory: &dyn Memory) -> Option<Module<'a>> {
     let mut head = [0; HEAD_BYTES];
     memory.read(&[(first.start, HEAD_BYTES)], &mut head);
-    if words(&head).next() != Some(ELF) {
+    if !head.starts_with(&ELF) {
         return None;
     }
     let half = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);

@@ -9,7 +9,7 @@
 use super::blocks::Blocks;
 use super::heuristics::Code;
 use super::memory::Memory;
-use super::modules::{self, Module};
+use super::modules::{self, Keeper, Module};
 use super::ranges::{self, Ranges};
 use super::threads::{self, ControlBlock, Stack, Thread};
 use heaptape_tape::{LeakPlace, Mapping};
@@ -38,6 +38,7 @@ pub(crate) struct RootRange {
     pub(crate) range: Range<u64>,
     /// Position among the places.
     pub(crate) place: u32,
+    pub(super) keeper: Keeper,
 }
 
 /// A single word that counts.
@@ -120,11 +121,21 @@ impl Roots {
     }
 
     fn search(&mut self, range: Range<u64>, place: LeakPlace, search: &Search<'_>) {
+        self.search_kept(range, place, Keeper::Program, search);
+    }
+
+    fn search_kept(
+        &mut self,
+        range: Range<u64>,
+        place: LeakPlace,
+        keeper: Keeper,
+        search: &Search<'_>,
+    ) {
         let mut parts = Vec::new();
         ranges::without(range, search.hidden, &mut |part| parts.push(part));
         if !parts.is_empty() {
             let place = self.place(place);
-            self.ranges.extend(parts.into_iter().map(|range| RootRange { range, place }));
+            self.ranges.extend(parts.into_iter().map(|range| RootRange { range, place, keeper }));
         }
     }
 
@@ -132,7 +143,7 @@ impl Roots {
         let mut range = mapping.start..mapping.end;
         if let Some(module) = search.modules.iter().find(|module| module.holds(mapping)) {
             let end = range.end.min(module.end);
-            self.search(range.start..end, module.data(), search);
+            self.search_kept(range.start..end, module.data(), module.keeper(), search);
             // The kernel makes one of .bss and of what was mapped behind it.
             range.start = end;
         }

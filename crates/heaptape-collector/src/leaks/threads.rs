@@ -12,7 +12,7 @@ use std::ops::Range;
 const CONTROL_BYTES: usize = 0x900;
 /// The least of it that lies within the stack.
 const CONTROL_LEAST: u64 = 0x300;
-/// Where the kernel's id of the thread is; it is 0 when the thread has ended.
+/// Where the kernel's id of the thread is; it is 0 or -1 when the thread has ended.
 const TID: u64 = 0x2d0;
 const PAGE: u64 = 4096;
 
@@ -73,13 +73,19 @@ pub(super) fn stacks(
         let Some(bounds) = bounds(block.address, memory) else { continue };
         let bounds = bounds.start.max(range.start)..bounds.end.min(range.end);
         let thread = threads.iter().find(|thread| thread.fs_base == block.address);
-        let tid = thread.map_or_else(|| memory.word(block.address + TID) as u32, |t| t.tid);
+        let tid = thread.map_or_else(|| tid(block.address, memory), |thread| thread.tid);
         let sp = thread.and_then(|t| t.sp).filter(|sp| bounds.contains(sp));
         if stacks.last().is_none_or(|last| last.range.end <= bounds.start) {
             stacks.push(Stack { range: bounds, tid, sp, control_block: block.address });
         }
     }
     stacks
+}
+
+/// The kernel's id of a thread by its control block; 0 when it has ended.
+fn tid(block: u64, memory: &dyn Memory) -> u32 {
+    // -1 when it was joined.
+    u32::try_from(memory.word(block + TID) as u32 as i32).unwrap_or(0)
 }
 
 /// The stack that a control block says it is on.
