@@ -39,4 +39,4 @@ mod target;
 mod workdir;
 
 pub use check::{Check, Checks};
-pub use launch::{Follow, Launch, LaunchError, Outcome, die_as, run};
+pub use launch::{Follow, FreeBacktraces, Launch, LaunchError, Outcome, die_as, run};

@@ -209,6 +209,7 @@ impl Session {
             self.listen(book, child)?;
         }
         let drained = self.drain(book)?;
+        self.hear_pleas(book)?;
         if news || self.overdue || child.ending.is_some() {
             self.reap(book, child)?;
         }

@@ -4,6 +4,7 @@ pub(crate) mod addr;
 pub(crate) mod at;
 pub(crate) mod crunch;
 pub(crate) mod doctor;
+pub(crate) mod errors;
 pub(crate) mod events;
 pub(crate) mod info;
 pub(crate) mod install_aliases;
