@@ -10,8 +10,8 @@ use crate::process::ProcessName;
 use crate::recording::Recording;
 use crate::suppressions::Suppressions;
 use heaptape_tape::{
-    BacktraceId, LeakBlock, LeakDoubts, LeakKind, LeakOwner, LeakPlace, LeakScan, LiveBlock,
-    LiveSet, Moment, PlaceKind, Process, TapeError,
+    BacktraceId, LeakBlock, LeakDoubts, LeakKind, LeakOwner, LeakPlace, LeakScan, LeakTotal,
+    LiveBlock, LiveSet, Moment, PlaceKind, Process, ProcessId, TapeError,
 };
 use rustc_hash::FxHashMap;
 use serde::{Serialize, Serializer};
@@ -66,6 +66,17 @@ pub struct LeakSummary {
 }
 
 impl LeakSummary {
+    /// What the last search of a process found, nothing suppressed; `None`: there was none.
+    pub fn last(recording: &dyn Recording, process: ProcessId) -> Option<LeakSummary> {
+        let scan = recording.leak_scans().iter().rfind(|scan| scan.process == process)?;
+        let mut summary = LeakSummary::default();
+        for kind in LeakKind::ALL {
+            let LeakTotal { bytes, blocks } = scan.totals[kind as usize];
+            *summary.of_mut(kind) = Weight { bytes, blocks };
+        }
+        Some(summary)
+    }
+
     /// The bytes and blocks of one kind.
     pub fn of(&self, kind: LeakKind) -> &Weight {
         match kind {
@@ -202,9 +213,9 @@ impl Kinds {
         let bit = |text: &str| {
             LeakKind::ALL.into_iter().find(|kind| word(*kind) == text).map(|kind| 1 << kind as u8)
         };
-        text.split(',').map(|text| bit(text.trim())).try_fold(Kinds::NONE, |kinds, bit| {
-            Some(Kinds(kinds.0 | bit?))
-        })
+        text.split(',')
+            .map(|text| bit(text.trim()))
+            .try_fold(Kinds::NONE, |kinds, bit| Some(Kinds(kinds.0 | bit?)))
     }
 }
 
@@ -285,7 +296,10 @@ impl Search {
                 "the process could not be stopped (ptrace is refused): its registers are not known, and its stacks \
                  were searched as a whole",
             ),
-            (LeakDoubts::THREADS_MISSING, "some threads did not stop in time: their registers are not known"),
+            (
+                LeakDoubts::THREADS_MISSING,
+                "some threads did not stop in time: their registers are not known",
+            ),
             (
                 LeakDoubts::INHERITED_UNKNOWN,
                 "of a forked process only its own blocks are judged; whatever the rest of its heap points to counts as \
@@ -339,7 +353,7 @@ impl<'a> Found<'a> {
         scan: &'a LeakScan,
     ) -> Result<Found<'a>, TapeError> {
         let live = recording.live_at(scan.process, Moment::Event(scan.event))?;
-        let list = scan.blocks.saturating_mul(2 * size_of::<LeakBlock>() as u64);
+        let list = scan.blocks().saturating_mul(2 * size_of::<LeakBlock>() as u64);
         recording.afford(live.bytes().saturating_add(list))?;
         let blocks = recording.leak_blocks(scan)?;
         Ok(Found { recording, names, scan, blocks, live })
@@ -491,7 +505,8 @@ impl<'a> Found<'a> {
 
 /// In the order in which they are searched.
 const REGISTERS: [&str; 16] = [
-    "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rax",
+    "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+    "r15", "rax",
 ];
 
 /// Whether a record counts as an error.

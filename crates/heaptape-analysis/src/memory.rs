@@ -4,8 +4,9 @@
 
 use crate::recording::Recording;
 use heaptape_tape::{
-    BacktraceId, BacktraceNode, Condition, Crash, Event, EventIndex, Header, LeakBlock, LeakScan, LiveSet, MemoryMap,
-    Module, Moment, Process, ProcessId, Sample, Take, TapeError, Thread, Totals, Unrecorded,
+    BacktraceId, BacktraceNode, Condition, Crash, Event, EventIndex, Header, LeakBlock, LeakScan,
+    LiveSet, MemoryMap, Module, Moment, Process, ProcessId, Sample, Take, TapeError, Thread,
+    Totals, Unrecorded,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;

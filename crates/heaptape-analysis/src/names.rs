@@ -49,7 +49,8 @@ pub trait Names {
     /// The frames of one node, innermost first; at least one.
     fn frames(&self, id: BacktraceId, node: &BacktraceNode) -> Arc<[Frame]>;
 
-    /// The variable at an address as the ELF file at `path` states it, and how far into it the address lies.
+    /// The variable, or else the section in brackets, at an address as the ELF file at `path` states it, and how far into
+    /// it the address lies.
     fn variable(&self, path: &[u8], address: u64) -> Option<(Arc<str>, u64)> {
         let _ = (path, address);
         None

@@ -125,7 +125,8 @@ impl Suppressions {
 
 /// Lines of files that are for other sanitizers as well.
 fn is_other_sanitizer(kind: &str) -> bool {
-    !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+    !kind.is_empty()
+        && kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 /// A suppression of valgrind's; `None` if it is for another tool or another error.
@@ -251,7 +252,8 @@ fn is_frame(rule: &FrameRule, frame: &Frame) -> bool {
                 Some((file, Some(line)))
             });
             let (file, line) = numbered.unwrap_or((pattern, None));
-            let is_file = |path: &str| is_like(file, path, true) || is_like(file, file_name(path), true);
+            let is_file =
+                |path: &str| is_like(file, path, true) || is_like(file, file_name(path), true);
             frame.file.as_ref().is_some_and(|path| is_file(path))
                 && line.is_none_or(|line| line == frame.line)
         }
@@ -345,7 +347,9 @@ mod tests {
 
     #[test]
     fn patterns_of_leak_sanitizer() {
-        let is = |pattern: &str| suppressed(&format!("# mine\nrace:x\nleak:{pattern}\n"), LeakKind::Definite);
+        let is = |pattern: &str| {
+            suppressed(&format!("# mine\nrace:x\nleak:{pattern}\n"), LeakKind::Definite)
+        };
         for yes in ["grow", "^app::", "libapp.so", "run.c$", "a*w(int)$", "^run$", "src/*.c"] {
             assert!(is(yes), "{yes}");
         }
@@ -384,7 +388,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_with_its_line() {
-        let wrong = |text: &str| Suppressions::default().add("f", text, &str::to_owned).unwrap_err();
+        let wrong =
+            |text: &str| Suppressions::default().add("f", text, &str::to_owned).unwrap_err();
         assert_eq!(wrong("\nnonsense"), "f:2: expected leak:PATTERN or a suppression in braces");
         assert_eq!(wrong("{\n n\n Memcheck:Leak\n fun:x"), "f:1: this suppression has no end");
         assert!(wrong("{\n n\n Memcheck:Leak\n what:x\n}").contains("not what:x"));

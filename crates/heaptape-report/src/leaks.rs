@@ -5,9 +5,9 @@ use crate::header;
 use crate::sites;
 use crate::text;
 use crate::units;
+use heaptape_analysis::Weight;
 use heaptape_analysis::leaks::{LeakRecord, LeakSummary, Leaks, RootName, Search, Step};
 use heaptape_analysis::suppressions::{Suppression, entry_for};
-use heaptape_analysis::Weight;
 use heaptape_tape::LeakKind;
 use std::io::{self, Write};
 
@@ -114,6 +114,21 @@ pub(crate) fn render_sums(
     writeln!(out, "{}", line("suppressed", &summary.suppressed))
 }
 
+/// What is lost in all, and how: a figure and its words.
+pub(crate) fn in_short(summary: &LeakSummary) -> [String; 2] {
+    let lost = summary.definite.bytes.saturating_add(summary.indirect.bytes);
+    let some = ORDER.into_iter().filter(|kind| summary.of(*kind).blocks > 0);
+    let parts: Vec<String> = some
+        .map(|kind| {
+            let weight = summary.of(kind);
+            let blocks = units::counted(weight.blocks, "block");
+            format!("{} in {blocks} {}", units::exact_bytes(weight.bytes), words(kind))
+        })
+        .collect();
+    let words = if parts.is_empty() { "no block is live".to_owned() } else { parts.join(", ") };
+    [units::bytes(lost), words]
+}
+
 fn render_record(
     out: &mut dyn Write,
     canvas: &Canvas,
@@ -195,7 +210,11 @@ fn render_path(
         if left_out > 0 && (head..head + left_out).contains(&at) {
             continue;
         }
-        let line = format!("    {}{}", if at > 0 { format!("{arrow} ") } else { String::new() }, step_words(canvas, step));
+        let line = format!(
+            "    {}{}",
+            if at > 0 { format!("{arrow} ") } else { String::new() },
+            step_words(canvas, step)
+        );
         writeln!(out, "{}", text::shrink(canvas, &line, canvas.width))?;
     }
     Ok(())

@@ -97,14 +97,6 @@ impl Loaded {
         }
     }
 
-    /// The variable at `address`, as the ELF file states it, and how far into it that is.
-    pub(crate) fn variable(&self, address: u64) -> Option<(String, u64)> {
-        self.cell.with_dependent(|_, parsed| {
-            let (raw, offset) = parsed.symbols.variable_at(address)?;
-            Some((named(Some(raw)).function?, offset))
-        })
-    }
-
     /// Frames of the debug information, with what only the symbol table knows.
     fn combine(&self, mut frames: Vec<Frame>, symbol: Option<Frame>) -> Resolved {
         if let (Some(outermost), Some(symbol)) = (frames.last_mut(), symbol)

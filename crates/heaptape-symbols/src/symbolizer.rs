@@ -58,12 +58,6 @@ impl Symbolizer {
         answer
     }
 
-    /// The variable at an address relative to the module's bias, and how far into it that is.
-    pub fn variable(&mut self, module: &Module, address: u64) -> Option<(String, u64)> {
-        let key = self.key(module);
-        open(&mut self.open, &self.search, key, module).variable(address)
-    }
-
     /// What the module's file holds at `address`, relative to the module's bias; `None` when that cannot be told.
     pub fn held_at(&mut self, module: &Module, address: u64) -> Option<Held> {
         if is_vdso(&module.path) {

@@ -12,10 +12,8 @@ const MAX_TRIES: usize = 64;
 #[derive(Default)]
 pub(crate) struct SymbolTable<'a> {
     files: Vec<Elf<'a>>,
-    /// Functions, sorted by address.
-    symbols: Vec<Symbol>,
     /// Sorted by address.
-    variables: Vec<Symbol>,
+    symbols: Vec<Symbol>,
 }
 
 #[derive(Clone, Copy)]
@@ -36,28 +34,17 @@ struct Symbol {
 impl<'a> SymbolTable<'a> {
     /// The functions of `files`; those of an earlier file win.
     pub(crate) fn new(files: Vec<Elf<'a>>) -> SymbolTable<'a> {
-        let (mut symbols, mut variables) = (Vec::new(), Vec::new());
+        let mut symbols = Vec::new();
         for (number, elf) in files.iter().enumerate() {
             let code_ends = elf.code_ends();
             let mut collect = |symbol: object::Symbol<'_, '_>, dynamic| {
-                let number = number as u16;
-                symbols.extend(function_symbol(&symbol, &code_ends, number, dynamic));
-                variables.extend(variable_symbol(&symbol, number, dynamic));
+                symbols.extend(function_symbol(&symbol, &code_ends, number as u16, dynamic));
             };
             elf.file.symbols().for_each(|symbol| collect(symbol, false));
             elf.file.dynamic_symbols().for_each(|symbol| collect(symbol, true));
         }
         symbols.sort_by_key(|symbol| (symbol.start, symbol.file, symbol.dynamic));
-        variables.sort_by_key(|symbol| (symbol.start, symbol.file, symbol.dynamic));
-        SymbolTable { files, symbols, variables }
-    }
-
-    /// The raw name of the variable that covers `address`, and how far into it that is.
-    pub(crate) fn variable_at(&self, address: u64) -> Option<(&'a [u8], u64)> {
-        let after = self.variables.partition_point(|symbol| symbol.start <= address);
-        let mut before = self.variables[..after].iter().rev().take(MAX_TRIES);
-        let covering = before.find(|symbol| address < symbol.end)?;
-        Some((self.name(covering)?, address - covering.start))
+        SymbolTable { files, symbols }
     }
 
     /// Symbols that can name an address.
@@ -101,18 +88,6 @@ impl<'a> SymbolTable<'a> {
         let name = table.symbol_by_index(SymbolIndex(symbol.index as usize)).ok()?;
         name.name_bytes().ok().filter(|name| !name.is_empty())
     }
-}
-
-/// The symbol as an entry of the table, if it stands for a variable.
-fn variable_symbol(symbol: &object::Symbol<'_, '_>, file: u16, dynamic: bool) -> Option<Symbol> {
-    let is_placed = matches!(symbol.section(), SymbolSection::Section(_));
-    if symbol.kind() != SymbolKind::Data || !is_placed || symbol.size() == 0 {
-        return None;
-    }
-    let (start, end) = (symbol.address(), symbol.address().saturating_add(symbol.size()));
-    let index = u32::try_from(symbol.index().0).ok()?;
-    let (local, weak) = (symbol.is_local(), symbol.is_weak());
-    Some(Symbol { start, end, sized: true, function: false, local, weak, dynamic, file, index })
 }
 
 /// The symbol as an entry of the table, if it stands for code.

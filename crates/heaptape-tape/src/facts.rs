@@ -6,7 +6,7 @@
 
 use crate::columns;
 use crate::index;
-use crate::leaks::{self, LeakDoubts, LeakPlace, LeakScan};
+use crate::leaks::{self, LeakDoubts, LeakPlace, LeakScan, LeakTotal};
 use crate::limits::Limits;
 use crate::meta::{access_of, tag};
 use crate::model::*;
@@ -382,9 +382,12 @@ impl Facts {
             bytes_read: f.number()?,
             bytes_unreadable: f.number()?,
             doubts: LeakDoubts(f.number32()?),
-            blocks: f.number()?,
+            totals: Default::default(),
             places: Vec::new(),
         };
+        for total in &mut scan.totals {
+            *total = LeakTotal { bytes: f.number()?, blocks: f.number()? };
+        }
         for _ in 0..self.texts(f, size_of::<LeakPlace>() + TEXT_BYTES)? {
             let kind = leaks::place_kind(f.number()?)?;
             let (tid, start, name) = (f.number32()?, f.number()?, f.bytes()?.to_vec());

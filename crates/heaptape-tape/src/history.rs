@@ -37,12 +37,19 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) const fn new() -> History {
-        History { runs: Vec::new(), keyframes: Vec::new(), contents: Vec::new(), leaks: Vec::new(), parts: Vec::new() }
+        History {
+            runs: Vec::new(),
+            keyframes: Vec::new(),
+            contents: Vec::new(),
+            leaks: Vec::new(),
+            parts: Vec::new(),
+        }
     }
 
     /// About the bytes that it takes.
     pub(crate) fn bytes(&self) -> u64 {
-        (self.runs.len() * size_of::<RunEntry>() + self.contents.len() * size_of::<u64>()
+        (self.runs.len() * size_of::<RunEntry>()
+            + self.contents.len() * size_of::<u64>()
             + self.leaks.len() * size_of::<(u64, LeaksKey)>()) as u64
     }
 

@@ -116,6 +116,15 @@ impl LeakDoubts {
     }
 }
 
+/// Bytes and blocks of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeakTotal {
+    /// Bytes asked for.
+    pub bytes: u64,
+    /// Blocks.
+    pub blocks: u64,
+}
+
 /// A search for leaks: which blocks could be reached at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeakScan {
@@ -135,10 +144,17 @@ pub struct LeakScan {
     pub bytes_unreadable: u64,
     /// What makes it less certain.
     pub doubts: LeakDoubts,
-    /// Blocks that were judged.
-    pub blocks: u64,
+    /// What was found, by number of the kind.
+    pub totals: [LeakTotal; LeakKind::ALL.len()],
     /// Where roots were found.
     pub places: Vec<LeakPlace>,
+}
+
+impl LeakScan {
+    /// Blocks that were judged.
+    pub fn blocks(&self) -> u64 {
+        self.totals.iter().fold(0, |sum, total| sum.saturating_add(total.blocks))
+    }
 }
 
 /// What leads to a block.
@@ -203,8 +219,8 @@ impl LeaksKey {
             first: key.number32()?,
             count: key.number32()?,
         };
-        let is_possible = (1..=PART as u32).contains(&key.count)
-            && key.first.checked_add(key.count).is_some();
+        let is_possible =
+            (1..=PART as u32).contains(&key.count) && key.first.checked_add(key.count).is_some();
         if is_possible { Ok(key) } else { Err(Malformed("an impossible part of a search")) }
     }
 }

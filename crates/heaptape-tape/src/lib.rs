@@ -44,7 +44,7 @@ pub mod write;
 pub use format::{FORMAT_MAJOR, FORMAT_MINOR};
 
 pub use leaks::{
-    LeakBlock, LeakDoubts, LeakKind, LeakOwner, LeakPlace, LeakScan, PlaceKind,
+    LeakBlock, LeakDoubts, LeakKind, LeakOwner, LeakPlace, LeakScan, LeakTotal, PlaceKind,
 };
 pub use limits::{Limits, live_bytes};
 pub use live::{Effect, FORESEEN, LiveBlock, LiveSet, Totals};

@@ -265,7 +265,10 @@ impl Records {
             f.number(scan.number).number(scan.process.0).time(scan.time).number(scan.event);
             f.number(scan.pause_ns);
             f.number(scan.bytes_read).number(scan.bytes_unreadable).number(scan.doubts.0);
-            f.number(scan.blocks).number(scan.places.len() as u64);
+            for total in scan.totals {
+                f.number(total.bytes).number(total.blocks);
+            }
+            f.number(scan.places.len() as u64);
             for place in &scan.places {
                 f.number(place.kind as u8).number(place.tid).number(place.start).bytes(&place.name);
             }

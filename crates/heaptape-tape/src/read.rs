@@ -197,7 +197,7 @@ impl Tape {
             let body = self.source.body(*offset, kind::LEAKS)?;
             leaks::decode(key, &body, &mut blocks).map_err(|e| damaged_at(*offset, e.0))?;
         }
-        if blocks.len() as u64 != scan.blocks {
+        if blocks.len() as u64 != scan.blocks() {
             return Err(TapeError::Damaged("a search for leaks is not there as a whole".into()));
         }
         Ok(blocks)

@@ -305,7 +305,8 @@ impl<W: Write> TapeWriter<W> {
         self.close_records()?;
         for (part, blocks) in blocks.chunks(leaks::PART).enumerate() {
             let first = (part * leaks::PART) as u32;
-            let key = LeaksKey { process, scan: self.leak_scans, first, count: blocks.len() as u32 };
+            let key =
+                LeaksKey { process, scan: self.leak_scans, first, count: blocks.len() as u32 };
             let body = leaks::encode(first, blocks);
             self.packer.give(Job::Block(kind::LEAKS, key.encode(), body))?;
         }

@@ -4,8 +4,8 @@
 //! program takes that tool's command line instead.
 
 use crate::commands::{
-    addr, at, crunch, doctor, errors, events, info, install_aliases, layout, leaks, run, summary, tree,
-    vizzyreport, vizzytrace,
+    addr, at, crunch, doctor, errors, events, info, install_aliases, layout, leaks, run, summary,
+    tree, vizzyreport, vizzytrace,
 };
 use crate::failure::Failure;
 use crate::terminal::Color;

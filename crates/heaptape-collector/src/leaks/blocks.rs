@@ -100,7 +100,8 @@ impl Blocks {
         while first < self.starts.len() {
             let last = self.end_of_neighbourhood(first);
             let from = self.pages.len();
-            let (low, high) = (self.starts[first] >> PAGE_SHIFT, self.starts[last - 1] >> PAGE_SHIFT);
+            let (low, high) =
+                (self.starts[first] >> PAGE_SHIFT, self.starts[last - 1] >> PAGE_SHIFT);
             let mut block = first;
             for page in low..=high {
                 while block < last && self.starts[block] >> PAGE_SHIFT < page {

@@ -3,7 +3,8 @@
 //! * *still reachable*: a chain of pointers to starts of blocks leads there from a root;
 //! * *possibly lost*: a chain does, with a pointer into the middle of a block somewhere;
 //! * *definitely lost*: none does, and no other lost block leads there (of blocks that lead to each other in a
-//!   circle, the one with the lowest address stands for all);
+//!   circle, the one with the lowest address stands for all, even if another block leads to the circle: memcheck
+//!   counts so);
 //! * *indirectly lost*: a definitely lost block leads there, by whatever pointers.
 
 use super::blocks::Index;

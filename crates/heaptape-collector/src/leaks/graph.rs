@@ -189,7 +189,8 @@ impl Reading<'_> {
         let bytes = bytes.get(skipped..).unwrap_or_default();
         let mut head = [0; 2];
         words(bytes).zip(&mut head).for_each(|(word, slot)| *slot = word);
-        self.traits[block as usize] = Traits::of(self.blocks.size(block), head, self.vtables.code());
+        self.traits[block as usize] =
+            Traits::of(self.blocks.size(block), head, self.vtables.code());
         for (word, offset) in words(bytes).zip((skipped as u64..).step_by(8)) {
             self.word(word, offset);
         }
@@ -279,7 +280,8 @@ impl Reading<'_> {
             }
         }
         for (at, (hit, offset)) in hits.iter_mut().enumerate() {
-            hit.is_start |= *offset > 0 && offset.is_multiple_of(8) && judge(hit.to, *offset, Err(at));
+            hit.is_start |=
+                *offset > 0 && offset.is_multiple_of(8) && judge(hit.to, *offset, Err(at));
         }
         unsure.sort_unstable_by_key(|(to, offset, _)| (*to, *offset));
         for some in unsure.chunks(BATCH / 16) {

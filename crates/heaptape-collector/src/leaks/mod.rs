@@ -15,13 +15,27 @@ mod retained;
 mod roots;
 mod threads;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use blocks::Blocks;
 use classify::{Owner, Verdicts};
 pub(crate) use graph::Graph;
-use heaptape_tape::{LeakBlock, LeakOwner};
+use heaptape_tape::{LeakBlock, LeakKind, LeakOwner, LeakTotal};
 pub(crate) use memory::ProcessReader;
 pub(crate) use roots::{Process, Roots};
 pub(crate) use threads::Thread;
+
+/// The sums by number of the kind.
+pub(crate) fn totals(blocks: &Blocks, judged: &[LeakBlock]) -> [LeakTotal; LeakKind::ALL.len()] {
+    let mut totals: [LeakTotal; LeakKind::ALL.len()] = Default::default();
+    for (block, index) in judged.iter().zip(0..) {
+        let total = &mut totals[block.kind as usize];
+        total.blocks += 1;
+        total.bytes = total.bytes.saturating_add(blocks.size(index));
+    }
+    totals
+}
 
 /// What follows from the pointers: by block, in the order of addresses.
 pub(crate) fn judge(blocks: &Blocks, graph: &Graph) -> Vec<LeakBlock> {

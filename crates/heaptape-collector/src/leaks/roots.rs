@@ -178,7 +178,11 @@ impl Roots {
         self.vectors(&blocks);
         let mut from = range.start;
         for stack in threads::stacks(&range, &blocks, threads, memory) {
-            self.search(from..stack.range.start, LeakPlace::memory(range.start, Vec::new()), search);
+            self.search(
+                from..stack.range.start,
+                LeakPlace::memory(range.start, Vec::new()),
+                search,
+            );
             self.stack(&stack, search);
             from = stack.range.end;
         }
@@ -268,7 +272,8 @@ impl Roots {
 fn is_searched(mapping: &Mapping) -> bool {
     let access = &mapping.access;
     let name = mapping.name.as_slice();
-    let is_device = name.starts_with(DEVICES) && !name.starts_with(ZERO) && !name.starts_with(SHARED);
+    let is_device =
+        name.starts_with(DEVICES) && !name.starts_with(ZERO) && !name.starts_with(SHARED);
     let is_ours = access.shared && name.starts_with(b"/memfd:heaptape");
     // What was written and made unwritable since is still there.
     let is_wanted = access.write || name.is_empty() && !access.shared;

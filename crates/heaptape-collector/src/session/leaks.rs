@@ -66,7 +66,7 @@ impl Session {
             bytes_read: memory.bytes_read(),
             bytes_unreadable: memory.bytes_unreadable(),
             doubts: LeakDoubts(doubts),
-            blocks: judged.len() as u64,
+            totals: leaks::totals(&blocks, &judged),
             places: roots.places,
         };
         book.writer.leaks(&scan, &judged)
@@ -76,10 +76,8 @@ impl Session {
 fn doubts(target: &Target, sample_bytes: u64) -> u32 {
     let is_forked = matches!(target.origin, Origin::Forked { .. });
     let is_missing = sample_bytes > 0 || target.losses().any();
-    let all = [
-        (is_forked, LeakDoubts::INHERITED_UNKNOWN),
-        (is_missing, LeakDoubts::BLOCKS_MISSING),
-    ];
+    let all =
+        [(is_forked, LeakDoubts::INHERITED_UNKNOWN), (is_missing, LeakDoubts::BLOCKS_MISSING)];
     all.into_iter().filter_map(|(is, doubt)| is.then_some(doubt)).sum()
 }
 

@@ -64,7 +64,8 @@ pub(crate) struct Args {
 
 /// `definite,possible`, `all`, `none`.
 pub(super) fn kinds(text: &str) -> Result<Kinds, String> {
-    let known = "expected definite, indirect, possible, reachable, separated by commas; all or none";
+    let known =
+        "expected definite, indirect, possible, reachable, separated by commas; all or none";
     Kinds::parse(text).ok_or_else(|| known.to_owned())
 }
 

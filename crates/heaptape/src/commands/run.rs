@@ -6,12 +6,13 @@
 
 use crate::cli::TapeArgs;
 use crate::failure::{Failure, Outcome};
-use crate::gate::{self, Gate};
+use crate::gate::{self, Gate, LeakGate};
 use crate::glue::Reading;
 use crate::recording::{self, quoted, shown, tell};
 use crate::terminal;
 use clap::builder::FalseyValueParser;
 use heaptape_analysis::filter::parse_bytes;
+use heaptape_analysis::leaks::Kinds;
 use heaptape_analysis::moment::parse_duration;
 use heaptape_analysis::summary::Summary;
 use heaptape_collector::{Follow, FreeBacktraces, Launch};
@@ -78,10 +79,17 @@ pub(crate) struct Args {
     /// Keep the bytes of the blocks that are live at the exit; the tape then holds memory of the program
     #[arg(long, env = "HEAPTAPE_CONTENTS", value_parser = switch())]
     contents: bool,
-    /// Search for leaks when a process exits or crashes: yes (or full), no
+    /// Search for leaks when a process exits or crashes; full: and let them count as errors
     #[arg(long, alias = "leak-check", env = "HEAPTAPE_LEAKS", value_name = "WHETHER", default_value = "yes",
           value_parser = ["yes", "no", "full", "summary"])]
     leaks: String,
+    /// Which leaks count as errors for --error-exitcode: definite, indirect, possible, reachable; all, none [default:
+    /// none; definite,possible with --leaks=full]
+    #[arg(long, env = "HEAPTAPE_ERRORS_FOR_LEAK_KINDS", value_name = "KINDS", value_parser = super::leaks::kinds)]
+    errors_for_leak_kinds: Option<Kinds>,
+    /// Leaks that do not count as errors: a file in the form of LeakSanitizer or of valgrind (repeatable)
+    #[arg(long, value_name = "FILE")]
+    suppressions: Vec<PathBuf>,
     /// Record until every child has ended, not only the program
     #[arg(long, env = "HEAPTAPE_WAIT", value_parser = switch())]
     wait: bool,
@@ -176,6 +184,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let (quiet, summary, error_exitcode) = (args.quiet, args.summary, args.error_exitcode);
     let sampled = args.sample.unwrap_or(0) > 0;
     let check = recording::check_wanted()?;
+    let mut leak_gate = leak_gate(&args)?;
     let mut launch = launch(args);
     launch.check = check;
     let recorded = recording::record(launch)?;
@@ -188,7 +197,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
     let gate = match error_exitcode {
         0 => Gate::Passed,
-        _ => gate::look(&recorded.tape),
+        _ => gate::look(&recorded.tape, &mut leak_gate),
     };
     if let Gate::Passed = gate
         && recorded.unmatched_frees > 0
@@ -215,6 +224,14 @@ pub(crate) fn run(args: Args) -> Outcome {
         Gate::Failed => Ok(ExitCode::from(error_exitcode)),
         Gate::Unknown => Ok(ExitCode::from(recording::CHECK_FAILED)),
     }
+}
+
+fn leak_gate(args: &Args) -> Result<LeakGate, Failure> {
+    let usual = if args.leaks == "full" { Kinds::LOST } else { Kinds::NONE };
+    Ok(LeakGate {
+        kinds: args.errors_for_leak_kinds.unwrap_or(usual),
+        suppressions: super::leaks::suppressions(&args.suppressions)?,
+    })
 }
 
 fn launch(args: Args) -> Launch {

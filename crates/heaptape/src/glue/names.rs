@@ -75,8 +75,9 @@ impl Names for SymbolNames<'_> {
             loaded: TimeNs(0),
             unloaded: None,
         });
-        let (name, offset) = self.symbolizer.borrow_mut().variable(&module, address)?;
-        Some((name.into(), offset))
+        let held = self.symbolizer.borrow_mut().held_at(&module, address)?;
+        let name = held.symbol.unwrap_or_else(|| format!("({})", held.section));
+        Some((name.into(), held.offset))
     }
 
     fn module_state(&self, module: ModuleId) -> String {

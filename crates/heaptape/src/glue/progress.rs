@@ -3,8 +3,8 @@
 use crate::terminal;
 use heaptape_analysis::Recording;
 use heaptape_tape::{
-    BacktraceNode, Condition, Crash, EventIndex, Header, LeakBlock, LeakScan, LiveSet, MemoryMap, Module, Moment,
-    Process, ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
+    BacktraceNode, Condition, Crash, EventIndex, Header, LeakBlock, LeakScan, LiveSet, MemoryMap,
+    Module, Moment, Process, ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::ops::Range;
