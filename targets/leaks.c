@@ -1,9 +1,8 @@
-/* One leak, or one way to keep a block, for each name that is given; prints what became of each block:
- *
- *     NAME SIZE KIND
- *
- * with KIND as `heaptape leaks` calls it. Sizes are all different, so that a block is known by its size.
- * Compile with -O0: what is in a register and what on the stack matters. */
+// One leak, or one way to keep a block, by name; `all` is every one. Prints what became of each block, a line each:
+// the case, the size, the kind as `heaptape leaks` calls it. The blocks of one kind and case that are not told apart
+// have one size. The library for dlopen is the second argument.
+// build: gcc -O0 -g -pthread -ldl
+// Not optimised: what is in a register and what on the stack matters.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -20,6 +19,7 @@ enum kind { REACHABLE, POSSIBLE, INDIRECT, DEFINITE };
 static const char *const KIND[KINDS] = {"reachable", "possible", "indirect", "definite"};
 
 static const char *now;
+static const char *plugin;
 
 static void expect(size_t size, enum kind kind) {
     char line[128];
@@ -206,13 +206,13 @@ static void detached_thread(void) {
 }
 
 static void in_open_library(void) {
-    void *library = dlopen("libleaks_plugin.so", RTLD_NOW);
+    void *library = dlopen(plugin, RTLD_NOW);
     void (*keep)(void *, void *) = (void (*)(void *, void *))dlsym(library, "plugin_keep");
     keep(xalloc(1038, REACHABLE), xalloc(1039, REACHABLE)); /* data, and dynamic thread-local storage */
 }
 
 static void in_closed_library(void) {
-    void *library = dlopen("libleaks_plugin.so", RTLD_NOW);
+    void *library = dlopen(plugin, RTLD_NOW);
     void (*keep)(void *, void *) = (void (*)(void *, void *))dlsym(library, "plugin_keep");
     keep(xalloc(1040, DEFINITE), xalloc(1041, REACHABLE)); /* libc gives back the storage later */
     dlclose(library);
@@ -267,11 +267,11 @@ static const struct {
 };
 
 int main(int argc, char **argv) {
-    for (int i = 1; i < argc; i++)
-        for (size_t c = 0; c < sizeof CASES / sizeof *CASES; c++)
-            if (!strcmp(argv[i], "all") || !strcmp(argv[i], CASES[c].name)) {
-                now = CASES[c].name;
-                call_clean(CASES[c].run);
-            }
+    plugin = argc > 2 ? argv[2] : "";
+    for (size_t i = 0; argc > 1 && i < sizeof CASES / sizeof *CASES; i++)
+        if (!strcmp(argv[1], CASES[i].name)) {
+            now = CASES[i].name;
+            call_clean(CASES[i].run);
+        }
     return 0;
 }

@@ -1,4 +1,5 @@
-/* A library that keeps blocks for its user: one in its data, one in its thread-local storage. */
+// A library that keeps blocks for its user: one in its data, one in its thread-local storage.
+// build: gcc -O0 -g -Wall -shared -fPIC
 static void *in_data;
 static __thread void *in_tls;
 

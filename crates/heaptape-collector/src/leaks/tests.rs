@@ -285,8 +285,9 @@ fn the_second_base_is_as_good_as_the_object() {
             (table + 0x48, functions[1]),
         ]));
         let ranges = vec![RootRange { range: ROOT..ROOT + 8, place: 0, keeper: Keeper::Program }];
-        let readable = vec![table..table + 0x1000, code..code + 0x1000];
-        let code = Code { readable, executable: vec![code..code + 0x1000] };
+        let executable = code..code + 0x1000;
+        let readable = vec![table..table + 0x1000, executable.clone()];
+        let code = Code { readable, executable: Vec::from([executable]) };
         let places = vec![LeakPlace::memory(ROOT, Vec::new())];
         let roots = Roots { places, ranges, code, ..Roots::default() };
         let blocks = Blocks::new(vec![(0x10000, 48)]);
