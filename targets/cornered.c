@@ -39,17 +39,21 @@ static void no_descriptors(void) {
     }
 }
 
-// Stops the launcher; somebody else wakes it after so many milliseconds.
-static void stopped(int milliseconds) {
-    pid_t launcher = getppid();
+// Stops the launcher; somebody else wakes it after a second, or when we have ended.
+static void stopped(int until_the_end) {
+    pid_t launcher = getppid(), self = getpid();
     if (getenv("HEAPTAPE_LINK") == NULL)
         return;
     if (fork() == 0) {
-        usleep(1000 * milliseconds);
+        if (!until_the_end)
+            sleep(1);
+        while (until_the_end && getppid() == self)
+            usleep(10000);
         kill(launcher, SIGCONT);
         _exit(0);
     }
     kill(launcher, SIGSTOP);
+    usleep(100000);
 }
 
 static void exits(int number) {
@@ -74,9 +78,9 @@ int main(int argc, char **argv) {
     if (strcmp(corner, "no_descriptors") == 0)
         no_descriptors();
     if (strcmp(corner, "stopped") == 0)
-        stopped(1000);
+        stopped(0);
     if (strcmp(corner, "stopped_long") == 0)
-        stopped(6000);
+        stopped(1);
     if (strcmp(corner, "alarmed") == 0)
         alarmed();
     free(block);

@@ -11,7 +11,7 @@ use crate::recording::Recording;
 use crate::suppressions::Suppressions;
 use heaptape_tape::{
     BacktraceId, LeakBlock, LeakDoubts, LeakKind, LeakOwner, LeakPlace, LeakScan, LeakTotal,
-    LiveBlock, LiveSet, Moment, PlaceKind, Process, ProcessId, TapeError,
+    LiveBlock, LiveSet, Moment, PlaceKind, Process, ProcessId, Registers, TapeError,
 };
 use rustc_hash::FxHashMap;
 use serde::{Serialize, Serializer};
@@ -494,7 +494,7 @@ impl<'a> Found<'a> {
             }
             PlaceKind::Stack => root("stack", String::new()),
             PlaceKind::Registers => {
-                let name = REGISTERS.get(address as usize).copied().unwrap_or("");
+                let name = Registers::NAMES.get(address as usize).copied().unwrap_or("");
                 RootName { address: 0, ..root("register", name.to_owned()) }
             }
             PlaceKind::Thread => root("thread", String::new()),
@@ -502,12 +502,6 @@ impl<'a> Found<'a> {
         }
     }
 }
-
-/// In the order in which they are searched.
-const REGISTERS: [&str; 16] = [
-    "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-    "r15", "rax",
-];
 
 /// Whether a record counts as an error.
 pub fn count_errors(leaks: &[Leaks], kinds: Kinds) -> u64 {

@@ -4,9 +4,9 @@
 
 use crate::recording::Recording;
 use heaptape_tape::{
-    BacktraceId, BacktraceNode, Condition, Crash, Event, EventIndex, Header, LeakBlock, LeakScan,
-    LiveSet, MemoryMap, Module, Moment, Process, ProcessId, Sample, Take, TapeError, Thread,
-    Totals, Unrecorded,
+    BacktraceId, BacktraceNode, CgroupMemory, Condition, Crash, Event, EventIndex, Header,
+    LeakBlock, LeakScan, LiveSet, MemoryMap, Module, Moment, Process, ProcessId, Sample, Stack,
+    Take, TapeError, Thread, Totals, Unrecorded,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -38,6 +38,10 @@ pub struct MemoryRecording {
     pub leak_scans: Vec<LeakScan>,
     /// What each found, by number.
     pub leak_blocks: Vec<Vec<LeakBlock>>,
+    /// What threads were doing at crashes.
+    pub stacks: Vec<Stack>,
+    /// What the kernel said of the cgroups' memory.
+    pub cgroups: Vec<CgroupMemory>,
     /// The events.
     pub events: BTreeMap<ProcessId, Vec<Event>>,
 }
@@ -90,6 +94,12 @@ impl Recording for MemoryRecording {
     }
     fn leak_blocks(&self, scan: &LeakScan) -> Result<Vec<LeakBlock>, TapeError> {
         Ok(self.leak_blocks.get(scan.number as usize).cloned().unwrap_or_default())
+    }
+    fn stacks(&self) -> &[Stack] {
+        &self.stacks
+    }
+    fn cgroups(&self) -> &[CgroupMemory] {
+        &self.cgroups
     }
     fn event_count(&self, process: ProcessId) -> u64 {
         self.own_events(process).len() as u64

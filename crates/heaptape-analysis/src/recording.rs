@@ -1,8 +1,9 @@
 //! Where events and facts come from: a tape, or anything that can answer the same questions.
 
 use heaptape_tape::{
-    BacktraceNode, Condition, Crash, EventIndex, Header, LeakBlock, LeakScan, LiveSet, MemoryMap,
-    Module, Moment, Process, ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
+    BacktraceNode, CgroupMemory, Condition, Crash, EventIndex, Header, LeakBlock, LeakScan,
+    LiveSet, MemoryMap, Module, Moment, Process, ProcessId, Sample, Stack, Take, Tape, TapeError,
+    Thread, Totals, Unrecorded,
 };
 use std::ops::Range;
 
@@ -32,6 +33,10 @@ pub trait Recording {
     fn leak_scans(&self) -> &[LeakScan];
     /// What became of each block in a search, by address.
     fn leak_blocks(&self, scan: &LeakScan) -> Result<Vec<LeakBlock>, TapeError>;
+    /// What threads were doing at crashes.
+    fn stacks(&self) -> &[Stack];
+    /// What the kernel said of the cgroups' memory.
+    fn cgroups(&self) -> &[CgroupMemory];
     /// Number of events of a process.
     fn event_count(&self, process: ProcessId) -> u64;
     /// Totals of a process's own events (of a forked child: without inherited blocks).
@@ -88,6 +93,12 @@ impl Recording for Tape {
     }
     fn leak_blocks(&self, scan: &LeakScan) -> Result<Vec<LeakBlock>, TapeError> {
         self.leak_blocks(scan)
+    }
+    fn stacks(&self) -> &[Stack] {
+        self.stacks()
+    }
+    fn cgroups(&self) -> &[CgroupMemory] {
+        self.cgroups()
     }
     fn event_count(&self, process: ProcessId) -> u64 {
         self.event_count(process)

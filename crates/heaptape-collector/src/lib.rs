@@ -20,6 +20,7 @@
 #![deny(unsafe_code)]
 
 mod book;
+mod cgroup;
 mod check;
 mod contents;
 mod convert;
@@ -33,6 +34,7 @@ mod output;
 pub mod preflight;
 mod sample;
 mod session;
+mod stacks;
 #[allow(unsafe_code)] // the only place with it
 mod sys;
 mod target;

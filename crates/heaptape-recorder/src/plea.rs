@@ -41,7 +41,13 @@ fn make(local: &Local, purpose: u32, ask: impl Fn(&Plea, u32) -> Result<(), u32>
     }
     emit::ring_doorbell(local.session());
     // Whatever comes after it is an answer, or the plea of a handler that has interrupted us.
-    while plea.state.load(Ordering::Acquire) == purpose && waiting.wait(purpose) {}
+    while plea.state.load(Ordering::Acquire) == purpose {
+        if !waiting.wait(purpose) {
+            // Nobody is to look for a process that is gone.
+            let relaxed = Ordering::Relaxed;
+            let _ = plea.state.compare_exchange(purpose, PLEA_NONE, relaxed, relaxed);
+        }
+    }
 }
 
 /// Makes `next` of the state `now`, if nobody waits for an answer; else returns the state. In one step: a handler

@@ -4,8 +4,8 @@
 //! program takes that tool's command line instead.
 
 use crate::commands::{
-    addr, at, crunch, doctor, errors, events, info, install_aliases, layout, leaks, run, summary,
-    tree, vizzyreport, vizzytrace,
+    addr, at, crash, crunch, doctor, errors, events, info, install_aliases, layout, leaks, run,
+    summary, tree, vizzyreport, vizzytrace,
 };
 use crate::failure::Failure;
 use crate::terminal::Color;
@@ -43,6 +43,7 @@ pub(crate) enum Command {
     Tree(tree::Args),
     Events(events::Args),
     Addr(addr::Args),
+    Crash(crash::Args),
     Info(info::Args),
     Doctor(doctor::Args),
     InstallAliases(install_aliases::Args),

@@ -45,6 +45,7 @@ fn run(argv: Vec<OsString>) -> Outcome {
         Command::Leaks(args) => commands::leaks::run(args),
         Command::Events(args) => commands::events::run(args),
         Command::Addr(args) => commands::addr::run(args),
+        Command::Crash(args) => commands::crash::run(args),
         Command::Tree(args) => commands::tree::run(args),
         Command::Info(args) => commands::info::run(args),
         Command::Doctor(args) => commands::doctor::run(args),

@@ -1,7 +1,7 @@
 //! Where pointers to blocks are searched for: everything writable that is neither the allocator's nor ours.
 //!
 //! Roots are the data of all modules (of those that dlclose left behind, too), the stacks of all threads from
-//! their stack pointer on with the red zone below it, their registers, their thread-local storage and control
+//! their stack pointer on, their registers, their thread-local storage and control
 //! blocks, and all other memory that can be written. No root is what an allocator keeps: its free memory holds
 //! the dead pointers of yesterday. glibc's own marks tell what is its: `[heap]`, the arenas of other threads,
 //! and the chunks that it maps one by one, whatever lies beside them in the same mapping.
@@ -29,8 +29,6 @@ const PAGE: u64 = 4096;
 const VECTOR_ENTRY: u64 = 16;
 /// glibc's heaps of other arenas begin at multiples of this.
 const HEAP_MAX: u64 = 64 << 20;
-/// The stack below its pointer that a function may use all the same.
-const RED_ZONE: u64 = 128;
 
 /// Memory to be searched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,7 +161,7 @@ impl Roots {
         let uses = |thread: &&Thread| thread.sp.is_some_and(|sp| range.contains(&sp));
         let thread = search.process.threads.iter().find(uses);
         let sp = thread.and_then(|thread| thread.sp);
-        let used = sp.map_or(range.start, |sp| sp.saturating_sub(RED_ZONE).max(range.start));
+        let used = sp.map_or(range.start, |sp| sp.max(range.start));
         let place = LeakPlace::stack(thread.map_or(0, |thread| thread.tid), sp.unwrap_or(0));
         self.search(used..range.end, place, search);
     }
@@ -203,7 +201,7 @@ impl Roots {
             self.search(control..end, LeakPlace::thread(0, control), search);
             return;
         }
-        let used = stack.sp.map_or(start, |sp| sp.saturating_sub(RED_ZONE).max(start));
+        let used = stack.sp.map_or(start, |sp| sp.max(start));
         let storage: u64 = search.modules.iter().map(|module| module.thread_local).sum();
         let own = control.saturating_sub(storage).clamp(used.min(control), control);
         let place = LeakPlace::stack(stack.tid, stack.sp.unwrap_or(0));

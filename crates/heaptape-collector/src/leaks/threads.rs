@@ -20,7 +20,7 @@ const PAGE: u64 = 4096;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Thread {
     pub(crate) tid: u32,
-    /// From where on its stack is in use; `None` when not known: then all of it counts.
+    /// From where on its stack is in use, with the red zone below its pointer; `None` when not known: then all of it counts.
     pub(crate) sp: Option<u64>,
     /// Where its control block is; 0 when not known.
     pub(crate) fs_base: u64,

@@ -173,6 +173,8 @@ impl Session {
                 target.launched = is_child && heard.pid != 0 && heard.fork_serial == 0;
                 let fds = [target.memory(), self.memory.file()];
                 caller.answer(&self.welcome(target.number), &fds);
+                // It runs on by now.
+                target.look_at_cgroup();
                 self.targets.push(target);
                 Ok(())
             }
@@ -239,8 +241,11 @@ impl Session {
             let target = &self.targets[at];
             let Some((purpose, payload)) = target.plea() else { continue };
             let (process, pid) = (target.number, target.pid);
-            let heard = Heard { purpose, fork_serial: 0, process, payload, pid };
-            self.freeze(book, at, &heard)?;
+            // Killed while it waited: its pid may be another's by now.
+            if !target.is_dead() {
+                let heard = Heard { purpose, fork_serial: 0, process, payload, pid };
+                self.freeze(book, at, &heard)?;
+            }
             self.targets[at].answer_plea(purpose);
         }
         Ok(())
@@ -269,34 +274,25 @@ impl Session {
         let target = &mut self.targets[at];
         let Some(id) = target.id() else { return Ok(()) };
         let misfreed = book.writer.live(id).is_some_and(|live| live.totals().unmatched_frees > 0);
+        let report =
+            if heard.purpose == CRASH { hello::crash_report(&heard.payload) } else { None };
         // What lay where something that is no block was freed; or where it crashed.
-        if (heard.purpose == CRASH || misfreed)
-            && let Ok(mappings) = maps::of(target.pid)
-        {
-            let time = book.now();
-            book.writer.memory_map(&MemoryMap { process: id, time, mappings })?;
+        let map = (heard.purpose == CRASH || misfreed).then(|| maps::of(target.pid).ok()).flatten();
+        let map = map.map(|mappings| MemoryMap { process: id, time: book.now(), mappings });
+        if let Some(map) = &map {
+            book.writer.memory_map(map)?;
         }
-        if heard.purpose == CRASH
-            && let Some(report) = hello::crash_report(&heard.payload)
-        {
-            let thread = target.history().and_then(|history| history.thread(report.tid));
-            book.writer.crash(&Crash {
-                process: id,
-                time: book.time(report.time_ns).min(book.now()),
-                thread,
-                signal: report.signal,
-                code: report.code,
-                fault_addr: report.fault_addr,
-                ip: report.registers[REG_RIP],
-                sp: report.registers[REG_RSP],
-            })?;
+        if let Some(report) = report {
+            let mappings = map.as_ref().map_or(&[][..], |map| &map.mappings);
+            self.crash(book, at, &report, mappings)?;
         }
+        let target = &mut self.targets[at];
         if self.settings.options & OPT_FREEZE_AT_EXIT != 0 && target.pid != 0 {
             let (pid, now) = (target.pid, book.now());
             self.copier.copy(book, id, pid, now)?;
         }
         if self.settings.options & OPT_LEAKS != 0 {
-            self.search_for_leaks(book, at)?;
+            self.search_for_leaks(book, at, report.as_ref())?;
         }
         Ok(())
     }

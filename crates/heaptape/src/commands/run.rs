@@ -11,14 +11,16 @@ use crate::glue::Reading;
 use crate::recording::{self, quoted, shown, tell};
 use crate::terminal;
 use clap::builder::FalseyValueParser;
+use heaptape_analysis::crash::Crashes;
 use heaptape_analysis::filter::parse_bytes;
 use heaptape_analysis::leaks::Kinds;
 use heaptape_analysis::moment::parse_duration;
 use heaptape_analysis::summary::Summary;
 use heaptape_collector::{Follow, FreeBacktraces, Launch};
+use heaptape_report::crash::render_short;
 use heaptape_report::summary::render_summary;
 use heaptape_report::units;
-use heaptape_tape::TimeNs;
+use heaptape_tape::{Ending, TimeNs};
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -195,6 +197,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     if !quiet {
         tell(format_args!("heaptape: {}", result_line(&recorded, sampled)));
     }
+    let crashed = !quiet && tell_crash(&recorded);
     let gate = match error_exitcode {
         0 => Gate::Passed,
         _ => gate::look(&recorded.tape, &mut leak_gate),
@@ -215,6 +218,9 @@ pub(crate) fn run(args: Args) -> Outcome {
     } else if !quiet {
         let tape = quoted(recorded.tape.as_os_str());
         tell(format_args!("  heaptape summary {tape}\n  heaptape at {tape} peak"));
+        if crashed {
+            tell(format_args!("  heaptape crash {tape}"));
+        }
     }
     if !all_agree {
         return Ok(ExitCode::from(recording::CHECK_FAILED));
@@ -273,6 +279,34 @@ fn result_line(recorded: &heaptape_collector::Outcome, sampled: bool) -> String 
         shown(&recorded.tape),
         units::bytes(recorded.bytes),
     )
+}
+
+/// Says in a few lines why the program crashed, if it did; whether there is something to say.
+fn tell_crash(recorded: &heaptape_collector::Outcome) -> bool {
+    if !matches!(recorded.ending, Ending::Signalled(..)) {
+        return false;
+    }
+    match crash_lines(recorded) {
+        Ok(lines) => {
+            lines.lines().for_each(tell);
+            !lines.is_empty()
+        }
+        Err(failure) => {
+            tell(format_args!("heaptape: {failure}"));
+            false
+        }
+    }
+}
+
+fn crash_lines(recorded: &heaptape_collector::Outcome) -> Result<String, Failure> {
+    let reading = Reading::open(TapeArgs::of(recorded.tape.clone()))?;
+    let names = reading.names();
+    let crashes = reading.each(|process| Crashes::compute(reading.recording(), &names, process))?;
+    let mut lines = Vec::new();
+    for crash in &crashes {
+        render_short(&mut lines, &terminal::stderr(), crash)?;
+    }
+    Ok(String::from_utf8_lossy(&lines).into_owned())
 }
 
 /// The summary of the program that was meant, as `heaptape summary` finds it.

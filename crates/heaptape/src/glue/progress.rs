@@ -3,8 +3,9 @@
 use crate::terminal;
 use heaptape_analysis::Recording;
 use heaptape_tape::{
-    BacktraceNode, Condition, Crash, EventIndex, Header, LeakBlock, LeakScan, LiveSet, MemoryMap,
-    Module, Moment, Process, ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
+    BacktraceNode, CgroupMemory, Condition, Crash, EventIndex, Header, LeakBlock, LeakScan,
+    LiveSet, MemoryMap, Module, Moment, Process, ProcessId, Sample, Stack, Take, Tape, TapeError,
+    Thread, Totals, Unrecorded,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::ops::Range;
@@ -54,6 +55,12 @@ impl Recording for WatchedTape {
     }
     fn leak_blocks(&self, scan: &LeakScan) -> Result<Vec<LeakBlock>, TapeError> {
         self.0.leak_blocks(scan)
+    }
+    fn stacks(&self) -> &[Stack] {
+        self.0.stacks()
+    }
+    fn cgroups(&self) -> &[CgroupMemory] {
+        self.0.cgroups()
     }
     fn event_count(&self, process: ProcessId) -> u64 {
         self.0.event_count(process)
