@@ -90,8 +90,11 @@ unsafe extern "C" fn on_fatal(signal: i32, info: *const u64, context: *const u64
     call::set_action_default(signal);
     // SAFETY: the siginfo is the kernel's.
     unsafe { send_again(signal, info) };
-    // It dies now, unless it is the first process of a container, which nobody can send a fatal signal to.
-    REPORTING.store(0, Ordering::Relaxed);
+    // It dies now, unless it is the first process of a container, which nobody can send a fatal signal to. Of another
+    // no thread is let go in the moment that is left: it might end the process otherwise.
+    if call::getpid() == 1 {
+        REPORTING.store(0, Ordering::Relaxed);
+    }
 }
 
 /// Makes the signal come again when the handler returns, as it came: by itself, if the instruction faults again.

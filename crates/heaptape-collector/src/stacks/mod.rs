@@ -17,6 +17,7 @@ use heaptape_tape::{Crash, Mapping, Registers, Stack, TimeNs};
 use heaptape_wire::handshake::{REG_RIP, REG_RSP, REGISTERS};
 use memory::ProcessMemory;
 use rustc_hash::FxHashMap;
+use std::fs;
 use std::io::{self, Write};
 use unwind::{Frame, Images};
 
@@ -63,7 +64,10 @@ impl<'a> Scene<'a> {
             crashed: true,
         };
         self.stack(book, history, crash, own)?;
-        // Where it is forbidden the others are missing, and views say so.
+        // Where it is forbidden or not without danger the others are missing, and views say so.
+        if has_filter_of_its_own(self.pid) {
+            return Ok(());
+        }
         let Ok(stopped) = stopper.stop(self.pid) else { return Ok(()) };
         for thread in stopped.iter().filter(|thread| thread.tid != crash.tid).take(MOST_THREADS) {
             let registers = registers_of(&thread.registers);
@@ -116,6 +120,18 @@ impl<'a> Scene<'a> {
             backtrace,
         })
     }
+}
+
+/// Whether a process has filters of system calls that we have not. A call that waits is taken up again by
+/// `restart_syscall` after a stop, and a sandbox that does not expect that may kill the process for it.
+fn has_filter_of_its_own(pid: u32) -> bool {
+    let filters = |path: &str| {
+        let status = fs::read_to_string(path).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("Seccomp_filters:"))?;
+        line.trim().parse::<u64>().ok()
+    };
+    // Kernels before 5.9 do not count them: then it is taken to have none.
+    filters(&format!("/proc/{pid}/status")) > filters("/proc/self/status")
 }
 
 /// What is known of a crash already.
