@@ -11,7 +11,7 @@ mod unwind;
 use crate::book::Book;
 use crate::convert::Converter;
 use crate::sample;
-use crate::sys::stop::Stopper;
+use crate::sys::stop::{Stopped, StoppedThread, Stopper};
 use crate::workdir::LIBRARY;
 use heaptape_tape::{Crash, Mapping, Registers, Stack, TimeNs};
 use heaptape_wire::handshake::{REG_RIP, REG_RSP, REGISTERS};
@@ -47,13 +47,13 @@ impl<'a> Scene<'a> {
         message::of(&mut self.memory, &mut self.images).unwrap_or_default()
     }
 
-    /// Puts the stack of the thread that crashed on the tape, and those of the others if they can be stopped.
+    /// Puts the stack of the thread that crashed on the tape, and those of the others that are stopped.
     pub(crate) fn stacks<W: Write>(
         &mut self,
         book: &mut Book<W>,
         history: &mut Converter,
-        stopper: &mut Stopper,
         crash: &Crashed,
+        stopped: &[StoppedThread],
     ) -> io::Result<()> {
         let names: FxHashMap<u32, Vec<u8>> = sample::thread_names(self.pid).collect();
         let name = |tid| names.get(&tid).cloned().unwrap_or_default();
@@ -64,11 +64,6 @@ impl<'a> Scene<'a> {
             crashed: true,
         };
         self.stack(book, history, crash, own)?;
-        // Where it is forbidden or not without danger the others are missing, and views say so.
-        if has_filter_of_its_own(self.pid) {
-            return Ok(());
-        }
-        let Ok(stopped) = stopper.stop(self.pid) else { return Ok(()) };
         for thread in stopped.iter().filter(|thread| thread.tid != crash.tid).take(MOST_THREADS) {
             let registers = registers_of(&thread.registers);
             let walked =
@@ -120,6 +115,12 @@ impl<'a> Scene<'a> {
             backtrace,
         })
     }
+}
+
+/// Stops the threads of a process that crashes. Where that is forbidden, or not without danger, the stacks of the
+/// others are missing from the tape, and views say so.
+pub(crate) fn stop(stopper: &mut Stopper, pid: u32) -> Option<Stopped<'_>> {
+    if has_filter_of_its_own(pid) { None } else { stopper.stop(pid).ok() }
 }
 
 /// Whether a process has filters of system calls that we have not. A call that waits is taken up again by

@@ -98,6 +98,18 @@ impl Stopped<'_> {
         self.since.elapsed()
     }
 
+    /// Lets one thread go on before the others; whether it is one of them.
+    pub(crate) fn release(&mut self, tid: u32) -> bool {
+        let Some(at) = self.threads.iter().position(|thread| thread.tid == tid) else {
+            return false;
+        };
+        let thread = self.threads.swap_remove(at);
+        if !detach(thread.tid, thread.signal) {
+            self.missing.push(thread.tid);
+        }
+        true
+    }
+
     /// Stops some threads and waits for them.
     fn seize(&mut self, tids: &[u32]) -> io::Result<()> {
         let mut waiting = Vec::with_capacity(tids.len());
