@@ -49,9 +49,29 @@ pub trait Names {
     /// The frames of one node, innermost first; at least one.
     fn frames(&self, id: BacktraceId, node: &BacktraceNode) -> Arc<[Frame]>;
 
+    /// The variable, or else the section in brackets, at an address as the ELF file at `path` states it, and how far into
+    /// it the address lies.
+    fn variable(&self, path: &[u8], address: u64) -> Option<(Arc<str>, u64)> {
+        let _ = (path, address);
+        None
+    }
+
     /// Whether the functions, files and lines of a module can be known, in a few words (`with lines`,
     /// `functions only`, `file not found`).
     fn module_state(&self, module: ModuleId) -> String;
+
+    /// The raw name of the function that the call of a node calls, where the instruction says so itself. What
+    /// was called may have jumped on to another function.
+    fn called(&self, node: &BacktraceNode) -> Option<Arc<str>> {
+        let _ = node;
+        None
+    }
+
+    /// Whether a module defines a function of one of these raw names; `None` when that cannot be told.
+    fn defines(&self, module: ModuleId, raw_names: &[&str]) -> Option<bool> {
+        let _ = (module, raw_names);
+        None
+    }
 
     /// What lies at an address of a module (as the ELF file states it); `None` when that cannot be told.
     fn held_at(&self, module: ModuleId, address: u64) -> Option<Held> {

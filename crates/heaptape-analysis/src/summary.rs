@@ -5,6 +5,7 @@ use crate::estimate::{Exact, Sampling, Variance, Weigh};
 use crate::growth::Growth;
 use crate::info::{CrashInfo, Lost, UnrecordedChild};
 use crate::layout::Layout;
+use crate::leaks::LeakSummary;
 use crate::metric::{Unit, Weight, Weights};
 use crate::names::Names;
 use crate::process::ProcessName;
@@ -65,6 +66,8 @@ pub struct Summary {
     pub unresolved: Unresolved,
     /// Wrong frees.
     pub errors: Findings,
+    /// What was lost when it was last searched for leaks; `None`: it was not. Nothing is suppressed.
+    pub leaks: Option<LeakSummary>,
 }
 
 /// The first moment of most live bytes.
@@ -135,7 +138,7 @@ impl Summary {
         let tables = table::bytes_by_node(recording, BYTES_BY_NODE);
         recording.afford(tables)?;
         let name = ProcessName::of(recording, process);
-        let (live, totals, pass) = Pass::over(weigh, recording, &name)?;
+        let (live, totals, pass) = Pass::over(weigh, recording, names, &name)?;
         let mut sites = Sites::new(recording, names);
         let never_freed = NeverFreed {
             live: pass.never_freed(recording, &live, &mut sites, top),
@@ -162,6 +165,7 @@ impl Summary {
             allocated: pass.allocated(&totals),
             temporary: weigh.sampling().is_none().then_some(pass.temporary),
             layout,
+            leaks: LeakSummary::last(recording, process.id),
             errors: Findings::of(recording, names, process, &pass.suspects, ERRORS)?,
             unresolved: Unresolved::of(recording, names, pass.growth.backtraces()),
             series: pass.series.finish(),
@@ -192,7 +196,7 @@ fn inherited(
 }
 
 /// What one pass over the events gathers.
-struct Pass<W> {
+struct Pass<'a, W> {
     weigh: W,
     /// Of a sample: the variance of what was allocated.
     variance: Variance,
@@ -202,10 +206,10 @@ struct Pass<W> {
     reallocs_failed: u64,
     series: SeriesBuilder,
     growth: Growth<W>,
-    suspects: Suspects,
+    suspects: Suspects<'a>,
 }
 
-impl<W: Weigh> Gather for Pass<W> {
+impl<W: Weigh> Gather for Pass<'_, W> {
     #[inline]
     fn note(&mut self, event: &Event, effect: &Effect, totals: &Totals) {
         let (weigh, temporary) = (self.weigh, &mut self.temporary);
@@ -227,13 +231,14 @@ impl<W: Weigh> Gather for Pass<W> {
     }
 }
 
-impl<W: Weigh> Pass<W> {
+impl<'a, W: Weigh> Pass<'a, W> {
     /// The live set in the end, and what was gathered on the way there.
     fn over(
         weigh: W,
-        recording: &dyn Recording,
+        recording: &'a dyn Recording,
+        names: &'a dyn Names,
         process: &ProcessName,
-    ) -> Result<(LiveSet, Totals, Pass<W>), TapeError> {
+    ) -> Result<(LiveSet, Totals, Pass<'a, W>), TapeError> {
         let id = ProcessId(process.number);
         let mut live = recording.live_at_start(id)?;
         let (start, end) = (process.start_ns, process.end_ns);
@@ -248,7 +253,7 @@ impl<W: Weigh> Pass<W> {
             reallocs_failed: 0,
             series: SeriesBuilder::new(start, end, SERIES_BUCKETS, at_start.bytes),
             growth: Growth::new(weigh, start, end, &live),
-            suspects: Suspects::default(),
+            suspects: Suspects::of(recording, names, id),
         };
         let totals = replay::whole_weighed(weigh, recording, id, &mut live, &mut pass)?;
         for block in std::mem::take(&mut pass.temporaries).finish() {

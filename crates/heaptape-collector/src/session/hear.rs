@@ -246,7 +246,7 @@ impl Session {
                 let heard = Heard { purpose, fork_serial: 0, process, payload, pid };
                 let mut stopper = std::mem::take(&mut self.stopper);
                 let result = self.freeze(book, at, &heard, &mut stopper);
-                self.stopper = stopper;
+                self.stopper.absorb(stopper);
                 result?;
             }
             self.targets[at].answer_plea(purpose);
@@ -292,14 +292,17 @@ impl Session {
         if let Some(map) = &map {
             book.writer.memory_map(map)?;
         }
-        if let Some(report) = report {
+        if let Some(report) = &report {
             let mappings = map.as_ref().map_or(&[][..], |map| &map.mappings);
-            self.crash(book, at, &report, mappings, others.as_deref())?;
+            self.crash(book, at, report, mappings, others.as_deref())?;
         }
         let target = &mut self.targets[at];
         if self.settings.options & OPT_FREEZE_AT_EXIT != 0 && target.pid != 0 {
             let (pid, now) = (target.pid, book.now());
             self.copier.copy(book, id, pid, now)?;
+        }
+        if self.settings.options & OPT_LEAKS != 0 {
+            self.search_for_leaks(book, at, report.as_ref(), others.as_ref())?;
         }
         if let (Some(report), Some(others)) = (report, others) {
             self.see_it_die(at, report.tid, others);

@@ -67,6 +67,11 @@ impl Stopper {
         Ok(stopped)
     }
 
+    /// Takes over what another has still to let go of.
+    pub(crate) fn absorb(&mut self, other: Stopper) {
+        self.late.extend(other.late);
+    }
+
     /// Lets go of threads that have stopped too late. To be called now and then.
     pub(crate) fn tidy(&mut self) {
         self.late.retain(|&tid| match stop_of(tid, false) {

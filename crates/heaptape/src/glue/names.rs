@@ -2,7 +2,7 @@
 
 use heaptape_analysis::names::{self, Frame, Held, Names};
 use heaptape_symbols::{Resolved, SearchPaths, Symbolizer, short_name};
-use heaptape_tape::{BacktraceId, BacktraceNode, Module, ModuleId, Tape};
+use heaptape_tape::{BacktraceId, BacktraceNode, Module, ModuleId, ProcessId, Tape, TimeNs};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -61,6 +61,25 @@ impl Names for SymbolNames<'_> {
         frames
     }
 
+    fn variable(&self, path: &[u8], address: u64) -> Option<(Arc<str>, u64)> {
+        let known = self.modules.iter().rfind(|module| module.path == path).cloned();
+        // Code of it may never have been met.
+        let module = known.unwrap_or_else(|| Module {
+            id: ModuleId(0),
+            process: ProcessId(0),
+            path: path.to_vec(),
+            build_id: Vec::new(),
+            start: 0,
+            end: 0,
+            bias: 0,
+            loaded: TimeNs(0),
+            unloaded: None,
+        });
+        let held = self.symbolizer.borrow_mut().held_at(&module, address)?;
+        let name = held.symbol.unwrap_or_else(|| format!("({})", held.section));
+        Some((name.into(), held.offset))
+    }
+
     fn module_state(&self, module: ModuleId) -> String {
         let Some(module) = self.module(module) else { return "not on the tape".to_owned() };
         if names::file_name(&names::text(&module.path)) == RECORDER {
@@ -73,6 +92,15 @@ impl Names for SymbolNames<'_> {
         };
         let unchecked = state.image.is_some() && !state.build_id_checked;
         if unchecked { format!("{names}; the build could not be checked") } else { names }
+    }
+
+    fn called(&self, node: &BacktraceNode) -> Option<Arc<str>> {
+        let module = self.module(node.module?)?;
+        self.symbolizer.borrow_mut().called(module, node.address).map(Arc::from)
+    }
+
+    fn defines(&self, module: ModuleId, raw_names: &[&str]) -> Option<bool> {
+        self.symbolizer.borrow_mut().defines(self.module(module)?, raw_names)
     }
 
     fn held_at(&self, module: ModuleId, address: u64) -> Option<Held> {

@@ -173,6 +173,29 @@ fn by_a_handler_that_ends_it_while_it_ends() {
     }
 }
 
+/// The first process of a container dies of faults, but of no signal that is sent to it.
+#[test]
+fn as_the_first_of_a_container() {
+    let program = build::target("crashes");
+    for (way, signal) in [("raise", None), ("segv", Some(SIGSEGV)), ("abort", Some(SIGSEGV))] {
+        let script = format!("$W unshare --user --pid --fork {} {way}", program.display());
+        let (bare, recorded) = (run::script(&script, false), run::script(&script, true));
+        if bare.stderr.contains("unshare") {
+            return; // no namespaces here
+        }
+        assert_eq!(bare.stdout, recorded.stdout, "{}", recorded.stderr);
+        assert_eq!(bare.status.code(), recorded.status.code(), "{}", recorded.stderr);
+        let tape = check::open(&recorded);
+        // `unshare` sends itself the signal that its child has died of.
+        let is_ours = |crash: &&Crash| {
+            check::os(&tape.processes()[crash.process.0 as usize].exe) == program.as_os_str()
+        };
+        let crashes: Vec<i32> =
+            tape.crashes().iter().filter(is_ours).map(|crash| crash.signal).collect();
+        assert_eq!(crashes, Vec::from_iter(signal), "{way}");
+    }
+}
+
 /// One, of the program, where cores are written to its working directory.
 #[test]
 fn a_core_is_left_as_ever() {
