@@ -7,7 +7,7 @@ use crate::stacks;
 use crate::stacks::image::Image;
 use crate::stacks::memory::ProcessMemory;
 use crate::stacks::unwind::Images;
-use crate::sys::stop::StoppedThread;
+use crate::sys::stop::{Stopped, StoppedThread};
 use crate::target::Origin;
 use heaptape_wire::layout::{PAGE, Plea, ProcessPage};
 use std::mem::offset_of;
@@ -20,6 +20,7 @@ impl Session {
         book: &mut Book<TapeFile>,
         at: usize,
         crashed: Option<&CrashReport>,
+        already: Option<&Stopped<'_>>,
     ) -> io::Result<()> {
         let target = &self.targets[at];
         let (Some(id), Some(live)) = (target.id(), target.id().and_then(|id| book.writer.live(id)))
@@ -33,13 +34,11 @@ impl Session {
         let event = live.totals().events;
         let blocks = Blocks::new(live.blocks().map(|block| (block.addr, block.size)).collect());
         let mut doubts = doubts(target, self.settings.sample_bytes);
-        let stopped = match self.stopper.stop(target.pid) {
-            Ok(stopped) => Some(stopped),
-            Err(_) => {
-                doubts |= LeakDoubts::NOT_STOPPED;
-                None
-            }
-        };
+        let own = if already.is_none() { self.stopper.stop(target.pid).ok() } else { None };
+        let stopped = already.or(own.as_ref());
+        if stopped.is_none() {
+            doubts |= LeakDoubts::NOT_STOPPED;
+        }
         if stopped.as_ref().is_some_and(|stopped| !stopped.missing().is_empty()) {
             doubts |= LeakDoubts::THREADS_MISSING;
         }
@@ -64,7 +63,7 @@ impl Session {
         };
         let roots = Roots::of(&process, &blocks, &memory);
         let graph = Graph::read(&blocks, &roots, &memory);
-        drop(stopped);
+        drop(own);
         let pause_ns = since.elapsed().as_nanos() as u64;
         if roots.foreign_allocator {
             doubts |= LeakDoubts::FOREIGN_ALLOCATOR;
