@@ -51,7 +51,8 @@ impl State {
     }
 }
 
-/// What comes after a frame.
+/// What comes after a frame. Made once a frame and moved on at once.
+#[allow(clippy::large_enum_variant)]
 enum Step {
     Caller(State, FrameQuality),
     /// There is none: it is the outermost.
