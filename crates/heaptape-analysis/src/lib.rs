@@ -9,6 +9,7 @@
 //! * [`at`]: the heap at a moment.
 //! * [`layout`]: where the live blocks lie.
 //! * [`tree`]: who called whom.
+//! * [`leaks`]: what can still be reached, and by what.
 //! * [`events`], [`addr`]: what happened, one by one.
 //! * [`crash`]: why it died.
 //! * [`errors`]: what was given back that was not to be given back so.
@@ -30,6 +31,7 @@ pub mod growth;
 mod hex;
 pub mod info;
 pub mod layout;
+pub mod leaks;
 pub mod memory;
 pub mod metric;
 pub mod moment;
@@ -44,6 +46,7 @@ pub mod series;
 pub mod sites;
 pub mod sizes;
 pub mod summary;
+pub mod suppressions;
 mod table;
 pub mod temporary;
 pub mod tree;

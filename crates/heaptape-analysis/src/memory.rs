@@ -4,9 +4,9 @@
 
 use crate::recording::Recording;
 use heaptape_tape::{
-    BacktraceId, BacktraceNode, CgroupMemory, Condition, Crash, Event, EventIndex, Header, LiveSet,
-    MemoryMap, Module, Moment, Process, ProcessId, Sample, Stack, Take, TapeError, Thread, Totals,
-    Unrecorded,
+    BacktraceId, BacktraceNode, CgroupMemory, Condition, Crash, Event, EventIndex, Header,
+    LeakBlock, LeakScan, LiveSet, MemoryMap, Module, Moment, Process, ProcessId, Sample, Stack,
+    Take, TapeError, Thread, Totals, Unrecorded,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -34,6 +34,10 @@ pub struct MemoryRecording {
     pub crashes: Vec<Crash>,
     /// The address spaces at some moments, by time.
     pub memory_maps: Vec<MemoryMap>,
+    /// The searches for leaks.
+    pub leak_scans: Vec<LeakScan>,
+    /// What each found, by number.
+    pub leak_blocks: Vec<Vec<LeakBlock>>,
     /// What threads were doing at crashes.
     pub stacks: Vec<Stack>,
     /// What the kernel said of the cgroups' memory.
@@ -84,6 +88,12 @@ impl Recording for MemoryRecording {
     }
     fn memory_maps(&self) -> &[MemoryMap] {
         &self.memory_maps
+    }
+    fn leak_scans(&self) -> &[LeakScan] {
+        &self.leak_scans
+    }
+    fn leak_blocks(&self, scan: &LeakScan) -> Result<Vec<LeakBlock>, TapeError> {
+        Ok(self.leak_blocks.get(scan.number as usize).cloned().unwrap_or_default())
     }
     fn stacks(&self) -> &[Stack] {
         &self.stacks

@@ -49,6 +49,13 @@ pub trait Names {
     /// The frames of one node, innermost first; at least one.
     fn frames(&self, id: BacktraceId, node: &BacktraceNode) -> Arc<[Frame]>;
 
+    /// The variable, or else the section in brackets, at an address as the ELF file at `path` states it, and how far into
+    /// it the address lies.
+    fn variable(&self, path: &[u8], address: u64) -> Option<(Arc<str>, u64)> {
+        let _ = (path, address);
+        None
+    }
+
     /// Whether the functions, files and lines of a module can be known, in a few words (`with lines`,
     /// `functions only`, `file not found`).
     fn module_state(&self, module: ModuleId) -> String;

@@ -1,8 +1,9 @@
 //! Where events and facts come from: a tape, or anything that can answer the same questions.
 
 use heaptape_tape::{
-    BacktraceNode, CgroupMemory, Condition, Crash, EventIndex, Header, LiveSet, MemoryMap, Module,
-    Moment, Process, ProcessId, Sample, Stack, Take, Tape, TapeError, Thread, Totals, Unrecorded,
+    BacktraceNode, CgroupMemory, Condition, Crash, EventIndex, Header, LeakBlock, LeakScan,
+    LiveSet, MemoryMap, Module, Moment, Process, ProcessId, Sample, Stack, Take, Tape, TapeError,
+    Thread, Totals, Unrecorded,
 };
 use std::ops::Range;
 
@@ -28,6 +29,10 @@ pub trait Recording {
     fn crashes(&self) -> &[Crash];
     /// The address spaces of processes at some moments, by time.
     fn memory_maps(&self) -> &[MemoryMap];
+    /// The searches for leaks, in the order in which they were made.
+    fn leak_scans(&self) -> &[LeakScan];
+    /// What became of each block in a search, by address.
+    fn leak_blocks(&self, scan: &LeakScan) -> Result<Vec<LeakBlock>, TapeError>;
     /// What threads were doing at crashes.
     fn stacks(&self) -> &[Stack];
     /// What the kernel said of the cgroups' memory.
@@ -82,6 +87,12 @@ impl Recording for Tape {
     }
     fn memory_maps(&self) -> &[MemoryMap] {
         self.memory_maps()
+    }
+    fn leak_scans(&self) -> &[LeakScan] {
+        self.leak_scans()
+    }
+    fn leak_blocks(&self, scan: &LeakScan) -> Result<Vec<LeakBlock>, TapeError> {
+        self.leak_blocks(scan)
     }
     fn stacks(&self) -> &[Stack] {
         self.stacks()

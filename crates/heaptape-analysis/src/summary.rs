@@ -5,6 +5,7 @@ use crate::estimate::{Exact, Sampling, Variance, Weigh};
 use crate::growth::Growth;
 use crate::info::{CrashInfo, Lost, UnrecordedChild};
 use crate::layout::Layout;
+use crate::leaks::LeakSummary;
 use crate::metric::{Unit, Weight, Weights};
 use crate::names::Names;
 use crate::process::ProcessName;
@@ -65,6 +66,8 @@ pub struct Summary {
     pub unresolved: Unresolved,
     /// Wrong frees.
     pub errors: Findings,
+    /// What was lost when it was last searched for leaks; `None`: it was not. Nothing is suppressed.
+    pub leaks: Option<LeakSummary>,
 }
 
 /// The first moment of most live bytes.
@@ -162,6 +165,7 @@ impl Summary {
             allocated: pass.allocated(&totals),
             temporary: weigh.sampling().is_none().then_some(pass.temporary),
             layout,
+            leaks: LeakSummary::last(recording, process.id),
             errors: Findings::of(recording, names, process, &pass.suspects, ERRORS)?,
             unresolved: Unresolved::of(recording, names, pass.growth.backtraces()),
             series: pass.series.finish(),

@@ -96,6 +96,8 @@ pub struct Launch {
     pub pss: bool,
     /// Copy the bytes of the blocks that are live at exit onto the tape.
     pub contents_at_exit: bool,
+    /// Search for leaks when a process exits or crashes.
+    pub leaks: bool,
     /// Report fatal signals.
     pub crash: bool,
     /// Compare every backtrace with another unwinder's.
@@ -133,6 +135,7 @@ impl Launch {
             sample_interval: Duration::from_millis(50),
             pss: false,
             contents_at_exit: false,
+            leaks: true,
             crash: true,
             check: Check::Off,
             wait_for_all: false,
@@ -151,6 +154,7 @@ impl Launch {
             (self.mmap, OPT_MMAP),
             (self.contents_at_exit, OPT_FREEZE_AT_EXIT),
             (self.crash, OPT_CRASH),
+            (self.leaks, OPT_LEAKS),
             (self.follow == Follow::All, OPT_FOLLOW_EXEC),
             (!self.backtraces, OPT_NO_BACKTRACES),
         ]
@@ -196,6 +200,7 @@ impl Launch {
                 ("sample-interval-ms".into(), self.sample_interval.as_millis().to_string()),
                 ("pss".into(), on(self.pss)),
                 ("contents-at-exit".into(), on(self.contents_at_exit)),
+                ("leaks".into(), on(self.leaks)),
             ],
         }
     }

@@ -27,6 +27,7 @@ mod convert;
 mod hello;
 mod jit;
 mod launch;
+mod leaks;
 mod maps;
 mod order;
 mod output;

@@ -8,6 +8,7 @@ mod child;
 mod closing;
 mod crash;
 mod hear;
+mod leaks;
 
 use crate::book::Book;
 use crate::contents::Copier;

@@ -14,6 +14,7 @@ use heaptape_wire::handshake::{CRASH, FREEZE};
 use heaptape_wire::layout::*;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -479,6 +480,16 @@ impl Target {
     /// Whether `/proc` tells of it under its pid.
     pub(crate) fn is_here(&self) -> bool {
         self.pid != 0 && self.over.is_none()
+    }
+
+    /// The recorder's private memory in it, which holds pointers of the program's.
+    pub(crate) fn recorder_memory(&self) -> Vec<Range<u64>> {
+        let streams = 0..self.memory.stream_count();
+        let ranges = streams.map(|stream| {
+            let word = self.memory.ring(stream).header().private.load(Ordering::Relaxed);
+            unpack_private_range(word)
+        });
+        ranges.map(|(start, end)| start..end).filter(|range| !range.is_empty()).collect()
     }
 
     /// Programs that it has started without our hearing of them.

@@ -14,7 +14,8 @@ pub fn at_exit() {
     let Some(local) = gate::if_open() else { return };
     crash::wait_for_report(local.pid());
     // A vfork child that gives up ends itself, not the process whose memory it borrows.
-    if local.option(hs::OPT_FREEZE_AT_EXIT) && local.pid() == call::getpid() {
+    let wanted = local.option(hs::OPT_FREEZE_AT_EXIT) || local.option(hs::OPT_LEAKS);
+    if wanted && local.pid() == call::getpid() {
         plea::at_exit(local);
     }
 }

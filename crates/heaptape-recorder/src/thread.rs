@@ -448,6 +448,8 @@ fn begin(local: &'static Local, tid: u32) -> Option<*mut Thread> {
         (*thread).local = local;
         (*thread).free_backtraces_left = free_backtraces(local);
         (*thread).capture.reset();
+        let private = private_range(thread as usize, size_of::<Thread>());
+        (*thread).header().private.store(private, Ordering::Relaxed);
         (*thread).header().owner.store(tid, Ordering::Release);
     }
     THREADS[index].store(thread, Ordering::Release);

@@ -18,6 +18,7 @@ pub mod header;
 pub mod info;
 pub mod json;
 pub mod layout;
+pub mod leaks;
 pub mod seeds;
 mod sites;
 pub mod summary;

@@ -6,6 +6,7 @@ use crate::ending;
 use crate::errors;
 use crate::header;
 use crate::layout;
+use crate::leaks;
 use crate::sites;
 use crate::text;
 use crate::units;
@@ -127,6 +128,10 @@ fn render_figures(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io
     ];
     render_figure(out, canvas, "Peak", &units::bytes(peak.bytes), &peak_text)?;
     render_figure(out, canvas, "At exit", &units::bytes(kept.bytes), &at_exit)?;
+    if let Some(leaks) = &summary.leaks {
+        let [figure, words] = leaks::in_short(leaks);
+        render_figure(out, canvas, "Lost", &figure, &[words])?;
+    }
     render_figure(out, canvas, "Allocated", &units::bytes(allocated.bytes), &acts)?;
     let Some(temporary) = summary.temporary else { return Ok(()) };
     let share = units::share(temporary.blocks, allocated.calls);

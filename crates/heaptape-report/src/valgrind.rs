@@ -1,5 +1,6 @@
 //! The summary in valgrind's words, for scripts and eyes that know them.
 
+use crate::leaks;
 use crate::units::count;
 use heaptape_analysis::summary::Summary;
 use std::io::{self, Write};
@@ -26,5 +27,9 @@ pub fn render_valgrind(out: &mut dyn Write, summary: &Summary) -> io::Result<()>
         let mean = count(sample.mean_bytes);
         writeln!(out, "=={pid}==   estimated from a sample: one byte in {mean}")?;
     }
+    writeln!(out, "=={pid}==")?;
+    let Some(leaks) = &summary.leaks else { return Ok(()) };
+    writeln!(out, "=={pid}== LEAK SUMMARY:")?;
+    leaks::render_sums(out, &format!("=={pid}== "), leaks)?;
     writeln!(out, "=={pid}==")
 }

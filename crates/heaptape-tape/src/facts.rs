@@ -7,6 +7,7 @@
 use crate::columns;
 use crate::crash::{CgroupMemory, Crash, Registers, Stack};
 use crate::index;
+use crate::leaks::{self, LeakDoubts, LeakPlace, LeakScan, LeakTotal};
 use crate::limits::Limits;
 use crate::meta::{access_of, tag};
 use crate::model::*;
@@ -46,6 +47,7 @@ pub(crate) struct Facts {
     pub(crate) unrecorded: Vec<Unrecorded>,
     pub(crate) crashes: Vec<Crash>,
     pub(crate) memory_maps: Vec<MemoryMap>,
+    pub(crate) leak_scans: Vec<LeakScan>,
     pub(crate) stacks: Vec<Stack>,
     pub(crate) cgroups: Vec<CgroupMemory>,
     pub(crate) node_names: BTreeMap<BacktraceId, Arc<[u8]>>,
@@ -71,6 +73,7 @@ impl Facts {
             unrecorded: Vec::new(),
             crashes: Vec::new(),
             memory_maps: Vec::new(),
+            leak_scans: Vec::new(),
             stacks: Vec::new(),
             cgroups: Vec::new(),
             node_names: BTreeMap::new(),
@@ -146,6 +149,7 @@ impl Facts {
             tag::UNRECORDED => self.unrecorded(f),
             tag::CRASH => self.crash(f),
             tag::MEMORY_MAP => self.memory_map(f),
+            tag::LEAKS => self.leaks(f),
             tag::STACK => self.stack(f),
             tag::CGROUP => self.cgroup(f),
             tag::NODE_NAME => self.node_name(f),
@@ -420,6 +424,34 @@ impl Facts {
             node = node.wrapping_add(f.number32()?);
             self.node_names.insert(BacktraceId(node), Arc::clone(&name));
         }
+        Ok(())
+    }
+
+    fn leaks(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let number = f.number32()?;
+        let process = self.known_process(f)?;
+        let mut scan = LeakScan {
+            number,
+            process,
+            time: self.time(f)?,
+            event: f.number()?,
+            pause_ns: f.number()?,
+            bytes_read: f.number()?,
+            bytes_unreadable: f.number()?,
+            doubts: LeakDoubts(f.number32()?),
+            totals: Default::default(),
+            places: Vec::new(),
+        };
+        for total in &mut scan.totals {
+            *total = LeakTotal { bytes: f.number()?, blocks: f.number()? };
+        }
+        for _ in 0..self.texts(f, size_of::<LeakPlace>() + TEXT_BYTES)? {
+            let kind = leaks::place_kind(f.number()?)?;
+            let (tid, start, name) = (f.number32()?, f.number()?, f.bytes()?.to_vec());
+            scan.places.push(LeakPlace { kind, tid, start, name });
+        }
+        self.others += size_of::<LeakScan>() as u64;
+        self.leak_scans.push(scan);
         Ok(())
     }
 

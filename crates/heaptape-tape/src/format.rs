@@ -46,6 +46,7 @@ pub(crate) mod kind {
     pub(crate) const CONTENTS: u8 = 4;
     pub(crate) const INDEX: u8 = 5;
     pub(crate) const FOOTER: u8 = 6;
+    pub(crate) const LEAKS: u8 = 9;
 }
 
 fn most_raw(kind: u8) -> usize {

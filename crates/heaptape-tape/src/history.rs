@@ -3,6 +3,7 @@
 use crate::facts::Facts;
 use crate::format::kind;
 use crate::index::{self, Entry, EventsKey, KeyframeKey};
+use crate::leaks::LeaksKey;
 use crate::live::Totals;
 use crate::model::*;
 use crate::read::Condition;
@@ -29,18 +30,27 @@ pub(crate) struct History {
     pub(crate) runs: Vec<RunEntry>,
     pub(crate) keyframes: Vec<KeyframeEntry>,
     pub(crate) contents: Vec<u64>,
+    pub(crate) leaks: Vec<(u64, LeaksKey)>,
     /// Parts of a keyframe that is not whole yet.
     parts: Vec<(u64, KeyframeKey)>,
 }
 
 impl History {
     pub(crate) const fn new() -> History {
-        History { runs: Vec::new(), keyframes: Vec::new(), contents: Vec::new(), parts: Vec::new() }
+        History {
+            runs: Vec::new(),
+            keyframes: Vec::new(),
+            contents: Vec::new(),
+            leaks: Vec::new(),
+            parts: Vec::new(),
+        }
     }
 
     /// About the bytes that it takes.
     pub(crate) fn bytes(&self) -> u64 {
-        (self.runs.len() * size_of::<RunEntry>() + self.contents.len() * size_of::<u64>()) as u64
+        (self.runs.len() * size_of::<RunEntry>()
+            + self.contents.len() * size_of::<u64>()
+            + self.leaks.len() * size_of::<(u64, LeaksKey)>()) as u64
     }
 
     fn add_part(&mut self, offset: u64, key: KeyframeKey) {
@@ -75,6 +85,7 @@ enum Found {
     Run(RunEntry),
     Part(u64, KeyframeKey),
     Contents(u64),
+    Leaks(u64, LeaksKey),
 }
 
 impl Catalog {
@@ -127,6 +138,7 @@ impl Catalog {
             }
             Found::Part(offset, key) => history.add_part(offset, key),
             Found::Contents(offset) => history.contents.push(offset),
+            Found::Leaks(offset, key) => history.leaks.push((offset, key)),
         }
         Ok(())
     }
@@ -144,6 +156,10 @@ fn find(entry: &Entry) -> Result<Option<(ProcessId, Found)>, Malformed> {
             Some((key.process, Found::Part(offset, key)))
         }
         kind::CONTENTS => Some((index::parse_contents_key(&entry.key)?, Found::Contents(offset))),
+        kind::LEAKS => {
+            let key = LeaksKey::parse(&entry.key)?;
+            Some((key.process, Found::Leaks(offset, key)))
+        }
         _ => None,
     })
 }

@@ -27,6 +27,7 @@ mod format;
 mod history;
 mod index;
 mod keyframe;
+pub mod leaks;
 mod limits;
 pub mod lineage;
 mod live;
@@ -45,6 +46,9 @@ pub mod write;
 pub use crash::{Access, CgroupMemory, Crash, Registers, Stack};
 pub use format::{FORMAT_MAJOR, FORMAT_MINOR};
 
+pub use leaks::{
+    LeakBlock, LeakDoubts, LeakKind, LeakOwner, LeakPlace, LeakScan, LeakTotal, PlaceKind,
+};
 pub use limits::{Limits, live_bytes};
 pub use live::{Effect, FORESEEN, LiveBlock, LiveSet, Totals};
 pub use model::*;

@@ -6,6 +6,7 @@
 use crate::columns;
 use crate::crash::{CgroupMemory, Crash, Registers, Stack};
 use crate::index;
+use crate::leaks::LeakScan;
 use crate::model::*;
 use crate::varint::{self, Cursor, Malformed, zigzag};
 
@@ -23,6 +24,7 @@ pub(crate) mod tag {
     pub(crate) const UNRECORDED: u64 = 10;
     pub(crate) const CRASH: u64 = 11;
     pub(crate) const MEMORY_MAP: u64 = 12;
+    pub(crate) const LEAKS: u64 = 15;
     pub(crate) const STACK: u64 = 13;
     pub(crate) const CGROUP: u64 = 16;
     pub(crate) const NODE_NAME: u64 = 19;
@@ -267,6 +269,21 @@ impl Records {
                 f.number(mapping.end.wrapping_sub(mapping.start));
                 f.number(access_bits(mapping.access)).number(mapping.offset).bytes(&mapping.name);
                 before = mapping.end;
+            }
+        });
+    }
+
+    pub(crate) fn leaks(&mut self, scan: &LeakScan) {
+        self.put(tag::LEAKS, |f| {
+            f.number(scan.number).number(scan.process.0).time(scan.time).number(scan.event);
+            f.number(scan.pause_ns);
+            f.number(scan.bytes_read).number(scan.bytes_unreadable).number(scan.doubts.0);
+            for total in scan.totals {
+                f.number(total.bytes).number(total.blocks);
+            }
+            f.number(scan.places.len() as u64);
+            for place in &scan.places {
+                f.number(place.kind as u8).number(place.tid).number(place.start).bytes(&place.name);
             }
         });
     }

@@ -7,6 +7,7 @@ use crate::facts::Facts;
 use crate::format::kind;
 use crate::history::History;
 use crate::index::EventsKey;
+use crate::leaks::{self, LeakBlock, LeakScan};
 use crate::limits::Limits;
 use crate::lineage::Remembered;
 use crate::live::Totals;
@@ -179,6 +180,29 @@ impl Tape {
         &self.facts.memory_maps
     }
 
+    /// The searches for leaks, in the order in which they were made.
+    pub fn leak_scans(&self) -> &[LeakScan] {
+        &self.facts.leak_scans
+    }
+
+    /// What became of each block in a search, by address.
+    pub fn leak_blocks(&self, scan: &LeakScan) -> Result<Vec<LeakBlock>, TapeError> {
+        let parts = &self.history(scan.process).leaks;
+        let mut blocks = Vec::new();
+        for (offset, key) in parts.iter().filter(|(_, key)| key.scan == scan.number) {
+            if key.first as usize != blocks.len() {
+                return Err(damaged_at(*offset, "a part of a search for leaks is missing"));
+            }
+            let count = blocks.len() + key.count as usize;
+            self.afford((count * 2 * size_of::<LeakBlock>()) as u64)?;
+            let body = self.source.body(*offset, kind::LEAKS)?;
+            leaks::decode(key, &body, &mut blocks).map_err(|e| damaged_at(*offset, e.0))?;
+        }
+        if blocks.len() as u64 != scan.blocks() {
+            return Err(TapeError::Damaged("a search for leaks is not there as a whole".into()));
+        }
+        Ok(blocks)
+    }
     /// What threads were doing at crashes, in the order of the tape.
     pub fn stacks(&self) -> &[Stack] {
         &self.facts.stacks

@@ -6,6 +6,7 @@ use crate::events::{Ended, MAX_EVENTS, Recorded};
 use crate::format::{FileHead, kind};
 use crate::index::{self, EventsKey};
 use crate::keyframe;
+use crate::leaks::{self, LeakBlock, LeakScan, LeaksKey};
 use crate::live::{Effect, FORESEEN, LiveSet, Totals};
 use crate::meta::Records;
 use crate::model::*;
@@ -38,6 +39,7 @@ pub struct TapeWriter<W: Write> {
     processes: Vec<Track>,
     threads: u32,
     modules: u32,
+    leak_scans: u32,
 }
 
 /// What the writer keeps of a process.
@@ -99,6 +101,7 @@ impl<W: Write + Send + 'static> TapeWriter<W> {
             processes: Vec::new(),
             threads: 0,
             modules: 0,
+            leak_scans: 0,
         })
     }
 }
@@ -293,6 +296,24 @@ impl<W: Write> TapeWriter<W> {
         self.close_full_records()
     }
 
+    /// What a search for leaks found: `blocks` by address.
+    pub fn leaks(&mut self, scan: &LeakScan, blocks: &[LeakBlock]) -> io::Result<()> {
+        let process = scan.process;
+        self.track(process)?;
+        // A reader asks for the blocks that were live then.
+        self.close_run(process)?;
+        self.records.leaks(&LeakScan { number: self.leak_scans, ..scan.clone() });
+        self.close_records()?;
+        for (part, blocks) in blocks.chunks(leaks::PART).enumerate() {
+            let first = (part * leaks::PART) as u32;
+            let key =
+                LeaksKey { process, scan: self.leak_scans, first, count: blocks.len() as u32 };
+            let body = leaks::encode(first, blocks);
+            self.packer.give(Job::Block(kind::LEAKS, key.encode(), body))?;
+        }
+        self.leak_scans += 1;
+        Ok(())
+    }
     /// What a thread was doing at an instant.
     pub fn stack(&mut self, stack: &Stack) -> io::Result<()> {
         self.track(stack.process)?;

@@ -49,6 +49,8 @@ pub const OPT_CHECK: u32 = 64;
 pub const OPT_CHECK_LIBGCC: u32 = 128;
 /// [`Welcome::options`]: record the backtraces of all frees.
 pub const OPT_ALL_FREE_BACKTRACES: u32 = 256;
+/// [`Welcome::options`]: send [`FREEZE`] at exit, to be searched for leaks.
+pub const OPT_LEAKS: u32 = 1 << 12;
 
 /// Frees of a stream that have backtraces where those of the first ones are recorded.
 pub const FIRST_FREES: usize = 1 << 18;

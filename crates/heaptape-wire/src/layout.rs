@@ -29,6 +29,24 @@ pub const GATE_OPEN: u32 = 1;
 /// [`ProcessPage::gate`]: the recorder is to pass every call through, for good.
 pub const GATE_CLOSED: u32 = 2;
 
+const PAGE_SHIFT: u32 = PAGE.trailing_zeros();
+/// Bits of a packed range that count its pages.
+const RANGE_BITS: u32 = 24;
+
+/// A range of private memory of the recorder as one word: it holds pointers of the target's, and must not be taken
+/// for the target's own. `start` is that of a page.
+pub const fn private_range(start: usize, bytes: usize) -> u64 {
+    let pages = bytes.div_ceil(PAGE) as u64;
+    (start as u64 >> PAGE_SHIFT) << RANGE_BITS | pages
+}
+
+/// Start and end of such a range.
+pub const fn unpack_private_range(word: u64) -> (u64, u64) {
+    let start = (word >> RANGE_BITS) << PAGE_SHIFT;
+    let pages = word & ((1 << RANGE_BITS) - 1);
+    (start, start.wrapping_add(pages << PAGE_SHIFT))
+}
+
 /// The offset of stream area `index` in the process memory.
 pub const fn stream_offset(index: usize) -> usize {
     PAGE + index * STREAM_BYTES
@@ -129,7 +147,9 @@ pub struct StreamHeader {
     ///
     /// Lets the collector tell a number that is still to come from one that was lost with its thread.
     pub intent: AtomicU64,
-    _pad: [u64; 5],
+    /// Private memory of the recorder for this stream (see [`private_range`]); 0: none. Written by the target.
+    pub private: AtomicU64,
+    _pad: [u64; 4],
     /// Words consumed so far; written by the consumer.
     pub tail: AtomicU64,
     /// Futex: the consumer adds one each time it has moved `tail`.
@@ -145,7 +165,8 @@ impl StreamHeader {
             owner: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
             intent: AtomicU64::new(0),
-            _pad: [0; 5],
+            private: AtomicU64::new(0),
+            _pad: [0; 4],
             tail: AtomicU64::new(0),
             bell: AtomicU32::new(0),
             _pad2: 0,

@@ -4,8 +4,8 @@
 //! program takes that tool's command line instead.
 
 use crate::commands::{
-    addr, at, crash, crunch, doctor, errors, events, info, install_aliases, layout, run, summary,
-    tree, vizzyreport, vizzytrace,
+    addr, at, crash, crunch, doctor, errors, events, info, install_aliases, layout, leaks, run,
+    summary, tree, vizzyreport, vizzytrace,
 };
 use crate::failure::Failure;
 use crate::terminal::Color;
@@ -39,6 +39,7 @@ pub(crate) enum Command {
     Errors(errors::Args),
     At(at::Args),
     Layout(layout::Args),
+    Leaks(leaks::Args),
     Tree(tree::Args),
     Events(events::Args),
     Addr(addr::Args),

@@ -7,7 +7,9 @@ use crate::failure::Failure;
 use crate::glue::Reading;
 use crate::recording::tell;
 use heaptape_analysis::errors::{Errors, Findings};
-use heaptape_report::errors;
+use heaptape_analysis::leaks::{self, Kinds, Leaks, Question};
+use heaptape_analysis::suppressions::Suppressions;
+use heaptape_report::{errors, units};
 use std::path::Path;
 
 /// What came of looking.
@@ -21,9 +23,17 @@ pub(crate) enum Gate {
     Unknown,
 }
 
+/// Which leaks count as errors.
+pub(crate) struct LeakGate {
+    /// Those of these kinds …
+    pub(crate) kinds: Kinds,
+    /// … but for these.
+    pub(crate) suppressions: Suppressions,
+}
+
 /// Looks for errors on a tape; says on standard error which processes have some.
-pub(crate) fn look(tape: &Path) -> Gate {
-    match wrong(tape) {
+pub(crate) fn look(tape: &Path, leaks: &mut LeakGate) -> Gate {
+    match wrong(tape, leaks) {
         Ok(true) => Gate::Failed,
         Ok(false) => Gate::Passed,
         Err(failure) => {
@@ -33,7 +43,7 @@ pub(crate) fn look(tape: &Path) -> Gate {
     }
 }
 
-fn wrong(tape: &Path) -> Result<bool, Failure> {
+fn wrong(tape: &Path, leak_gate: &mut LeakGate) -> Result<bool, Failure> {
     let mut args = TapeArgs::of(tape.to_owned());
     args.process = Some(ProcessChoice::All);
     let reading = Reading::open(args)?;
@@ -47,15 +57,35 @@ fn wrong(tape: &Path) -> Result<bool, Failure> {
             tell_of(&reading, process.id.0, &found.findings);
             any = true;
         }
+        if leak_gate.kinds != Kinds::NONE {
+            let suppressions = &mut leak_gate.suppressions;
+            let mut question = Question { show: Kinds::NONE, suppressions, block: None };
+            let found = Leaks::compute(reading.recording(), &names, process, &mut question)
+                .map_err(|error| reading.unreadable(error))?;
+            let blocks = leaks::count_errors(std::slice::from_ref(&found), leak_gate.kinds);
+            if blocks > 0 {
+                let leaked = units::counted(blocks, "leaked block");
+                tell(format_args!(
+                    "heaptape: {leaked}: heaptape leaks {}{}",
+                    reading.tape_word(),
+                    process_words(process.id.0)
+                ));
+                any = true;
+            }
+        }
     }
     Ok(any)
 }
 
-fn tell_of(reading: &Reading, number: u32, findings: &Findings) {
-    let process = match number {
+fn process_words(number: u32) -> String {
+    match number {
         0 => String::new(),
         number => format!(" --process '#{number}'"),
-    };
+    }
+}
+
+fn tell_of(reading: &Reading, number: u32, findings: &Findings) {
     let (counts, tape) = (errors::counts(findings), reading.tape_word());
+    let process = process_words(number);
     tell(format_args!("heaptape: {counts}: heaptape errors {tape}{process}"));
 }

@@ -42,6 +42,7 @@ fn run(argv: Vec<OsString>) -> Outcome {
         Command::Errors(args) => commands::errors::run(args),
         Command::At(args) => commands::at::run(args),
         Command::Layout(args) => commands::layout::run(args),
+        Command::Leaks(args) => commands::leaks::run(args),
         Command::Events(args) => commands::events::run(args),
         Command::Addr(args) => commands::addr::run(args),
         Command::Crash(args) => commands::crash::run(args),

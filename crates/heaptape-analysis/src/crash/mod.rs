@@ -227,10 +227,10 @@ fn scene(
     let values =
         registers.into_iter().flat_map(|registers| registers.0[..Registers::RFLAGS].iter());
     let owners = Owners::compute(recording, process.id, until, address, values.copied().collect())?;
-    let maps = recording.memory_maps().iter().filter(|map| map.process == process.id);
+    let mut maps = recording.memory_maps().iter().filter(|map| map.process == process.id);
     let evidence = Evidence {
         // The one that was taken for this crash is the first that is not older.
-        map: maps.clone().find(|map| map.time >= crash.time).or_else(|| maps.last()),
+        map: maps.clone().find(|map| map.time >= crash.time).or_else(|| maps.next_back()),
         recording,
         names,
         process,

@@ -77,6 +77,8 @@ pub(super) struct Verdict {
 const LOST: &str = "calls of this process are missing from the recording";
 const NEARLY: &str =
     "of the heap at the fork, blocks may be missing that other threads were working on";
+const OTHERS_UNSEEN: &str =
+    "other frees show blocks of an allocator whose calls are not recorded: it may be one, too";
 const OWN_OPERATORS: &str = "the program may have operators new and delete of its own";
 const UNSEEN: &str = "it may be a block of an allocator whose calls are not recorded";
 const REUSED: &str =
@@ -183,6 +185,7 @@ impl<'a> Judge<'a> {
                 }
             }
         }
+        doubt_where_unseen(&mut verdicts);
         verdicts
     }
 
@@ -288,6 +291,23 @@ impl<'a> Judge<'a> {
             offset: act.addr.saturating_sub(block.addr),
             allocated: Act::that_began(self.recording, self.names, block),
             freed: past.ended_by().map(|end| Act::of(self.recording, self.names, end)),
+        }
+    }
+}
+
+/// Where a free shows that there are blocks whose calls are not recorded (a library opened with RTLD_DEEPBIND, say),
+/// a block that was freed may have been one of those when it was freed again.
+fn doubt_where_unseen(verdicts: &mut [Verdict]) {
+    use Kind::{DoubleFree, FreedAfterMove, InsideFreed, NoBlock, ReallocOfFreed};
+    let is_shown = |v: &Verdict| v.kind == NoBlock && v.confidence == Confidence::Undecided;
+    if !verdicts.iter().any(is_shown) {
+        return;
+    }
+    for verdict in verdicts {
+        let of_freed =
+            matches!(verdict.kind, DoubleFree | ReallocOfFreed | FreedAfterMove | InsideFreed);
+        if of_freed && verdict.fatal_signal.is_none() {
+            (verdict.confidence, verdict.why) = (Confidence::Undecided, Some(OTHERS_UNSEEN));
         }
     }
 }

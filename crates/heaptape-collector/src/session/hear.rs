@@ -291,6 +291,9 @@ impl Session {
             let (pid, now) = (target.pid, book.now());
             self.copier.copy(book, id, pid, now)?;
         }
+        if self.settings.options & OPT_LEAKS != 0 {
+            self.search_for_leaks(book, at, report.as_ref())?;
+        }
         Ok(())
     }
 

@@ -3,10 +3,10 @@
 //! The thread that crashed waits in our handler; its backtrace begins at the registers of its report. The
 //! others are stopped by ptrace for as long as it takes to walk their stacks.
 
-mod image;
-mod memory;
+pub(crate) mod image;
+pub(crate) mod memory;
 mod message;
-mod unwind;
+pub(crate) mod unwind;
 
 use crate::book::Book;
 use crate::convert::Converter;
@@ -145,7 +145,7 @@ pub(crate) fn registers_at_signal(kernel: &[u64; REGISTERS]) -> Registers {
 }
 
 /// The registers of a stopped thread.
-fn registers_of(stopped: &libc::user_regs_struct) -> Registers {
+pub(crate) fn registers_of(stopped: &libc::user_regs_struct) -> Registers {
     let r = stopped;
     Registers([
         r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8, r.r9, r.r10, r.r11, r.r12,

@@ -51,7 +51,8 @@ impl State {
     }
 }
 
-/// What comes after a frame.
+/// What comes after a frame. Made once a frame and moved on at once.
+#[allow(clippy::large_enum_variant)]
 enum Step {
     Caller(State, FrameQuality),
     /// There is none: it is the outermost.
@@ -118,6 +119,30 @@ impl<'a> Images<'a> {
             last.quality = FrameQuality::Truncated;
         }
         frames
+    }
+
+    /// The registers, as far as they can be known, of the innermost frame in none of the images that `is_inside` tells;
+    /// `None` where the walk does not come to one.
+    pub(crate) fn outside_of(
+        &mut self,
+        memory: &mut ProcessMemory,
+        registers: &Registers,
+        is_inside: &dyn Fn(&Image) -> bool,
+    ) -> Option<[Option<u64>; 17]> {
+        let mut state =
+            State { registers: std::array::from_fn(|at| Some(registers.0[at])), exact: true };
+        for depth in 0..MAX_FRAMES {
+            let ip = state.ip()?;
+            let lookup = if state.exact { ip } else { ip.checked_sub(1)? };
+            if !self.at(memory, lookup).is_some_and(is_inside) {
+                return (depth > 0).then_some(state.registers);
+            }
+            match self.step(memory, &state, depth == 0) {
+                Step::Caller(caller, FrameQuality::Exact) => state = caller,
+                Step::Caller(..) | Step::Outermost | Step::Lost => return None,
+            }
+        }
+        None
     }
 
     fn step(&mut self, memory: &mut ProcessMemory, state: &State, is_first: bool) -> Step {

@@ -10,6 +10,7 @@ pub(crate) mod events;
 pub(crate) mod info;
 pub(crate) mod install_aliases;
 pub(crate) mod layout;
+pub(crate) mod leaks;
 pub(crate) mod run;
 pub(crate) mod summary;
 pub(crate) mod tree;

@@ -6,13 +6,14 @@
 
 use crate::cli::TapeArgs;
 use crate::failure::{Failure, Outcome};
-use crate::gate::{self, Gate};
+use crate::gate::{self, Gate, LeakGate};
 use crate::glue::Reading;
 use crate::recording::{self, quoted, shown, tell};
 use crate::terminal;
 use clap::builder::FalseyValueParser;
 use heaptape_analysis::crash::Crashes;
 use heaptape_analysis::filter::parse_bytes;
+use heaptape_analysis::leaks::Kinds;
 use heaptape_analysis::moment::parse_duration;
 use heaptape_analysis::summary::Summary;
 use heaptape_collector::{Follow, FreeBacktraces, Launch};
@@ -80,6 +81,17 @@ pub(crate) struct Args {
     /// Keep the bytes of the blocks that are live at the exit; the tape then holds memory of the program
     #[arg(long, env = "HEAPTAPE_CONTENTS", value_parser = switch())]
     contents: bool,
+    /// Search for leaks when a process exits or crashes; full: and let them count as errors
+    #[arg(long, alias = "leak-check", env = "HEAPTAPE_LEAKS", value_name = "WHETHER", default_value = "yes",
+          value_parser = ["yes", "no", "full", "summary"])]
+    leaks: String,
+    /// Which leaks count as errors for --error-exitcode: definite, indirect, possible, reachable; all, none [default:
+    /// none; definite,possible with --leaks=full]
+    #[arg(long, env = "HEAPTAPE_ERRORS_FOR_LEAK_KINDS", value_name = "KINDS", value_parser = super::leaks::kinds)]
+    errors_for_leak_kinds: Option<Kinds>,
+    /// Leaks that do not count as errors: a file in the form of LeakSanitizer or of valgrind (repeatable)
+    #[arg(long, value_name = "FILE")]
+    suppressions: Vec<PathBuf>,
     /// Record until every child has ended, not only the program
     #[arg(long, env = "HEAPTAPE_WAIT", value_parser = switch())]
     wait: bool,
@@ -174,6 +186,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let (quiet, summary, error_exitcode) = (args.quiet, args.summary, args.error_exitcode);
     let sampled = args.sample.unwrap_or(0) > 0;
     let check = recording::check_wanted()?;
+    let mut leak_gate = leak_gate(&args)?;
     let mut launch = launch(args);
     launch.check = check;
     let recorded = recording::record(launch)?;
@@ -187,7 +200,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let crashed = !quiet && tell_crash(&recorded);
     let gate = match error_exitcode {
         0 => Gate::Passed,
-        _ => gate::look(&recorded.tape),
+        _ => gate::look(&recorded.tape, &mut leak_gate),
     };
     if let Gate::Passed = gate
         && recorded.unmatched_frees > 0
@@ -219,6 +232,14 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
 }
 
+fn leak_gate(args: &Args) -> Result<LeakGate, Failure> {
+    let usual = if args.leaks == "full" { Kinds::LOST } else { Kinds::NONE };
+    Ok(LeakGate {
+        kinds: args.errors_for_leak_kinds.unwrap_or(usual),
+        suppressions: super::leaks::suppressions(&args.suppressions)?,
+    })
+}
+
 fn launch(args: Args) -> Launch {
     let mut launch = recording::launch(args.command, args.output);
     launch.force = args.force;
@@ -231,6 +252,7 @@ fn launch(args: Args) -> Launch {
     launch.sample_interval = Duration::from_nanos(args.sample_interval.0);
     launch.pss = args.pss;
     launch.contents_at_exit = args.contents;
+    launch.leaks = args.leaks != "no";
     launch.wait_for_all = args.wait;
     launch.verbose = args.verbose;
     launch

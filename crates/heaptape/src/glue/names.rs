@@ -2,7 +2,7 @@
 
 use heaptape_analysis::names::{self, Frame, Held, Names};
 use heaptape_symbols::{Resolved, SearchPaths, Symbolizer, short_name};
-use heaptape_tape::{BacktraceId, BacktraceNode, Module, ModuleId, Tape};
+use heaptape_tape::{BacktraceId, BacktraceNode, Module, ModuleId, ProcessId, Tape, TimeNs};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -59,6 +59,25 @@ impl Names for SymbolNames<'_> {
         let frames = self.resolve(node);
         self.known.borrow_mut().insert(place, Arc::clone(&frames));
         frames
+    }
+
+    fn variable(&self, path: &[u8], address: u64) -> Option<(Arc<str>, u64)> {
+        let known = self.modules.iter().rfind(|module| module.path == path).cloned();
+        // Code of it may never have been met.
+        let module = known.unwrap_or_else(|| Module {
+            id: ModuleId(0),
+            process: ProcessId(0),
+            path: path.to_vec(),
+            build_id: Vec::new(),
+            start: 0,
+            end: 0,
+            bias: 0,
+            loaded: TimeNs(0),
+            unloaded: None,
+        });
+        let held = self.symbolizer.borrow_mut().held_at(&module, address)?;
+        let name = held.symbol.unwrap_or_else(|| format!("({})", held.section));
+        Some((name.into(), held.offset))
     }
 
     fn module_state(&self, module: ModuleId) -> String {

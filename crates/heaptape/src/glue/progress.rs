@@ -3,8 +3,9 @@
 use crate::terminal;
 use heaptape_analysis::Recording;
 use heaptape_tape::{
-    BacktraceNode, CgroupMemory, Condition, Crash, EventIndex, Header, LiveSet, MemoryMap, Module,
-    Moment, Process, ProcessId, Sample, Stack, Take, Tape, TapeError, Thread, Totals, Unrecorded,
+    BacktraceNode, CgroupMemory, Condition, Crash, EventIndex, Header, LeakBlock, LeakScan,
+    LiveSet, MemoryMap, Module, Moment, Process, ProcessId, Sample, Stack, Take, Tape, TapeError,
+    Thread, Totals, Unrecorded,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::ops::Range;
@@ -48,6 +49,12 @@ impl Recording for WatchedTape {
     }
     fn memory_maps(&self) -> &[MemoryMap] {
         self.0.memory_maps()
+    }
+    fn leak_scans(&self) -> &[LeakScan] {
+        self.0.leak_scans()
+    }
+    fn leak_blocks(&self, scan: &LeakScan) -> Result<Vec<LeakBlock>, TapeError> {
+        self.0.leak_blocks(scan)
     }
     fn stacks(&self) -> &[Stack] {
         self.0.stacks()

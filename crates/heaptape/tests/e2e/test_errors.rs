@@ -380,3 +380,15 @@ fn the_samples() {
         assert_eq!(told, kinds, "{name}: {errors:#?}");
     }
 }
+
+/// Some of its frees are of addresses that were freed before, as far as can be seen.
+#[test]
+fn a_library_that_allocates_unseen_raises_no_false_alarm() {
+    let words =
+        [build::target("errors/deepbind").into(), build::target("errors/deepbind_plugin").into()];
+    let recorded = run::recorded(&[], &words);
+    assert!(recorded.status.success(), "{}", recorded.stderr);
+    let result = wrong::errors(&recorded.tape()).remove(0);
+    assert_eq!(result["total"], 0, "{result:#}");
+    assert!(result["undecided_total"].as_u64() > Some(20), "{result:#}");
+}

@@ -1,0 +1,107 @@
+//! Threads as they lie in memory: stacks and glibc's control blocks.
+//!
+//! A control block begins with its own address, the vector of the thread's dynamic storage, and its own address
+//! again; the thread's storage lies right before it, and both at the end of the thread's stack. The block also
+//! says where the stack begins and how large it is; where in the block differs from version to version, what it
+//! must be does not.
+
+use super::memory::{Memory, words};
+use std::ops::Range;
+
+/// Bytes of a control block that are looked at: all of it in every known version.
+const CONTROL_BYTES: usize = 0x900;
+/// The least of it that lies within the stack.
+const CONTROL_LEAST: u64 = 0x300;
+/// Where the kernel's id of the thread is; it is 0 or -1 when the thread has ended.
+const TID: u64 = 0x2d0;
+const PAGE: u64 = 4096;
+
+/// A thread that stands still, or one of which only that is known what its control block says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Thread {
+    pub(crate) tid: u32,
+    /// From where on its stack is in use, with the red zone below its pointer; `None` when not known: then all of it counts.
+    pub(crate) sp: Option<u64>,
+    /// Where its control block is; 0 when not known.
+    pub(crate) fs_base: u64,
+    /// What its registers hold.
+    pub(crate) registers: Vec<u64>,
+}
+
+/// A thread's control block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ControlBlock {
+    pub(super) address: u64,
+    /// What it says of the vector.
+    pub(super) vector: u64,
+}
+
+/// The stack of a thread, and its storage and control block at the end of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stack {
+    pub(super) range: Range<u64>,
+    /// 0: the thread has ended, libc keeps its stack for others to come.
+    pub(super) tid: u32,
+    /// From where on it is in use.
+    pub(super) sp: Option<u64>,
+    /// 0 on the first thread's stack, which ends without.
+    pub(super) control_block: u64,
+}
+
+/// The control blocks in a range.
+pub(super) fn control_blocks(range: Range<u64>, memory: &dyn Memory) -> Vec<ControlBlock> {
+    let mut found = Vec::new();
+    let mut before = [0; 2];
+    memory.each_word(range, &mut |addr, word| {
+        if word != 0 && word == addr.wrapping_sub(16) && before[0] == word && word % 64 == 0 {
+            found.push(ControlBlock { address: word, vector: before[1] });
+        }
+        before = [before[1], word];
+    });
+    found
+}
+
+/// The stacks in a range with those control blocks, by address.
+pub(super) fn stacks(
+    range: &Range<u64>,
+    blocks: &[ControlBlock],
+    threads: &[Thread],
+    memory: &dyn Memory,
+) -> Vec<Stack> {
+    let mut stacks: Vec<Stack> = Vec::new();
+    for block in blocks {
+        let Some(bounds) = bounds(block.address, memory) else { continue };
+        let bounds = bounds.start.max(range.start)..bounds.end.min(range.end);
+        let thread = threads.iter().find(|thread| thread.fs_base == block.address);
+        let tid = thread.map_or_else(|| tid(block.address, memory), |thread| thread.tid);
+        let sp = thread.and_then(|t| t.sp).filter(|sp| bounds.contains(sp));
+        if stacks.last().is_none_or(|last| last.range.end <= bounds.start) {
+            stacks.push(Stack { range: bounds, tid, sp, control_block: block.address });
+        }
+    }
+    stacks
+}
+
+/// The kernel's id of a thread by its control block; 0 when it has ended.
+fn tid(block: u64, memory: &dyn Memory) -> u32 {
+    // -1 when it was joined.
+    u32::try_from(memory.word(block + TID) as u32 as i32).unwrap_or(0)
+}
+
+/// The stack that a control block says it is on.
+fn bounds(block: u64, memory: &dyn Memory) -> Option<Range<u64>> {
+    let mut bytes = [0; CONTROL_BYTES];
+    memory.read(&[(block, CONTROL_BYTES)], &mut bytes);
+    let fields: Vec<u64> = words(&bytes).collect();
+    fields.windows(2).find_map(|pair| {
+        let (start, size) = (pair[0], pair[1]);
+        let end = start.checked_add(size)?;
+        let is_stack = start > 0
+            && start.is_multiple_of(PAGE)
+            && size.is_multiple_of(PAGE)
+            && start < block
+            && block.checked_add(CONTROL_LEAST)? <= end
+            && size <= 1 << 40;
+        is_stack.then_some(start..end)
+    })
+}

@@ -1,0 +1,178 @@
+//! What is lost and what is kept: every kind of root, every class, every pointer to the middle of a block that counts.
+
+use super::build::target;
+use super::run::{Outcome, bare, recorded};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::process::Command;
+
+/// `heaptape leaks` of a recorded run, all kinds.
+fn leaks(recorded: &Outcome, options: &[&str]) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_heaptape"))
+        .args(["leaks", "--json", "--show-leak-kinds=all"])
+        .args(options)
+        .arg(recorded.tape())
+        .output()
+        .expect("heaptape leaks");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(document["schema"], "heaptape.leaks/1");
+    document["results"][0].clone()
+}
+
+/// Blocks by size and kind. Blocks of one record here have one size.
+fn blocks(leaks: &Value) -> BTreeMap<(u64, String), u64> {
+    let mut all = BTreeMap::new();
+    for record in leaks["records"].as_array().expect("records") {
+        let blocks = record["blocks"].as_u64().expect("blocks");
+        let size = record["bytes"].as_u64().expect("bytes") / blocks;
+        let kind = record["kind"].as_str().expect("kind").to_owned();
+        *all.entry((size, kind)).or_default() += blocks;
+    }
+    all
+}
+
+/// Runs it; the blocks that it says something about are of the kinds that it says, and nothing else is lost.
+fn agrees(words: &[OsString]) -> Value {
+    let run = recorded(&["-q"], words);
+    assert!(run.status.success() && run.stderr.is_empty(), "{words:?}: {}", run.stderr);
+    let leaks = leaks(&run, &[]);
+    let found = blocks(&leaks);
+    let mut expected = BTreeMap::new();
+    for line in run.stdout.lines() {
+        let [_, size, kind] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        *expected.entry((size.parse().expect("a size"), kind.to_owned())).or_insert(0) += 1;
+    }
+    assert!(!expected.is_empty(), "{words:?}");
+    for (block, count) in &expected {
+        assert_eq!(found.get(block), Some(count), "{words:?}: {block:?} of {found:?}");
+    }
+    let stray = found.keys().find(|block| !expected.contains_key(block) && block.1 != "reachable");
+    assert_eq!(stray, None, "{words:?}");
+    leaks
+}
+
+fn case(name: &str) -> Value {
+    agrees(&[target("leaks").into(), name.into(), target("leaks_plugin").into()])
+}
+
+/// The way to the first block of that size.
+fn way(leaks: &Value, size: u64) -> Vec<Value> {
+    let records = leaks["records"].as_array().expect("records");
+    let record = records.iter().find(|record| record["block"]["size"] == size).expect("a record");
+    record["path"].as_array().expect("a way").clone()
+}
+
+#[test]
+fn in_variables() {
+    let root = &way(&case("in_global"), 1001)[0];
+    assert_eq!((&root["what"], &root["name"]), (&"variable".into(), &"global_pointer".into()));
+    let found = case("in_array_of_globals");
+    assert_eq!(way(&found, 1003)[0]["name"], "global_array+16");
+    case("in_static");
+}
+
+#[test]
+fn in_storage_of_threads() {
+    assert_eq!(way(&case("in_tls"), 1004)[0]["what"], "thread");
+    case("thread_specific");
+    case("detached_thread");
+}
+
+#[test]
+fn on_stacks_and_in_registers() {
+    assert_eq!(way(&case("on_stack_of_thread"), 1033)[0]["what"], "stack");
+    let root = &way(&case("in_register_of_thread"), 1035)[0];
+    assert_eq!((&root["what"], &root["name"]), (&"register".into(), &"r13".into()));
+}
+
+#[test]
+fn in_mapped_memory() {
+    assert_eq!(way(&case("in_mapping"), 1028)[0]["what"], "memory");
+    case("in_shared_mapping");
+    case("beside_large_block");
+    case("large_lost");
+}
+
+#[test]
+fn in_libraries() {
+    let found = case("in_open_library");
+    assert_eq!(way(&found, 1038)[0]["name"], "in_data");
+    case("in_closed_library");
+}
+
+#[test]
+fn lost() {
+    case("lost");
+    case("lost_circle");
+    case("thread_that_ended");
+    let found = case("lost_tree");
+    let owner = &way(&found, 1009)[0];
+    assert_eq!(
+        (&owner["in"], &owner["size"], &owner["offset"]),
+        (&"block".into(), &1006.into(), &0.into())
+    );
+    let first = &found["records"][0];
+    assert_eq!((&first["bytes"], &first["indirect"]["bytes"]), (&1006.into(), &3024.into()));
+}
+
+#[test]
+fn by_pointers_that_are_none() {
+    case("past_the_end");
+    case("hidden_pointer");
+    case("unaligned_pointer");
+}
+
+#[test]
+fn a_chain_hangs_on_its_head() {
+    let found = case("kept_chain");
+    let record =
+        found["records"].as_array().expect("records").iter().find(|r| r["block"]["size"] == 1011);
+    assert_eq!(record.expect("the head")["block"]["retained"], 1011 + 5 * 1012);
+    case("of_no_bytes");
+}
+
+#[test]
+fn by_interior_pointers() {
+    for name in ["interior", "behind_interior", "interior_of_reachable", "after_wrong_count"] {
+        case(name);
+    }
+    // What memcheck's heuristics know.
+    for name in ["old_string", "after_length", "after_count"] {
+        case(name);
+    }
+    agrees(&[target("leaks_objects").into()]);
+}
+
+#[test]
+fn nothing_is_searched_where_that_is_not_wanted() {
+    let words = [target("leaks").into(), "lost".into()];
+    let found = leaks(&recorded(&["-q", "--leaks=no"], &words), &[]);
+    assert!(found["search"].is_null(), "{found}");
+    assert!(bare(&words).status.success());
+}
+
+#[test]
+fn leaks_are_errors_where_that_is_wanted() {
+    let words = [target("leaks").into(), "lost_tree".into()];
+    let status = |options: &[&str]| recorded(options, &words).status.code();
+    assert_eq!(status(&["--error-exitcode=9"]), Some(0));
+    assert_eq!(status(&["--error-exitcode=9", "--leaks=full"]), Some(9));
+    assert_eq!(status(&["--error-exitcode=9", "--errors-for-leak-kinds=indirect"]), Some(9));
+    assert_eq!(status(&["--error-exitcode=9", "--errors-for-leak-kinds=possible"]), Some(0));
+}
+
+#[test]
+fn suppressions_count_their_use() {
+    let run = recorded(&["-q"], &[target("leaks").into(), "lost_tree".into()]);
+    let file = run.folder.path().join("some.supp");
+    let text = "leak:^lost_tree$\n{\n  unused\n  Memcheck:Leak\n  fun:malloc\n}\n";
+    std::fs::write(&file, text).expect("a file");
+    let found = leaks(&run, &["--suppressions", file.to_str().expect("a plain path")]);
+    assert_eq!(found["summary"]["suppressed"]["bytes"], 1006 + 1007 + 1008 + 1009);
+    assert_eq!(found["summary"]["definite"]["blocks"], 0);
+    assert_eq!(found["suppressions"][0]["blocks"], 4);
+    assert_eq!(found["suppressions"][1]["blocks"], 0);
+}
