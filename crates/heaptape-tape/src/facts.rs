@@ -10,6 +10,7 @@ use crate::limits::Limits;
 use crate::meta::{access_of, tag};
 use crate::model::*;
 use crate::varint::{Cursor, Malformed, unzigzag};
+use rustc_hash::FxHashMap;
 
 /// A packed fact takes hardly less than a quarter of a byte.
 const PLACEHOLDERS_PER_BYTE: u64 = 4;
@@ -41,6 +42,8 @@ pub(crate) struct Facts {
     pub(crate) unrecorded: Vec<Unrecorded>,
     pub(crate) crashes: Vec<Crash>,
     pub(crate) memory_maps: Vec<MemoryMap>,
+    /// By process: its snapshots, each with the number of PAGES blocks it is made of.
+    pub(crate) snapshots: FxHashMap<ProcessId, Vec<(Snapshot, u64)>>,
     pub(crate) unknown_records: u64,
 }
 
@@ -63,6 +66,7 @@ impl Facts {
             unrecorded: Vec::new(),
             crashes: Vec::new(),
             memory_maps: Vec::new(),
+            snapshots: FxHashMap::default(),
             unknown_records: 0,
         }
     }
@@ -133,6 +137,7 @@ impl Facts {
             tag::UNRECORDED => self.unrecorded(f),
             tag::CRASH => self.crash(f),
             tag::MEMORY_MAP => self.memory_map(f),
+            tag::SNAPSHOT => self.snapshot(f),
             _ => {
                 self.unknown_records += 1;
                 Ok(())
@@ -342,6 +347,33 @@ impl Facts {
         let (signal, code) = (signed(f)?, signed(f)?);
         let (fault_addr, ip, sp) = (f.number()?, f.number()?, f.number()?);
         self.crashes.push(Crash { process, time, thread, signal, code, fault_addr, ip, sp });
+        Ok(())
+    }
+
+    fn snapshot(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let process = self.known_process(f)?;
+        let (number, time, event) = (f.number32()?, self.time(f)?, f.number()?);
+        let reason = u8::try_from(f.number()?).ok().and_then(SnapshotReason::from_u8);
+        let snapshot = Snapshot {
+            process,
+            number,
+            time,
+            event,
+            reason: reason.ok_or(Malformed("an unknown reason"))?,
+            pause_ns: f.number()?,
+            one_instant: f.number()? != 0,
+            considered: f.number()?,
+            stored: f.number()?,
+            unreadable: f.number()?,
+            over_budget: f.number()?,
+        };
+        let pages = f.number()?;
+        let all = self.snapshots.entry(process).or_default();
+        if all.last().is_some_and(|(last, _)| number <= last.number || time < last.time) {
+            return Err(Malformed("snapshots out of order"));
+        }
+        all.push((snapshot, pages));
+        self.others += 2 * size_of::<(Snapshot, u64)>() as u64;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use crate::facts::Facts;
 use crate::format::kind;
-use crate::index::{self, Entry, EventsKey, KeyframeKey};
+use crate::index::{self, Entry, EventsKey, KeyframeKey, PagesKey};
 use crate::live::Totals;
 use crate::model::*;
 use crate::read::Condition;
@@ -13,6 +13,13 @@ use crate::varint::Malformed;
 pub(crate) struct RunEntry {
     pub(crate) offset: u64,
     pub(crate) key: EventsKey,
+}
+
+/// A block of pages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PagesEntry {
+    pub(crate) offset: u64,
+    pub(crate) key: PagesKey,
 }
 
 /// A keyframe whose parts are all there.
@@ -29,18 +36,27 @@ pub(crate) struct History {
     pub(crate) runs: Vec<RunEntry>,
     pub(crate) keyframes: Vec<KeyframeEntry>,
     pub(crate) contents: Vec<u64>,
+    pub(crate) pages: Vec<PagesEntry>,
     /// Parts of a keyframe that is not whole yet.
     parts: Vec<(u64, KeyframeKey)>,
 }
 
 impl History {
     pub(crate) const fn new() -> History {
-        History { runs: Vec::new(), keyframes: Vec::new(), contents: Vec::new(), parts: Vec::new() }
+        History {
+            runs: Vec::new(),
+            keyframes: Vec::new(),
+            contents: Vec::new(),
+            pages: Vec::new(),
+            parts: Vec::new(),
+        }
     }
 
     /// About the bytes that it takes.
     pub(crate) fn bytes(&self) -> u64 {
-        (self.runs.len() * size_of::<RunEntry>() + self.contents.len() * size_of::<u64>()) as u64
+        let contents = self.contents.len() * size_of::<u64>();
+        let pages = self.pages.len() * size_of::<PagesEntry>();
+        (self.runs.len() * size_of::<RunEntry>() + contents + pages) as u64
     }
 
     fn add_part(&mut self, offset: u64, key: KeyframeKey) {
@@ -75,6 +91,7 @@ enum Found {
     Run(RunEntry),
     Part(u64, KeyframeKey),
     Contents(u64),
+    Pages(PagesEntry),
 }
 
 impl Catalog {
@@ -127,6 +144,12 @@ impl Catalog {
             }
             Found::Part(offset, key) => history.add_part(offset, key),
             Found::Contents(offset) => history.contents.push(offset),
+            Found::Pages(pages) => {
+                if history.pages.last().is_some_and(|last| pages.key.serial <= last.key.serial) {
+                    return Err(Malformed("pages are told twice"));
+                }
+                history.pages.push(pages);
+            }
         }
         Ok(())
     }
@@ -142,6 +165,10 @@ fn find(entry: &Entry) -> Result<Option<(ProcessId, Found)>, Malformed> {
         kind::KEYFRAME => {
             let key = KeyframeKey::parse(&entry.key)?;
             Some((key.process, Found::Part(offset, key)))
+        }
+        kind::PAGES => {
+            let key = PagesKey::parse(&entry.key)?;
+            Some((key.process, Found::Pages(PagesEntry { offset, key })))
         }
         kind::CONTENTS => Some((index::parse_contents_key(&entry.key)?, Found::Contents(offset))),
         _ => None,

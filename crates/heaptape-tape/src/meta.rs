@@ -22,6 +22,7 @@ pub(crate) mod tag {
     pub(crate) const UNRECORDED: u64 = 10;
     pub(crate) const CRASH: u64 = 11;
     pub(crate) const MEMORY_MAP: u64 = 12;
+    pub(crate) const SNAPSHOT: u64 = 14;
 }
 
 /// The bits of [`MappingAccess`] in a MEMORY_MAP record.
@@ -230,6 +231,18 @@ impl Records {
         self.put(tag::UNRECORDED, |f| {
             f.number(child.pid).time(child.time);
             f.bytes(&child.exe).bytes(child.reason.as_bytes());
+        });
+    }
+
+    /// `pages`: blocks of pages of the process on the tape, those of this snapshot among them.
+    pub(crate) fn snapshot(&mut self, s: &Snapshot, pages: u64) {
+        self.put(tag::SNAPSHOT, |f| {
+            f.number(s.process.0).number(s.number).time(s.time).number(s.event);
+            f.number(s.reason as u8).number(s.pause_ns).number(s.one_instant);
+            for bytes in [s.considered, s.stored, s.unreadable, s.over_budget] {
+                f.number(bytes);
+            }
+            f.number(pages);
         });
     }
 
