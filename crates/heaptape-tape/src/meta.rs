@@ -269,6 +269,23 @@ impl Records {
     }
 }
 
+/// The records of a body without those of one tag; `None` when it has none of them. Fails where the body makes
+/// no sense.
+pub(crate) fn without(body: &[u8], tag: u64) -> Result<Option<Vec<u8>>, Malformed> {
+    let mut kept = Vec::new();
+    let mut found = false;
+    for record in records(body) {
+        let (this, mut fields) = record?;
+        if this == tag {
+            found = true;
+        } else {
+            varint::put(&mut kept, this);
+            varint::put_bytes(&mut kept, fields.take_all());
+        }
+    }
+    Ok(found.then_some(kept))
+}
+
 /// Takes the records of a body apart: tag and fields.
 pub(crate) fn records(body: &[u8]) -> impl Iterator<Item = Result<(u64, Cursor<'_>), Malformed>> {
     let mut cursor = Cursor::new(body);

@@ -186,3 +186,61 @@ fn contents_of_an_older_tape_are_read() {
     let (time, block, bytes) = (TimeNs(6000), BlockId(3), b"hello".to_vec());
     assert_eq!(found, [Contents { process: MAIN, time, block, addr: 0x1060, bytes }]);
 }
+
+/// What a tape says of a process, but for its contents.
+fn all_else(tape: &Tape) -> String {
+    let of = |process: &Process| {
+        let id = process.id;
+        let events: Vec<Event> = tape.events(id, 0).map(Result::unwrap).collect();
+        let milestones: Vec<_> = tape.milestones(id).collect();
+        let live = tape.live_at(id, Moment::End).unwrap().sorted();
+        format!("{process:?} {events:?} {milestones:?} {live:?} {:?}", tape.samples(id))
+    };
+    let processes: Vec<String> = tape.processes().iter().map(of).collect();
+    format!("{processes:?} {:?} {:?} {:?} {:?}", tape.header(), tape.threads(), tape.modules(), tape.nodes())
+}
+
+#[test]
+fn a_stripped_tape_differs_in_nothing_but_contents() {
+    let whole = example();
+    let index = blocks(&whole).find(|block| block.kind == small::INDEX).unwrap().start;
+    let old = small::frame(4, &[0], b"");
+    let later = small::frame(99, &[0], b"secret of the future");
+    let cut = [&whole[..index], &old, &later].concat();
+    for (bytes, unknown) in [(whole, 0), (cut, 1)] {
+        let tape = open_bytes(&bytes);
+        let mut out = Vec::new();
+        let stripped = tape.strip(&mut out).unwrap();
+        assert_eq!((stripped.unknown, stripped.damaged), (unknown, 0));
+        assert!(stripped.contents > 24);
+        let again = open_bytes(&out);
+        assert_eq!(all_else(&again), all_else(&tape));
+        assert_eq!(again.condition().complete, tape.condition().complete);
+        assert_eq!((again.condition().damaged_blocks, again.condition().unknown_blocks), (0, 0));
+        assert_eq!((tape.snapshots(MAIN).count(), again.snapshots(MAIN).count()), (1, 0));
+        assert!(blocks(&out).all(|block| [1, 2, 3, 5, 6].contains(&block.kind)));
+        let keyframes = |bytes: &[u8]| blocks(bytes).filter(|b| b.kind == small::KEYFRAME).count();
+        assert_eq!(keyframes(&out), keyframes(&bytes));
+        let mut twice = Vec::new();
+        assert_eq!(again.strip(&mut twice).unwrap(), Stripped::default());
+        assert_eq!(twice, out, "nothing more to take away");
+    }
+}
+
+/// No byte of a page is in the file any more, packed or not.
+#[test]
+fn no_page_survives_stripping() {
+    let secret: Vec<u8> = (0..PAGE_BYTES).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 7) as u8).collect();
+    let mut tape = TapeWriter::new(Vec::new(), &Header::default()).unwrap();
+    tape.process_start(&small::process(0, None)).unwrap();
+    let mut pages = Pages::default();
+    pages.store(1, &secret);
+    tape.pages(MAIN, &pages).unwrap();
+    tape.snapshot(&snapshot(0, 0, 0)).unwrap();
+    let bytes = tape.finish().unwrap();
+    let mut out = Vec::new();
+    open_bytes(&bytes).strip(&mut out).unwrap();
+    let has = |bytes: &[u8]| bytes.windows(16).any(|window| window == &secret[512..528]);
+    assert!(blocks(&bytes).any(|block| has(&block.body)));
+    assert!(!has(&out) && !blocks(&out).any(|block| has(&block.body)));
+}
