@@ -11,6 +11,7 @@
 //! ```
 //!
 //! * [`run`] records one launch; [`die_as`] ends the launcher as the program ended.
+//! * [`control`] asks the launcher of a running recording to do something.
 //! * [`preflight`] tells what will and will not be seen of a program, and why.
 //!
 //! What the target says, on the socket and in the shared memory, is hostile until checked. The
@@ -20,8 +21,10 @@
 #![deny(unsafe_code)]
 
 mod book;
+mod cgroup;
 mod check;
 mod contents;
+pub mod control;
 mod convert;
 mod hello;
 mod launch;
@@ -37,4 +40,6 @@ mod target;
 mod workdir;
 
 pub use check::{Check, Checks};
+pub use contents::Copied;
+pub use session::Snapshots;
 pub use launch::{Follow, Launch, LaunchError, Outcome, die_as, run};
