@@ -1,10 +1,22 @@
 //! Where events and facts come from: a tape, or anything that can answer the same questions.
 
 use heaptape_tape::{
-    BacktraceNode, Condition, Crash, EventIndex, Header, LiveSet, MemoryMap, Module, Moment,
-    Process, ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
+    BacktraceNode, Bytes, Condition, Crash, EventIndex, Header, LiveSet, Memory, MemoryMap, Module,
+    Moment, Process, ProcessId, Sample, Snapshot, Take, Tape, TapeError, Thread, Totals, Unrecorded,
 };
 use std::ops::Range;
+
+/// The memory of a process at a snapshot, as far as it is known.
+pub trait ReadMemory {
+    /// `len` bytes from an address on.
+    fn read(&mut self, addr: u64, len: usize) -> Result<Bytes, TapeError>;
+}
+
+impl ReadMemory for Memory<'_> {
+    fn read(&mut self, addr: u64, len: usize) -> Result<Bytes, TapeError> {
+        self.read(addr, len)
+    }
+}
 
 /// A recording that can be wound to any moment.
 pub trait Recording {
@@ -28,6 +40,15 @@ pub trait Recording {
     fn crashes(&self) -> &[Crash];
     /// The address spaces of processes at some moments, by time.
     fn memory_maps(&self) -> &[MemoryMap];
+    /// When contents were copied of a process, by time.
+    fn snapshots(&self, process: ProcessId) -> Vec<Snapshot>;
+    /// The memory of a process at one of its snapshots, as far as it lies in `addresses`: that of the blocks that
+    /// were live then.
+    fn memory_at(
+        &self,
+        snapshot: &Snapshot,
+        addresses: Range<u64>,
+    ) -> Result<Box<dyn ReadMemory + '_>, TapeError>;
     /// Number of events of a process.
     fn event_count(&self, process: ProcessId) -> u64;
     /// Totals of a process's own events (of a forked child: without inherited blocks).
@@ -78,6 +99,16 @@ impl Recording for Tape {
     }
     fn memory_maps(&self) -> &[MemoryMap] {
         self.memory_maps()
+    }
+    fn snapshots(&self, process: ProcessId) -> Vec<Snapshot> {
+        self.snapshots(process).copied().collect()
+    }
+    fn memory_at(
+        &self,
+        snapshot: &Snapshot,
+        addresses: Range<u64>,
+    ) -> Result<Box<dyn ReadMemory + '_>, TapeError> {
+        Ok(Box::new(self.memory_at(snapshot, addresses)?))
     }
     fn event_count(&self, process: ProcessId) -> u64 {
         self.event_count(process)

@@ -116,6 +116,19 @@ impl Memory<'_> {
         Ok(out)
     }
 
+    /// The bytes from an address on that are known, at most `len`: up to the first that is not.
+    pub fn read_start(&mut self, addr: u64, len: usize) -> Result<Vec<u8>, TapeError> {
+        let mut out = Vec::new();
+        while out.len() < len {
+            let Some(here) = addr.checked_add(out.len() as u64) else { break };
+            let within = (here % PAGE_BYTES) as usize;
+            let step = (PAGE_BYTES as usize - within).min(len - out.len());
+            let Some(page) = self.page(here / PAGE_BYTES)? else { break };
+            out.extend_from_slice(&page[within..within + step]);
+        }
+        Ok(out)
+    }
+
     /// The bytes of a page, if they are known.
     fn page(&mut self, page: u64) -> Result<Option<&[u8]>, TapeError> {
         let Some(&Place { offset: Some(offset), rank }) = self.places.get(&page) else {

@@ -4,8 +4,8 @@
 //! program takes that tool's command line instead.
 
 use crate::commands::{
-    addr, at, crunch, doctor, events, info, install_aliases, layout, run, summary, tree,
-    vizzyreport, vizzytrace,
+    addr, at, crunch, doctor, events, info, install_aliases, layout, run, snapshot, strip, summary,
+    tree, vizzyreport, vizzytrace,
 };
 use crate::failure::Failure;
 use crate::terminal::Color;
@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Tree(tree::Args),
     Events(events::Args),
     Addr(addr::Args),
+    Snapshot(snapshot::Args),
+    Strip(strip::Args),
     Info(info::Args),
     Doctor(doctor::Args),
     InstallAliases(install_aliases::Args),

@@ -43,6 +43,8 @@ fn run(argv: Vec<OsString>) -> Outcome {
         Command::Events(args) => commands::events::run(args),
         Command::Addr(args) => commands::addr::run(args),
         Command::Tree(args) => commands::tree::run(args),
+        Command::Snapshot(args) => commands::snapshot::run(args),
+        Command::Strip(args) => commands::strip::run(args),
         Command::Info(args) => commands::info::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
         Command::InstallAliases(args) => commands::install_aliases::run(args),

@@ -9,6 +9,8 @@ pub(crate) mod info;
 pub(crate) mod install_aliases;
 pub(crate) mod layout;
 pub(crate) mod run;
+pub(crate) mod snapshot;
+pub(crate) mod strip;
 pub(crate) mod summary;
 pub(crate) mod tree;
 pub(crate) mod vizzyreport;

@@ -2,9 +2,10 @@
 
 use crate::terminal;
 use heaptape_analysis::Recording;
+use heaptape_analysis::recording::ReadMemory;
 use heaptape_tape::{
     BacktraceNode, Condition, Crash, EventIndex, Header, LiveSet, MemoryMap, Module, Moment,
-    Process, ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
+    Process, ProcessId, Sample, Snapshot, Take, Tape, TapeError, Thread, Totals, Unrecorded,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::ops::Range;
@@ -48,6 +49,16 @@ impl Recording for WatchedTape {
     }
     fn memory_maps(&self) -> &[MemoryMap] {
         self.0.memory_maps()
+    }
+    fn snapshots(&self, process: ProcessId) -> Vec<Snapshot> {
+        self.0.snapshots(process).copied().collect()
+    }
+    fn memory_at(
+        &self,
+        snapshot: &Snapshot,
+        addresses: Range<u64>,
+    ) -> Result<Box<dyn ReadMemory + '_>, TapeError> {
+        Ok(Box::new(self.0.memory_at(snapshot, addresses)?))
     }
     fn event_count(&self, process: ProcessId) -> u64 {
         self.0.event_count(process)
