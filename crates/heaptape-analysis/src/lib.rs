@@ -10,6 +10,7 @@
 //! * [`layout`]: where the live blocks lie.
 //! * [`tree`]: who called whom.
 //! * [`events`], [`addr`]: what happened, one by one.
+//! * [`contents`]: what blocks contained.
 //! * [`estimate`]: what a sample says about the whole.
 //! * [`info`]: what was recorded and what was not.
 
@@ -17,6 +18,7 @@
 
 pub mod addr;
 pub mod at;
+pub mod contents;
 pub mod estimate;
 pub mod events;
 pub mod extents;

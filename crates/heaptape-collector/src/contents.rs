@@ -9,7 +9,7 @@
 
 use crate::book::Book;
 use crate::sys::{process, random_bytes};
-use heaptape_tape::{LiveSet, MAX_PAGES, PAGE_BYTES, Pages, ProcessId, Snapshot};
+use heaptape_tape::{LiveSet, MAX_PAGES, PAGE_BYTES, Pages, ProcessId, Snapshot, SnapshotReason};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -35,7 +35,7 @@ pub struct Copied {
     pub snapshots: u64,
     /// Bytes of pages on the tape.
     pub bytes: u64,
-    /// The longest that a process stood still, ns.
+    /// The longest that a process stood still that went on afterwards, ns.
     pub longest_pause_ns: u64,
     /// Snapshots of processes that ran on meanwhile.
     pub running: u64,
@@ -139,7 +139,9 @@ impl Copier {
         let copied = &mut self.copied;
         copied.snapshots += 1;
         copied.bytes += snapshot.stored;
-        copied.longest_pause_ns = copied.longest_pause_ns.max(snapshot.pause_ns);
+        if !matches!(snapshot.reason, SnapshotReason::Exit | SnapshotReason::Crash) {
+            copied.longest_pause_ns = copied.longest_pause_ns.max(snapshot.pause_ns);
+        }
         copied.running += u64::from(!snapshot.one_instant);
         copied.unreadable += snapshot.unreadable;
         copied.over_budget += snapshot.over_budget;

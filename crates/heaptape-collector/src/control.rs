@@ -122,7 +122,7 @@ impl Taken {
 pub struct SnapshotAnswer {
     /// The tape, as its launcher names it.
     pub tape: PathBuf,
-    /// A snapshot of each process asked for.
+    /// A snapshot of each process asked for, but for those that ended before it could be made.
     pub taken: Vec<Taken>,
 }
 

@@ -17,6 +17,8 @@ const FREEZE_LIMIT: Duration = Duration::from_secs(30);
 const HOLD_PATIENCE: Duration = Duration::from_millis(2);
 /// Between two looks while a process stands still.
 const SHORT_SLEEP: Duration = Duration::from_micros(50);
+/// What is published in so short a time is brought to the tape while a process stands still.
+const NEAR: Duration = Duration::from_millis(1);
 /// So often a process is let go and stopped again because of that.
 const MOST_TRIES: usize = 4;
 /// Bytes of pages that wait in memory to be stored; near a limit of memory hardly any do.
@@ -173,15 +175,18 @@ impl Session {
             caller.refuse();
             return Ok(());
         };
+        let is_meant = |target: &Target| target.is_here() && (pid == 0 || pid == target.pid);
+        if !self.targets.iter().any(is_meant) {
+            caller.refuse();
+            return Ok(());
+        }
         let mut taken = Vec::new();
         for at in 0..self.targets.len() {
-            let target = &self.targets[at];
-            let pid_here = target.pid;
-            if (pid == 0 || pid == pid_here)
+            if is_meant(&self.targets[at])
                 && let Some(snapshot) = self.snapshot(book, at, SnapshotReason::Asked, Instant::now())?
             {
                 taken.push(Taken {
-                    pid: pid_here,
+                    pid: self.targets[at].pid,
                     process: snapshot.process.0,
                     number: snapshot.number,
                     time_ns: snapshot.time.0,
@@ -193,10 +198,6 @@ impl Session {
                     over_budget: snapshot.over_budget,
                 });
             }
-        }
-        if taken.is_empty() {
-            caller.refuse();
-            return Ok(());
         }
         // Who asked may look at the tape at once.
         self.copier.store_all(book)?;
@@ -224,9 +225,16 @@ impl Session {
         let room = if reason == SnapshotReason::MemoryLimit { LITTLE_ROOM } else { ROOM };
         let waits = matches!(reason, SnapshotReason::Exit | SnapshotReason::Crash);
         let mut stopper = std::mem::take(&mut self.stopper);
+        if !waits {
+            self.come_near(book, at)?;
+        }
         let mut result = Ok(None);
         for attempt in 1..=MOST_TRIES {
             let stopped = if waits && sample::is_alone(pid) { None } else { stopper.stop(pid).ok() };
+            // It has ended meanwhile, and its memory is gone.
+            if self.targets[at].is_dead() {
+                break;
+            }
             let stands = match &stopped {
                 Some(stopped) => stopped.missing().is_empty(),
                 None => waits && sample::is_alone(pid),
@@ -252,6 +260,21 @@ impl Session {
         }
         self.stopper = stopper;
         Ok(result?.map(|snapshot| self.copier.made(snapshot)))
+    }
+
+    /// Brings to the tape what waits for its turn, while the process runs: it would stand still for that.
+    fn come_near(&mut self, book: &mut Book<TapeFile>, at: usize) -> io::Result<()> {
+        let mut last = Duration::MAX;
+        loop {
+            let since = Instant::now();
+            self.catch_up(book, at, HOLD_PATIENCE)?;
+            let took = since.elapsed();
+            // It records as fast as we write: we do not come nearer.
+            if took < NEAR || took > last / 2 {
+                return Ok(());
+            }
+            last = took;
+        }
     }
 
     /// Copies what is live in a process as of the events on the tape.

@@ -251,12 +251,14 @@ fn result_line(recorded: &heaptape_collector::Outcome, sampled: bool) -> String 
     };
     let copied = match &recorded.copied {
         Copied { snapshots: 0, .. } => String::new(),
-        copied => format!(
-            "; {}, {}, longest pause {}",
-            units::counted(copied.snapshots, "snapshot"),
-            units::bytes(copied.bytes),
-            units::lifetime(copied.longest_pause_ns)
-        ),
+        copied => {
+            let pause = match copied.longest_pause_ns {
+                0 => String::new(),
+                pause => format!(", longest pause {}", units::lifetime(pause)),
+            };
+            let snapshots = units::counted(copied.snapshots, "snapshot");
+            format!("; {snapshots}, {}{pause}", units::bytes(copied.bytes))
+        }
     };
     let behind = match recorded.most_behind {
         little if little < WORTH_SAYING => String::new(),

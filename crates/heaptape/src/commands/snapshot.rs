@@ -24,6 +24,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Outcome {
     let answer = control::snapshot(args.pid).map_err(|e| Failure::request(e.to_string()))?;
+    if answer.taken.is_empty() {
+        return Err(Failure::request(format!("process {} ended before it could be copied", args.pid)));
+    }
     let tape = quoted(answer.tape.as_os_str());
     with_stdout(|out| {
         for taken in &answer.taken {
