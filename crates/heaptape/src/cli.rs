@@ -4,7 +4,7 @@
 //! program takes that tool's command line instead.
 
 use crate::commands::{
-    addr, at, crunch, doctor, events, info, install_aliases, layout, run, snapshot, strip, summary,
+    addr, at, contents, crunch, doctor, events, info, install_aliases, layout, run, snapshot, strip, summary,
     tree, vizzyreport, vizzytrace,
 };
 use crate::failure::Failure;
@@ -41,6 +41,7 @@ pub(crate) enum Command {
     Tree(tree::Args),
     Events(events::Args),
     Addr(addr::Args),
+    Contents(contents::Args),
     Snapshot(snapshot::Args),
     Strip(strip::Args),
     Info(info::Args),

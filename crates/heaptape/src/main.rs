@@ -43,6 +43,7 @@ fn run(argv: Vec<OsString>) -> Outcome {
         Command::Events(args) => commands::events::run(args),
         Command::Addr(args) => commands::addr::run(args),
         Command::Tree(args) => commands::tree::run(args),
+        Command::Contents(args) => commands::contents::run(args),
         Command::Snapshot(args) => commands::snapshot::run(args),
         Command::Strip(args) => commands::strip::run(args),
         Command::Info(args) => commands::info::run(args),

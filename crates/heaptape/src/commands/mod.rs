@@ -2,6 +2,7 @@
 
 pub(crate) mod addr;
 pub(crate) mod at;
+pub(crate) mod contents;
 pub(crate) mod crunch;
 pub(crate) mod doctor;
 pub(crate) mod events;
