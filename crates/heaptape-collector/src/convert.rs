@@ -21,6 +21,8 @@ const _: () = assert!(MAX_FRAMES <= MAX_DEPTH);
 const MAX_FORKS: usize = 1 << 16;
 /// Most backtrace nodes of one stream; events beyond it lose their backtrace and are counted.
 const MAX_NODES: usize = 1 << 28;
+/// Addresses outside all modules that may get names; more stay without.
+const MAX_STRAYS: usize = 1 << 20;
 
 /// What is known of one process at one point of its history.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub(crate) struct Converter {
     /// Modules that are gone, in the order in which they went.
     gone: Vec<Gone>,
     canonical: FxHashMap<BacktraceNode, BacktraceId>,
+    /// Of them, those that lie in no module.
+    strays: Strays,
     forks: BTreeMap<u64, EventIndex>,
     /// Events on their way to the tape.
     waiting: Vec<Event>,
@@ -80,6 +84,9 @@ struct Gone {
     until: u64,
 }
 
+/// Return addresses that lie in no module, and the nodes that stand for them.
+pub(crate) type Strays = BTreeMap<u64, Vec<BacktraceId>>;
+
 impl Converter {
     /// The history of `process` begins at `start`.
     pub(crate) fn new(process: ProcessId, start: TimeNs) -> Converter {
@@ -93,6 +100,7 @@ impl Converter {
             modules: BTreeMap::new(),
             gone: Vec::new(),
             canonical: FxHashMap::default(),
+            strays: Strays::new(),
             forks: BTreeMap::new(),
             waiting: Vec::with_capacity(BATCH),
         }
@@ -136,6 +144,11 @@ impl Converter {
         }
         known.name = name;
         book.writer.thread_name(known.id, &known.name)
+    }
+
+    /// The nodes that lie in no module.
+    pub(crate) fn strays(&self) -> &Strays {
+        &self.strays
     }
 
     /// The forks whose children have not said hello.
@@ -220,7 +233,13 @@ impl Converter {
         };
         let known = match self.canonical.entry(node) {
             Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(new) => *new.insert(book.writer.backtrace_node(&node)?),
+            Entry::Vacant(new) => {
+                let id = book.writer.backtrace_node(&node)?;
+                if node.module.is_none() && self.strays.len() < MAX_STRAYS {
+                    self.strays.entry(node.address).or_default().push(id);
+                }
+                *new.insert(id)
+            }
         };
         nodes.push(known);
         Ok(())

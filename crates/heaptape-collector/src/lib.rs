@@ -27,6 +27,7 @@ mod contents;
 pub mod control;
 mod convert;
 mod hello;
+mod jit;
 mod launch;
 mod maps;
 mod order;

@@ -3,6 +3,7 @@
 use crate::book::Book;
 use crate::check::Checks;
 use crate::convert::Converter;
+use crate::jit;
 use crate::order::{Limit, Merge, Missing};
 use crate::sample::{self, Facts, Image};
 use crate::sys::memory::ProcessMemory;
@@ -179,6 +180,7 @@ impl Target {
         forked_from: Option<(ProcessId, EventIndex)>,
     ) -> io::Result<()> {
         let facts = std::mem::take(&mut self.facts);
+        self.facts.ppid = facts.ppid;
         let id = book.process(Process {
             pid: self.pid,
             ppid: facts.ppid,
@@ -451,6 +453,14 @@ impl Target {
         self.advance_over_gaps(book)?;
         let losses = self.losses();
         let id = self.id();
+        if let Some(history) = &self.history {
+            // A forked child's code is its parent's, for whom it was named.
+            let parent = matches!(self.origin, Origin::Forked { .. }).then_some(self.facts.ppid);
+            let pids: Vec<u32> = parent.into_iter().chain([self.pid]).rev().collect();
+            for (name, nodes) in jit::names(&pids, history.strays()) {
+                book.writer.node_name(&name, &nodes)?;
+            }
+        }
         if let Some(id) = id {
             book.writer.process_end(id, time, ending, &losses)?;
         }

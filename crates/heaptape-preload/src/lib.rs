@@ -5,7 +5,7 @@
 //! by [`real`], and around it the recorder's word for the call (`heaptape_recorder::call`).
 //!
 //! * [`heap`]: malloc and its kin. * [`cxx`]: operators new and delete. * [`maps`]: mmap and its kin.
-//! * [`process`]: start, end, fork, exec, dlclose. * `runtime`: what a library without std must bring.
+//! * [`process`]: start, end, fork, exec, dlclose. * [`tables`]: unwind tables of code made at run time. * `runtime`: what a library without std must bring.
 //!
 //! What may be exported is listed in `exports.txt`; a test compares.
 
@@ -22,3 +22,4 @@ pub mod process;
 pub mod real;
 #[cfg(heaptape_preload)]
 pub mod runtime;
+pub mod tables;

@@ -11,6 +11,8 @@ use crate::meta::{access_of, tag};
 use crate::model::*;
 use crate::varint::{Cursor, Malformed, unzigzag};
 use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A packed fact takes hardly less than a quarter of a byte.
 const PLACEHOLDERS_PER_BYTE: u64 = 4;
@@ -21,6 +23,8 @@ const MAX_PLACEHOLDERS: u64 = 1 << 20;
 const NODE_BYTES: usize = size_of::<BacktraceNode>() + size_of::<u16>();
 /// Bytes of a text beside its own: where it is and how long, and what the allocator adds.
 const TEXT_BYTES: usize = size_of::<Vec<u8>>() + 32;
+/// A node's name in the tree of them, the name itself aside.
+const NODE_NAME_BYTES: usize = 48;
 
 #[derive(Debug)]
 pub(crate) struct Facts {
@@ -44,6 +48,7 @@ pub(crate) struct Facts {
     pub(crate) memory_maps: Vec<MemoryMap>,
     /// By process: its snapshots, each with the number of PAGES blocks it is made of.
     pub(crate) snapshots: FxHashMap<ProcessId, Vec<(Snapshot, u64)>>,
+    pub(crate) node_names: BTreeMap<BacktraceId, Arc<[u8]>>,
     pub(crate) unknown_records: u64,
 }
 
@@ -67,6 +72,7 @@ impl Facts {
             crashes: Vec::new(),
             memory_maps: Vec::new(),
             snapshots: FxHashMap::default(),
+            node_names: BTreeMap::new(),
             unknown_records: 0,
         }
     }
@@ -138,6 +144,7 @@ impl Facts {
             tag::CRASH => self.crash(f),
             tag::MEMORY_MAP => self.memory_map(f),
             tag::SNAPSHOT => self.snapshot(f),
+            tag::NODE_NAME => self.node_name(f),
             _ => {
                 self.unknown_records += 1;
                 Ok(())
@@ -374,6 +381,20 @@ impl Facts {
         }
         all.push((snapshot, pages));
         self.others += 2 * size_of::<(Snapshot, u64)>() as u64;
+        Ok(())
+    }
+
+    fn node_name(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let name = f.bytes()?;
+        self.room_for(1, name.len() + TEXT_BYTES)?;
+        self.others += (name.len() + TEXT_BYTES) as u64;
+        let name: Arc<[u8]> = name.into();
+        let count = self.texts(f, NODE_NAME_BYTES)?;
+        let mut node = 0u32;
+        for _ in 0..count {
+            node = node.wrapping_add(f.number32()?);
+            self.node_names.insert(BacktraceId(node), Arc::clone(&name));
+        }
         Ok(())
     }
 

@@ -23,6 +23,7 @@ pub(crate) mod tag {
     pub(crate) const CRASH: u64 = 11;
     pub(crate) const MEMORY_MAP: u64 = 12;
     pub(crate) const SNAPSHOT: u64 = 14;
+    pub(crate) const NODE_NAME: u64 = 19;
 }
 
 /// The bits of [`MappingAccess`] in a MEMORY_MAP record.
@@ -243,6 +244,17 @@ impl Records {
                 f.number(bytes);
             }
             f.number(pages);
+        });
+    }
+
+    pub(crate) fn node_name(&mut self, name: &[u8], nodes: &[BacktraceId]) {
+        self.put(tag::NODE_NAME, |f| {
+            f.bytes(name).number(nodes.len() as u64);
+            let mut before = 0;
+            for node in nodes {
+                f.number(node.0.wrapping_sub(before));
+                before = node.0;
+            }
         });
     }
 

@@ -14,8 +14,10 @@ use crate::salvage::{Scan, Source, damaged_at};
 use crate::varint::{Cursor, Malformed};
 use crate::walk::{Events, Take, Walk};
 use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::thread;
 
 /// A moment of one process's history.
@@ -148,6 +150,11 @@ impl Tape {
     /// events that refer to nodes after the last one have [`BacktraceId::NONE`].
     pub fn nodes(&self) -> &[BacktraceNode] {
         &self.facts.nodes
+    }
+
+    /// Names of code that lies in no module, as a just-in-time compiler gave them.
+    pub fn node_names(&self) -> &BTreeMap<BacktraceId, Arc<[u8]>> {
+        &self.facts.node_names
     }
 
     /// The memory samples of a process, by time.

@@ -278,6 +278,12 @@ impl<W: Write> TapeWriter<W> {
         self.close_full_records()
     }
 
+    /// The name of the code that some nodes lie in, where no module has it.
+    pub fn node_name(&mut self, name: &[u8], nodes: &[BacktraceId]) -> io::Result<()> {
+        self.records.node_name(name, nodes);
+        self.close_full_records()
+    }
+
     /// The address space of a process.
     pub fn memory_map(&mut self, map: &MemoryMap) -> io::Result<()> {
         self.track(map.process)?;

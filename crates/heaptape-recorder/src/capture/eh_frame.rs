@@ -5,7 +5,9 @@
 //! address is followed; everything else is [`Kind::Fail`], never a guess.
 
 use super::rules::{Kind, Rule};
+use crate::sys::call;
 use crate::sys::objects::Object;
+use heaptape_wire::layout::PAGE;
 
 const RBP: u64 = 6;
 const RSP: u64 = 7;
@@ -19,23 +21,112 @@ pub(super) fn rule(object: &Object, pc: usize) -> Rule {
 }
 
 fn compute(object: &Object, pc: usize) -> Option<Rule> {
-    let entry = find_entry(object, pc)?;
-    if entry.is_signal_frame {
-        return Some(Rule::bare(Kind::Signal));
+    find_entry(object, pc)?.rule(pc)
+}
+
+/// The rule for the code at `pc` in a table that has no index.
+pub(super) fn rule_in(section: Section, pc: usize) -> Option<Rule> {
+    let mut entries = section.entries();
+    loop {
+        let entry = parse_entry(section, entries.next()?);
+        if let Some(entry) = entry.filter(|entry| entry.covers(pc)) {
+            return entry.rule(pc);
+        }
     }
-    let mut row = Row::default();
-    let mut machine = Machine {
-        entry: &entry,
-        location: entry.start,
-        initial: row,
-        stack: [row; STACKED_ROWS],
-        depth: 0,
-    };
-    machine.run(entry.cie_program, &mut row, usize::MAX)?;
-    machine.initial = row;
-    machine.location = entry.start;
-    machine.run(entry.fde_program, &mut row, pc)?;
-    row.pack()
+}
+
+/// A stretch of memory that holds entries.
+#[derive(Clone, Copy)]
+pub(super) struct Section {
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+/// Most bytes of a table whose end is a mark in it.
+const MOST_BYTES: usize = 1 << 28;
+
+impl Section {
+    /// The table at `start` as far as its mark, and the addresses from the first to the last that it speaks
+    /// of. `None` when it cannot be read or says nothing.
+    pub(super) fn found_at(start: usize) -> Option<(Section, usize, usize)> {
+        let mut entries = Section { start, end: start.checked_add(MOST_BYTES)? }.entries();
+        let (mut low, mut high) = (usize::MAX, 0);
+        while let Some(at) = entries.next() {
+            if let Some(entry) = parse_entry(Section { start, end: entries.bytes.at }, at) {
+                low = low.min(entry.start);
+                high = high.max(entry.end);
+            }
+        }
+        (low < high).then_some((Section { start, end: entries.bytes.at }, low, high))
+    }
+
+    fn entries(self) -> Entries {
+        Entries { bytes: Bytes { at: self.start, end: self.end }, readable: self.start }
+    }
+}
+
+/// Goes from entry to entry; a page that cannot be read ends it.
+struct Entries {
+    bytes: Bytes,
+    /// Memory before this is known to be readable.
+    readable: usize,
+}
+
+impl Entries {
+    /// Where the next entry begins; common ones are left out.
+    fn next(&mut self) -> Option<usize> {
+        loop {
+            let at = self.bytes.at;
+            let mut bytes = self.bytes;
+            self.probe(at.checked_add(4)?)?;
+            let length = bytes.u32()? as usize;
+            let end = bytes.at.checked_add(length)?;
+            if length < 4 || end > bytes.end {
+                return None;
+            }
+            self.probe(end)?;
+            let id = bytes.u32()?;
+            self.bytes.at = end;
+            if id != 0 {
+                return Some(at);
+            }
+        }
+    }
+
+    fn probe(&mut self, end: usize) -> Option<()> {
+        while self.readable < end {
+            if !call::is_readable(self.readable) {
+                return None;
+            }
+            self.readable = (self.readable & !(PAGE - 1)) + PAGE;
+        }
+        Some(())
+    }
+}
+
+impl Entry {
+    fn covers(&self, pc: usize) -> bool {
+        (self.start..self.end).contains(&pc)
+    }
+
+    fn rule(&self, pc: usize) -> Option<Rule> {
+        if self.is_signal_frame {
+            return Some(Rule::bare(Kind::Signal));
+        }
+        let mut row = Row::default();
+        let mut machine = Machine {
+            entry: self,
+            location: self.start,
+            initial: row,
+            stack: [row; STACKED_ROWS],
+            depth: 0,
+        };
+        machine.run(self.cie_program, &mut row, usize::MAX)?;
+        machine.initial = row;
+        machine.location = self.start;
+        machine.run(self.fde_program, &mut row, pc)?;
+        row.pack()
+    }
 }
 
 /// A reader over a byte range of the module.
@@ -133,6 +224,7 @@ impl Bytes {
 /// A frame description entry and what its common entry says.
 struct Entry {
     start: usize,
+    end: usize,
     code_align: u64,
     data_align: i64,
     is_signal_frame: bool,
@@ -167,29 +259,30 @@ fn find_entry(object: &Object, pc: usize) -> Option<Entry> {
     if low == 0 {
         return None;
     }
-    parse_entry(object, pair(low - 1, 1), pc)
+    let section = Section { start: object.start, end: object.end };
+    parse_entry(section, pair(low - 1, 1)).filter(|entry| entry.covers(pc))
 }
 
 /// The bytes of the entry at `at`, after its length.
-fn entry_bytes(object: &Object, at: usize) -> Option<Bytes> {
-    if at < object.start {
+fn entry_bytes(section: Section, at: usize) -> Option<Bytes> {
+    if at < section.start {
         return None;
     }
-    let mut bytes = Bytes { at, end: object.end };
+    let mut bytes = Bytes { at, end: section.end };
     let length = bytes.u32()? as usize;
     let end = bytes.at.checked_add(length)?;
     // 0xffffffff would be the 64-bit form, which nobody uses here.
-    if length == 0 || end > object.end {
+    if length == 0 || end > section.end {
         return None;
     }
     Some(Bytes { at: bytes.at, end })
 }
 
-fn parse_entry(object: &Object, at: usize, pc: usize) -> Option<Entry> {
-    let mut fde = entry_bytes(object, at)?;
+fn parse_entry(section: Section, at: usize) -> Option<Entry> {
+    let mut fde = entry_bytes(section, at)?;
     let id_at = fde.at;
     let cie_at = id_at.checked_sub(fde.u32()? as usize)?;
-    let mut cie = entry_bytes(object, cie_at)?;
+    let mut cie = entry_bytes(section, cie_at)?;
     let (_id, _version) = (cie.u32()?, cie.u8()?);
     let mut augmentation = Bytes { at: cie.at, end: cie.end };
     while cie.u8()? != 0 {}
@@ -220,15 +313,14 @@ fn parse_entry(object: &Object, at: usize, pc: usize) -> Option<Entry> {
     }
     let start = fde.pointer(encoding)?;
     let length = fde.pointer(encoding & 0x0f)?;
-    if pc < start || pc >= start.checked_add(length)? {
-        return None;
-    }
+    let end = start.checked_add(length)?;
     if has_data {
         let length = fde.uleb()? as usize;
         fde.take(length)?;
     }
     Some(Entry {
         start,
+        end,
         code_align,
         data_align,
         is_signal_frame,

@@ -21,6 +21,7 @@ mod check;
 mod eh_frame;
 mod leaf;
 mod memo;
+pub mod registered;
 pub mod rules;
 mod step;
 mod walk;

@@ -7,7 +7,7 @@
 //! Rules belong to a *generation* of loaded modules. When a module goes, the generation is counted up
 //! and the table is emptied; a rule that was computed across the change is not kept.
 
-use super::eh_frame;
+use super::{eh_frame, registered};
 use crate::modules;
 use crate::sys::objects;
 use crate::thread::Thread;
@@ -136,6 +136,20 @@ pub fn invalidate() {
     GENERATION.fetch_add(1, Ordering::AcqRel);
 }
 
+/// The rules of the code from `low` to `high` may have changed: they are forgotten, and all threads forget their
+/// backtraces.
+pub(super) fn forget(low: usize, high: usize) {
+    if high - low >= ENTRIES {
+        return invalidate();
+    }
+    GENERATION.fetch_add(1, Ordering::AcqRel);
+    for ip in low..=high {
+        TABLE[ip & (ENTRIES - 1)].store(0, Ordering::Relaxed);
+    }
+    // As in `invalidate`.
+    GENERATION.fetch_add(1, Ordering::AcqRel);
+}
+
 /// The rule for the frame that will be returned to at `ip`.
 #[inline(always)]
 pub(crate) fn lookup(thread: &mut Thread, ip: usize) -> Rule {
@@ -160,7 +174,10 @@ fn lookup_slowly(thread: &mut Thread, ip: usize) -> Rule {
     if let Some(object) = &object {
         modules::meet(thread, object);
     }
-    let rule = object.map_or(Rule::bare(Kind::Fail), |o| eh_frame::rule(&o, ip - 1));
+    let rule = match object {
+        Some(object) => eh_frame::rule(&object, ip - 1),
+        None => registered::rule(ip - 1).unwrap_or(Rule::bare(Kind::Fail)),
+    };
     let entry = &TABLE[ip & (ENTRIES - 1)];
     if ip >> 48 == 0 {
         entry.store((ip as u64 >> 16) << 32 | u64::from(rule.0), Ordering::Release);

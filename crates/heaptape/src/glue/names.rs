@@ -2,9 +2,10 @@
 
 use heaptape_analysis::names::{self, Frame, Names};
 use heaptape_symbols::{Resolved, SearchPaths, Symbolizer, short_name};
-use heaptape_tape::{BacktraceId, BacktraceNode, Module, ModuleId};
+use heaptape_tape::{BacktraceId, BacktraceNode, Module, ModuleId, Tape};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The file name of the library that is preloaded; its frames are in no backtrace.
@@ -16,14 +17,16 @@ type Place = (Option<ModuleId>, u64);
 /// Asks the symbolizer once for each place of code: a tape has many more nodes than places.
 pub(crate) struct SymbolNames<'a> {
     modules: &'a [Module],
+    named: &'a BTreeMap<BacktraceId, Arc<[u8]>>,
     symbolizer: RefCell<Symbolizer>,
     known: RefCell<FxHashMap<Place, Arc<[Frame]>>>,
 }
 
 impl<'a> SymbolNames<'a> {
-    pub(crate) fn new(modules: &'a [Module], search: SearchPaths) -> SymbolNames<'a> {
+    pub(crate) fn new(tape: &'a Tape, search: SearchPaths) -> SymbolNames<'a> {
         SymbolNames {
-            modules,
+            modules: tape.modules(),
+            named: tape.node_names(),
             symbolizer: RefCell::new(Symbolizer::new(search)),
             known: RefCell::default(),
         }
@@ -45,7 +48,10 @@ impl<'a> SymbolNames<'a> {
 }
 
 impl Names for SymbolNames<'_> {
-    fn frames(&self, _: BacktraceId, node: &BacktraceNode) -> Arc<[Frame]> {
+    fn frames(&self, id: BacktraceId, node: &BacktraceNode) -> Arc<[Frame]> {
+        if let Some(name) = self.named.get(&id) {
+            return Arc::from([compiled_late(&names::text(name))]);
+        }
         let place = (node.module, node.address);
         if let Some(known) = self.known.borrow().get(&place) {
             return Arc::clone(known);
@@ -89,6 +95,20 @@ fn frames(resolved: &Resolved, module: &Arc<str>, address: u64) -> Arc<[Frame]> 
         }
     };
     resolved.frames.iter().map(frame).collect()
+}
+
+/// Code that a just-in-time compiler made, and named.
+fn compiled_late(name: &str) -> Frame {
+    Frame {
+        function: name.into(),
+        short: name.into(),
+        file: None,
+        line: 0,
+        module: None,
+        inlined: false,
+        why: Some("compiled while the program ran".into()),
+        named: true,
+    }
 }
 
 fn unnamed(module: Option<&Arc<str>>, address: u64, why: &str) -> Frame {

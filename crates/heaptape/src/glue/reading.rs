@@ -48,7 +48,7 @@ impl Reading {
     /// Names for its backtraces.
     pub(crate) fn names(&self) -> SymbolNames<'_> {
         let search = SearchPaths::new(self.args.debug_dir.clone(), self.args.sysroot.clone());
-        SymbolNames::new(self.watched.0.modules(), search)
+        SymbolNames::new(&self.watched.0, search)
     }
 
     /// The tape as the user named it.

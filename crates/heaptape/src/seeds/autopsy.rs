@@ -120,7 +120,7 @@ impl Autopsy {
 }
 
 fn remaining(tape: &Tape, blocks: &[LiveBlock]) -> Vec<Remaining> {
-    let names = SymbolNames::new(tape.modules(), SearchPaths::new(Vec::new(), None));
+    let names = SymbolNames::new(tape, SearchPaths::new(Vec::new(), None));
     let mut sites = Sites::new(tape, &names);
     let mut call_site = |backtrace: BacktraceId| {
         let site = sites.of(backtrace);

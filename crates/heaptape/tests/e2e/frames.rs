@@ -40,16 +40,19 @@ impl<'a> Names<'a> {
     }
 }
 
+/// The nodes of a backtrace by id, innermost first.
+pub(crate) fn walk(tape: &Tape, leaf: BacktraceId) -> impl Iterator<Item = BacktraceId> + '_ {
+    let on_tape = |&id: &BacktraceId| id != BacktraceId::NONE;
+    std::iter::successors(Some(leaf).filter(on_tape), move |&id| {
+        let parent = tape.nodes()[id.0 as usize - 1].parent;
+        assert!(parent < id, "a node before its parent");
+        Some(parent).filter(on_tape)
+    })
+}
+
 /// The nodes of a backtrace, innermost first.
-pub(crate) fn nodes(tape: &Tape, mut id: BacktraceId) -> Vec<BacktraceNode> {
-    let mut nodes = Vec::new();
-    while id != BacktraceId::NONE {
-        let node = tape.nodes()[id.0 as usize - 1];
-        assert!(node.parent < id, "a node before its parent");
-        nodes.push(node);
-        id = node.parent;
-    }
-    nodes
+pub(crate) fn nodes(tape: &Tape, leaf: BacktraceId) -> Vec<BacktraceNode> {
+    walk(tape, leaf).map(|id| tape.nodes()[id.0 as usize - 1]).collect()
 }
 
 /// Whether the walk of this backtrace came to its end.

@@ -2,9 +2,10 @@
 //! `addr2line`, not by us.
 
 use super::build;
-use super::check::{Check, Recorded, check};
-use super::frames::{Names, is_whole};
-use heaptape_tape::{BacktraceId, ProcessId};
+use super::check::{Check, Recorded, check, open};
+use super::frames::{Names, is_whole, nodes, walk};
+use super::run;
+use heaptape_tape::{BacktraceId, FrameQuality, ProcessId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The backtraces of all blocks of this size in process 0, each with how often it occurs.
@@ -123,4 +124,38 @@ fn through_code_without_tables() {
     for id in backtraces(&recorded, 10007).into_keys() {
         assert!(!is_whole(&recorded.tape, id), "nobody can know the callers of frameless code");
     }
+}
+
+/// Code that registers its tables is walked by them, whole and unmarked, and by the new ones when other code has
+/// come to its place.
+#[test]
+fn through_code_with_registered_tables() {
+    let recorded = check("jit_tables");
+    let tape = &recorded.tape;
+    let mut names = Names::new(tape, &recorded.program);
+    for id in
+        backtraces(&recorded, 4099).into_keys().chain(backtraces(&recorded, 10007).into_keys())
+    {
+        assert_eq!(without_start(names.of(id)), ["use", "main"]);
+        assert!(nodes(tape, id).iter().all(|node| node.quality == FrameQuality::Exact));
+        assert!(nodes(tape, id).iter().any(|node| node.module.is_none()));
+    }
+}
+
+/// Such code has the names that its compiler gave it, in a file as perf wants it.
+#[test]
+fn names_of_code_in_no_module() {
+    let outcome = run::recorded(&[], &[build::target("jit").into(), "named".into()]);
+    let tape = open(&outcome);
+    let pid = tape.processes()[0].pid;
+    std::fs::remove_file(format!("/tmp/perf-{pid}.map")).expect("the target wrote it");
+    let inner_name = |size| {
+        let events = tape.events(ProcessId(0), 0).map(|event| event.expect("a readable event"));
+        let mut sized = events.filter(|event| event.action.begins_block() && event.size == size);
+        let leaf = sized.next().expect("a block").backtrace;
+        let mut named = walk(&tape, leaf).filter_map(|id| tape.node_names().get(&id));
+        named.next().map(|name| String::from_utf8_lossy(name).into_owned())
+    };
+    assert_eq!(inner_name(4099).as_deref(), Some("framed <script>"));
+    assert_eq!(inner_name(10007).as_deref(), Some("frameless"));
 }
