@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::cgroup;
+use crate::maps;
 use crate::control::{SnapshotAnswer, Taken};
 use crate::hello::Heard;
 use std::collections::VecDeque;
@@ -19,6 +20,8 @@ const HOLD_PATIENCE: Duration = Duration::from_millis(2);
 const SHORT_SLEEP: Duration = Duration::from_micros(50);
 /// What is published in so short a time is brought to the tape while a process stands still.
 const NEAR: Duration = Duration::from_millis(1);
+/// The address space is written down when so small a part of the time up to then has passed since the last time.
+const MAPS: u64 = 32;
 /// So often a process is let go and stopped again because of that.
 const MOST_TRIES: usize = 4;
 /// Bytes of pages that wait in memory to be stored; near a limit of memory hardly any do.
@@ -82,6 +85,8 @@ pub(super) struct Due {
     peaks: FxHashMap<u64, u64>,
     /// By target: how near its limit it was at the last look, in percent.
     near: FxHashMap<u64, u64>,
+    /// By target: when its address space was last written down.
+    mapped: FxHashMap<u64, TimeNs>,
 }
 
 impl Due {
@@ -95,6 +100,7 @@ impl Due {
             limit: now,
             peaks: FxHashMap::default(),
             near: FxHashMap::default(),
+            mapped: FxHashMap::default(),
         }
     }
 
@@ -102,6 +108,20 @@ impl Due {
     pub(super) fn forget(&mut self, number: u64) {
         self.peaks.remove(&number);
         self.near.remove(&number);
+        self.mapped.remove(&number);
+    }
+
+    /// Whether the address space is to be written down with a snapshot: always when somebody wanted that one, else
+    /// so often that there are some hundreds in the longest recording, for readers keep them in memory.
+    fn wants_map(&mut self, number: u64, reason: SnapshotReason, time: TimeNs) -> bool {
+        let is_routine = matches!(reason, SnapshotReason::Interval | SnapshotReason::Peak);
+        let last = self.mapped.get(&number);
+        let is_due = last.is_none_or(|last| time.0 - last.0.min(time.0) >= time.0 / MAPS);
+        let wanted = !is_routine || is_due;
+        if wanted {
+            self.mapped.insert(number, time);
+        }
+        wanted
     }
 }
 
@@ -247,9 +267,8 @@ impl Session {
                 since = Instant::now();
                 continue;
             }
-            result = self.copy(book, at, room).map(|copied| {
+            result = self.copy(book, at, reason, room).map(|copied| {
                 copied.map(|mut snapshot| {
-                    snapshot.reason = reason;
                     snapshot.one_instant = stands && caught_up;
                     let stood = stopped.is_some() || waits;
                     snapshot.pause_ns = if stood { since.elapsed().as_nanos() as u64 } else { 0 };
@@ -282,6 +301,7 @@ impl Session {
         &mut self,
         book: &mut Book<TapeFile>,
         at: usize,
+        reason: SnapshotReason,
         room: usize,
     ) -> io::Result<Option<Snapshot>> {
         let Some(process) = self.targets[at].id() else { return Ok(None) };
@@ -289,13 +309,19 @@ impl Session {
             return Ok(None);
         };
         let time = book.time(clock::monotonic_ns());
-        let copy = self.copier.copy(book, process, self.targets[at].pid, room)?;
+        let pid = self.targets[at].pid;
+        let copy = self.copier.copy(book, process, pid, room)?;
+        if self.due.wants_map(self.targets[at].number, reason, time)
+            && let Ok(mappings) = maps::of(pid)
+        {
+            book.writer.memory_map(&MemoryMap { process, time, mappings })?;
+        }
         Ok(Some(Snapshot {
             process,
             number: 0,
             time,
             event,
-            reason: SnapshotReason::Asked,
+            reason,
             pause_ns: 0,
             one_instant: false,
             considered: copy.considered,

@@ -215,6 +215,9 @@ pub(crate) fn run(args: Args) -> Outcome {
     } else if !quiet {
         let tape = quoted(recorded.tape.as_os_str());
         tell(format_args!("  heaptape summary {tape}\n  heaptape at {tape} peak"));
+        if recorded.copied.snapshots > 0 {
+            tell(format_args!("  heaptape contents {tape}"));
+        }
     }
     if !all_agree {
         return Ok(ExitCode::from(recording::CHECK_FAILED));
