@@ -4,8 +4,9 @@
 
 use crate::recording::{ReadMemory, Recording};
 use heaptape_tape::{
-    BacktraceId, BacktraceNode, Bytes, Condition, Crash, Event, EventIndex, Header, LiveSet, MemoryMap,
-    Module, Moment, Process, ProcessId, Sample, Snapshot, Take, TapeError, Thread, Totals, Unrecorded,
+    BacktraceId, BacktraceNode, Bytes, Condition, Crash, Event, EventIndex, Header, LiveSet,
+    MemoryMap, Module, Moment, Process, ProcessId, Sample, Snapshot, Take, TapeError, Thread,
+    Totals, Unrecorded,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;

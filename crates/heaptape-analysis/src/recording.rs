@@ -2,7 +2,8 @@
 
 use heaptape_tape::{
     BacktraceNode, Bytes, Condition, Crash, EventIndex, Header, LiveSet, Memory, MemoryMap, Module,
-    Moment, Process, ProcessId, Sample, Snapshot, Take, Tape, TapeError, Thread, Totals, Unrecorded,
+    Moment, Process, ProcessId, Sample, Snapshot, Take, Tape, TapeError, Thread, Totals,
+    Unrecorded,
 };
 use std::ops::Range;
 

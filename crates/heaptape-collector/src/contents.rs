@@ -258,7 +258,8 @@ struct Copying<'a> {
 impl Copying<'_> {
     fn batch(&mut self, reader: &Reader, batch: &[Stretch], buffer: &mut [u8]) {
         if self.budget < PAGE_BYTES && !self.is_any_known(batch) {
-            self.copy.over_budget += batch.iter().map(|s| s.end - s.start).sum::<u64>() * PAGE_BYTES;
+            self.copy.over_budget +=
+                batch.iter().map(|s| s.end - s.start).sum::<u64>() * PAGE_BYTES;
             return;
         }
         let spans: Vec<(u64, usize)> = batch

@@ -98,8 +98,18 @@ impl Taken {
     }
 
     fn of(numbers: [u64; TAKEN_NUMBERS]) -> Taken {
-        let [pid, process, number, time_ns, pause_ns, instant, considered, stored, unreadable, over_budget] =
-            numbers;
+        let [
+            pid,
+            process,
+            number,
+            time_ns,
+            pause_ns,
+            instant,
+            considered,
+            stored,
+            unreadable,
+            over_budget,
+        ] = numbers;
         let one_instant = instant != 0;
         let [pid, process, number] = [pid, process, number].map(|number| number as u32);
         Taken {
@@ -227,7 +237,8 @@ mod tests {
 
     #[test]
     fn answers_come_back() {
-        let taken = |pid| Taken { pid, number: 3, stored: 1 << 40, one_instant: true, ..Taken::default() };
+        let taken =
+            |pid| Taken { pid, number: 3, stored: 1 << 40, one_instant: true, ..Taken::default() };
         let answer =
             SnapshotAnswer { tape: "/tmp/a b.tape".into(), taken: vec![taken(7), taken(9)] };
         let bytes = answer.encode();

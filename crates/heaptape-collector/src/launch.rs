@@ -2,9 +2,9 @@
 
 use crate::book::Book;
 use crate::check::{Check, Checks};
+use crate::contents::Copied;
 use crate::output::{self, Clash, Names, Place, TapeFile};
 use crate::preflight::{self, Missing};
-use crate::contents::Copied;
 use crate::session::{Closing, Session, Settings, Snapshots};
 use crate::sys::memory::ProcessMemory;
 use crate::sys::signals::{self, Held};

@@ -156,7 +156,8 @@ fn a_damaged_block_hides_what_older_ones_say() {
 
 #[test]
 fn facts_of_a_snapshot_come_back() {
-    let mut tape = TapeWriter::new(Vec::new(), &Header { tick_ns: 10, ..Header::default() }).unwrap();
+    let mut tape =
+        TapeWriter::new(Vec::new(), &Header { tick_ns: 10, ..Header::default() }).unwrap();
     tape.process_start(&small::process(0, None)).unwrap();
     let said = Snapshot {
         number: 1,
@@ -197,7 +198,13 @@ fn all_else(tape: &Tape) -> String {
         format!("{process:?} {events:?} {milestones:?} {live:?} {:?}", tape.samples(id))
     };
     let processes: Vec<String> = tape.processes().iter().map(of).collect();
-    format!("{processes:?} {:?} {:?} {:?} {:?}", tape.header(), tape.threads(), tape.modules(), tape.nodes())
+    format!(
+        "{processes:?} {:?} {:?} {:?} {:?}",
+        tape.header(),
+        tape.threads(),
+        tape.modules(),
+        tape.nodes()
+    )
 }
 
 #[test]
@@ -230,7 +237,8 @@ fn a_stripped_tape_differs_in_nothing_but_contents() {
 /// No byte of a page is in the file any more, packed or not.
 #[test]
 fn no_page_survives_stripping() {
-    let secret: Vec<u8> = (0..PAGE_BYTES).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 7) as u8).collect();
+    let secret: Vec<u8> =
+        (0..PAGE_BYTES).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 7) as u8).collect();
     let mut tape = TapeWriter::new(Vec::new(), &Header::default()).unwrap();
     tape.process_start(&small::process(0, None)).unwrap();
     let mut pages = Pages::default();

@@ -9,8 +9,8 @@ use crate::process::ProcessName;
 use crate::recording::Recording;
 use crate::sites::{Site, Sites};
 use heaptape_tape::{
-    BacktraceId, BacktraceNode, Bytes, Effect, FORESEEN, FrameQuality, LiveBlock, MemoryMap, Moment,
-    Process, Snapshot, TapeError,
+    BacktraceId, BacktraceNode, Bytes, Effect, FORESEEN, FrameQuality, LiveBlock, MemoryMap,
+    Moment, Process, Snapshot, TapeError,
 };
 use rustc_hash::FxHashMap;
 use serde::{Serialize, Serializer};
@@ -162,11 +162,8 @@ impl BlockContents {
         let bytes = memory.read(addr, usize::try_from(length).unwrap_or(0))?;
         drop(memory);
         let modules = Modules::at(recording, process, snapshot);
-        let looks_like = Looks::of(
-            &bytes,
-            |word| heap.at(word).is_some(),
-            |word| modules.find(word).is_some(),
-        );
+        let looks_like =
+            Looks::of(&bytes, |word| heap.at(word).is_some(), |word| modules.find(word).is_some());
         let mut sites = Sites::new(recording, names);
         let site = sites.of(block.backtrace);
         let mut leads = Leads { recording, names, process, snapshot, heap, modules };
@@ -278,7 +275,9 @@ impl Leads<'_> {
     /// The newest address space of the process that was known by then.
     fn map(&self) -> Option<&MemoryMap> {
         let known = self.recording.memory_maps().iter().rev();
-        known.filter(|map| map.process == self.process.id).find(|map| map.time <= self.snapshot.time)
+        known
+            .filter(|map| map.process == self.process.id)
+            .find(|map| map.time <= self.snapshot.time)
     }
 }
 
@@ -311,9 +310,9 @@ struct Stretch<'a> {
 }
 
 fn stretches<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(known(bytes).map(|range| {
-        Stretch { at: range.start as u64, bytes: &bytes.bytes[range] }
-    }))
+    serializer.collect_seq(
+        known(bytes).map(|range| Stretch { at: range.start as u64, bytes: &bytes.bytes[range] }),
+    )
 }
 
 /// The stretches of bytes that are known, as places.

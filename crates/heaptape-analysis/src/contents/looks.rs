@@ -43,11 +43,7 @@ impl Looks {
     }
 
     /// Guesses. `heap` and `module` tell whether an address lies in a live block, and in a module.
-    pub fn of(
-        bytes: &Bytes,
-        heap: impl Fn(u64) -> bool,
-        module: impl Fn(u64) -> bool,
-    ) -> Looks {
+    pub fn of(bytes: &Bytes, heap: impl Fn(u64) -> bool, module: impl Fn(u64) -> bool) -> Looks {
         let known: Vec<u8> = (0..bytes.bytes.len()).map_while(|at| bytes.get(at)).collect();
         if known.is_empty() {
             return Looks::NotRecorded;
@@ -58,8 +54,10 @@ impl Looks {
         if is_text(&known) {
             return Looks::Text;
         }
-        let words: Vec<u64> =
-            known.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight"))).collect();
+        let words: Vec<u64> = known
+            .chunks_exact(8)
+            .map(|word| u64::from_le_bytes(word.try_into().expect("eight")))
+            .collect();
         if words.first().is_some_and(|&word| module(word)) {
             return Looks::Object;
         }

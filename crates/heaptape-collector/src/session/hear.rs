@@ -1,7 +1,7 @@
 //! What the session does when a process speaks to it: joins, forks, execs, freezes, crashes.
 
-use super::*;
 use super::snapshots::FREEZE_PATIENCE;
+use super::*;
 use crate::hello::{self, Heard, Word};
 use crate::launch::Follow;
 use crate::sys::process;

@@ -4,9 +4,9 @@
 
 use super::*;
 use crate::cgroup;
-use crate::maps;
 use crate::control::{SnapshotAnswer, Taken};
 use crate::hello::Heard;
+use crate::maps;
 use std::collections::VecDeque;
 
 /// Patience for gaps while a process waits for our answer.
@@ -151,7 +151,9 @@ impl Session {
                 self.snapshot(book, at, reason, Instant::now())?;
             }
         }
-        if all == Some(SnapshotReason::Interval) || self.due.every.is_some_and(|due| due <= Instant::now()) {
+        if all == Some(SnapshotReason::Interval)
+            || self.due.every.is_some_and(|due| due <= Instant::now())
+        {
             self.due.every = Some(Instant::now() + self.settings.snapshots.every);
         }
         Ok(())
@@ -175,7 +177,8 @@ impl Session {
             return false;
         }
         let target = &self.targets[at];
-        let live = target.id().and_then(|id| book.writer.live(id)).map_or(0, |l| l.totals().live_bytes);
+        let live =
+            target.id().and_then(|id| book.writer.live(id)).map_or(0, |l| l.totals().live_bytes);
         let from = self.due.peaks.entry(target.number).or_insert(1);
         let is_peak = live >= *from;
         if is_peak {
@@ -203,7 +206,8 @@ impl Session {
         let mut taken = Vec::new();
         for at in 0..self.targets.len() {
             if is_meant(&self.targets[at])
-                && let Some(snapshot) = self.snapshot(book, at, SnapshotReason::Asked, Instant::now())?
+                && let Some(snapshot) =
+                    self.snapshot(book, at, SnapshotReason::Asked, Instant::now())?
             {
                 taken.push(Taken {
                     pid: self.targets[at].pid,
@@ -250,7 +254,8 @@ impl Session {
         }
         let mut result = Ok(None);
         for attempt in 1..=MOST_TRIES {
-            let stopped = if waits && sample::is_alone(pid) { None } else { stopper.stop(pid).ok() };
+            let stopped =
+                if waits && sample::is_alone(pid) { None } else { stopper.stop(pid).ok() };
             // It has ended meanwhile, and its memory is gone.
             if self.targets[at].is_dead() {
                 break;

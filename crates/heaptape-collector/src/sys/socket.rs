@@ -2,8 +2,8 @@
 
 use super::{check, check_size, fd};
 use std::io;
-use std::time::Duration;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// Most descriptors sent in one message.
 const MAX_SENT: usize = 2;

@@ -87,8 +87,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         let shown = args.offset..args.offset.saturating_add(args.length);
         let found = of_each(&reading, args.at, |process, snapshot| {
             let shown = shown.clone();
-            let found =
-                BlockContents::compute(recording, &names, process, snapshot, which, shown)?;
+            let found = BlockContents::compute(recording, &names, process, snapshot, which, shown)?;
             Ok(found.ok_or_else(|| no_block(&reading, which, snapshot)))
         })?;
         if args.json {
@@ -171,7 +170,9 @@ fn write_files(reading: &Reading, which: Which, dir: &Path, force: bool) -> Outc
     let tape = reading.tape();
     let chosen = of_each(reading, which, |process, snapshot| Ok(Ok((process.id, *snapshot))))?;
     let [(process, snapshot)] = chosen[..] else {
-        return Err(Failure::request("--out writes the blocks of one process: choose it with --process"));
+        return Err(Failure::request(
+            "--out writes the blocks of one process: choose it with --process",
+        ));
     };
     let unreadable = |error: TapeError| reading.unreadable(error);
     let live = tape.live_at(process, Moment::Event(snapshot.event)).map_err(unreadable)?;

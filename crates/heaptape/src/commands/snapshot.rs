@@ -25,7 +25,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Outcome {
     let answer = control::snapshot(args.pid).map_err(|e| Failure::request(e.to_string()))?;
     if answer.taken.is_empty() {
-        return Err(Failure::request(format!("process {} ended before it could be copied", args.pid)));
+        return Err(Failure::request(format!(
+            "process {} ended before it could be copied",
+            args.pid
+        )));
     }
     let tape = quoted(answer.tape.as_os_str());
     with_stdout(|out| {
@@ -33,7 +36,11 @@ pub(crate) fn run(args: Args) -> Outcome {
             writeln!(out, "{}", sentence(taken))?;
         }
         if let Some(first) = answer.taken.first() {
-            let process = if first.process > 0 { format!(" --process '#{}'", first.process) } else { String::new() };
+            let process = if first.process > 0 {
+                format!(" --process '#{}'", first.process)
+            } else {
+                String::new()
+            };
             writeln!(out, "  heaptape contents {tape}{process} --at '#{}'", first.number)?;
         }
         Ok(())
@@ -57,7 +64,9 @@ fn sentence(taken: &Taken) -> String {
     if !taken.one_instant {
         parts.push("NOT OF ONE INSTANT: some of it went on meanwhile".to_owned());
     }
-    for (bytes, what) in [(taken.unreadable, "UNREADABLE"), (taken.over_budget, "BEYOND THE BUDGET")] {
+    for (bytes, what) in
+        [(taken.unreadable, "UNREADABLE"), (taken.over_budget, "BEYOND THE BUDGET")]
+    {
         if bytes > 0 {
             parts.push(format!("{} {what}", units::bytes(bytes)));
         }

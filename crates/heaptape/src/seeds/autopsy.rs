@@ -12,9 +12,7 @@ use heaptape_report::seeds::crunch_page::CrunchPage;
 use heaptape_report::text::escape;
 use heaptape_report::units;
 use heaptape_symbols::SearchPaths;
-use heaptape_tape::{
-    BacktraceId, Ending, LiveBlock, Moment, ProcessId, Tape, TapeError, Totals,
-};
+use heaptape_tape::{BacktraceId, Ending, LiveBlock, Moment, ProcessId, Tape, TapeError, Totals};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
