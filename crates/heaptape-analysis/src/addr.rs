@@ -1,5 +1,6 @@
 //! The history of one address: every block that ever contained it.
 
+use crate::free_backtraces::FreeBacktraces;
 use crate::hex;
 use crate::names::{self, Frame, Names};
 use crate::process::ProcessName;
@@ -22,6 +23,30 @@ pub struct Act {
     pub function: &'static str,
     /// Its frames, innermost first; empty when the backtrace was not recorded.
     pub backtrace: Vec<Frame>,
+}
+
+impl Act {
+    /// The act that an event is, with its names.
+    pub(crate) fn of(recording: &dyn Recording, names: &dyn Names, event: &Event) -> Act {
+        let ThreadId(thread) = event.thread;
+        let thread = recording.threads().get(thread as usize);
+        Act {
+            time_ns: event.time.0,
+            tid: thread.map_or(0, |thread| thread.tid),
+            thread: thread.map_or_else(String::new, |thread| names::text(&thread.name)),
+            function: event.api.name(),
+            backtrace: names::backtrace(recording, names, event.backtrace),
+        }
+    }
+
+    /// The act that a block began by.
+    pub(crate) fn that_began(
+        recording: &dyn Recording,
+        names: &dyn Names,
+        block: &LiveBlock,
+    ) -> Act {
+        Act::of(recording, names, &allocation_of(block))
+    }
 }
 
 /// A block that contained the address.
@@ -54,6 +79,16 @@ pub enum Entry {
     UnmatchedFree(Act),
 }
 
+impl Entry {
+    /// The free that it tells of.
+    fn free(&self) -> Option<&Act> {
+        match self {
+            Entry::Block(block) => block.freed.as_ref(),
+            Entry::UnmatchedFree(act) => Some(act),
+        }
+    }
+}
+
 /// The history of an address, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AddressHistory {
@@ -66,6 +101,8 @@ pub struct AddressHistory {
     pub total: u64,
     /// The newest of them.
     pub entries: Vec<Entry>,
+    /// Which frees have backtraces, where that of a free here is missing.
+    pub free_backtraces: Option<FreeBacktraces>,
 }
 
 impl AddressHistory {
@@ -90,11 +127,15 @@ impl AddressHistory {
             Ok(ControlFlow::Continue(()))
         })?;
         let resolve = |act: RawAct| act.resolve(recording, names);
+        let entries: Vec<Entry> =
+            watch.entries.into_iter().map(|raw| raw.resolve(address, resolve)).collect();
+        let is_missed = entries.iter().filter_map(Entry::free).any(|act| act.backtrace.is_empty());
         Ok(AddressHistory {
             process: ProcessName::of(recording, process),
             address,
             total: watch.total,
-            entries: watch.entries.into_iter().map(|raw| raw.resolve(address, resolve)).collect(),
+            entries,
+            free_backtraces: FreeBacktraces::missed(recording, is_missed),
         })
     }
 }
@@ -105,16 +146,7 @@ struct RawAct(Event);
 
 impl RawAct {
     fn resolve(self, recording: &dyn Recording, names: &dyn Names) -> Act {
-        let RawAct(event) = self;
-        let ThreadId(thread) = event.thread;
-        let thread = recording.threads().get(thread as usize);
-        Act {
-            time_ns: event.time.0,
-            tid: thread.map_or(0, |thread| thread.tid),
-            thread: thread.map_or_else(String::new, |thread| names::text(&thread.name)),
-            function: event.api.name(),
-            backtrace: names::backtrace(recording, names, event.backtrace),
-        }
+        Act::of(recording, names, &self.0)
     }
 }
 

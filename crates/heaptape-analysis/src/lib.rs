@@ -11,6 +11,7 @@
 //! * [`tree`]: who called whom.
 //! * [`events`], [`addr`]: what happened, one by one.
 //! * [`contents`]: what blocks contained.
+//! * [`errors`]: what was given back that was not to be given back so.
 //! * [`estimate`]: what a sample says about the whole.
 //! * [`info`]: what was recorded and what was not.
 
@@ -19,10 +20,12 @@
 pub mod addr;
 pub mod at;
 pub mod contents;
+pub mod errors;
 pub mod estimate;
 pub mod events;
 pub mod extents;
 pub mod filter;
+pub mod free_backtraces;
 pub mod growth;
 mod hex;
 pub mod info;

@@ -29,6 +29,21 @@ pub struct Frame {
     pub named: bool,
 }
 
+/// What a module's file holds at an address that is no place of a backtrace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// The section, as `.bss`.
+    pub section: Arc<str>,
+    /// Whether it is code.
+    pub code: bool,
+    /// Whether the program may write there.
+    pub writable: bool,
+    /// The variable or function that covers the address; `None` when it is not known.
+    pub symbol: Option<Arc<str>>,
+    /// The address lies so far into it; where it is not known, into the section.
+    pub offset: u64,
+}
+
 /// Turns a backtrace node into frames.
 pub trait Names {
     /// The frames of one node, innermost first; at least one.
@@ -37,6 +52,12 @@ pub trait Names {
     /// Whether the functions, files and lines of a module can be known, in a few words (`with lines`,
     /// `functions only`, `file not found`).
     fn module_state(&self, module: ModuleId) -> String;
+
+    /// What lies at an address of a module (as the ELF file states it); `None` when that cannot be told.
+    fn held_at(&self, module: ModuleId, address: u64) -> Option<Held> {
+        let _ = (module, address);
+        None
+    }
 }
 
 /// The nodes of a backtrace, innermost first. A node that is not on the tape ends it.

@@ -1,5 +1,6 @@
 //! How much memory, when, and by whom.
 
+use crate::errors::{Findings, Suspects};
 use crate::estimate::{Exact, Sampling, Variance, Weigh};
 use crate::growth::Growth;
 use crate::info::{Lost, UnrecordedChild};
@@ -25,6 +26,9 @@ use serde::Serialize;
 
 /// Buckets of [`Summary::series`].
 pub const SERIES_BUCKETS: usize = 240;
+
+/// Errors that are listed in a summary at most.
+const ERRORS: usize = 10;
 
 /// Bytes of tables by backtrace node: growth, weights, sites, and what was looked at.
 const BYTES_BY_NODE: u64 = 16 + 16 + 8 + unresolved::BYTES_BY_NODE;
@@ -56,6 +60,8 @@ pub struct Summary {
     pub layout: Layout,
     /// Frames of the allocations' backtraces that have no name.
     pub unresolved: Unresolved,
+    /// Wrong frees.
+    pub errors: Findings,
 }
 
 /// The first moment of most live bytes.
@@ -152,6 +158,7 @@ impl Summary {
             allocated: pass.allocated(&totals),
             temporary: weigh.sampling().is_none().then_some(pass.temporary),
             layout,
+            errors: Findings::of(recording, names, process, &pass.suspects, ERRORS)?,
             unresolved: Unresolved::of(recording, names, pass.growth.backtraces()),
             series: pass.series.finish(),
             process: name,
@@ -191,6 +198,7 @@ struct Pass<W> {
     reallocs_failed: u64,
     series: SeriesBuilder,
     growth: Growth<W>,
+    suspects: Suspects,
 }
 
 impl<W: Weigh> Gather for Pass<W> {
@@ -199,6 +207,7 @@ impl<W: Weigh> Gather for Pass<W> {
         let (weigh, temporary) = (self.weigh, &mut self.temporary);
         self.temporaries.note(event, effect, |block| *temporary += weigh.weigh(&block));
         self.growth.note(event.time.0, effect);
+        self.suspects.note(event, effect);
         self.series.set(event.time.0, totals.live_bytes);
         self.reallocs_failed += u64::from(event.action == Action::ReallocFail);
         if event.action.begins_block() {
@@ -235,6 +244,7 @@ impl<W: Weigh> Pass<W> {
             reallocs_failed: 0,
             series: SeriesBuilder::new(start, end, SERIES_BUCKETS, at_start.bytes),
             growth: Growth::new(weigh, start, end, &live),
+            suspects: Suspects::default(),
         };
         let totals = replay::whole_weighed(weigh, recording, id, &mut live, &mut pass)?;
         for block in std::mem::take(&mut pass.temporaries).finish() {

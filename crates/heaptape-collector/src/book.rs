@@ -37,6 +37,12 @@ impl<W: Write> Book<W> {
         self.processes
     }
 
+    /// Frees and reallocs so far, in all processes, of what was no live block.
+    pub(crate) fn unmatched_frees(&self) -> u64 {
+        let all = (0..self.processes).filter_map(|id| self.writer.totals(ProcessId(id)));
+        all.map(|totals| totals.unmatched_frees).sum()
+    }
+
     /// Begins a process; its id is given here.
     pub(crate) fn process(&mut self, mut process: Process) -> io::Result<ProcessId> {
         process.id = ProcessId(self.processes);

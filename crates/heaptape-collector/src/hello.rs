@@ -186,7 +186,7 @@ pub(crate) fn crash_report(payload: &[u8]) -> Option<CrashReport> {
         code: half(std::mem::offset_of!(CrashReport, code)),
         fault_addr: word(std::mem::offset_of!(CrashReport, fault_addr)),
         tid: half(std::mem::offset_of!(CrashReport, tid)) as u32,
-        pad: 0,
+        sender: half(std::mem::offset_of!(CrashReport, sender)) as u32,
         registers: std::array::from_fn(|at| word(registers + 8 * at)),
     })
 }

@@ -39,6 +39,33 @@ pub enum Follow {
     None,
 }
 
+/// Which frees are recorded with their backtraces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FreeBacktraces {
+    /// The first [`FreeBacktraces::FIRST`] of each thread, reallocs included; threads that come one after
+    /// another may share them.
+    #[default]
+    First,
+    /// All.
+    All,
+    /// None.
+    None,
+}
+
+impl FreeBacktraces {
+    /// How many frees the first ones are.
+    pub const FIRST: usize = FIRST_FREES;
+
+    /// Its value among a tape's options.
+    fn on_tape(self) -> String {
+        match self {
+            FreeBacktraces::First => format!("first-{FIRST_FREES}"),
+            FreeBacktraces::All => "all".to_owned(),
+            FreeBacktraces::None => "none".to_owned(),
+        }
+    }
+}
+
 /// What to launch and how to record it.
 pub struct Launch {
     /// Program and arguments; the program as the user typed it.
@@ -55,9 +82,9 @@ pub struct Launch {
     pub preload: &'static [u8],
     /// Which children are recorded.
     pub follow: Follow,
-    /// Record backtraces of frees too.
-    pub free_backtraces: bool,
-    /// Record backtraces at all.
+    /// Which frees are recorded with their backtraces.
+    pub free_backtraces: FreeBacktraces,
+    /// Record backtraces at all: without, of frees neither.
     pub backtraces: bool,
     /// Record mmap, munmap, mremap, brk and sbrk.
     pub mmap: bool,
@@ -100,7 +127,7 @@ impl Launch {
             next_free: false,
             preload,
             follow: Follow::All,
-            free_backtraces: false,
+            free_backtraces: FreeBacktraces::First,
             backtraces: true,
             mmap: false,
             sample_bytes: 0,
@@ -120,7 +147,8 @@ impl Launch {
     /// `OPT_*` for the recorders.
     fn wire_options(&self) -> u32 {
         [
-            (self.free_backtraces, OPT_FREE_BACKTRACES),
+            (self.free_backtraces == FreeBacktraces::First, OPT_FIRST_FREE_BACKTRACES),
+            (self.free_backtraces == FreeBacktraces::All, OPT_ALL_FREE_BACKTRACES),
             (self.mmap, OPT_MMAP),
             (self.snapshots.at_exit, OPT_FREEZE_AT_EXIT),
             (self.crash, OPT_CRASH),
@@ -147,6 +175,8 @@ impl Launch {
 
     fn header(&self) -> Header {
         let on = |wanted: bool| if wanted { "on" } else { "off" }.to_string();
+        let free_backtraces =
+            if self.backtraces { self.free_backtraces } else { FreeBacktraces::None };
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Header {
             version: 0,
@@ -163,7 +193,7 @@ impl Launch {
             options: vec![
                 ("follow".into(), format!("{:?}", self.follow).to_lowercase()),
                 ("backtraces".into(), on(self.backtraces)),
-                ("free-backtraces".into(), on(self.free_backtraces)),
+                ("free-backtraces".into(), free_backtraces.on_tape()),
                 ("mmap".into(), on(self.mmap)),
                 ("sample-interval-ms".into(), self.sample_interval.as_millis().to_string()),
                 ("pss".into(), on(self.pss)),
@@ -205,6 +235,8 @@ pub struct Outcome {
     pub bytes: u64,
     /// Processes on it.
     pub processes: usize,
+    /// Frees and reallocs of what was no live block, in all processes.
+    pub unmatched_frees: u64,
     /// Programs that could not be recorded.
     pub unrecorded: Vec<Unrecorded>,
     /// What could not be recorded, over all processes.
@@ -453,6 +485,7 @@ fn conclude(
     ended: Ended,
 ) -> Outcome {
     let (mut events, processes) = (book.events, book.processes() as usize);
+    let unmatched_frees = book.unmatched_frees();
     if processes == 0 && !launch.preload.is_empty() && closing.unrecorded.is_empty() {
         closing.warnings.push("no process loaded the recorder: nothing was recorded".into());
     }
@@ -485,6 +518,7 @@ fn conclude(
         bytes: fs::metadata(&ended.tape).map_or(0, |file| file.len()),
         tape: ended.tape,
         processes,
+        unmatched_frees,
         unrecorded: closing.unrecorded,
         losses: closing.losses,
         checks: closing.checks,

@@ -42,5 +42,5 @@ mod workdir;
 
 pub use check::{Check, Checks};
 pub use contents::Copied;
-pub use launch::{Follow, Launch, LaunchError, Outcome, die_as, run};
+pub use launch::{Follow, FreeBacktraces, Launch, LaunchError, Outcome, die_as, run};
 pub use session::Snapshots;

@@ -221,6 +221,7 @@ impl Session {
         }
         let mut drained = self.drain(book)?;
         drained.hurry |= self.copier.store_some(book)?;
+        self.hear_pleas(book)?;
         if news || self.overdue || child.ending.is_some() {
             self.reap(book, child)?;
         }

@@ -9,6 +9,7 @@ use crate::sample::{self, Facts, Image};
 use crate::sys::memory::ProcessMemory;
 use crate::sys::{fd, futex};
 use heaptape_tape::*;
+use heaptape_wire::handshake::{CRASH, FREEZE};
 use heaptape_wire::layout::*;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -245,12 +246,42 @@ impl Target {
         self.full && self.merge.has_words(stream) && !self.stuck
     }
 
-    /// Whether a ring is more than half full: its producer may have rung before we slept.
+    /// Whether a ring is more than half full, or the process asks for something: it may have rung before we
+    /// slept.
     pub(crate) fn is_urgent(&self) -> bool {
-        (0..self.memory.stream_count()).any(|stream| {
+        let is_pressed = |stream| {
             let pending = self.memory.ring(stream).pending() as usize;
             pending > RING_WORDS / 2 && !self.is_held_back(stream)
-        })
+        };
+        self.asks() || (0..self.memory.stream_count()).any(is_pressed)
+    }
+
+    fn asks(&self) -> bool {
+        // SeqCst as for the doorbell: what is asked before we sleep is seen or rings.
+        matches!(self.memory.page().plea.state.load(Ordering::SeqCst), FREEZE | CRASH)
+    }
+
+    /// What the process asks for before it ends (`FREEZE`, `CRASH`), and the report that comes with it.
+    pub(crate) fn plea(&self) -> Option<(u32, Vec<u8>)> {
+        let plea = &self.memory.page().plea;
+        // Acquire pairs with the store of the one who asks, after its report.
+        match plea.state.load(Ordering::Acquire) {
+            FREEZE => Some((FREEZE, Vec::new())),
+            CRASH => {
+                let words = plea.report.iter().map(|word| word.load(Ordering::Relaxed));
+                Some((CRASH, words.flat_map(u64::to_ne_bytes).collect()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Lets the process end, unless it has not waited.
+    pub(crate) fn answer_plea(&self, purpose: u32) {
+        let state = &self.memory.page().plea.state;
+        let (heard, relaxed) = (PLEA_HEARD, Ordering::Relaxed);
+        if state.compare_exchange(purpose, heard, Ordering::Release, relaxed).is_ok() {
+            futex::wake_all(state);
+        }
     }
 
     /// The shared memory holds what no recorder writes: nothing more is taken from it.

@@ -8,7 +8,7 @@ use fake::{Fake, Stream, hello, now};
 use heaptape_collector::{Follow, Launch, Outcome, run};
 use heaptape_tape::*;
 use heaptape_wire::handshake::*;
-use heaptape_wire::layout::GATE_CLOSED;
+use heaptape_wire::layout::*;
 use heaptape_wire::record::{Head, Kind, api};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
@@ -202,7 +202,7 @@ fn target_lost_number() {
     alloc(&mut stream, 32, 1, 0);
     // Alive until the collector has given the number up: it answers when all is on the tape.
     std::thread::sleep(Duration::from_millis(400));
-    hello(FREEZE, 0, fake.number, b"").0.unwrap();
+    fake.plead(FREEZE, &[]);
 }
 
 #[test]
@@ -442,7 +442,7 @@ fn target_freezes() {
     // A block that is not there, and one whose last page cannot be read.
     alloc(&mut stream, 16, 1000, 0);
     alloc(&mut stream, three_pages_of_which_one_is_closed() + 100, 3 * 4096 - 100, 0);
-    hello(FREEZE, 0, fake.number, b"").0.unwrap();
+    fake.plead(FREEZE, &[]);
 }
 
 fn three_pages_of_which_one_is_closed() -> u64 {
@@ -484,14 +484,10 @@ fn target_crashes() {
     let fake = Fake::join(0, 0).unwrap();
     let mut stream = fake.stream(41);
     alloc(&mut stream, 16, 1, 0);
-    let mut report = Vec::new();
-    report.extend(fake::now().to_ne_bytes());
-    report.extend(libc::SIGSEGV.to_ne_bytes());
-    report.extend(1i32.to_ne_bytes());
-    for word in [0xdead_u64, 0x1000, 0x2000, 41] {
-        report.extend(word.to_ne_bytes());
-    }
-    hello(CRASH, 0, fake.number, &report).0.unwrap();
+    let mut report = [0; CRASH_WORDS];
+    report[..4].copy_from_slice(&[fake::now(), libc::SIGSEGV as u64 | 1 << 32, 0xdead, 41]);
+    report[4 + REG_RIP] = 0x1000;
+    fake.plead(CRASH, &report);
     // SAFETY: ends this process.
     unsafe {
         libc::signal(libc::SIGSEGV, libc::SIG_DFL);

@@ -5,7 +5,8 @@
 //! by [`real`], and around it the recorder's word for the call (`heaptape_recorder::call`).
 //!
 //! * [`heap`]: malloc and its kin. * [`cxx`]: operators new and delete. * [`maps`]: mmap and its kin.
-//! * [`process`]: start, end, fork, exec, dlclose. * [`tables`]: unwind tables of code made at run time. * `runtime`: what a library without std must bring.
+//! * [`process`]: start, end, fork, exec, dlclose. * [`signals`]: who handles what, and where.
+//! * [`tables`]: unwind tables of code made at run time. * `runtime`: what a library without std must bring.
 //!
 //! What may be exported is listed in `exports.txt`; a test compares.
 
@@ -22,4 +23,5 @@ pub mod process;
 pub mod real;
 #[cfg(heaptape_preload)]
 pub mod runtime;
+pub mod signals;
 pub mod tables;

@@ -2,6 +2,7 @@
 
 use crate::call_real;
 use crate::real::Real;
+use crate::signals;
 use core::arch::naked_asm;
 use core::ffi::CStr;
 use heaptape_recorder::follow::{self, Environment, MAX_LOOKED_AT, Plan, search_path};
@@ -17,7 +18,7 @@ static FEXECVE: Real = Real::new(c"fexecve");
 static POSIX_SPAWN: Real = Real::new(c"posix_spawn");
 static POSIX_SPAWNP: Real = Real::new(c"posix_spawnp");
 static EXIT: Real = Real::new(c"_exit");
-static QUICK_EXIT: Real = Real::new(c"quick_exit");
+static AT_QUICK_EXIT: Real = Real::new(c"__cxa_at_quick_exit");
 static GETENV: Real = Real::new(c"getenv");
 static REGISTER_ATFORK: Real = Real::new(c"__register_atfork");
 
@@ -36,8 +37,9 @@ extern "C" fn start() {
         (before_fork, after_fork_in_parent, after_fork_in_child, handle),
         0
     );
-    // SAFETY: `restorer` is what is asked for.
-    unsafe { ending::watch_for_crashes(restorer as *const () as usize) };
+    // The same for `quick_exit`: first registered, last run.
+    call_real!(AT_QUICK_EXIT, fn(extern "C" fn(), *const u8) -> i32, (finish, handle), 0);
+    signals::start();
 }
 
 /// What libc takes for the identity of this library.
@@ -55,7 +57,7 @@ extern "C" fn after_fork_in_child() {
     thread::after_fork_in_child();
 }
 
-/// The last thing that `exit` does with us.
+/// The last thing that `exit` and `quick_exit` do with us.
 extern "C" fn finish() {
     ending::at_exit();
 }
@@ -66,12 +68,6 @@ static START: extern "C" fn() = start;
 #[used]
 #[cfg_attr(heaptape_preload, unsafe(link_section = ".fini_array"))]
 static FINISH: extern "C" fn() = finish;
-
-/// What a signal handler of ours returns to.
-#[unsafe(naked)]
-unsafe extern "C" fn restorer() {
-    naked_asm!("mov eax, 15", "syscall")
-}
 
 /// The loader's dlclose; afterwards the recorder looks for what is gone.
 #[cfg_attr(heaptape_preload, unsafe(no_mangle))]
@@ -99,13 +95,6 @@ pub unsafe extern "C" fn _exit(status: i32) {
 pub unsafe extern "C" fn _Exit(status: i32) {
     ending::at_exit();
     call_real!(EXIT, fn(i32) -> (), (status), ());
-}
-
-/// C11's quick_exit.
-#[cfg_attr(heaptape_preload, unsafe(no_mangle))]
-pub unsafe extern "C" fn quick_exit(status: i32) {
-    ending::at_exit();
-    call_real!(QUICK_EXIT, fn(i32) -> (), (status), ());
 }
 
 type Strings = *const *const u8;

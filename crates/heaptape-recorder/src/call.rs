@@ -180,11 +180,16 @@ pub fn freeing(mut function: u8, addr: usize, mut size: usize, mut align_log2: u
     record_release(&mut thread, Kind::Free, &given, regs);
 }
 
-/// Records that a block ends; with a backtrace only if those of frees are wanted.
+/// Records that a block ends; with a backtrace while the thread's count of those lasts.
 #[inline(always)]
 fn record_release(thread: &mut Entered, kind: Kind, given: &Allocation, regs: Regs) {
-    let wanted = thread.option(hs::OPT_FREE_BACKTRACES);
-    let node = if wanted { backtrace(thread, regs) } else { 0 };
+    let left = thread.free_backtraces_left;
+    let node = if left > 0 {
+        thread.free_backtraces_left = left - 1;
+        backtrace(thread, regs)
+    } else {
+        0
+    };
     emit::event(thread, &event(kind, given, node));
 }
 

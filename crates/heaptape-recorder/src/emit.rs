@@ -9,16 +9,13 @@
 //! moved, and every `TIME_WORDS_APART` words.
 
 use crate::gate::Local;
+use crate::patience::{Patience, WAIT_NS};
 use crate::sys::{call, objects};
 use crate::thread::{self, Thread};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use heaptape_wire::layout::*;
 use heaptape_wire::record::{self, Event, Head, Kind};
 
-/// How long a thread sleeps at most before it looks around.
-const WAIT_NS: i64 = 100_000_000;
-/// So long without a heartbeat while we wait: the collector is gone or stopped.
-const PATIENCE_NS: u64 = 3_000_000_000;
 /// Words of a stream after which the clock is read in any case: some 64 events.
 const TIME_WORDS_APART: u64 = 128;
 /// Words of a stream between two looks at the collector.
@@ -206,22 +203,14 @@ fn wait(thread: &mut Thread, words: u64) -> Option<u64> {
     // Everything claimed so far is written (records are made one at a time): let it be drained.
     ring.publish(&thread.cursor);
     let began = now_ns();
-    let mut beat = thread.session().heartbeat.load(Ordering::Relaxed);
-    let (mut heard, mut seen) = (began, began);
+    let mut patience = Patience::new(thread.session(), began);
     loop {
         let now = now_ns();
         if let Ok(at) = ring.claim(&mut thread.cursor, words) {
             thread.page().waited_ns.fetch_add(now.saturating_sub(began), Ordering::Relaxed);
             return Some(at);
         }
-        // By the clock, not by counting sleeps: a storm of signals ends them early. A stop of the whole
-        // process group must not count either, so no single step is taken for more than a sleep.
-        let last = thread.session().heartbeat.load(Ordering::Relaxed);
-        if last != beat || now - seen > 2 * WAIT_NS as u64 {
-            (beat, heard) = (last, now);
-        }
-        seen = now;
-        let silent = now - heard > PATIENCE_NS;
+        let silent = patience.is_over(thread.session(), now);
         let local = thread.local();
         if silent {
             local.close();
@@ -230,7 +219,7 @@ fn wait(thread: &mut Thread, words: u64) -> Option<u64> {
             thread.page().lost_events.fetch_add(1, Ordering::Relaxed);
             return None;
         }
-        ring_doorbell(thread);
+        ring_doorbell(thread.session());
         if let Some(bell) = ring.prepare_wait(&thread.cursor, words) {
             call::futex_wait(thread.header().bell.as_ptr(), bell, WAIT_NS);
         }
@@ -242,13 +231,13 @@ fn look_around(thread: &mut Thread) {
     thread.look_at = thread.cursor.position + LOOK_WORDS_APART;
     let ring = thread.ring();
     if ring.is_half_full(&mut thread.cursor) {
-        ring_doorbell(thread);
+        ring_doorbell(thread.session());
     }
     thread.local().check_remote();
 }
 
-fn ring_doorbell(thread: &Thread) {
-    let session = thread.session();
+/// Wakes the collector if it sleeps.
+pub(crate) fn ring_doorbell(session: &SessionPage) {
     // SeqCst against the collector's store of `sleeping` and its load of `doorbell` before it sleeps.
     if session.sleeping.swap(0, Ordering::SeqCst) != 0 {
         session.doorbell.fetch_add(1, Ordering::SeqCst);

@@ -136,7 +136,7 @@ impl Local {
     }
 
     fn map_more(&self, batch: usize) -> bool {
-        let Some(answer) = crate::link::ask(hs::MORE_STREAMS, self.process(), 0, &[]) else {
+        let Some(answer) = crate::link::ask(hs::MORE_STREAMS, self.process(), 0) else {
             return false;
         };
         match &answer.fds[0] {
@@ -186,6 +186,13 @@ pub(crate) fn enter() -> Option<&'static Local> {
     let local = unsafe { &*LOCAL.load(Ordering::Relaxed) };
     // Acquire pairs with the release store of OPEN in `join`.
     if local.state.load(Ordering::Acquire) == OPEN { Some(local) } else { enter_slowly() }
+}
+
+/// As [`enter`], but a closed gate is no loss: it is no call of the allocator that comes here.
+pub(crate) fn enter_unless_closed() -> Option<&'static Local> {
+    // SAFETY: as in `enter`.
+    let local = unsafe { &*LOCAL.load(Ordering::Relaxed) };
+    if local.state.load(Ordering::Relaxed) == CLOSED { None } else { enter() }
 }
 
 /// The state if the gate is open already; never joins.
@@ -314,7 +321,8 @@ fn has_stalled() -> bool {
     session.stalled.load(Ordering::Relaxed) == session.heartbeat.load(Ordering::Relaxed) + 1
 }
 
-fn note_stall() {
+/// Tells others that the collector does not answer: see [`has_stalled`].
+pub(crate) fn note_stall() {
     let session = LAST_SESSION.load(Ordering::Relaxed);
     if !session.is_null() {
         // SAFETY: as in `has_stalled`.
@@ -324,7 +332,7 @@ fn note_stall() {
 }
 
 fn connect(local: &Local, parent: u64, serial: u64) -> bool {
-    let Some(answer) = crate::link::ask(hs::JOIN, parent, serial, &[]) else {
+    let Some(answer) = crate::link::ask(hs::JOIN, parent, serial) else {
         note_stall();
         return false;
     };

@@ -17,19 +17,22 @@
 //! * [`sampling`]: which allocations are recorded, where not all are.
 //! * [`modules`]: which ELF files the code addresses lie in, over time.
 //! * [`follow`]: what a program made by `exec` inherits.
-//! * [`ending`]: the last moments: freeze at exit, fatal signals.
+//! * [`ending`]: the last moment of a process. * [`crash`]: fatal signals.
 //! * [`sys`]: system calls, thread-local storage, loaded objects.
 
 #![cfg_attr(not(test), no_std)]
 
 pub mod call;
 pub mod capture;
+pub mod crash;
 pub mod emit;
 pub mod ending;
 pub mod follow;
 pub mod gate;
 mod link;
 pub mod modules;
+mod patience;
+mod plea;
 pub mod sampling;
 pub mod sys;
 pub mod thread;

@@ -9,10 +9,8 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use heaptape_wire::handshake::{self, ENV, Hello, LINK_LEN, NAME_PREFIX, Welcome};
 
-/// Seconds after which a collector that does not answer is taken for dead: to a question that it answers at
-/// once, and to one for which it copies memory.
+/// Seconds after which a collector that does not answer is taken for dead.
 const ANSWER_TIMEOUT_S: i64 = 5;
-const COPY_TIMEOUT_S: i64 = 60;
 
 /// The value of the environment variable, kept because programs overwrite their environment.
 struct Link {
@@ -112,8 +110,7 @@ fn open(purpose: u32, process: u64, fork_serial: u64, payload: &[u8]) -> Option<
         fork_serial,
         process,
     };
-    let copies = matches!(purpose, handshake::FREEZE | handshake::CRASH);
-    let fd = call::seqpacket_socket(if copies { COPY_TIMEOUT_S } else { ANSWER_TIMEOUT_S })?;
+    let fd = call::seqpacket_socket(ANSWER_TIMEOUT_S)?;
     // SAFETY: Hello is repr(C) without padding (its size is asserted in the contract).
     let bytes =
         unsafe { core::slice::from_raw_parts((&raw const hello).cast::<u8>(), size_of::<Hello>()) };
@@ -126,8 +123,8 @@ pub(crate) fn tell(purpose: u32, process: u64, payload: &[u8]) -> bool {
 }
 
 /// Says one thing and waits for the answer.
-pub(crate) fn ask(purpose: u32, process: u64, fork_serial: u64, payload: &[u8]) -> Option<Answer> {
-    let fd = open(purpose, process, fork_serial, payload)?;
+pub(crate) fn ask(purpose: u32, process: u64, fork_serial: u64) -> Option<Answer> {
+    let fd = open(purpose, process, fork_serial, &[])?;
     let mut welcome = Welcome { magic: 0, status: 0, options: 0, process: 0, sample_bytes: 0 };
     // SAFETY: any bytes are a valid Welcome.
     let bytes = unsafe {

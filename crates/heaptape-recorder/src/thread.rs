@@ -7,12 +7,15 @@
 //! thread which the kernel no longer knows, backtrace memory included.
 
 use crate::capture::Capture;
+use crate::crash;
 use crate::emit;
 use crate::gate::Local;
 use crate::sampling;
+use crate::sys::call::SignalStack;
 use crate::sys::tls::{self, THREAD};
 use crate::sys::{call, objects};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use heaptape_wire::handshake as hs;
 use heaptape_wire::layout::*;
 use heaptape_wire::ring::{Cursor, Ring};
 
@@ -84,9 +87,14 @@ pub(crate) struct Thread {
     pub(crate) tag: Tag,
     /// A block whose free was recorded already, by an `operator delete` that we are inside of.
     pub(crate) freed: usize,
+    /// So many frees to come are recorded with a backtrace. A thread that takes over a stream takes over the
+    /// rest: what backtraces of frees cost is bounded however many threads come one after another.
+    pub(crate) free_backtraces_left: usize,
     /// The serial of the fork that this thread is in; 0 outside. A forked child reads what its parent's
     /// thread, of which it is the copy, has written.
     fork_serial: u64,
+    /// The alternate signal stack that belongs to this stream's owner; 0: none was made.
+    signal_stack: usize,
     pub(crate) capture: Capture,
 }
 
@@ -280,7 +288,20 @@ pub(crate) fn claim(local: &'static Local) -> Option<*mut Thread> {
     }
     let thread = claim_stream(local, 0)?;
     tls::set::<THREAD>(thread as usize);
+    // SAFETY: ours, as of now.
+    unsafe { (*thread).signal_stack = crash::give_stack(local, (*thread).signal_stack) };
     Some(thread)
+}
+
+/// The alternate signal stack of ours that the calling thread has where it has set none.
+pub fn signal_stack() -> Option<SignalStack> {
+    let word = tls::get::<THREAD>();
+    if word <= LOST {
+        return None;
+    }
+    // SAFETY: this thread's own.
+    let start = unsafe { (*(word as *const Thread)).signal_stack };
+    (start != 0).then(|| crash::stack_at(start))
 }
 
 fn claim_inner(local: &'static Local, level: u32) -> *mut Thread {
@@ -396,11 +417,24 @@ fn begin(local: &'static Local, tid: u32) -> Option<*mut Thread> {
         (*thread).page = local.page();
         (*thread).session = local.session();
         (*thread).local = local;
+        (*thread).free_backtraces_left = free_backtraces(local);
         (*thread).capture.reset();
         (*thread).header().owner.store(tid, Ordering::Release);
     }
     THREADS[index].store(thread, Ordering::Release);
     Some(thread)
+}
+
+/// How many frees of a new stream have backtraces.
+fn free_backtraces(local: &Local) -> usize {
+    if local.option(hs::OPT_ALL_FREE_BACKTRACES) {
+        // More than any thread lives to free.
+        usize::MAX
+    } else if local.option(hs::OPT_FIRST_FREE_BACKTRACES) {
+        hs::FIRST_FREES
+    } else {
+        0
+    }
 }
 
 /// Enters the calling thread if it has a stream already; nothing is claimed and nothing counted.
@@ -450,8 +484,16 @@ pub(crate) fn after_fork() {
     let own = tls::get::<THREAD>();
     tls::set::<THREAD>(0);
     if own > LOST {
-        SPARE.store(own as *mut Thread, Ordering::Relaxed);
+        keep_spare(own as *mut Thread);
     }
+}
+
+/// Keeps the memory of the forked child's only thread for whoever records first; its alternate stack stays with
+/// the thread itself.
+fn keep_spare(thread: *mut Thread) {
+    // SAFETY: this thread's own.
+    unsafe { (*thread).signal_stack = 0 };
+    SPARE.store(thread, Ordering::Relaxed);
 }
 
 /// After `fork`, in the child (an atfork handler): takes the parent's stream from the only thread, for it may
@@ -470,7 +512,7 @@ pub fn after_fork_in_child() {
     // SAFETY: the chain of this thread's own levels.
     unsafe {
         if (*thread).busy == 0 {
-            SPARE.store(thread, Ordering::Relaxed);
+            keep_spare(thread);
             return;
         }
         while !thread.is_null() {

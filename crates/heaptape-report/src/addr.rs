@@ -1,6 +1,7 @@
 //! The history of an address, as text.
 
 use crate::canvas::{Canvas, Ink};
+use crate::errors::free_backtraces_words;
 use crate::header;
 use crate::sites;
 use crate::text;
@@ -39,6 +40,13 @@ pub fn render_address(
             }
         }
     }
+    if let Some(which) = &history.free_backtraces {
+        let note = free_backtraces_words(which);
+        writeln!(out)?;
+        for line in text::wrap_words(&note, 0, canvas.width) {
+            writeln!(out, "{line}")?;
+        }
+    }
     Ok(())
 }
 
@@ -68,7 +76,7 @@ fn render_block(
     }
 }
 
-fn render_act(
+pub(crate) fn render_act(
     out: &mut dyn Write,
     canvas: &Canvas,
     what: &str,

@@ -30,7 +30,6 @@ pub fn render_info(
             ),
         ),
         ("Clock", format!("steps of {} ns", units::count(info.tick_ns))),
-        ("Options", options(canvas, info)),
         (
             "Sample",
             match info.sample_bytes {
@@ -42,6 +41,13 @@ pub fn render_info(
     for (label, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
         let room = canvas.width.saturating_sub(12);
         writeln!(out, "{label:<11} {}", text::shrink(canvas, value, room))?;
+    }
+    // The words of options are ours, and none is to be cut.
+    let room = canvas.width.saturating_sub(12);
+    let mut label = "Options";
+    for line in text::wrap_words(&options(canvas, info), 0, room) {
+        writeln!(out, "{label:<11} {line}")?;
+        label = "";
     }
     header::render_missing(out, canvas, &info.quality, &[])?;
     writeln!(out, "\n{}", canvas.paint(Ink::Strong, "Processes"))?;

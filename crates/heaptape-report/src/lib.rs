@@ -12,6 +12,7 @@ pub mod canvas;
 pub mod chart;
 pub mod contents;
 pub mod ending;
+pub mod errors;
 pub mod events;
 pub mod header;
 pub mod info;

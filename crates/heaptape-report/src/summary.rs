@@ -2,6 +2,7 @@
 
 use crate::canvas::{Canvas, Ink};
 use crate::chart;
+use crate::errors;
 use crate::header;
 use crate::layout;
 use crate::sites;
@@ -27,6 +28,7 @@ pub fn render_summary(
     if summary.allocated.calls > 0 || summary.peak.live.total.blocks > 0 {
         render_curve(out, canvas, summary)?;
     }
+    errors::render_headlines(out, canvas, &tape_words(canvas, tape, summary), &summary.errors)?;
     if !summary.peak.live.sites.is_empty() {
         writeln!(out, "\n{}", canvas.paint(Ink::Strong, "Peak, by call site"))?;
         sites::render_ranking(out, canvas, &summary.peak.live)?;
@@ -142,16 +144,22 @@ fn render_curve(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io::
     writeln!(out, "\n{label}{}  {caption}", canvas.paint(Ink::Chart, &curve))
 }
 
+/// The tape and the process, as words of a command line.
+fn tape_words(canvas: &Canvas, tape: &str, summary: &Summary) -> String {
+    let mut tape = text::shown(canvas, tape);
+    if summary.process.number > 0 {
+        tape.push_str(&format!(" --process '#{}'", summary.process.number));
+    }
+    tape
+}
+
 fn render_more(
     out: &mut dyn Write,
     canvas: &Canvas,
     tape: &str,
     summary: &Summary,
 ) -> io::Result<()> {
-    let mut tape = text::shown(canvas, tape);
-    if summary.process.number > 0 {
-        tape.push_str(&format!(" --process '#{}'", summary.process.number));
-    }
+    let tape = tape_words(canvas, tape, summary);
     let commands = [
         format!("heaptape tree {tape} --metric peak"),
         format!("| heaptape at {tape} 50%"),

@@ -19,6 +19,7 @@ mod demangle;
 mod dwarf;
 mod elf;
 mod guard;
+mod held;
 mod loaded;
 mod locate;
 mod mapped;
@@ -28,5 +29,6 @@ mod symtab;
 
 pub use answer::{Frame, ModuleState, Reason, Resolved};
 pub use demangle::{demangle, short_name};
+pub use held::Held;
 pub use search::SearchPaths;
 pub use symbolizer::Symbolizer;

@@ -9,6 +9,7 @@ use self_cell::self_cell;
 use crate::answer::{Frame, ModuleState, Reason, Resolved};
 use crate::dwarf::{DebugInfo, Store, named};
 use crate::elf::{Elf, SectionBytes};
+use crate::held::{self, Held};
 use crate::locate::{Found, Located};
 use crate::search::SearchPaths;
 use crate::symtab::SymbolTable;
@@ -57,6 +58,14 @@ impl Loaded {
 
     pub(crate) fn state(&self) -> &ModuleState {
         &self.state
+    }
+
+    /// What the file holds at `address`.
+    pub(crate) fn held_at(&self, address: u64) -> Option<Held> {
+        self.cell.with_dependent(|files, _| {
+            let (image, debug) = (reparse(&files.located.image), reparse(&files.located.debug));
+            shielded(|| held::held_at(image.as_ref()?, debug.as_ref(), address)).ok()?
+        })
     }
 
     /// The names at `address`, an address inside an instruction as the ELF file states it.

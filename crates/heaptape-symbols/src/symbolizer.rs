@@ -6,6 +6,7 @@ use heaptape_tape::Module;
 use rustc_hash::FxHashMap;
 
 use crate::answer::{ModuleState, Reason, Resolved};
+use crate::held::Held;
 use crate::loaded::Loaded;
 use crate::locate::locate;
 use crate::search::SearchPaths;
@@ -55,6 +56,15 @@ impl Symbolizer {
         let answer = Arc::new(loaded.resolve(address, &self.search));
         self.remember((key, address), &answer);
         answer
+    }
+
+    /// What the module's file holds at `address`, relative to the module's bias; `None` when that cannot be told.
+    pub fn held_at(&mut self, module: &Module, address: u64) -> Option<Held> {
+        if is_vdso(&module.path) {
+            return None;
+        }
+        let key = self.key(module);
+        open(&mut self.open, &self.search, key, module).held_at(address)
     }
 
     /// Which files name this module's addresses, or why there are none. Opens them if need be.

@@ -299,6 +299,11 @@ impl<W: Write> TapeWriter<W> {
         }
     }
 
+    /// The totals of a process as of the events written so far, or as of its end.
+    pub fn totals(&self, process: ProcessId) -> Option<&Totals> {
+        self.processes.get(process.0 as usize).map(Track::totals)
+    }
+
     /// Writes a keyframe of a process that has not ended: winding to what follows then begins here. The
     /// writer does so now and then by itself.
     pub fn keyframe(&mut self, process: ProcessId) -> io::Result<()> {

@@ -25,10 +25,10 @@ pub const MORE_STREAMS: u32 = 2;
 /// [`Hello::purpose`]: this process is about to replace itself (`exec`), or to spawn, the program whose
 /// path is the payload. No answer.
 pub const EXEC: u32 = 3;
-/// [`Hello::purpose`]: the calling thread stops until the collector has copied what it wants: contents
-/// at exit. Answer: [`Welcome`] when it may go on.
+/// Not said on the socket, but by [`crate::layout::Plea`]: the process ends, and the calling thread waits
+/// until the collector has looked at what it wants to.
 pub const FREEZE: u32 = 4;
-/// [`Hello::purpose`]: a fatal signal; the payload is a [`CrashReport`]. Answer as for [`FREEZE`].
+/// As [`FREEZE`]: a fatal signal, with a [`CrashReport`].
 pub const CRASH: u32 = 5;
 
 /// [`Hello::purpose`], said by a person's command, not by a target: copy the contents of the process whose pid
@@ -36,8 +36,8 @@ pub const CRASH: u32 = 5;
 /// packet.
 pub const ASK_SNAPSHOT: u32 = 6;
 
-/// [`Welcome::options`]: record backtraces of frees too.
-pub const OPT_FREE_BACKTRACES: u32 = 1;
+/// [`Welcome::options`]: record the backtraces of the first [`FIRST_FREES`] frees of each stream.
+pub const OPT_FIRST_FREE_BACKTRACES: u32 = 1;
 /// [`Welcome::options`]: record mmap, munmap, mremap, brk and sbrk.
 pub const OPT_MMAP: u32 = 2;
 /// [`Welcome::options`]: send [`FREEZE`] at exit.
@@ -52,6 +52,11 @@ pub const OPT_NO_BACKTRACES: u32 = 32;
 pub const OPT_CHECK: u32 = 64;
 /// [`Welcome::options`]: with [`OPT_CHECK`]: against libgcc's unwinder too.
 pub const OPT_CHECK_LIBGCC: u32 = 128;
+/// [`Welcome::options`]: record the backtraces of all frees.
+pub const OPT_ALL_FREE_BACKTRACES: u32 = 256;
+
+/// Frees of a stream that have backtraces where those of the first ones are recorded.
+pub const FIRST_FREES: usize = 1 << 18;
 
 /// See [`Welcome::sample_bytes`].
 pub const MAX_SAMPLE_BYTES: u64 = 1 << 48;
@@ -115,8 +120,8 @@ pub struct CrashReport {
     pub fault_addr: u64,
     /// Kernel thread id, as the target sees it.
     pub tid: u32,
-    /// Zero.
-    pub pad: u32,
+    /// Who sent it, as the target sees its pid; 0: the kernel did.
+    pub sender: u32,
     /// The registers at the signal, in the kernel's order of a signal's context (`REG_*`).
     pub registers: [u64; REGISTERS],
 }

@@ -4,6 +4,7 @@
 //! [`STREAM_BYTES`]: a page for the [`StreamHeader`], then the ring. The target maps the process page
 //! once and stream areas in batches, as threads come. The session memory is one [`SessionPage`].
 
+use crate::handshake;
 use crate::sync::{AtomicU32, AtomicU64};
 
 /// Bytes of a page on the machines we run on; areas of the shared memory are multiples of it.
@@ -83,7 +84,35 @@ pub struct ProcessPage {
     pub differing: AtomicU64,
     /// Those of which libgcc, asked too, knew less than all; written by the target.
     pub unchecked: AtomicU64,
+    /// What the process asks for before it ends.
+    pub plea: Plea,
 }
+
+/// A question of a process that is about to end, and waits for the answer.
+///
+/// ```text
+///  NONE or HEARD ──target──▶ FREEZE ─────────────────────────collector──▶ HEARD
+///  NONE or HEARD ──target──▶ IN_THE_MAKING ──target──▶ CRASH ──collector──▶ HEARD
+/// ```
+#[repr(C)]
+pub struct Plea {
+    /// Futex, `PLEA_*` or the purpose ([`handshake::FREEZE`], [`handshake::CRASH`]). The target rings the
+    /// doorbell when it has asked.
+    pub state: AtomicU32,
+    _pad: u32,
+    /// Of a crash: its [`handshake::CrashReport`], word by word.
+    pub report: [AtomicU64; CRASH_WORDS],
+}
+
+/// [`Plea::state`]: nobody asks.
+pub const PLEA_NONE: u32 = 0;
+/// [`Plea::state`]: a thread is writing its report.
+pub const PLEA_IN_THE_MAKING: u32 = 1;
+/// [`Plea::state`]: the collector has done what it wanted to.
+pub const PLEA_HEARD: u32 = 2;
+
+/// Words of a [`handshake::CrashReport`].
+pub const CRASH_WORDS: usize = size_of::<handshake::CrashReport>() / 8;
 
 /// First page of a stream area.
 #[repr(C, align(64))]

@@ -4,7 +4,7 @@
 //! program takes that tool's command line instead.
 
 use crate::commands::{
-    addr, at, contents, crunch, doctor, events, info, install_aliases, layout, run, snapshot,
+    addr, at, contents, crunch, doctor, errors, events, info, install_aliases, layout, run, snapshot,
     strip, summary, tree, vizzyreport, vizzytrace,
 };
 use crate::failure::Failure;
@@ -36,6 +36,7 @@ pub(crate) enum Command {
     #[command(visible_alias = "record")]
     Run(run::Args),
     Summary(summary::Args),
+    Errors(errors::Args),
     At(at::Args),
     Layout(layout::Args),
     Tree(tree::Args),

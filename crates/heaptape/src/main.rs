@@ -8,6 +8,7 @@
 mod cli;
 mod commands;
 mod failure;
+mod gate;
 mod glue;
 mod preload;
 mod recording;
@@ -38,6 +39,7 @@ fn run(argv: Vec<OsString>) -> Outcome {
     match command {
         Command::Run(args) => commands::run::run(args),
         Command::Summary(args) => commands::summary::run(args),
+        Command::Errors(args) => commands::errors::run(args),
         Command::At(args) => commands::at::run(args),
         Command::Layout(args) => commands::layout::run(args),
         Command::Events(args) => commands::events::run(args),

@@ -111,12 +111,6 @@ impl Session {
             },
             EXEC => self.exec(book, &heard)?,
             ASK_SNAPSHOT => self.asked_for_snapshot(book, caller, &heard)?,
-            FREEZE | CRASH => {
-                if let Some(target) = self.find(heard.process) {
-                    self.freeze(book, target, &heard)?;
-                }
-                caller.answer(&self.welcome(heard.process), &[]);
-            }
             _ => caller.refuse(),
         }
         Ok(())
@@ -235,6 +229,22 @@ impl Session {
             Some(reason) => self.unrecorded(book, heard.pid, &heard.payload, reason),
             None => Ok(()),
         }
+    }
+
+    /// Looks at the processes that are about to end, and lets them.
+    pub(super) fn hear_pleas(&mut self, book: &mut Book<TapeFile>) -> io::Result<()> {
+        for at in 0..self.targets.len() {
+            let target = &self.targets[at];
+            let Some((purpose, payload)) = target.plea() else { continue };
+            let (process, pid) = (target.number, target.pid);
+            // Killed while it waited: its pid may be another's by now.
+            if !target.is_dead() {
+                let heard = Heard { purpose, fork_serial: 0, process, payload, pid };
+                self.freeze(book, at, &heard)?;
+            }
+            self.targets[at].answer_plea(purpose);
+        }
+        Ok(())
     }
 
     /// A process stands still at our word: bring everything it has published to the tape, then copy

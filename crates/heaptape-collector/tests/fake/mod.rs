@@ -128,6 +128,20 @@ fn map(fd: RawFd, bytes: usize) -> *mut u8 {
 }
 
 impl Fake {
+    /// Asks what a process asks before it ends, and waits for the answer.
+    pub(crate) fn plead(&self, purpose: u32, report: &[u64]) {
+        let plea = &self.page().plea;
+        for (word, value) in plea.report.iter().zip(report) {
+            word.store(*value, Ordering::Relaxed);
+        }
+        plea.state.store(purpose, Ordering::SeqCst);
+        // The collector's own pace: no doorbell.
+        while plea.state.load(Ordering::Acquire) != PLEA_HEARD {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        plea.state.store(PLEA_NONE, Ordering::Release);
+    }
+
     /// Joins; `None` when refused.
     pub(crate) fn join(fork_serial: u64, parent: u64) -> Option<Fake> {
         let (welcome, fds) = hello(JOIN, fork_serial, parent, b"");

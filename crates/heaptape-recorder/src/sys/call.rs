@@ -29,6 +29,7 @@ pub unsafe fn syscall(n: usize, a: usize, b: usize, c: usize, d: usize, e: usize
 
 mod number {
     pub(super) const MMAP: usize = 9;
+    pub(super) const MPROTECT: usize = 10;
     pub(super) const MUNMAP: usize = 11;
     pub(super) const RT_SIGACTION: usize = 13;
     pub(super) const RT_SIGPROCMASK: usize = 14;
@@ -52,6 +53,7 @@ mod number {
     pub(super) const FUTEX: usize = 202;
     pub(super) const CLOCK_GETTIME: usize = 228;
     pub(super) const TGKILL: usize = 234;
+    pub(super) const RT_TGSIGQUEUEINFO: usize = 297;
 }
 
 macro_rules! call {
@@ -87,6 +89,15 @@ pub unsafe fn unmap(start: *mut u8, len: usize) {
     unsafe { call!(number::MUNMAP, start, len) };
 }
 
+/// Forbids all access to a range.
+///
+/// # Safety
+/// Nobody uses the range.
+pub unsafe fn forbid_access(start: *mut u8, len: usize) {
+    // SAFETY: the caller's promise. 0 = PROT_NONE.
+    unsafe { call!(number::MPROTECT, start, len, 0) };
+}
+
 /// Asks the kernel to zero the range in a forked child (`MADV_WIPEONFORK`, Linux 4.14).
 pub fn wipe_on_fork(start: *mut u8, len: usize) -> bool {
     // SAFETY: advice on our own private mapping. 18 = MADV_WIPEONFORK.
@@ -115,6 +126,15 @@ pub fn thread_is_gone(pid: u32, tid: u32) -> bool {
 pub fn signal_self(signal: i32) {
     // SAFETY: what the signal does is the program's own doing.
     unsafe { call!(number::TGKILL, getpid(), gettid(), signal) };
+}
+
+/// As [`signal_self`], with this siginfo; whether the kernel agreed.
+///
+/// # Safety
+/// `info` is a siginfo of the kernel's.
+pub unsafe fn queue_to_self(signal: i32, info: *const u64) -> bool {
+    // SAFETY: reads the siginfo, the caller's promise.
+    unsafe { call!(number::RT_TGSIGQUEUEINFO, getpid(), gettid(), signal, info) == 0 }
 }
 
 /// The name of the calling thread, zero-padded.
@@ -190,59 +210,65 @@ pub fn is_readable(address: usize) -> bool {
     unsafe { call!(number::RT_SIGPROCMASK, !0usize, address, 0, 8) != EFAULT }
 }
 
+/// The kernel's `stack_t`: an alternate signal stack of a thread.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct SignalStack {
+    /// Its lowest byte.
+    pub start: usize,
+    /// `SS_*`.
+    pub flags: i32,
+    /// Bytes.
+    pub bytes: usize,
+}
+
+impl SignalStack {
+    /// No alternate stack, as the kernel says it.
+    pub const NONE: SignalStack = SignalStack { start: 0, flags: SS_DISABLE, bytes: 0 };
+
+    /// Whether there is none.
+    pub fn is_none(&self) -> bool {
+        self.flags & SS_DISABLE != 0
+    }
+
+    /// Whether setting it means to have none.
+    pub fn disables(&self) -> bool {
+        self.flags & !SS_AUTODISARM == SS_DISABLE
+    }
+}
+
+const SS_ONSTACK: i32 = 1;
+const SS_DISABLE: i32 = 2;
+const SS_AUTODISARM: i32 = 1 << 31;
+
+/// The alternate signal stack of the calling thread.
+pub fn signal_stack() -> Option<SignalStack> {
+    let mut stack = SignalStack::NONE;
+    // SAFETY: writes one stack_t.
+    let ret = unsafe { call!(number::SIGALTSTACK, 0, &raw mut stack) };
+    (ret == 0).then_some(stack)
+}
+
 /// Whether the calling thread runs on its alternate signal stack.
 pub fn on_alternate_stack() -> bool {
-    let mut stack = [0usize; 3];
-    // SAFETY: writes one stack_t. 1 = SS_ONSTACK.
-    unsafe { call!(number::SIGALTSTACK, 0, stack.as_mut_ptr()) == 0 && stack[1] as i32 & 1 != 0 }
+    signal_stack().is_some_and(|stack| stack.flags & SS_ONSTACK != 0)
 }
 
-/// The alternate signal stack of the calling thread: whether there is one.
-pub fn has_alternate_stack() -> bool {
-    let mut stack = [0usize; 3];
-    // SAFETY: writes one stack_t. 2 = SS_DISABLE.
-    unsafe { call!(number::SIGALTSTACK, 0, stack.as_mut_ptr()) == 0 && stack[1] as i32 & 2 == 0 }
-}
-
-/// Sets an alternate signal stack of `len` bytes at `start`.
+/// Sets the alternate signal stack of the calling thread.
 ///
 /// # Safety
-/// The memory is ours for as long as the thread lives.
-pub unsafe fn set_alternate_stack(start: *mut u8, len: usize) {
-    let stack = [start as usize, 0, len];
+/// The memory is the stack's for as long as the thread lives, or has another one.
+pub unsafe fn set_signal_stack(stack: &SignalStack) {
     // SAFETY: reads one stack_t; the memory is the caller's promise.
-    unsafe { call!(number::SIGALTSTACK, stack.as_ptr(), 0) };
+    unsafe { call!(number::SIGALTSTACK, core::ptr::from_ref(stack), 0) };
 }
 
-/// The kernel's `struct sigaction` of x86-64.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub struct SigAction {
-    /// Handler address; 0 is the default disposition, 1 ignore.
-    pub handler: usize,
-    /// `SA_*`.
-    pub flags: u64,
-    /// What the handler returns to; must be set, with `SA_RESTORER`.
-    pub restorer: usize,
-    /// Blocked while it runs.
-    pub mask: u64,
-}
-
-/// The disposition of `signal`.
-pub fn get_action(signal: i32) -> SigAction {
-    let mut action = SigAction::default();
-    // SAFETY: writes one struct sigaction.
-    unsafe { call!(number::RT_SIGACTION, signal, 0, &raw mut action, 8) };
-    action
-}
-
-/// Sets the disposition of `signal`.
-///
-/// # Safety
-/// The handler must be fit for the signal.
-pub unsafe fn set_action(signal: i32, action: &SigAction) {
-    // SAFETY: reads one struct sigaction; the handler is the caller's promise.
-    unsafe { call!(number::RT_SIGACTION, signal, core::ptr::from_ref(action), 0, 8) };
+/// Sets the default disposition of `signal`, for the whole process.
+pub fn set_action_default(signal: i32) {
+    // The kernel's struct sigaction: handler, flags, restorer, mask.
+    let default = [0usize; 4];
+    // SAFETY: reads one struct sigaction.
+    unsafe { call!(number::RT_SIGACTION, signal, default.as_ptr(), 0, 8) };
 }
 
 /// A descriptor that closes itself.

@@ -5,6 +5,7 @@ pub(crate) mod at;
 pub(crate) mod contents;
 pub(crate) mod crunch;
 pub(crate) mod doctor;
+pub(crate) mod errors;
 pub(crate) mod events;
 pub(crate) mod info;
 pub(crate) mod install_aliases;

@@ -6,6 +6,7 @@
 
 use crate::cli::TapeArgs;
 use crate::failure::{Failure, Outcome};
+use crate::gate::{self, Gate};
 use crate::glue::Reading;
 use crate::recording::{self, quoted, shown, tell, tell_wrapped};
 use crate::terminal;
@@ -13,7 +14,7 @@ use clap::builder::FalseyValueParser;
 use heaptape_analysis::filter::parse_bytes;
 use heaptape_analysis::moment::parse_duration;
 use heaptape_analysis::summary::Summary;
-use heaptape_collector::{Copied, Follow, Launch, Snapshots};
+use heaptape_collector::{Copied, Follow, FreeBacktraces, Launch, Snapshots};
 use heaptape_report::summary::render_summary;
 use heaptape_report::units;
 use heaptape_tape::TimeNs;
@@ -49,9 +50,12 @@ pub(crate) struct Args {
     /// Which children to record too
     #[arg(long, env = "HEAPTAPE_FOLLOW", value_enum, default_value = "all", value_name = "WHICH")]
     follow: FollowChoice,
-    /// Record where frees come from, too
-    #[arg(long, env = "HEAPTAPE_FREE_BACKTRACES", value_parser = switch())]
-    free_backtraces: bool,
+    /// Which frees to record with the place they come from
+    ///
+    /// Without a value: all of them, which takes half as much time again as the rest of recording.
+    #[arg(long, env = "HEAPTAPE_FREE_BACKTRACES", value_enum, default_value = "first", value_name = "WHICH",
+          num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    free_backtraces: FreeBacktracesChoice,
     /// Record no backtraces: faster, but no call sites
     #[arg(long, env = "HEAPTAPE_NO_BACKTRACES", value_parser = switch(), conflicts_with = "free_backtraces")]
     no_backtraces: bool,
@@ -80,6 +84,12 @@ pub(crate) struct Args {
     /// Record until every child has ended, not only the program
     #[arg(long, env = "HEAPTAPE_WAIT", value_parser = switch())]
     wait: bool,
+    /// End with this status if the recording has errors (heaptape errors), in any process; 0: never
+    ///
+    /// It wins over the program's own status, also where that died of a signal. The tape is read for it when
+    /// the program has ended. Where the tape cannot be read, the status is 125.
+    #[arg(long, env = "HEAPTAPE_ERROR_EXITCODE", value_name = "N", default_value_t = 0)]
+    error_exitcode: u8,
     /// Print the summary at once, to standard error
     #[arg(long, env = "HEAPTAPE_SUMMARY", value_parser = switch())]
     summary: bool,
@@ -168,6 +178,27 @@ impl From<FollowChoice> for Follow {
     }
 }
 
+/// `--free-backtraces`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum FreeBacktracesChoice {
+    /// The first 262,144 frees of each thread
+    First,
+    /// All frees
+    All,
+    /// No frees
+    None,
+}
+
+impl From<FreeBacktracesChoice> for FreeBacktraces {
+    fn from(choice: FreeBacktracesChoice) -> FreeBacktraces {
+        match choice {
+            FreeBacktracesChoice::First => FreeBacktraces::First,
+            FreeBacktracesChoice::All => FreeBacktraces::All,
+            FreeBacktracesChoice::None => FreeBacktraces::None,
+        }
+    }
+}
+
 /// A flag from the environment: `0`, `no`, `off`, `false` and nothing mean that it is not set.
 fn switch() -> FalseyValueParser {
     FalseyValueParser::new()
@@ -189,7 +220,7 @@ fn sample_bytes(text: &str) -> Result<u64, String> {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let (quiet, summary) = (args.quiet, args.summary);
+    let (quiet, summary, error_exitcode) = (args.quiet, args.summary, args.error_exitcode);
     let sampled = args.sample.unwrap_or(0) > 0;
     let check = recording::check_wanted()?;
     let mut launch = launch(args);
@@ -208,6 +239,19 @@ pub(crate) fn run(args: Args) -> Outcome {
             );
         }
     }
+    let gate = match error_exitcode {
+        0 => Gate::Passed,
+        _ => gate::look(&recorded.tape),
+    };
+    if let Gate::Passed = gate
+        && recorded.unmatched_frees > 0
+        && !quiet
+        && !summary
+    {
+        let frees = units::counted(recorded.unmatched_frees, "free");
+        let tape = quoted(recorded.tape.as_os_str());
+        tell(format_args!("heaptape: {frees} of what was no live block: heaptape errors {tape}"));
+    }
     if summary {
         if let Err(failure) = print_summary(&recorded) {
             tell(format_args!("heaptape: {failure}"));
@@ -222,7 +266,11 @@ pub(crate) fn run(args: Args) -> Outcome {
     if !all_agree {
         return Ok(ExitCode::from(recording::CHECK_FAILED));
     }
-    heaptape_collector::die_as(recorded.ending)
+    match gate {
+        Gate::Passed => heaptape_collector::die_as(recorded.ending),
+        Gate::Failed => Ok(ExitCode::from(error_exitcode)),
+        Gate::Unknown => Ok(ExitCode::from(recording::CHECK_FAILED)),
+    }
 }
 
 fn launch(args: Args) -> Launch {
@@ -230,7 +278,7 @@ fn launch(args: Args) -> Launch {
     launch.force = args.force;
     launch.next_free = true;
     launch.follow = args.follow.into();
-    launch.free_backtraces = args.free_backtraces;
+    launch.free_backtraces = args.free_backtraces.into();
     launch.backtraces = !args.no_backtraces;
     launch.mmap = args.mmap;
     launch.sample_bytes = args.sample.unwrap_or(0);

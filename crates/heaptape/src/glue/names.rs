@@ -1,6 +1,6 @@
 //! Names for the nodes of a tape, from the files of its modules.
 
-use heaptape_analysis::names::{self, Frame, Names};
+use heaptape_analysis::names::{self, Frame, Held, Names};
 use heaptape_symbols::{Resolved, SearchPaths, Symbolizer, short_name};
 use heaptape_tape::{BacktraceId, BacktraceNode, Module, ModuleId, Tape};
 use rustc_hash::FxHashMap;
@@ -73,6 +73,17 @@ impl Names for SymbolNames<'_> {
         };
         let unchecked = state.image.is_some() && !state.build_id_checked;
         if unchecked { format!("{names}; the build could not be checked") } else { names }
+    }
+
+    fn held_at(&self, module: ModuleId, address: u64) -> Option<Held> {
+        let held = self.symbolizer.borrow_mut().held_at(self.module(module)?, address)?;
+        Some(Held {
+            section: held.section.into(),
+            code: held.code,
+            writable: held.writable,
+            symbol: held.symbol.map(Arc::from),
+            offset: held.offset,
+        })
     }
 }
 

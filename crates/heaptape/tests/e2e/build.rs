@@ -18,7 +18,8 @@ pub(crate) fn target(name: &str) -> PathBuf {
 
 /// The program made of the same source by its `// build(VARIANT):` line.
 pub(crate) fn variant(name: &str, variant: &str) -> PathBuf {
-    compile(name, &format!("// build({variant}): "), &format!("{name}.{variant}"))
+    let file_name = format!("{}.{variant}", name.replace('/', "."));
+    compile(name, &format!("// build({variant}): "), &file_name)
 }
 
 fn compile(name: &str, marker: &str, file_name: &str) -> PathBuf {

@@ -4,6 +4,7 @@ use super::build;
 use super::history::{History, replay};
 use super::ledger::{self, Act, Page};
 use super::run::{self, Outcome};
+use super::wrong;
 use heaptape_tape::{Ending, Process, Tape};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -19,6 +20,7 @@ pub(crate) struct Check {
     failures: bool,
     unrecorded: Vec<(PathBuf, &'static str)>,
     others: bool,
+    frees_rightly: bool,
 }
 
 /// A recorded run that passed.
@@ -50,6 +52,7 @@ impl Check {
             failures: true,
             unrecorded: Vec::new(),
             others: false,
+            frees_rightly: true,
         }
     }
 
@@ -74,6 +77,12 @@ impl Check {
     /// One failing call may try, and fail, more than once: the numbers of failures are not compared.
     pub(crate) fn failures_are_attempts(mut self) -> Check {
         self.failures = false;
+        self
+    }
+
+    /// Blocks are given back by the wrong functions, on purpose.
+    pub(crate) fn frees_wrongly(mut self) -> Check {
+        self.frees_rightly = false;
         self
     }
 
@@ -112,6 +121,9 @@ impl Check {
         lost_nothing(&tape, self.truncated);
         self.compare_processes(&tape, &pages, &program);
         self.compare_unrecorded(&tape);
+        if self.frees_rightly {
+            wrong::none(&recorded.tape());
+        }
         let all: BTreeSet<u64> = BTreeSet::new();
         for process in tape.processes() {
             replay(&tape, process.id, &all); // the order property, for those without a ledger too

@@ -1,5 +1,5 @@
 //! The harness (`build`, `run`, `ledger`, `history`, `frames`, `valgrind`,
-//! `check`) and the tests that use it.
+//! `check`, `wrong`) and the tests that use it.
 
 mod build;
 mod check;
@@ -8,10 +8,13 @@ mod history;
 mod ledger;
 mod run;
 mod valgrind;
+mod wrong;
 
 mod test_apis;
 mod test_backtraces;
+mod test_crashes;
 mod test_endings;
+mod test_errors;
 mod test_faults;
 mod test_ledgers;
 mod test_processes;

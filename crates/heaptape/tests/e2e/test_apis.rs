@@ -73,7 +73,7 @@ fn an_operator_new_of_the_program_is_called() {
 
 #[test]
 fn mismatched_functions_are_told_apart() {
-    check("mismatch");
+    Check::of("mismatch").frees_wrongly().run();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::check::{lost_nothing, open};
 use super::history::replay;
-use super::run;
+use super::{run, wrong};
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 
@@ -16,6 +16,7 @@ fn same(script: &str) -> heaptape_tape::Tape {
     assert_eq!(bare.status.signal(), recorded.status.signal(), "signal; {said}");
     let tape = open(&recorded);
     lost_nothing(&tape, true);
+    wrong::none(&recorded.tape());
     for process in tape.processes() {
         replay(&tape, process.id, &BTreeSet::new());
     }

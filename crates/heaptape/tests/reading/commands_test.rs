@@ -227,6 +227,7 @@ fn json_is_documented() {
     let mut found = BTreeSet::new();
     for args in [
         &["summary", tape.path(), "--json"][..],
+        &["errors", tape.path(), "--json"],
         &["at", tape.path(), "peak", "--json"],
         &["tree", tape.path(), "--json"],
         &["addr", tape.path(), "0x100110", "--json"],

@@ -1,0 +1,217 @@
+//! Wrong frees: what was given back twice, was no block, or was given back by the wrong function.
+//!
+//! Two passes over the events of a process. The first goes along with whatever else reads them
+//! ([`Suspects`]): it sees blocks that end in a wrong way, and addresses that end without being a block. The
+//! second, made only where there are such addresses, looks up their history ([`watch`]). A finding is an
+//! error only if it can be nothing else; what may be right is counted apart, as undecided.
+
+mod judge;
+mod offence;
+mod place;
+mod suspects;
+mod watch;
+
+pub use judge::{Confidence, Kind};
+pub use offence::Family;
+pub use place::Place;
+pub use suspects::Suspects;
+
+use crate::addr::{Act, PastBlock};
+use crate::estimate::Exact;
+use crate::free_backtraces::FreeBacktraces;
+use crate::hex;
+use crate::names::Names;
+use crate::process::ProcessName;
+use crate::recording::Recording;
+use crate::replay;
+use heaptape_tape::{Process, TapeError};
+use judge::{Judge, Verdict};
+use serde::Serialize;
+
+/// The wrong frees of one process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Errors {
+    /// Which process.
+    pub process: ProcessName,
+    /// What is wrong.
+    #[serde(flatten)]
+    pub findings: Findings,
+}
+
+/// What was found in one process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Findings {
+    /// Wrong frees, reallocs and deletes.
+    pub total: u64,
+    /// How many of each kind, most first.
+    pub kinds: Vec<KindCount>,
+    /// The errors by their first occurrence; those with the same kind and backtraces are one.
+    pub errors: Vec<WrongFree>,
+    /// Errors that are not in the list.
+    pub more_errors: u64,
+    /// Frees of what may have been a block that was not recorded.
+    pub undecided_total: u64,
+    /// The same, one by one.
+    pub undecided: Vec<WrongFree>,
+    /// Undecided ones that are not in the list.
+    pub more_undecided: u64,
+    /// Wrong frees that were counted and not looked at: there were too many different ones.
+    pub unexamined: u64,
+    /// Which frees have backtraces, where that of a free in the list is missing.
+    pub free_backtraces: Option<FreeBacktraces>,
+}
+
+/// Errors of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct KindCount {
+    /// The kind.
+    pub kind: Kind,
+    /// Different ones.
+    pub errors: u64,
+    /// How often they occurred.
+    pub times: u64,
+}
+
+/// A wrong free, realloc or delete, and all that are like it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WrongFree {
+    /// What is wrong with it.
+    pub kind: Kind,
+    /// How sure that is.
+    pub confidence: Confidence,
+    /// Why it is not certain.
+    pub why: Option<&'static str>,
+    /// How often it occurred.
+    pub times: u64,
+    /// When it occurred last.
+    pub last_ns: u64,
+    /// The address that was given back.
+    #[serde(serialize_with = "hex::address")]
+    pub address: u64,
+    /// The wrong act; of several alike, the first.
+    pub act: Act,
+    /// Bytes that it stated, where it was a sized form.
+    pub stated_bytes: Option<u64>,
+    /// Alignments in bytes that were asked for and stated, where they differ; 0 for none.
+    pub alignments: Option<Alignments>,
+    /// The block concerned: the one that had ended, that ended wrongly, or that the address lies in.
+    pub block: Option<PastBlock>,
+    /// Where a realloc had moved the block.
+    pub moved: Option<Moved>,
+    /// A block that had begun at the address before, where the address lies inside a live one now.
+    pub former: Option<PastBlock>,
+    /// Where the address lies, if it is in no block.
+    pub place: Option<Place>,
+    /// The signal that the thread died of before it called the allocator again, where that is an abort or a
+    /// fault at the address: most likely the allocator's own answer to the error.
+    pub fatal_signal: Option<i32>,
+}
+
+/// Where a realloc put a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Moved {
+    /// The new address.
+    #[serde(serialize_with = "hex::address")]
+    pub address: u64,
+    /// The number of the block there; `None` where an ancestor of the process moved it.
+    pub block: Option<u64>,
+}
+
+/// Alignments in bytes; 0 for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Alignments {
+    /// Asked for when the block began.
+    pub asked: u64,
+    /// Stated when it ended.
+    pub stated: u64,
+}
+
+impl Errors {
+    /// Reads the history of a process once, or twice if something is wrong. At most `limit` errors are
+    /// listed.
+    pub fn compute(
+        recording: &dyn Recording,
+        names: &dyn Names,
+        process: &Process,
+        limit: usize,
+    ) -> Result<Errors, TapeError> {
+        let mut suspects = Suspects::default();
+        let mut live = recording.live_at_start(process.id)?;
+        replay::whole_weighed(Exact, recording, process.id, &mut live, &mut suspects)?;
+        drop(live);
+        let process_name = ProcessName::of(recording, process);
+        let findings = Findings::of(recording, names, process, &suspects, limit)?;
+        Ok(Errors { process: process_name, findings })
+    }
+}
+
+impl Findings {
+    /// The same where a pass over the events has gathered the suspects.
+    pub fn of(
+        recording: &dyn Recording,
+        names: &dyn Names,
+        process: &Process,
+        suspects: &Suspects,
+        limit: usize,
+    ) -> Result<Findings, TapeError> {
+        let found = watch::find(recording, process, &suspects.addresses())?;
+        let mut judge = Judge::new(recording, names, process);
+        let mut verdicts = judge.misfits(suspects.misfits());
+        verdicts.extend(judge.wrong(&found.wrong));
+        verdicts.sort_by_key(|verdict| verdict.act.time);
+        let (undecided, errors): (Vec<Verdict>, Vec<Verdict>) =
+            verdicts.into_iter().partition(|v| v.confidence == Confidence::Undecided);
+        let unexamined = suspects.unexamined + found.more + judge.unexamined;
+        let told = |some: &[Verdict]| -> Vec<WrongFree> {
+            some.iter().take(limit).map(|verdict| judge.tell(verdict)).collect()
+        };
+        let (shown, shown_undecided) = (told(&errors), told(&undecided));
+        let lacks = |wrong: &WrongFree| wrong.lacks_a_free_backtrace();
+        let is_missed = shown.iter().chain(&shown_undecided).any(lacks);
+        Ok(Findings {
+            total: times(&errors),
+            kinds: kinds(&errors),
+            more_errors: (errors.len() - shown.len()) as u64,
+            errors: shown,
+            undecided_total: times(&undecided),
+            more_undecided: (undecided.len() - shown_undecided.len()) as u64,
+            undecided: shown_undecided,
+            unexamined,
+            free_backtraces: FreeBacktraces::missed(recording, is_missed),
+        })
+    }
+
+    /// Whether there is any error.
+    pub fn any(&self) -> bool {
+        self.total + self.unexamined > 0
+    }
+}
+
+impl WrongFree {
+    /// Whether a free that it tells of, or it itself, has no backtrace.
+    fn lacks_a_free_backtrace(&self) -> bool {
+        let freed =
+            [&self.block, &self.former].into_iter().flatten().filter_map(|b| b.freed.as_ref());
+        std::iter::once(&self.act).chain(freed).any(|act| act.backtrace.is_empty())
+    }
+}
+
+fn times(verdicts: &[Verdict]) -> u64 {
+    verdicts.iter().map(|verdict| verdict.times.count).sum()
+}
+
+fn kinds(errors: &[Verdict]) -> Vec<KindCount> {
+    let mut kinds: Vec<KindCount> = Vec::new();
+    for error in errors {
+        let times = error.times.count;
+        match kinds.iter_mut().find(|known| known.kind == error.kind) {
+            Some(known) => {
+                known.errors += 1;
+                known.times += times;
+            }
+            None => kinds.push(KindCount { kind: error.kind, errors: 1, times }),
+        }
+    }
+    kinds.sort_by_key(|known| std::cmp::Reverse(known.times));
+    kinds
+}

@@ -1,0 +1,348 @@
+//! What a suspicious free is: its kind, and how sure that is.
+
+use super::offence::{Family, Offence};
+use super::place::{Place, Places};
+use super::suspects::{MAX_GROUPS, Misfit, Times};
+use super::watch::{Past, State, Wrong};
+use super::{Alignments, Moved, WrongFree};
+use crate::addr::{Act, PastBlock};
+use crate::names::Names;
+use crate::recording::Recording;
+use heaptape_tape::{Action, Api, BacktraceId, Crash, Event, LiveBlock, Process};
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+
+/// SIGABRT.
+const ABORTED: i32 = 6;
+/// An allocator looks for what it knows of a block at most so many bytes before it.
+const BEFORE_BLOCK: u64 = 64;
+/// All allocators give out multiples of this.
+const LEAST_ALIGNMENT: u64 = 8;
+
+/// What is wrong with a free, realloc or delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A free of a block that had been freed.
+    DoubleFree,
+    /// A realloc of a block that had been freed.
+    ReallocOfFreed,
+    /// A free or realloc of a block that a realloc had moved elsewhere.
+    FreedAfterMove,
+    /// A free or realloc of a block that another thread's realloc was about to give up.
+    ReallocRace,
+    /// The address lies inside a live block.
+    InsideBlock,
+    /// The address lies inside a block that had been freed.
+    InsideFreed,
+    /// The address was never a block's.
+    NoBlock,
+    /// The block was taken by a function of another family.
+    Mismatched,
+    /// The block has another size than was stated.
+    WrongSize,
+    /// The block has another alignment than was stated.
+    WrongAlignment,
+}
+
+/// How sure a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confidence {
+    /// It can be nothing else.
+    Certain,
+    /// Nothing speaks against it, but not all is known.
+    Probable,
+    /// It may be right: no error.
+    Undecided,
+}
+
+/// A finding before its names are known.
+#[derive(Clone, Debug)]
+pub(super) struct Verdict {
+    pub(super) kind: Kind,
+    pub(super) confidence: Confidence,
+    why: Option<&'static str>,
+    pub(super) times: Times,
+    /// The wrong act.
+    pub(super) act: Event,
+    block: Option<Past>,
+    former: Option<Past>,
+    place: Option<Place>,
+    fatal_signal: Option<i32>,
+}
+
+const LOST: &str = "calls of this process are missing from the recording";
+const NEARLY: &str =
+    "of the heap at the fork, blocks may be missing that other threads were working on";
+const UNSEEN: &str = "it may be a block of an allocator whose calls are not recorded";
+const REUSED: &str =
+    "the memory may be a block again, of an allocator whose calls are not recorded";
+
+/// Judges the findings of one process.
+pub(super) struct Judge<'a> {
+    recording: &'a dyn Recording,
+    names: &'a dyn Names,
+    process: &'a Process,
+    places: Places<'a>,
+    /// Whether calls are missing.
+    gaps: bool,
+    /// Findings beyond the bound.
+    pub(super) unexamined: u64,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(
+        recording: &'a dyn Recording,
+        names: &'a dyn Names,
+        process: &'a Process,
+    ) -> Judge<'a> {
+        let condition = recording.condition();
+        let gaps = process.losses.any() || condition.damaged_blocks > 0;
+        let places = Places::of(recording, names, process.id);
+        Judge { recording, names, process, places, gaps, unexamined: 0 }
+    }
+
+    /// Blocks that were given back in a wrong way.
+    pub(super) fn misfits(&self, misfits: &[Misfit]) -> Vec<Verdict> {
+        misfits.iter().filter_map(|misfit| self.misfit(misfit)).collect()
+    }
+
+    fn misfit(&self, misfit: &Misfit) -> Option<Verdict> {
+        let Misfit { offence, block, event, times } = *misfit;
+        let kind = match offence {
+            // Operators that are part of the program are seen as the `malloc` and `free` they call.
+            Offence::Family if self.took(&block) == self.gave(&event) => return None,
+            Offence::Family => Kind::Mismatched,
+            Offence::Size => Kind::WrongSize,
+            Offence::Alignment => Kind::WrongAlignment,
+        };
+        let (confidence, why) = self.unless_lost(Confidence::Certain);
+        // As of just before its end, which is the wrong act itself.
+        let past = Past { block, inherited: self.is_inherited(&block), state: State::Live };
+        Some(Verdict {
+            kind,
+            confidence,
+            why,
+            times,
+            act: event,
+            block: Some(past),
+            former: None,
+            place: None,
+            fatal_signal: None,
+        })
+    }
+
+    /// The family that a block was taken by: an `operator new` of the program's own is known by its frame.
+    fn took(&self, block: &LiveBlock) -> Family {
+        match Family::of(block.api) {
+            Family::Malloc => self.operator(block.backtrace, "operator new"),
+            family => family,
+        }
+    }
+
+    fn gave(&self, event: &Event) -> Family {
+        match Family::of(event.api) {
+            Family::Malloc if event.api == Api::Free => {
+                self.operator(event.backtrace, "operator delete")
+            }
+            family => family,
+        }
+    }
+
+    /// The family of the operator that called, if its name begins with `operator`.
+    fn operator(&self, backtrace: BacktraceId, operator: &str) -> Family {
+        let Some((id, node)) = crate::names::walk(self.recording, backtrace).next() else {
+            return Family::Malloc;
+        };
+        let frames = self.names.frames(id, node);
+        let Some(rest) = frames.iter().find_map(|frame| frame.function.strip_prefix(operator))
+        else {
+            return Family::Malloc;
+        };
+        if rest.starts_with("[]") { Family::NewArray } else { Family::New }
+    }
+
+    fn is_inherited(&self, block: &LiveBlock) -> bool {
+        let thread = self.recording.threads().get(block.thread.0 as usize);
+        thread.is_some_and(|thread| thread.process != self.process.id)
+    }
+
+    fn unless_lost(&self, confidence: Confidence) -> (Confidence, Option<&'static str>) {
+        if self.gaps { (Confidence::Probable, Some(LOST)) } else { (confidence, None) }
+    }
+
+    /// Frees of what was no live block; those alike are one.
+    pub(super) fn wrong(&mut self, wrong: &[Wrong]) -> Vec<Verdict> {
+        let mut verdicts: Vec<Verdict> = Vec::new();
+        let mut known = FxHashMap::default();
+        for one in wrong {
+            let verdict = self.judge(one);
+            let ended = |past: &Past| past.ended_by().map_or(BacktraceId::NONE, |e| e.backtrace);
+            let block = verdict.block.as_ref();
+            let likeness = (
+                (verdict.kind, verdict.act.api, verdict.confidence == Confidence::Undecided),
+                verdict.act.backtrace,
+                block.map(|past| (past.block.backtrace, ended(past))),
+                verdict.fatal_signal,
+            );
+            match known.get(&likeness) {
+                Some(&at) => {
+                    let same: &mut Verdict = &mut verdicts[at];
+                    same.times.again(one.event.time);
+                }
+                None if verdicts.len() >= MAX_GROUPS => self.unexamined += 1,
+                None => {
+                    known.insert(likeness, verdicts.len());
+                    verdicts.push(verdict);
+                }
+            }
+        }
+        verdicts
+    }
+
+    fn judge(&self, wrong: &Wrong) -> Verdict {
+        let crash = if wrong.is_last { self.crash_after(&wrong.event) } else { None };
+        let (kind, block, former) = kind(wrong);
+        let mut verdict = Verdict {
+            kind,
+            confidence: Confidence::Certain,
+            why: None,
+            times: Times::once(wrong.event.time),
+            act: wrong.event,
+            block,
+            former,
+            place: None,
+            fatal_signal: crash.map(|crash| crash.signal),
+        };
+        if block.is_none() {
+            let (addr, time) = (wrong.event.addr, wrong.event.time);
+            verdict.place = Some(self.places.at(addr, time, wrong.mapped.as_ref()));
+        }
+        if crash.is_none() {
+            (verdict.confidence, verdict.why) = self.confidence(wrong, &verdict);
+        }
+        verdict
+    }
+
+    /// How sure a finding is of which the program did not die.
+    fn confidence(&self, wrong: &Wrong, verdict: &Verdict) -> (Confidence, Option<&'static str>) {
+        let is_aligned = wrong.event.addr.is_multiple_of(LEAST_ALIGNMENT);
+        match (verdict.kind, &verdict.place) {
+            (Kind::DoubleFree | Kind::ReallocOfFreed, _) if verdict.block.is_none() => {
+                (Confidence::Probable, Some(NEARLY))
+            }
+            (Kind::NoBlock, Some(place)) => {
+                if place.is_never_heap() || !is_aligned {
+                    (Confidence::Certain, None)
+                } else if self.gaps {
+                    (Confidence::Undecided, Some(LOST))
+                } else {
+                    (Confidence::Undecided, Some(UNSEEN))
+                }
+            }
+            (Kind::InsideFreed, _) if is_aligned && !self.gaps => {
+                (Confidence::Probable, Some(REUSED))
+            }
+            _ => self.unless_lost(Confidence::Certain),
+        }
+    }
+
+    /// The crash of a thread that its last act may have led to: an abort, or a fault at what was freed.
+    fn crash_after(&self, last: &Event) -> Option<&'a Crash> {
+        let near = last.addr.saturating_sub(BEFORE_BLOCK)..=last.addr.saturating_add(BEFORE_BLOCK);
+        self.recording.crashes().iter().find(|crash| {
+            crash.process == self.process.id
+                && crash.thread == Some(last.thread)
+                && (crash.signal == ABORTED || near.contains(&crash.fault_addr))
+        })
+    }
+
+    /// The finding with its names.
+    pub(super) fn tell(&self, verdict: &Verdict) -> WrongFree {
+        let act = &verdict.act;
+        let is_sized = act.action == Action::Free && act.size > 0;
+        let moved = verdict.block.and_then(|past| match past.state {
+            State::Moved(_, to) => {
+                Some(Moved { address: to.addr, block: (!past.inherited).then_some(to.block.0) })
+            }
+            _ => None,
+        });
+        let alignments = verdict.block.filter(|_| verdict.kind == Kind::WrongAlignment);
+        WrongFree {
+            kind: verdict.kind,
+            confidence: verdict.confidence,
+            why: verdict.why,
+            times: verdict.times.count,
+            last_ns: verdict.times.last.0,
+            address: act.addr,
+            act: Act::of(self.recording, self.names, act),
+            stated_bytes: is_sized.then_some(act.size),
+            alignments: alignments.map(|past| Alignments {
+                asked: alignment(past.block.align_log2),
+                stated: alignment(act.align_log2),
+            }),
+            block: verdict.block.as_ref().map(|past| self.past_block(past, act)),
+            moved,
+            former: verdict.former.as_ref().map(|past| self.past_block(past, act)),
+            place: verdict.place.clone(),
+            fatal_signal: verdict.fatal_signal,
+        }
+    }
+
+    /// A block with its names.
+    fn past_block(&self, past: &Past, act: &Event) -> PastBlock {
+        let block = &past.block;
+        PastBlock {
+            block: (!past.inherited).then_some(block.id.0),
+            address: block.addr,
+            size: block.size,
+            usable: block.usable,
+            offset: act.addr.saturating_sub(block.addr),
+            allocated: Act::that_began(self.recording, self.names, block),
+            freed: past.ended_by().map(|end| Act::of(self.recording, self.names, end)),
+        }
+    }
+}
+
+impl Past {
+    fn ended_by(&self) -> Option<&Event> {
+        match &self.state {
+            State::Releasing(event) | State::Freed(event) | State::Moved(event, _) => Some(event),
+            State::Live | State::Unseen => None,
+        }
+    }
+}
+
+fn alignment(log2: u8) -> u64 {
+    if log2 == 0 { 0 } else { 1_u64.checked_shl(log2.into()).unwrap_or(0) }
+}
+
+/// The kind of a free of no live block, the block concerned, and one that was there before.
+fn kind(wrong: &Wrong) -> (Kind, Option<Past>, Option<Past>) {
+    let is_realloc = wrong.event.action == Action::ReallocRelease;
+    let again = if is_realloc { Kind::ReallocOfFreed } else { Kind::DoubleFree };
+    if let Some(around) = wrong.around.filter(|past| matches!(past.state, State::Live)) {
+        return (Kind::InsideBlock, Some(around), wrong.began_here);
+    }
+    if wrong.inherited_freed.is_some() {
+        return (again, None, None);
+    }
+    if let Some(past) = wrong.began_here {
+        let kind = match past.state {
+            State::Moved(..) => Kind::FreedAfterMove,
+            // A realloc to no bytes is a free; any other is still at it.
+            State::Releasing(release)
+                if release.thread != wrong.event.thread && release.size > 0 =>
+            {
+                Kind::ReallocRace
+            }
+            _ => again,
+        };
+        return (kind, Some(past), None);
+    }
+    match wrong.around {
+        Some(around) => (Kind::InsideFreed, Some(around), None),
+        None => (Kind::NoBlock, None, None),
+    }
+}
