@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn what_is_not_recorded_is_not_guessed_at() {
-        let hole = Bytes { addr: 0, bytes: vec![0; 64], holes: vec![0..64] };
-        assert_eq!(Looks::of(&hole, |_| true, |_| true), Looks::NotRecorded);
+        let hole = 0..64;
+        let bytes = Bytes { addr: 0, bytes: vec![0; 64], holes: vec![hole] };
+        assert_eq!(Looks::of(&bytes, |_| true, |_| true), Looks::NotRecorded);
     }
 }

@@ -18,8 +18,10 @@ const FREEZE_LIMIT: Duration = Duration::from_secs(30);
 const HOLD_PATIENCE: Duration = Duration::from_millis(2);
 /// Between two looks while a process stands still.
 const SHORT_SLEEP: Duration = Duration::from_micros(50);
-/// What is published in so short a time is brought to the tape while a process stands still.
-const NEAR: Duration = Duration::from_millis(1);
+/// So little may wait for its turn when a process is stopped, and so long may it take until then: those who say
+/// hello wait, too.
+const NEAR_BYTES: usize = 1 << 20;
+const NEAR_LIMIT: Duration = Duration::from_secs(3);
 /// The address space is written down when so small a part of the time up to then has passed since the last time.
 const MAPS: u64 = 32;
 /// So often a process is let go and stopped again because of that.
@@ -286,19 +288,26 @@ impl Session {
         Ok(result?.map(|snapshot| self.copier.made(snapshot)))
     }
 
-    /// Brings to the tape what waits for its turn, while the process runs: it would stand still for that.
+    /// Brings to the tape what waits for its turn, while the process runs: it would stand still for that. Its rings
+    /// are not drained meanwhile, so that a thread that records faster than we write waits for space, and we
+    /// come near the present.
     fn come_near(&mut self, book: &mut Book<TapeFile>, at: usize) -> io::Result<()> {
-        let mut last = Duration::MAX;
-        loop {
-            let since = Instant::now();
-            self.catch_up(book, at, HOLD_PATIENCE)?;
-            let took = since.elapsed();
-            // It records as fast as we write: we do not come nearer.
-            if took < NEAR || took > last / 2 {
-                return Ok(());
+        let since = Instant::now();
+        for _ in 0..MOST_TRIES {
+            self.drain(book)?;
+            while self.targets[at].is_behind() && since.elapsed() < NEAR_LIMIT {
+                if book.writer.is_full() {
+                    std::thread::sleep(SHORT_SLEEP);
+                } else {
+                    book.now_ns = clock::monotonic_ns();
+                    self.targets[at].advance(book, book.now_ns, SLICE)?;
+                }
             }
-            last = took;
+            if self.targets[at].behind() < NEAR_BYTES {
+                break;
+            }
         }
+        Ok(())
     }
 
     /// Copies what is live in a process as of the events on the tape.
