@@ -473,7 +473,7 @@ fn contents_at_exit_are_the_bytes_of_the_blocks() {
     assert_eq!(whole(of(1)).as_deref(), Some(&b"the bytes of a block"[..]));
     assert_eq!(whole(of(2)), Some(vec![7u8; 3 << 20]));
     assert_eq!(of(3).unknown(), of(3).bytes.len());
-    assert_eq!(of(4).holes, [2 * 4096 - 100..of(4).bytes.len()]);
+    assert_eq!(of(4).holes.first(), Some(&(2 * 4096 - 100..of(4).bytes.len())));
     assert_eq!(outcome.warnings, ["contents: pages of 8192 bytes could not be read"]);
     assert_eq!(outcome.copied.snapshots, 1);
 }
