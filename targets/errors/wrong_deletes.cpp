@@ -1,6 +1,7 @@
 // Danger: everything that C++ can give back wrongly, one act per run, by name; `good` does all of it right.
 // build: g++ -O2 -g -w -std=c++17 -pthread
 // build(static_runtime): g++ -O2 -g -w -std=c++17 -pthread -static-libstdc++ -static-libgcc
+// build(static_plain): g++ -O0 -g -w -std=c++17 -pthread -static-libstdc++ -static-libgcc
 // build(plain): g++ -O0 -g -w -std=c++17 -pthread
 #include <cstdlib>
 #include <cstring>

@@ -193,9 +193,19 @@ static void freed_before_fork(void) {
     free(behind);
 }
 
+// A wrong free after as many right ones as are recorded with backtraces, with what went before as a wrong one, too.
+static void late(void) {
+    if (!free_sized)
+        return;
+    free_sized(allocate(64), 60);
+    for (int i = 0; i < (1 << 18) - 2; i++)
+        free(allocate(8));
+    free_sized(allocate(64), 61);
+    free_sized(allocate(64), 62);
+}
+
 static void many(void) {
     for (int i = 0; i < 500; i++) {
-        // A block that a larger one has taken in: glibc does not see that it was freed.
         if (free_sized)
             free_sized(allocate(64), 60);
     }
@@ -274,6 +284,7 @@ static const struct {
     {"race", race},
     {"in_child", in_child},
     {"freed_before_fork", freed_before_fork},
+    {"late", late},
     {"many", many},
 };
 

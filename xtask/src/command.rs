@@ -1,8 +1,8 @@
-//! Commands run from the workspace's root.
+//! Running programs: cargo from the workspace's root, others to their end and for their output.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 /// The workspace's root.
 pub(crate) fn root() -> PathBuf {
@@ -39,6 +39,24 @@ pub(crate) fn succeed_reading(
     }
     let status = child.wait().map_err(|error| format!("{command:?}: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("failed: {}", words(command))) }
+}
+
+/// Runs a command that must succeed.
+pub(crate) fn checked(command: &mut Command) -> Result<(), String> {
+    let status = command.status().map_err(|e| format!("{command:?}: {e}"))?;
+    success(command, status)
+}
+
+/// The standard output of a command that must succeed.
+pub(crate) fn output(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
+    success(command, output.status)?;
+    String::from_utf8(output.stdout).map_err(|e| e.to_string())
+}
+
+/// An error unless a command ended well.
+pub(crate) fn success(command: &Command, status: ExitStatus) -> Result<(), String> {
+    if status.success() { Ok(()) } else { Err(format!("{command:?}: {status}")) }
 }
 
 fn announce(command: &Command) {

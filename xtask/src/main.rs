@@ -1,9 +1,13 @@
-//! Developer tasks: `cargo xtask tidy | test | loom | miri | bench`.
+//! Developer tasks: `cargo xtask tidy | test | loom | miri | cases | bench`.
 
 #![forbid(unsafe_code)]
 
 mod bench;
+mod cases;
 mod command;
+mod markdown;
+mod packages;
+mod provenance;
 mod test;
 mod tidy;
 
@@ -12,9 +16,16 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask TASK
   tidy   the rules that no compiler checks: floors, module docs, unsafe code, std in the target
-  test   everything a change must pass: format, lints, tidy, tests, loom, short bench, docs
+  test   everything a change must pass: format, lints, tidy, tests, loom, short cases and bench, docs
   loom   the wire's protocol under every interleaving
   miri   the wire's tests under Miri, where the toolchain has it
+  cases  programs with one mistake each: what heaptape finds, beside memcheck and gcc's sanitizers
+         --short       heaptape alone, in the modes that have something to say
+         --only NAME   only cases whose name contains NAME
+         --mode MODE   plain, guard, left, check, memcheck or asan; more than one may be named
+         --build WORD  appended to the compilers' options (-O2)
+         --jobs N      at once; 2 unless said otherwise
+         --write       keep the results: bench/CASES.md
   bench  what recording costs beside heaptrack, and whether all of it is right (15 minutes)
          --short       small, seconds, without heaptrack; only what is wrong fails it
          --rounds N    5 unless said otherwise
@@ -29,6 +40,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(),
         Some("loom") => test::loom(),
         Some("miri") => test::miri(),
+        Some("cases") => cases::run(&words[1..]),
         Some("bench") => bench::run(&words[1..]),
         _ => Err(USAGE.to_owned()),
     };

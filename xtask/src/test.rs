@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything a change must pass, in the order of cheapness.
 
 use crate::bench;
+use crate::cases;
 use crate::command::{cargo, root, succeed, succeed_reading};
 use crate::tidy;
 
@@ -13,6 +14,7 @@ pub(crate) fn run() -> Result<(), String> {
     succeed_reading(&mut cargo(&["test", "--workspace"]), |line| count.note(line))?;
     let mut modelled = Count::default();
     succeed_reading(&mut loom_command(), |line| modelled.note(line))?;
+    cases::short()?;
     bench::short()?;
     let mut documentation = cargo(&["doc", "--workspace", "--no-deps"]);
     succeed(documentation.env("RUSTDOCFLAGS", "-D warnings"))?;

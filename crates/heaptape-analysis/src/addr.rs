@@ -185,7 +185,8 @@ impl RawEntry {
     }
 }
 
-fn allocation_of(block: &LiveBlock) -> Event {
+/// The allocation of a block, as the event that it was.
+pub(crate) fn allocation_of(block: &LiveBlock) -> Event {
     Event {
         time: block.time,
         thread: block.thread,

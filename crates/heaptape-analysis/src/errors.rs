@@ -7,6 +7,7 @@
 
 mod judge;
 mod offence;
+mod operators;
 mod place;
 mod suspects;
 mod watch;
@@ -49,7 +50,7 @@ pub struct Findings {
     pub errors: Vec<WrongFree>,
     /// Errors that are not in the list.
     pub more_errors: u64,
-    /// Frees of what may have been a block that was not recorded.
+    /// Frees that may be right.
     pub undecided_total: u64,
     /// The same, one by one.
     pub undecided: Vec<WrongFree>,
@@ -90,6 +91,8 @@ pub struct WrongFree {
     pub address: u64,
     /// The wrong act; of several alike, the first.
     pub act: Act,
+    /// The functions that do not match.
+    pub functions: Option<Functions>,
     /// Bytes that it stated, where it was a sized form.
     pub stated_bytes: Option<u64>,
     /// Alignments in bytes that were asked for and stated, where they differ; 0 for none.
@@ -105,6 +108,16 @@ pub struct WrongFree {
     /// The signal that the thread died of before it called the allocator again, where that is an abort or a
     /// fault at the address: most likely the allocator's own answer to the error.
     pub fatal_signal: Option<i32>,
+}
+
+/// The functions that a block was taken and given back by. An operator that is part of the program is named here,
+/// where the acts have the `malloc` or `free` that it called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Functions {
+    /// Which took it.
+    pub taken: &'static str,
+    /// Which gave it back.
+    pub given: &'static str,
 }
 
 /// Where a realloc put a block.
@@ -135,7 +148,7 @@ impl Errors {
         process: &Process,
         limit: usize,
     ) -> Result<Errors, TapeError> {
-        let mut suspects = Suspects::default();
+        let mut suspects = Suspects::of(recording, names, process.id);
         let mut live = recording.live_at_start(process.id)?;
         replay::whole_weighed(Exact, recording, process.id, &mut live, &mut suspects)?;
         drop(live);
@@ -151,11 +164,11 @@ impl Findings {
         recording: &dyn Recording,
         names: &dyn Names,
         process: &Process,
-        suspects: &Suspects,
+        suspects: &Suspects<'_>,
         limit: usize,
     ) -> Result<Findings, TapeError> {
         let found = watch::find(recording, process, &suspects.addresses())?;
-        let mut judge = Judge::new(recording, names, process);
+        let mut judge = Judge::new(recording, names, process, &suspects.operators);
         let mut verdicts = judge.misfits(suspects.misfits());
         verdicts.extend(judge.wrong(&found.wrong));
         verdicts.sort_by_key(|verdict| verdict.act.time);

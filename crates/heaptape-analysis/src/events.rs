@@ -7,9 +7,11 @@ use crate::names::Names;
 use crate::recording::Recording;
 use crate::sites::{Site, Sites};
 use heaptape_tape::{
-    Action, BacktraceId, Effect, Event, LiveBlock, LiveSet, Moment, Process, TapeError, TimeNs,
+    Action, BacktraceId, Effect, Event, EventIndex, LiveBlock, LiveSet, Moment, Process, TapeError,
+    ThreadId, TimeNs,
 };
 use serde::Serialize;
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 /// An event, as results hold it.
@@ -92,6 +94,45 @@ pub fn for_each<B>(
     })?;
     Ok(outcome)
 }
+
+/// The last `most` events of a thread, or of all, among the first `until` of a process, oldest first.
+///
+/// Looked for in the last runs of events only: a thread that has long done nothing has none.
+pub(crate) fn last_of(
+    recording: &dyn Recording,
+    names: &dyn Names,
+    process: &Process,
+    thread: Option<ThreadId>,
+    until: EventIndex,
+    most: usize,
+) -> Result<Vec<EventRow>, TapeError> {
+    let first = until.saturating_sub(LAST_LOOKED_AT);
+    let mut live = recording.live_at(process.id, Moment::Event(first))?;
+    let mut last: VecDeque<(EventIndex, Event, Effect, Option<LiveBlock>)> = VecDeque::new();
+    let mut index = first;
+    recording.runs(process.id, first..until, &mut |events| {
+        for event in events {
+            let effect = live.apply(event);
+            if thread.is_none_or(|thread| event.thread == thread) {
+                if last.len() == most {
+                    last.pop_front();
+                }
+                let block = concerned(&effect);
+                last.push_back((index, *event, effect, block));
+            }
+            index += 1;
+        }
+        recording.afford(live.bytes()).map(ControlFlow::Continue)
+    })?;
+    let mut sites = Sites::new(recording, names);
+    let rows = last.iter().map(|(index, event, effect, block)| {
+        row(recording, &mut sites, *index, event, effect, *block)
+    });
+    Ok(rows.collect())
+}
+
+/// Events among which the last ones of a thread are looked for.
+const LAST_LOOKED_AT: u64 = 1 << 20;
 
 /// The live set just before the filter's time range, and its end.
 fn wind(

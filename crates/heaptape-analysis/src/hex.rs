@@ -14,3 +14,13 @@ pub(crate) fn bytes<S: Serializer>(
     let digits: String = bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     serializer.serialize_str(&digits)
 }
+
+pub(crate) fn some_address<S: Serializer>(
+    address: &Option<u64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match address {
+        Some(address) => self::address(address, serializer),
+        None => serializer.serialize_none(),
+    }
+}

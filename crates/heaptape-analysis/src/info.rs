@@ -222,6 +222,18 @@ pub struct CrashInfo {
     pub fault_address: u64,
 }
 
+impl CrashInfo {
+    /// The last crash of a process.
+    pub fn of(recording: &dyn Recording, process: ProcessId) -> Option<CrashInfo> {
+        let crash = recording.crashes().iter().rfind(|crash| crash.process == process)?;
+        Some(CrashInfo {
+            time_ns: crash.time.0,
+            signal: crash.signal,
+            fault_address: crash.fault_addr,
+        })
+    }
+}
+
 impl Info {
     /// Gathers the facts.
     pub fn compute(recording: &dyn Recording, names: &dyn Names) -> Info {
@@ -281,13 +293,7 @@ fn process_info(
         max_rss_bytes: samples.iter().map(|sample| sample.rss).max(),
         threads: threads_of(recording, id),
         modules: modules_of(recording, names, id),
-        crash: recording.crashes().iter().find(|crash| crash.process == id).map(|crash| {
-            CrashInfo {
-                time_ns: crash.time.0,
-                signal: crash.signal,
-                fault_address: crash.fault_addr,
-            }
-        }),
+        crash: CrashInfo::of(recording, id),
     }
 }
 

@@ -4,9 +4,9 @@
 
 use crate::recording::{ReadMemory, Recording};
 use heaptape_tape::{
-    BacktraceId, BacktraceNode, Bytes, Condition, Crash, Event, EventIndex, Header, LiveSet,
-    MemoryMap, Module, Moment, Process, ProcessId, Sample, Snapshot, Take, TapeError, Thread,
-    Totals, Unrecorded,
+    BacktraceId, BacktraceNode, Bytes, CgroupMemory, Condition, Crash, Event, EventIndex, Header,
+    LiveSet, MemoryMap, Module, Moment, Process, ProcessId, Sample, Snapshot, Stack, Take,
+    TapeError, Thread, Totals, Unrecorded,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -36,6 +36,10 @@ pub struct MemoryRecording {
     pub memory_maps: Vec<MemoryMap>,
     /// When contents were copied, by time, and the bytes that are known of each, by address; they do not overlap.
     pub snapshots: Vec<(Snapshot, BTreeMap<u64, Vec<u8>>)>,
+    /// What threads were doing at crashes.
+    pub stacks: Vec<Stack>,
+    /// What the kernel said of the cgroups' memory.
+    pub cgroups: Vec<CgroupMemory>,
     /// The events.
     pub events: BTreeMap<ProcessId, Vec<Event>>,
 }
@@ -115,6 +119,12 @@ impl Recording for MemoryRecording {
     ) -> Result<Box<dyn ReadMemory + '_>, TapeError> {
         let found = self.snapshots.iter().find(|(known, _)| known == snapshot);
         Ok(Box::new(Known(found.map(|(_, bytes)| bytes))))
+    }
+    fn stacks(&self) -> &[Stack] {
+        &self.stacks
+    }
+    fn cgroups(&self) -> &[CgroupMemory] {
+        &self.cgroups
     }
     fn event_count(&self, process: ProcessId) -> u64 {
         self.own_events(process).len() as u64

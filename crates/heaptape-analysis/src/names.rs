@@ -53,6 +53,19 @@ pub trait Names {
     /// `functions only`, `file not found`).
     fn module_state(&self, module: ModuleId) -> String;
 
+    /// The raw name of the function that the call of a node calls, where the instruction says so itself. What
+    /// was called may have jumped on to another function.
+    fn called(&self, node: &BacktraceNode) -> Option<Arc<str>> {
+        let _ = node;
+        None
+    }
+
+    /// Whether a module defines a function of one of these raw names; `None` when that cannot be told.
+    fn defines(&self, module: ModuleId, raw_names: &[&str]) -> Option<bool> {
+        let _ = (module, raw_names);
+        None
+    }
+
     /// What lies at an address of a module (as the ELF file states it); `None` when that cannot be told.
     fn held_at(&self, module: ModuleId, address: u64) -> Option<Held> {
         let _ = (module, address);

@@ -1,9 +1,9 @@
 //! Where events and facts come from: a tape, or anything that can answer the same questions.
 
 use heaptape_tape::{
-    BacktraceNode, Bytes, Condition, Crash, EventIndex, Header, LiveSet, Memory, MemoryMap, Module,
-    Moment, Process, ProcessId, Sample, Snapshot, Take, Tape, TapeError, Thread, Totals,
-    Unrecorded,
+    BacktraceNode, Bytes, CgroupMemory, Condition, Crash, EventIndex, Header, LiveSet, Memory,
+    MemoryMap, Module, Moment, Process, ProcessId, Sample, Snapshot, Stack, Take, Tape, TapeError,
+    Thread, Totals, Unrecorded,
 };
 use std::ops::Range;
 
@@ -50,6 +50,10 @@ pub trait Recording {
         snapshot: &Snapshot,
         addresses: Range<u64>,
     ) -> Result<Box<dyn ReadMemory + '_>, TapeError>;
+    /// What threads were doing at crashes.
+    fn stacks(&self) -> &[Stack];
+    /// What the kernel said of the cgroups' memory.
+    fn cgroups(&self) -> &[CgroupMemory];
     /// Number of events of a process.
     fn event_count(&self, process: ProcessId) -> u64;
     /// Totals of a process's own events (of a forked child: without inherited blocks).
@@ -110,6 +114,12 @@ impl Recording for Tape {
         addresses: Range<u64>,
     ) -> Result<Box<dyn ReadMemory + '_>, TapeError> {
         Ok(Box::new(self.memory_at(snapshot, addresses)?))
+    }
+    fn stacks(&self) -> &[Stack] {
+        self.stacks()
+    }
+    fn cgroups(&self) -> &[CgroupMemory] {
+        self.cgroups()
     }
     fn event_count(&self, process: ProcessId) -> u64 {
         self.event_count(process)

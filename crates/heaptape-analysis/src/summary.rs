@@ -3,7 +3,7 @@
 use crate::errors::{Findings, Suspects};
 use crate::estimate::{Exact, Sampling, Variance, Weigh};
 use crate::growth::Growth;
-use crate::info::{Lost, UnrecordedChild};
+use crate::info::{CrashInfo, Lost, UnrecordedChild};
 use crate::layout::Layout;
 use crate::metric::{Unit, Weight, Weights};
 use crate::names::Names;
@@ -46,6 +46,9 @@ pub struct Summary {
     pub lost_elsewhere: Lost,
     /// Children of any process that could not be recorded.
     pub unrecorded: Vec<UnrecordedChild>,
+    /// The fatal signal, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crash: Option<CrashInfo>,
     /// The moment of most live bytes.
     pub peak: Peak,
     /// What was live when the recording ended.
@@ -132,7 +135,7 @@ impl Summary {
         let tables = table::bytes_by_node(recording, BYTES_BY_NODE);
         recording.afford(tables)?;
         let name = ProcessName::of(recording, process);
-        let (live, totals, pass) = Pass::over(weigh, recording, &name)?;
+        let (live, totals, pass) = Pass::over(weigh, recording, names, &name)?;
         let mut sites = Sites::new(recording, names);
         let never_freed = NeverFreed {
             live: pass.never_freed(recording, &live, &mut sites, top),
@@ -153,6 +156,7 @@ impl Summary {
             threads: own_threads as u64,
             lost_elsewhere: lost_elsewhere(recording, process.id),
             unrecorded: UnrecordedChild::all(recording),
+            crash: CrashInfo::of(recording, process.id),
             peak: Peak { time_ns: totals.peak_time.0.max(name.start_ns), live: peak },
             never_freed,
             allocated: pass.allocated(&totals),
@@ -188,7 +192,7 @@ fn inherited(
 }
 
 /// What one pass over the events gathers.
-struct Pass<W> {
+struct Pass<'a, W> {
     weigh: W,
     /// Of a sample: the variance of what was allocated.
     variance: Variance,
@@ -198,10 +202,10 @@ struct Pass<W> {
     reallocs_failed: u64,
     series: SeriesBuilder,
     growth: Growth<W>,
-    suspects: Suspects,
+    suspects: Suspects<'a>,
 }
 
-impl<W: Weigh> Gather for Pass<W> {
+impl<W: Weigh> Gather for Pass<'_, W> {
     #[inline]
     fn note(&mut self, event: &Event, effect: &Effect, totals: &Totals) {
         let (weigh, temporary) = (self.weigh, &mut self.temporary);
@@ -223,13 +227,14 @@ impl<W: Weigh> Gather for Pass<W> {
     }
 }
 
-impl<W: Weigh> Pass<W> {
+impl<'a, W: Weigh> Pass<'a, W> {
     /// The live set in the end, and what was gathered on the way there.
     fn over(
         weigh: W,
-        recording: &dyn Recording,
+        recording: &'a dyn Recording,
+        names: &'a dyn Names,
         process: &ProcessName,
-    ) -> Result<(LiveSet, Totals, Pass<W>), TapeError> {
+    ) -> Result<(LiveSet, Totals, Pass<'a, W>), TapeError> {
         let id = ProcessId(process.number);
         let mut live = recording.live_at_start(id)?;
         let (start, end) = (process.start_ns, process.end_ns);
@@ -244,7 +249,7 @@ impl<W: Weigh> Pass<W> {
             reallocs_failed: 0,
             series: SeriesBuilder::new(start, end, SERIES_BUCKETS, at_start.bytes),
             growth: Growth::new(weigh, start, end, &live),
-            suspects: Suspects::default(),
+            suspects: Suspects::of(recording, names, id),
         };
         let totals = replay::whole_weighed(weigh, recording, id, &mut live, &mut pass)?;
         for block in std::mem::take(&mut pass.temporaries).finish() {

@@ -1,51 +1,105 @@
-//! How near the memory of a process's control group is to its limit.
-//!
-//! Of every group from the process's own up to the root, the one that is nearest counts: version 2
-//! (`memory.max` and `memory.high`), or version 1 where memory is a hierarchy of its own.
+//! The memory of a process's cgroup, as far as it can be read: a process that was killed for want of memory tells
+//! nothing any more, its cgroup does.
 
+use heaptape_tape::{CgroupMemory, ProcessId, TimeNs};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Where control groups are mounted, on every system we know.
-const ROOT: &str = "/sys/fs/cgroup";
+/// Version 1 says that there is no limit by a number as large as can be.
+const NO_LIMIT: u64 = 1 << 62;
 
-/// The share of its limit that the memory of a process's control group takes, in percent; `None` where there is
-/// no limit or it cannot be read.
-pub(crate) fn percent_used(pid: u32) -> Option<u64> {
-    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-    percent_of(&groups, Path::new(ROOT))
+/// The files of a cgroup.
+#[derive(Debug)]
+pub(crate) struct Cgroup {
+    /// As `/proc/PID/cgroup` names it.
+    path: Vec<u8>,
+    folder: PathBuf,
+    names: &'static Names,
 }
 
-/// The same, from the text of `/proc/PID/cgroup`.
-fn percent_of(groups: &str, root: &Path) -> Option<u64> {
-    let nearest = groups.lines().filter_map(|line| {
-        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
-        let (root, names) = match controllers {
-            "" => (root.to_path_buf(), ("memory.current", &["memory.max", "memory.high"][..])),
-            _ if controllers.split(',').any(|name| name == "memory") => {
-                (root.join("memory"), ("memory.usage_in_bytes", &["memory.limit_in_bytes"][..]))
-            }
-            _ => return None,
-        };
-        nearest_from(&root, path, names.0, names.1)
-    });
-    nearest.max()
+/// What the files are called.
+#[derive(Debug)]
+struct Names {
+    max: &'static str,
+    high: &'static str,
+    current: &'static str,
+    peak: &'static str,
+    events: &'static str,
 }
 
-fn nearest_from(root: &Path, path: &str, used: &str, limits: &[&str]) -> Option<u64> {
-    let own: PathBuf = root.join(path.trim_start_matches('/'));
-    let groups = own.ancestors().take_while(|group| group.starts_with(root));
-    let shares = groups.filter_map(|group| {
-        let used = number(&group.join(used))?;
-        let limit = limits.iter().filter_map(|limit| number(&group.join(limit))).min()?;
-        used.checked_mul(100)?.checked_div(limit)
-    });
-    shares.max()
+const VERSION_2: Names = Names {
+    max: "memory.max",
+    high: "memory.high",
+    current: "memory.current",
+    peak: "memory.peak",
+    events: "memory.events",
+};
+
+const VERSION_1: Names = Names {
+    max: "memory.limit_in_bytes",
+    high: "memory.soft_limit_in_bytes",
+    current: "memory.usage_in_bytes",
+    peak: "memory.max_usage_in_bytes",
+    events: "memory.oom_control",
+};
+
+impl Cgroup {
+    /// The cgroup of a process that counts its memory; `None` where its files cannot be seen.
+    pub(crate) fn of(pid: u32) -> Option<Cgroup> {
+        if pid == 0 {
+            return None;
+        }
+        let text = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
+        let roots: [(&'static Names, &str); 3] = [
+            (&VERSION_1, "/sys/fs/cgroup/memory"),
+            (&VERSION_2, "/sys/fs/cgroup"),
+            (&VERSION_2, "/sys/fs/cgroup/unified"),
+        ];
+        roots.into_iter().find_map(|(names, root)| {
+            let path = path_in(&text, std::ptr::eq(names, &VERSION_1))?;
+            let inside = OsStr::from_bytes(path.strip_prefix(b"/")?);
+            // In a container the root may be the group itself, under its name outside.
+            [Path::new(root).join(inside), PathBuf::from(root)]
+                .into_iter()
+                .find(|folder| folder.join(names.current).is_file())
+                .map(|folder| Cgroup { path: path.to_vec(), folder, names })
+        })
+    }
+
+    /// What the kernel says now.
+    pub(crate) fn read(&self, process: ProcessId, time: TimeNs) -> CgroupMemory {
+        let text = |name: &str| fs::read_to_string(self.folder.join(name)).ok();
+        let number = |name: &str| text(name)?.trim().parse().ok().filter(|&value| value < NO_LIMIT);
+        CgroupMemory {
+            process,
+            time,
+            path: self.path.clone(),
+            max: number(self.names.max),
+            high: number(self.names.high),
+            current: number(self.names.current),
+            peak: number(self.names.peak),
+            oom_kills: text(self.names.events).and_then(|text| oom_kills(&text)),
+        }
+    }
 }
 
-/// The number in a file; `max` is none.
-fn number(file: &Path) -> Option<u64> {
-    fs::read_to_string(file).ok()?.trim().parse().ok()
+/// The path in `/proc/PID/cgroup`: of the memory controller of version 1 (`4:memory:/path`), or of version 2
+/// (`0::/path`).
+fn path_in(text: &[u8], version_1: bool) -> Option<&[u8]> {
+    text.split(|&byte| byte == b'\n').find_map(|line| {
+        let mut fields = line.splitn(3, |&byte| byte == b':');
+        let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+        let mut controllers = controllers.split(|&byte| byte == b',');
+        let wanted: &[u8] = if version_1 { b"memory" } else { b"" };
+        controllers.any(|controller| controller == wanted).then_some(path)
+    })
+}
+
+/// The line `oom_kill 3`.
+fn oom_kills(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -53,26 +107,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_limit_counts() {
-        let root = tempfile::tempdir().unwrap();
-        let write = |path: &str, text: &str| {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        let percent = |groups: &str| percent_of(groups, root.path());
-        assert_eq!(percent("0::/a/b\n"), None, "nothing is limited");
-        write("a/b/memory.current", "900\n");
-        write("a/b/memory.max", "max\n");
-        assert_eq!(percent("0::/a/b\n"), None);
-        write("a/memory.current", "920\n");
-        write("a/memory.max", "1000\n");
-        assert_eq!(percent("0::/a/b\n"), Some(92));
-        write("a/b/memory.high", "910\n");
-        assert_eq!(percent("0::/a/b\n"), Some(98));
-        write("memory/c/memory.usage_in_bytes", "50\n");
-        write("memory/c/memory.limit_in_bytes", "100\n");
-        assert_eq!(percent("3:cpu:/c\n2:memory:/c\n"), Some(50));
-        assert_eq!(percent("3:cpu:/c\nnonsense\n0::/../../..\n"), None);
+    fn both_versions_name_the_group() {
+        let mixed = b"9:name=systemd:/\n4:cpu,memory:/a:b\n0::/c\n";
+        assert_eq!(path_in(mixed, true), Some(&b"/a:b"[..]));
+        assert_eq!(path_in(mixed, false), Some(&b"/c"[..]));
+        assert_eq!(path_in(b"0::/c\n", true), None);
+        assert_eq!(path_in(b"x\n\n", false), None);
+    }
+
+    #[test]
+    fn deaths_are_counted() {
+        assert_eq!(oom_kills("low 0\noom 4\noom_kill 3\noom_group_kill 1\n"), Some(3));
+        assert_eq!(oom_kills("under_oom 0\n"), None);
     }
 }

@@ -131,6 +131,51 @@ impl Converter {
         self.threads.get(&tid).map(|known| known.id)
     }
 
+    /// Whether a loaded module holds that address.
+    pub(crate) fn has_module_at(&self, addr: u64) -> bool {
+        self.modules.range(..=addr).next_back().is_some_and(|(_, loaded)| addr < loaded.end)
+    }
+
+    /// A module that the recorder has not told of, as no backtrace of an allocation passed through it.
+    pub(crate) fn meet<W: Write>(&mut self, book: &mut Book<W>, module: Module) -> io::Result<()> {
+        let (start, end, bias) = (module.start, module.end, module.bias);
+        let id = book.module(Module { process: self.process, loaded: self.time, ..module })?;
+        self.modules.insert(start, Loaded { id, end, bias, world: 0 });
+        Ok(())
+    }
+
+    /// The backtrace with these frames, outermost first: return addresses and how they were found.
+    pub(crate) fn backtrace_of<W: Write>(
+        &mut self,
+        book: &mut Book<W>,
+        frames: impl Iterator<Item = (u64, FrameQuality)>,
+    ) -> io::Result<BacktraceId> {
+        let mut parent = BacktraceId::NONE;
+        for (address, quality) in frames {
+            let module = self.module_at(address, u64::MAX);
+            parent = self.on_tape(book, node(parent, module, address, quality))?;
+        }
+        Ok(parent)
+    }
+
+    /// The node on the tape that is the same.
+    fn on_tape<W: Write>(
+        &mut self,
+        book: &mut Book<W>,
+        node: BacktraceNode,
+    ) -> io::Result<BacktraceId> {
+        Ok(match self.canonical.entry(node) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                let id = book.writer.backtrace_node(&node)?;
+                if node.module.is_none() && self.strays.len() < MAX_STRAYS {
+                    self.strays.entry(node.address).or_default().push(id);
+                }
+                *new.insert(id)
+            }
+        })
+    }
+
     /// The thread with that kernel id has this name now.
     pub(crate) fn name_thread<W: Write>(
         &mut self,
@@ -224,24 +269,8 @@ impl Converter {
         };
         let parent = if parent == 0 { BacktraceId::NONE } else { nodes[parent - 1] };
         let module = self.module_at(words[2], words[0] >> 16);
-        let nodes = &mut self.streams[stream].nodes;
-        let node = BacktraceNode {
-            parent,
-            module: module.map(|m| m.id),
-            address: words[2].wrapping_sub(module.map_or(0, |m| m.bias)),
-            quality,
-        };
-        let known = match self.canonical.entry(node) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(new) => {
-                let id = book.writer.backtrace_node(&node)?;
-                if node.module.is_none() && self.strays.len() < MAX_STRAYS {
-                    self.strays.entry(node.address).or_default().push(id);
-                }
-                *new.insert(id)
-            }
-        };
-        nodes.push(known);
+        let known = self.on_tape(book, self::node(parent, module, words[2], quality))?;
+        self.streams[stream].nodes.push(known);
         Ok(())
     }
 
@@ -420,6 +449,18 @@ impl Converter {
             }
         }
     }
+}
+
+/// The node of a return address in that module.
+fn node(
+    parent: BacktraceId,
+    module: Option<Loaded>,
+    address: u64,
+    quality: FrameQuality,
+) -> BacktraceNode {
+    let bias = module.map_or(0, |module| module.bias);
+    let address = address.wrapping_sub(bias);
+    BacktraceNode { parent, module: module.map(|module| module.id), address, quality }
 }
 
 fn action(kind: Kind) -> Option<Action> {

@@ -30,11 +30,13 @@ mod hello;
 mod jit;
 mod launch;
 mod maps;
+mod memory_limit;
 mod order;
 mod output;
 pub mod preflight;
 mod sample;
 mod session;
+mod stacks;
 #[allow(unsafe_code)] // the only place with it
 mod sys;
 mod target;

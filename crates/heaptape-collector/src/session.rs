@@ -6,6 +6,7 @@
 
 mod child;
 mod closing;
+mod crash;
 mod hear;
 mod snapshots;
 

@@ -1,6 +1,7 @@
 //! One recorded process: its shared memory drained, its streams merged, its history on the tape.
 
 use crate::book::Book;
+use crate::cgroup::Cgroup;
 use crate::check::Checks;
 use crate::convert::Converter;
 use crate::jit;
@@ -69,6 +70,10 @@ pub(crate) struct Target {
     leaving: Option<Leaving>,
     /// How it has ended, when that is known otherwise than by its death.
     over: Option<Ending>,
+    /// Crashes that it has reported.
+    crashes: u32,
+    /// Its cgroup, and the memory of that when it said hello.
+    cgroup: Option<(Cgroup, CgroupMemory)>,
 }
 
 /// A program that a process is about to become.
@@ -142,6 +147,8 @@ impl Target {
             image: sample::image(pid),
             leaving: None,
             over: None,
+            crashes: 0,
+            cgroup: None,
         })
     }
 
@@ -153,6 +160,42 @@ impl Target {
     /// Its id on the tape, once it has begun there.
     pub(crate) fn id(&self) -> Option<ProcessId> {
         self.history.as_ref().map(Converter::process)
+    }
+
+    /// Looks at the memory of its cgroup: at its death there is nobody to ask for it.
+    pub(crate) fn look_at_cgroup(&mut self) {
+        self.cgroup = Cgroup::of(self.pid).map(|cgroup| {
+            let memory = cgroup.read(ProcessId(0), self.joined);
+            (cgroup, memory)
+        });
+    }
+
+    /// Puts on the tape how its cgroup's memory was at first and is after its death, if it was killed.
+    fn tell_cgroup<W: Write>(
+        &self,
+        book: &mut Book<W>,
+        process: ProcessId,
+        time: TimeNs,
+        ending: Ending,
+    ) -> io::Result<()> {
+        let Some((cgroup, first)) = &self.cgroup else { return Ok(()) };
+        let killed = match ending {
+            Ending::Signalled(..) => true,
+            // Nobody saw how: maybe so.
+            Ending::Gone => cgroup.read(process, time).oom_kills > first.oom_kills,
+            _ => false,
+        };
+        if killed {
+            book.writer.cgroup(&CgroupMemory { process, ..first.clone() })?;
+            book.writer.cgroup(&cgroup.read(process, time))?;
+        }
+        Ok(())
+    }
+
+    /// The number of the crash that it reports now, from 0.
+    pub(crate) fn next_crash(&mut self) -> u32 {
+        self.crashes += 1;
+        self.crashes - 1
     }
 
     /// Its history, once it has begun on the tape.
@@ -493,6 +536,7 @@ impl Target {
             }
         }
         if let Some(id) = id {
+            self.tell_cgroup(book, id, time, ending)?;
             book.writer.process_end(id, time, ending, &losses)?;
         }
         let is_silent = self.history.as_ref().is_none_or(|history| history.events() == 0);

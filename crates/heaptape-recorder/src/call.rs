@@ -136,7 +136,7 @@ fn event(kind: Kind, given: &Allocation, node: u32) -> Event {
 /// it. A failed one keeps the tag, because a new-handler may let `operator new` try again.
 #[inline(never)]
 fn take_new_tag(thread: &mut Entered, mut given: Allocation, regs: Regs) -> Allocation {
-    let tag = thread.tag;
+    let tag = &mut thread.tag;
     let asked = tag.size == given.size
         || (tag.size == 0 && given.size == 1)
         || (tag.align_log2 != 0 && given.size >= tag.size);
@@ -144,18 +144,19 @@ fn take_new_tag(thread: &mut Entered, mut given: Allocation, regs: Regs) -> Allo
     let is_plain =
         matches!(given.api, api::MALLOC | api::ALIGNED_ALLOC | api::MEMALIGN | api::POSIX_MEMALIGN);
     let is_retry = tag.failed_at == regs.sp;
-    if tag.failed_at != 0 && !is_retry {
+    if tag.failed_at != 0 && !is_retry && tag.may_call(regs) {
         return given;
     }
-    thread.tag = Tag::default();
-    if asked && is_new && is_plain {
+    if asked && is_new && is_plain && tag.may_call(regs) {
         given.api = tag.api - 1;
         given.size = tag.size;
         given.align_log2 = tag.align_log2;
         if given.addr == 0 {
-            thread.tag = Tag { failed_at: regs.sp, ..tag };
+            tag.failed_at = regs.sp;
+            return given;
         }
     }
+    tag.end();
     given
 }
 
@@ -166,12 +167,13 @@ pub fn freeing(mut function: u8, addr: usize, mut size: usize, mut align_log2: u
         return;
     }
     let Some(mut thread) = enter(regs) else { return };
-    let tag = thread.tag;
-    if tag.api == api::DELETE + 1 || tag.api == api::DELETE_ARRAY + 1 {
-        thread.tag = Tag::default();
+    let tag = &mut thread.tag;
+    // Of another block, it is one that an operator frees beside its own, or that had nothing freed.
+    if tag.block == addr && tag.may_call(regs) {
         if function == api::FREE {
             (function, size, align_log2) = (tag.api - 1, tag.size, tag.align_log2);
         }
+        tag.end();
     }
     if thread.freed == addr {
         return;
@@ -290,7 +292,9 @@ pub fn tag_new(function: u8, size: usize, align_log2: u8, certain: bool, regs: R
     }
     let Some(mut thread) = enter_to_tag(regs) else { return };
     let held = if sampled { sampling::hold() } else { 0 };
-    thread.tag = Tag { api: function + 1, align_log2, size, failed_at: 0, held };
+    let (sp, caller) = (regs.sp, regs.caller());
+    thread.tag =
+        Tag { api: function + 1, align_log2, size, block: 0, sp, caller, failed_at: 0, held };
 }
 
 /// `operator delete` is about to call `free` for `block`: says what for. Sized `delete` calls the plain one.
@@ -299,17 +303,27 @@ pub fn tag_delete(function: u8, block: usize, size: usize, align_log2: u8, regs:
         return;
     }
     let Some(mut thread) = enter_to_tag(regs) else { return };
-    thread.tag = Tag { api: function + 1, align_log2, size, failed_at: 0, held: 0 };
+    let (sp, caller) = (regs.sp, regs.caller());
+    thread.tag =
+        Tag { api: function + 1, align_log2, size, block, sp, caller, failed_at: 0, held: 0 };
 }
 
-/// Enters a thread that has no tag yet, or that of an `operator new` that failed.
+/// Enters a thread that has no tag yet, or that of an operator that has returned or failed.
 fn enter_to_tag(regs: Regs) -> Option<Entered> {
     if thread::is_lost() {
         // The call itself is counted when it comes.
         return None;
     }
-    let thread = enter(regs)?;
-    (thread.tag.api == 0 || thread.tag.failed_at != 0).then_some(thread)
+    let mut thread = enter(regs)?;
+    let tag = &thread.tag;
+    if tag.api == 0 || tag.failed_at != 0 {
+        return Some(thread);
+    }
+    if tag.may_call(regs) {
+        return None;
+    }
+    sampling::give_back(core::mem::take(&mut thread.tag.held));
+    Some(thread)
 }
 
 /// Takes the tag away if it is still there, because the real `operator new` did not come by our `malloc`:

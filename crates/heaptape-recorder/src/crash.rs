@@ -38,6 +38,9 @@ const STACK_BYTES: usize = 128 * 1024;
 const STACK_MARK: [usize; 2] =
     [usize::from_ne_bytes(*b"heaptape"), usize::from_ne_bytes(*b"altstack")];
 
+/// The first process of a container: the default of a signal that was sent does nothing to it.
+const FIRST_PID: u32 = 1;
+
 /// How long a thread waits for the one that reports, in steps and in all: the collector's patience and more.
 const STEP_NS: i64 = 100_000_000;
 const MOST_STEPS: u32 = 600;
@@ -73,6 +76,11 @@ pub fn handler() -> usize {
 }
 
 unsafe extern "C" fn on_fatal(signal: i32, info: *const u64, context: *const u64) {
+    // SAFETY: si_code.
+    let code = unsafe { *info.add(1) as u32 as i32 };
+    if code <= 0 && call::getpid() == FIRST_PID {
+        return;
+    }
     // A vfork child dies alone, and what it borrows is its parent's.
     if let Some(local) = gate::enter_unless_closed()
         && local.pid() == call::getpid()
@@ -90,8 +98,6 @@ unsafe extern "C" fn on_fatal(signal: i32, info: *const u64, context: *const u64
     call::set_action_default(signal);
     // SAFETY: the siginfo is the kernel's.
     unsafe { send_again(signal, info) };
-    // It dies now, unless it is the first process of a container, which nobody can send a fatal signal to.
-    REPORTING.store(0, Ordering::Relaxed);
 }
 
 /// Makes the signal come again when the handler returns, as it came: by itself, if the instruction faults again.

@@ -56,11 +56,40 @@ pub(crate) struct Tag {
     pub(crate) align_log2: u8,
     /// Bytes asked for (new) or stated (sized delete).
     pub(crate) size: usize,
+    /// The block of a delete; 0 for new.
+    pub(crate) block: usize,
+    /// The operator's stack pointer and return address: who calls from there or from deeper may be the operator.
+    pub(crate) sp: usize,
+    pub(crate) caller: usize,
     /// Not 0: the malloc of an `operator new` failed, called with this stack pointer. It may come again
     /// with the same, after a new-handler that allocates and frees as it likes.
     pub(crate) failed_at: usize,
     /// What `sampling` held back, so that the `malloc` comes by here; 0 = nothing.
     pub(crate) held: usize,
+}
+
+impl Tag {
+    /// It was taken, or is of no more use. What `sampling` held back was given back before.
+    #[inline(always)]
+    pub(crate) fn end(&mut self) {
+        (self.api, self.block, self.failed_at, self.held) = (0, 0, 0, 0);
+    }
+
+    /// Whether a hook that was entered with these registers can have been called by the operator: by a call, or
+    /// by a jump as its last act. If not, the operator has returned and did without.
+    #[inline(always)]
+    pub(crate) fn may_call(&self, regs: Regs) -> bool {
+        regs.sp < self.sp || (regs.sp == self.sp && regs.caller() == self.caller)
+    }
+}
+
+impl Regs {
+    /// The return address.
+    #[inline(always)]
+    pub(crate) fn caller(self) -> usize {
+        // SAFETY: at a hook's first instruction the stack pointer points to it, and the hook has not returned.
+        unsafe { *(self.sp as *const usize) }
+    }
 }
 
 /// See the module. Zeroed memory is a valid one that has not begun.

@@ -76,6 +76,7 @@ fn render_block(
     }
 }
 
+/// What was done when, by whom and from where, in up to `depth` frames.
 pub(crate) fn render_act(
     out: &mut dyn Write,
     canvas: &Canvas,
@@ -102,7 +103,8 @@ pub(crate) fn render_act(
     Ok(())
 }
 
-fn render_frame(out: &mut dyn Write, canvas: &Canvas, frame: &Frame) -> io::Result<()> {
+/// A frame of a backtrace, indented.
+pub(crate) fn render_frame(out: &mut dyn Write, canvas: &Canvas, frame: &Frame) -> io::Result<()> {
     let room = canvas.width.saturating_sub(6);
     writeln!(out, "      {}", sites::fitted(canvas, Some(frame), room, true))
 }

@@ -265,12 +265,11 @@ fn subject(canvas: &Canvas, error: &WrongFree) -> String {
                 format!("{:#x}, {offset} from the start of {words}", error.address)
             }
         }
-        Kind::Mismatched => format!(
-            "{words} of {}, given back with {}{}",
-            block.allocated.function,
-            error.act.function,
-            right_function(block.allocated.function)
-        ),
+        Kind::Mismatched => {
+            let of_acts = (block.allocated.function, error.act.function);
+            let (taken, given) = error.functions.map_or(of_acts, |f| (f.taken, f.given));
+            format!("{words} of {taken}, given back with {given}{}", right_function(taken))
+        }
         Kind::WrongSize => {
             let stated = units::exact_bytes(error.stated_bytes.unwrap_or(0));
             format!("{words}, given back with {} as {stated}", error.act.function)
@@ -352,8 +351,8 @@ fn notes(errors: &Findings, undecided_shown: bool) -> Vec<String> {
     if errors.undecided_total > 0 && !undecided_shown {
         let frees = units::counted(errors.undecided_total, "free");
         notes.push(format!(
-            "{frees} of what may be a block that was not recorded: not counted as errors; \
-             --undecided lists them."
+            "{frees} may be right, as far as can be told, and not counted as errors: --undecided lists \
+             them with the reason."
         ));
     }
     notes.extend(errors.free_backtraces.as_ref().map(free_backtraces_words));

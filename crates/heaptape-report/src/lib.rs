@@ -11,6 +11,7 @@ pub mod at;
 pub mod canvas;
 pub mod chart;
 pub mod contents;
+pub mod crash;
 pub mod ending;
 pub mod errors;
 pub mod events;

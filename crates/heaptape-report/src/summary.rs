@@ -2,6 +2,7 @@
 
 use crate::canvas::{Canvas, Ink};
 use crate::chart;
+use crate::ending;
 use crate::errors;
 use crate::header;
 use crate::layout;
@@ -22,7 +23,7 @@ pub fn render_summary(
     tape: &str,
     summary: &Summary,
 ) -> io::Result<()> {
-    render_head(out, canvas, summary)?;
+    render_head(out, canvas, tape, summary)?;
     writeln!(out)?;
     render_figures(out, canvas, summary)?;
     if summary.allocated.calls > 0 || summary.peak.live.total.blocks > 0 {
@@ -45,7 +46,32 @@ pub fn render_summary(
     render_more(out, canvas, tape, summary)
 }
 
-fn render_head(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io::Result<()> {
+/// One line when the program crashed, and what tells why.
+fn render_crash(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    tape: &str,
+    summary: &Summary,
+) -> io::Result<()> {
+    let Some(crash) = &summary.crash else { return Ok(()) };
+    let note = format!(
+        "Crashed: {} at {}; why: heaptape crash {}",
+        ending::signal_name(crash.signal),
+        units::seconds(crash.time_ns),
+        tape_words(canvas, tape, summary)
+    );
+    for line in text::wrap_words(&note, 2, canvas.width.saturating_sub(2)) {
+        writeln!(out, "{} {line}", canvas.paint(Ink::Warning, "!"))?;
+    }
+    Ok(())
+}
+
+fn render_head(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    tape: &str,
+    summary: &Summary,
+) -> io::Result<()> {
     let more = [
         units::counted(summary.threads, "thread"),
         match &summary.allocated.error {
@@ -59,6 +85,7 @@ fn render_head(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io::R
     header::render_process(out, canvas, &summary.process, &more)?;
     header::render_lost_elsewhere(out, canvas, &summary.lost_elsewhere)?;
     header::render_missing(out, canvas, &summary.process.quality, &summary.unrecorded)?;
+    render_crash(out, canvas, tape, summary)?;
     header::render_estimates(out, canvas, &summary.process)?;
     header::render_unresolved(out, canvas, &summary.unresolved)
 }

@@ -15,6 +15,7 @@
 #![deny(unsafe_code)]
 
 mod answer;
+mod calls;
 mod demangle;
 mod dwarf;
 mod elf;

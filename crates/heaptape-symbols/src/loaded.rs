@@ -4,9 +4,11 @@ use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
+use object::{Object, ObjectSymbol};
 use self_cell::self_cell;
 
 use crate::answer::{Frame, ModuleState, Reason, Resolved};
+use crate::calls;
 use crate::dwarf::{DebugInfo, Store, named};
 use crate::elf::{Elf, SectionBytes};
 use crate::held::{self, Held};
@@ -58,6 +60,36 @@ impl Loaded {
 
     pub(crate) fn state(&self) -> &ModuleState {
         &self.state
+    }
+
+    /// The raw name of the function that the call before `return_address` calls, where it says so itself.
+    pub(crate) fn called(&self, return_address: u64) -> Option<String> {
+        self.cell.with_dependent(|files, parsed| {
+            let image = reparse(&files.located.image)?;
+            let named = |address| parsed.symbols.name_of(address);
+            shielded(|| calls::called(&image, return_address, named)).ok()?
+        })
+    }
+
+    /// Whether the file defines a function of one of these raw names; `None` when it has no table that would
+    /// tell of all.
+    pub(crate) fn defines(&self, raw_names: &[&str]) -> Option<bool> {
+        self.cell.with_dependent(|files, parsed| {
+            let is_any = parsed.symbols.has_any(raw_names);
+            let has_all = |found: &Option<Found>| {
+                reparse(found).is_some_and(|elf| elf.file.symbol_table().is_some())
+            };
+            // Whoever takes them from elsewhere has none.
+            let is_imported = reparse(&files.located.image).is_some_and(|elf| {
+                elf.file.dynamic_symbols().any(|symbol| {
+                    let name = symbol.name_bytes().unwrap_or_default();
+                    symbol.is_undefined() && raw_names.iter().any(|raw| raw.as_bytes() == name)
+                })
+            });
+            let told =
+                is_imported || has_all(&files.located.image) || has_all(&files.located.debug);
+            (is_any || told).then_some(is_any)
+        })
     }
 
     /// What the file holds at `address`.

@@ -58,6 +58,25 @@ impl Symbolizer {
         answer
     }
 
+    /// The raw name of the function that the call before `return_address` calls (relative to the module's bias),
+    /// where the instruction says so itself.
+    pub fn called(&mut self, module: &Module, return_address: u64) -> Option<String> {
+        if is_vdso(&module.path) {
+            return None;
+        }
+        let key = self.key(module);
+        open(&mut self.open, &self.search, key, module).called(return_address)
+    }
+
+    /// Whether the module's file defines a function of one of these raw names; `None` when that cannot be told.
+    pub fn defines(&mut self, module: &Module, raw_names: &[&str]) -> Option<bool> {
+        if is_vdso(&module.path) {
+            return Some(false);
+        }
+        let key = self.key(module);
+        open(&mut self.open, &self.search, key, module).defines(raw_names)
+    }
+
     /// What the module's file holds at `address`, relative to the module's bias; `None` when that cannot be told.
     pub fn held_at(&mut self, module: &Module, address: u64) -> Option<Held> {
         if is_vdso(&module.path) {

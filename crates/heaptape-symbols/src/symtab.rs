@@ -81,6 +81,21 @@ impl<'a> SymbolTable<'a> {
             .map(|(_, name)| name)
     }
 
+    /// The raw name of the function that begins at `address`.
+    pub(crate) fn name_of(&self, address: u64) -> Option<&'a [u8]> {
+        let from = self.symbols.partition_point(|symbol| symbol.start < address);
+        let begins = self.symbols[from..].first().is_some_and(|symbol| symbol.start == address);
+        if begins { self.name_at(address) } else { None }
+    }
+
+    /// Whether there is a function of one of these raw names.
+    pub(crate) fn has_any(&self, raw_names: &[&str]) -> bool {
+        self.symbols
+            .iter()
+            .filter_map(|symbol| self.name(symbol))
+            .any(|name| raw_names.iter().any(|wanted| wanted.as_bytes() == name))
+    }
+
     fn name(&self, symbol: &Symbol) -> Option<&'a [u8]> {
         let file = &self.files.get(usize::from(symbol.file))?.file;
         let table =

@@ -5,6 +5,7 @@
 //! placeholders are made than the lost bytes can explain.
 
 use crate::columns;
+use crate::crash::{CgroupMemory, Crash, Registers, Stack};
 use crate::index;
 use crate::limits::Limits;
 use crate::meta::{access_of, tag};
@@ -48,6 +49,8 @@ pub(crate) struct Facts {
     pub(crate) memory_maps: Vec<MemoryMap>,
     /// By process: its snapshots, each with the number of PAGES blocks it is made of.
     pub(crate) snapshots: FxHashMap<ProcessId, Vec<(Snapshot, u64)>>,
+    pub(crate) stacks: Vec<Stack>,
+    pub(crate) cgroups: Vec<CgroupMemory>,
     pub(crate) node_names: BTreeMap<BacktraceId, Arc<[u8]>>,
     pub(crate) unknown_records: u64,
 }
@@ -72,6 +75,8 @@ impl Facts {
             crashes: Vec::new(),
             memory_maps: Vec::new(),
             snapshots: FxHashMap::default(),
+            stacks: Vec::new(),
+            cgroups: Vec::new(),
             node_names: BTreeMap::new(),
             unknown_records: 0,
         }
@@ -90,7 +95,9 @@ impl Facts {
             + self.modules.capacity() * size_of::<Module>()
             + self.processes.capacity() * of_a_process
             + self.unrecorded.capacity() * size_of::<Unrecorded>()
-            + self.crashes.capacity() * size_of::<Crash>();
+            + self.crashes.capacity() * size_of::<Crash>()
+            + self.stacks.capacity() * size_of::<Stack>()
+            + self.cgroups.capacity() * size_of::<CgroupMemory>();
         self.others.saturating_add(tables as u64)
     }
 
@@ -144,6 +151,8 @@ impl Facts {
             tag::CRASH => self.crash(f),
             tag::MEMORY_MAP => self.memory_map(f),
             tag::SNAPSHOT => self.snapshot(f),
+            tag::STACK => self.stack(f),
+            tag::CGROUP => self.cgroup(f),
             tag::NODE_NAME => self.node_name(f),
             _ => {
                 self.unknown_records += 1;
@@ -353,7 +362,55 @@ impl Facts {
         }
         let (signal, code) = (signed(f)?, signed(f)?);
         let (fault_addr, ip, sp) = (f.number()?, f.number()?, f.number()?);
-        self.crashes.push(Crash { process, time, thread, signal, code, fault_addr, ip, sp });
+        let mut crash =
+            Crash { time, thread, signal, code, fault_addr, ip, sp, ..Crash::unknown(process) };
+        // The first tapes end here.
+        if !f.is_empty() {
+            crash.registers = registers(f)?;
+            (crash.trap, crash.error_code) = (f.number()?, f.number()?);
+            (crash.events, crash.threads) = (f.number()?.checked_sub(1), f.number32()?);
+            crash.sender = option32(f)?;
+            crash.instruction = f.bytes()?.to_vec();
+            crash.message = f.bytes()?.to_vec();
+            crash.instruction.truncate(Crash::MAX_INSTRUCTION);
+            crash.message.truncate(Crash::MAX_MESSAGE);
+        }
+        self.crashes.push(crash);
+        Ok(())
+    }
+
+    fn stack(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let process = self.known_process(f)?;
+        let (time, crash, tid) = (self.time(f)?, option32(f)?, f.number32()?);
+        let thread = option32(f)?.map(ThreadId);
+        if let Some(thread) = thread {
+            self.threads_before(thread.0.saturating_add(1), process)?;
+        }
+        let name = f.bytes()?.to_vec();
+        let (crashed, backtrace) = (f.number()? != 0, f.number32()?);
+        let known = backtrace as usize <= self.nodes.len();
+        let backtrace = BacktraceId(if known { backtrace } else { 0 });
+        let registers = registers(f)?;
+        let stack =
+            Stack { process, crash, time, tid, thread, name, crashed, registers, backtrace };
+        self.stacks.push(stack);
+        Ok(())
+    }
+
+    fn cgroup(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let process = self.known_process(f)?;
+        let (time, path) = (self.time(f)?, f.bytes()?.to_vec());
+        let mut figure = || Ok(f.number()?.checked_sub(1));
+        self.cgroups.push(CgroupMemory {
+            process,
+            time,
+            path,
+            max: figure()?,
+            high: figure()?,
+            current: figure()?,
+            peak: figure()?,
+            oom_kills: figure()?,
+        });
         Ok(())
     }
 
@@ -493,6 +550,19 @@ fn text(f: &mut Cursor<'_>) -> Result<String, Malformed> {
 
 fn signed(f: &mut Cursor<'_>) -> Result<i32, Malformed> {
     i32::try_from(unzigzag(f.number()?)).map_err(|_| Malformed("a number is longer than 32 bits"))
+}
+
+/// As many as this version knows; a later one may know more.
+fn registers(f: &mut Cursor<'_>) -> Result<Option<Registers>, Malformed> {
+    let count = f.count()?;
+    let mut registers = Registers::default();
+    for place in 0..count {
+        let value = f.number()?;
+        if let Some(register) = registers.0.get_mut(place) {
+            *register = value;
+        }
+    }
+    Ok((count >= Registers::COUNT).then_some(registers))
 }
 
 /// Zero for none, or one more than the value.

@@ -6,6 +6,7 @@
 //! costs one seek and a short replay in bounded memory, whatever the length of the tape.
 //!
 //! * [`model`]: ids, events, and the facts beside them (processes, threads, modules, samples).
+//! * [`crash`]: how a process came to a bad end.
 //! * `live`: the live set: what is allocated and not yet freed, kept while events go by.
 //! * [`mod@write`]: the file, written front to back, whole blocks at a time.
 //! * [`read`]: the file opened: index, salvage of a cut file, replay from keyframes.
@@ -18,6 +19,7 @@ mod addresses;
 mod ahead;
 mod blocks;
 mod columns;
+pub mod crash;
 mod ends;
 mod events;
 mod facts;
@@ -43,6 +45,7 @@ mod varint;
 mod walk;
 pub mod write;
 
+pub use crash::{Access, CgroupMemory, Crash, Registers, Stack};
 pub use format::{FORMAT_MAJOR, FORMAT_MINOR};
 
 pub use limits::{Limits, live_bytes};

@@ -4,6 +4,7 @@
 //! counts the tags it does not. Times are in ticks.
 
 use crate::columns;
+use crate::crash::{CgroupMemory, Crash, Registers, Stack};
 use crate::index;
 use crate::model::*;
 use crate::varint::{self, Cursor, Malformed, zigzag};
@@ -22,7 +23,9 @@ pub(crate) mod tag {
     pub(crate) const UNRECORDED: u64 = 10;
     pub(crate) const CRASH: u64 = 11;
     pub(crate) const MEMORY_MAP: u64 = 12;
+    pub(crate) const STACK: u64 = 13;
     pub(crate) const SNAPSHOT: u64 = 14;
+    pub(crate) const CGROUP: u64 = 16;
     pub(crate) const NODE_NAME: u64 = 19;
 }
 
@@ -73,6 +76,16 @@ impl Fields {
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Fields {
         varint::put_bytes(&mut self.bytes, bytes);
+        self
+    }
+
+    /// How many there are, and they.
+    fn registers(&mut self, registers: Option<&Registers>) -> &mut Fields {
+        let values = registers.map_or(&[][..], |registers| &registers.0);
+        self.number(values.len() as u64);
+        for &value in values {
+            self.number(value);
+        }
         self
     }
 
@@ -277,6 +290,27 @@ impl Records {
             f.option(crash.thread.map(|t| u64::from(t.0)));
             f.signed(crash.signal).signed(crash.code);
             f.number(crash.fault_addr).number(crash.ip).number(crash.sp);
+            f.registers(crash.registers.as_ref()).number(crash.trap).number(crash.error_code);
+            f.option(crash.events).number(crash.threads).option(crash.sender.map(u64::from));
+            f.bytes(&crash.instruction).bytes(&crash.message);
+        });
+    }
+
+    pub(crate) fn stack(&mut self, stack: &Stack) {
+        self.put(tag::STACK, |f| {
+            f.number(stack.process.0).time(stack.time).option(stack.crash.map(u64::from));
+            f.number(stack.tid).option(stack.thread.map(|t| u64::from(t.0))).bytes(&stack.name);
+            f.number(stack.crashed).number(stack.backtrace.0).registers(stack.registers.as_ref());
+        });
+    }
+
+    pub(crate) fn cgroup(&mut self, memory: &CgroupMemory) {
+        self.put(tag::CGROUP, |f| {
+            f.number(memory.process.0).time(memory.time).bytes(&memory.path);
+            let CgroupMemory { max, high, current, peak, oom_kills, .. } = *memory;
+            for figure in [max, high, current, peak, oom_kills] {
+                f.option(figure);
+            }
         });
     }
 }

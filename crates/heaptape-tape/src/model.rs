@@ -549,27 +549,6 @@ pub struct Snapshot {
     pub over_budget: u64,
 }
 
-/// A fatal signal, as the recorder saw it just before the process died of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Crash {
-    /// Whose.
-    pub process: ProcessId,
-    /// When.
-    pub time: TimeNs,
-    /// Which thread.
-    pub thread: Option<ThreadId>,
-    /// The signal's number.
-    pub signal: i32,
-    /// `si_code`.
-    pub code: i32,
-    /// `si_addr`: the offending address; 0 for signals that have none.
-    pub fault_addr: u64,
-    /// Program counter at the signal.
-    pub ip: u64,
-    /// Stack pointer at the signal.
-    pub sp: u64,
-}
-
 /// What the launcher was asked to do, kept with the tape.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header {

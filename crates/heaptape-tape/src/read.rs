@@ -1,6 +1,7 @@
 //! The tape, opened: index, salvage of a cut file, replay from keyframes.
 
 use crate::ahead::Ahead;
+use crate::crash::{CgroupMemory, Crash, Stack};
 use crate::events::{self, Surroundings};
 use crate::facts::Facts;
 use crate::format::kind;
@@ -176,6 +177,16 @@ impl Tape {
     /// no block.
     pub fn memory_maps(&self) -> &[MemoryMap] {
         &self.facts.memory_maps
+    }
+
+    /// What threads were doing at crashes, in the order of the tape.
+    pub fn stacks(&self) -> &[Stack] {
+        &self.facts.stacks
+    }
+
+    /// What the kernel said of the cgroups' memory, in the order of the tape.
+    pub fn cgroups(&self) -> &[CgroupMemory] {
+        &self.facts.cgroups
     }
 
     /// Number of events of a process.

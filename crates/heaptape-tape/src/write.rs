@@ -1,6 +1,7 @@
 //! The tape, written front to back in whole, checksummed blocks.
 
 use crate::blocks::BlockWriter;
+use crate::crash::{CgroupMemory, Crash, Stack};
 use crate::events::{Ended, MAX_EVENTS, Recorded};
 use crate::format::{FileHead, kind};
 use crate::index::{EventsKey, PagesKey};
@@ -288,6 +289,25 @@ impl<W: Write> TapeWriter<W> {
     pub fn memory_map(&mut self, map: &MemoryMap) -> io::Result<()> {
         self.track(map.process)?;
         self.records.memory_map(map);
+        self.close_full_records()
+    }
+
+    /// What a thread was doing at an instant.
+    pub fn stack(&mut self, stack: &Stack) -> io::Result<()> {
+        self.track(stack.process)?;
+        if stack.backtrace.0 > self.records.node_count() {
+            return Err(misuse("a stack of a backtrace that was not begun"));
+        }
+        // Nodes wait for company: they must be on the tape before what refers to them.
+        self.close_records()?;
+        self.records.stack(stack);
+        self.close_full_records()
+    }
+
+    /// What the kernel says of the memory of a process's cgroup.
+    pub fn cgroup(&mut self, memory: &CgroupMemory) -> io::Result<()> {
+        self.track(memory.process)?;
+        self.records.cgroup(memory);
         self.close_full_records()
     }
 

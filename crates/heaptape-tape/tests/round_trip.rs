@@ -241,3 +241,65 @@ fn what_is_said_of_a_process_comes_back() {
     let expected = [None, Some(&b"/bin/a"[..]), Some(b"/bin/a"), Some(b"[heap]"), None, None];
     assert_eq!([0, 0x1000, 0x2fff, 0x3000, 0x4000, u64::MAX].map(name), expected);
 }
+
+#[test]
+fn what_is_said_of_a_crash_comes_back() {
+    let header = Header { tick_ns: 1000, ..Header::default() };
+    let mut tape = TapeWriter::new(Vec::new(), &header).unwrap();
+    tape.process_start(&small::process(0, None)).unwrap();
+    tape.thread_start(&small::thread(0, 0)).unwrap();
+    let registers = Registers(std::array::from_fn(|place| u64::MAX / (place as u64 + 1)));
+    let crash = Crash {
+        time: TimeNs(7000),
+        thread: Some(ThreadId(0)),
+        signal: 11,
+        code: 1,
+        fault_addr: 0x10,
+        ip: registers.ip(),
+        sp: registers.sp(),
+        registers: Some(registers),
+        trap: 14,
+        error_code: 6,
+        events: Some(0),
+        threads: 2,
+        sender: Some(7),
+        instruction: vec![0xc3],
+        message: b"free(): invalid pointer".to_vec(),
+        ..Crash::unknown(ProcessId(0))
+    };
+    tape.crash(&crash).unwrap();
+    let node = BacktraceNode {
+        parent: BacktraceId::NONE,
+        module: None,
+        address: 0x1234,
+        quality: FrameQuality::Truncated,
+    };
+    let stack = Stack {
+        process: ProcessId(0),
+        crash: Some(0),
+        time: TimeNs(7000),
+        tid: 41,
+        thread: None,
+        name: b"worker".to_vec(),
+        crashed: true,
+        registers: Some(registers),
+        backtrace: tape.backtrace_node(&node).unwrap(),
+    };
+    tape.stack(&stack).unwrap();
+    let cgroup = CgroupMemory {
+        process: ProcessId(0),
+        time: TimeNs(9000),
+        path: b"/a".to_vec(),
+        max: Some(1 << 30),
+        high: None,
+        current: Some(0),
+        peak: Some(5),
+        oom_kills: Some(1),
+    };
+    tape.cgroup(&cgroup).unwrap();
+    let tape = small::open_bytes(&tape.finish().unwrap());
+    assert_eq!(tape.crashes(), std::slice::from_ref(&crash));
+    assert_eq!(crash.access(), Access::Write);
+    assert_eq!(tape.stacks(), [stack]);
+    assert_eq!(tape.cgroups(), [cgroup]);
+}

@@ -4,7 +4,7 @@
 //! program takes that tool's command line instead.
 
 use crate::commands::{
-    addr, at, contents, crunch, doctor, errors, events, info, install_aliases, layout, run,
+    addr, at, contents, crash, crunch, doctor, errors, events, info, install_aliases, layout, run,
     snapshot, strip, summary, tree, vizzyreport, vizzytrace,
 };
 use crate::failure::Failure;
@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Tree(tree::Args),
     Events(events::Args),
     Addr(addr::Args),
+    Crash(crash::Args),
     Contents(contents::Args),
     Snapshot(snapshot::Args),
     Strip(strip::Args),

@@ -44,6 +44,7 @@ fn run(argv: Vec<OsString>) -> Outcome {
         Command::Layout(args) => commands::layout::run(args),
         Command::Events(args) => commands::events::run(args),
         Command::Addr(args) => commands::addr::run(args),
+        Command::Crash(args) => commands::crash::run(args),
         Command::Tree(args) => commands::tree::run(args),
         Command::Contents(args) => commands::contents::run(args),
         Command::Snapshot(args) => commands::snapshot::run(args),

@@ -1,9 +1,9 @@
 //! Whether a recording is right: nothing lost, nothing out of order, every backtrace as a full walk finds it.
 
 use super::Bench;
-use super::process::output;
 use super::results::{Mode, Row};
 use super::workloads::Workload;
+use crate::command::output;
 use serde_json::Value;
 use std::fs;
 use std::process::{Command, Stdio};

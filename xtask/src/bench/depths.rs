@@ -2,9 +2,9 @@
 //! backtraces less the same recorded without.
 
 use super::Bench;
-use super::process::output;
 use super::results::Stage;
 use super::workloads::built;
+use crate::command::output;
 use std::path::Path;
 use std::process::Command;
 

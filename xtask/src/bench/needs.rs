@@ -1,7 +1,8 @@
 //! The programs that the bench runs, installed where they are missing and can be; what stays missing is said, and
 //! so is each row or column that goes without it.
 
-use super::process::{checked, output};
+use crate::command::output;
+use crate::packages::{install, on_path};
 use std::collections::BTreeSet;
 use std::process::Command;
 
@@ -43,11 +44,14 @@ impl Programs {
     }
 }
 
-/// Looks for all programs; with `install`, what is missing is installed first, where apt-get can.
-pub(super) fn find(install: bool) -> Programs {
+/// Looks for all programs; with `may_install`, what is missing is installed first, where apt-get can.
+pub(super) fn find(may_install: bool) -> Programs {
     let mut missing = missing();
-    if install && !missing.is_empty() {
-        if let Err(why) = apt_get(&missing) {
+    if may_install && !missing.is_empty() {
+        let of_it = PROGRAMS.iter().filter(|(program, _)| missing.contains(program));
+        let mut packages: Vec<&str> = of_it.map(|(_, package)| *package).collect();
+        packages.dedup();
+        if let Err(why) = install(&packages) {
             println!("bench: could not install what is missing: {why}");
         }
         missing = self::missing();
@@ -58,35 +62,4 @@ pub(super) fn find(install: bool) -> Programs {
 fn missing() -> BTreeSet<&'static str> {
     let programs = PROGRAMS.iter().map(|(program, _)| *program);
     programs.filter(|it| !on_path(it)).collect()
-}
-
-fn on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    // Joining a whole path gives that path.
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-}
-
-fn apt_get(missing: &BTreeSet<&str>) -> Result<(), String> {
-    if !on_path("apt-get") {
-        return Err("there is no apt-get; please install them yourself".into());
-    }
-    let is_root = output(Command::new("id").arg("-u"))?.trim() == "0";
-    if !is_root && !on_path("sudo") {
-        return Err("not root, and there is no sudo".into());
-    }
-    let mut packages: Vec<&str> = PROGRAMS
-        .iter()
-        .filter(|(program, _)| missing.contains(program))
-        .map(|(_, package)| *package)
-        .collect();
-    packages.dedup();
-    println!("bench: installing {}", packages.join(" "));
-    let apt = |words: &[&str]| {
-        let prefix: &[&str] = if is_root { &["env"] } else { &["sudo", "env"] };
-        let mut command = Command::new(prefix[0]);
-        command.args(&prefix[1..]).arg("DEBIAN_FRONTEND=noninteractive").arg("apt-get");
-        checked(command.args(words))
-    };
-    apt(&["update", "-qq"])?;
-    apt(&[&["install", "-y", "-qq", "--no-install-recommends"], &packages[..]].concat())
 }

@@ -1,10 +1,11 @@
 //! The README's table and plot of what recording costs, made from the kept results.
 
 use super::goals;
-use super::report::{optional, table};
+use super::report::optional;
 use super::results::{Metric, Mode, Results, Row};
 use super::workloads::{CLANG, PYTHON, TREE};
 use crate::command::root;
+use crate::markdown::table;
 use std::fmt::Write;
 use std::fs;
 

@@ -1,9 +1,8 @@
-//! Running programs: to their end, with their output, and with what they cost.
+//! What programs cost.
 
 use serde::Deserialize;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, ExitStatus};
 
 /// What `bench/workloads/measure.c` reports of a program and everything it started.
 #[derive(Clone, Copy, Deserialize)]
@@ -33,22 +32,4 @@ impl Cost {
     pub(super) fn peak_mib(self) -> f64 {
         self.peak_kib as f64 / 1024.0
     }
-}
-
-/// Runs a command that must succeed.
-pub(super) fn checked(command: &mut Command) -> Result<(), String> {
-    let status = command.status().map_err(|e| format!("{command:?}: {e}"))?;
-    success(command, status)
-}
-
-/// The standard output of a command that must succeed.
-pub(super) fn output(command: &mut Command) -> Result<String, String> {
-    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
-    success(command, output.status)?;
-    String::from_utf8(output.stdout).map_err(|e| e.to_string())
-}
-
-/// An error unless a command ended well.
-pub(super) fn success(command: &Command, status: ExitStatus) -> Result<(), String> {
-    if status.success() { Ok(()) } else { Err(format!("{command:?}: {status}")) }
 }

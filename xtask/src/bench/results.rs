@@ -1,13 +1,12 @@
 //! What a bench found, as numbers: kept in `bench/results.json`, from which every table and plot is made.
 
-use super::process::output;
 use super::samples::{Ratio, minimum, overhead_ratio};
 use crate::command::root;
+use crate::provenance;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 /// How a workload is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -166,18 +165,10 @@ impl Row {
 impl Results {
     /// Nothing yet, but where and when.
     pub(super) fn begin(rounds: usize) -> Self {
-        let git = |words: &[&str]| {
-            let text = output(Command::new("git").args(words).current_dir(root()));
-            text.unwrap_or_default().trim().to_owned()
-        };
-        let changed = if git(&["status", "--porcelain", "-uno"]).is_empty() { "" } else { "+" };
         Self {
-            date: output(Command::new("date").arg("-u").arg("+%Y-%m-%d"))
-                .unwrap_or_default()
-                .trim()
-                .to_owned(),
-            commit: git(&["rev-parse", "--short", "HEAD"]) + changed,
-            machine: machine(),
+            date: provenance::date(),
+            commit: provenance::commit(),
+            machine: provenance::machine(),
             load: [load(0), 0.0],
             rounds,
             ..Self::default()
@@ -214,16 +205,6 @@ impl Results {
 
 fn file() -> PathBuf {
     root().join("bench/results.json")
-}
-
-fn machine() -> String {
-    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|l| l.strip_prefix("model name")).unwrap_or("?");
-    let cores = cpu.lines().filter(|l| l.starts_with("processor")).count();
-    let kernel = output(Command::new("uname").arg("-r")).unwrap_or_default();
-    let kind = if cpu.contains(" hypervisor") { ", virtual machine" } else { "" };
-    let model = model.trim_start_matches([' ', '\t', ':']);
-    format!("{cores} × {model}, Linux {}{kind}", kernel.trim())
 }
 
 /// One of the three load averages.

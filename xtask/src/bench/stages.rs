@@ -1,8 +1,7 @@
 //! The stages of an event's way, each alone: the benchmarks of the crates, as divan prints them.
 
-use super::process::output;
 use super::results::Stage;
-use crate::command::{cargo, root};
+use crate::command::{cargo, output, root};
 use std::fs;
 use std::path::Path;
 

@@ -1,9 +1,9 @@
 //! Tapes of 100 million events: winding to a moment in an address space of 512 MiB, and summing all up.
 
 use super::Bench;
-use super::process::{Cost, checked};
+use super::process::Cost;
 use super::results::Winding;
-use crate::command::{cargo, root, succeed};
+use crate::command::{cargo, checked, root, succeed};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -3,8 +3,7 @@
 use super::Bench;
 use super::needs::{self, Programs};
 use super::options::Options;
-use super::process::{checked, output};
-use crate::command::root;
+use crate::command::{checked, output, root};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};

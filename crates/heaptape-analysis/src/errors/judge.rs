@@ -1,14 +1,15 @@
 //! What a suspicious free is: its kind, and how sure that is.
 
-use super::offence::{Family, Offence};
+use super::offence::Offence;
+use super::operators::{Operators, Side};
 use super::place::{Place, Places};
 use super::suspects::{MAX_GROUPS, Misfit, Times};
 use super::watch::{Past, State, Wrong};
-use super::{Alignments, Moved, WrongFree};
+use super::{Alignments, Functions, Moved, WrongFree};
 use crate::addr::{Act, PastBlock};
 use crate::names::Names;
 use crate::recording::Recording;
-use heaptape_tape::{Action, Api, BacktraceId, Crash, Event, LiveBlock, Process};
+use heaptape_tape::{Action, BacktraceId, Crash, Event, LiveBlock, Process};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
@@ -66,6 +67,7 @@ pub(super) struct Verdict {
     pub(super) times: Times,
     /// The wrong act.
     pub(super) act: Event,
+    functions: Option<Functions>,
     block: Option<Past>,
     former: Option<Past>,
     place: Option<Place>,
@@ -75,6 +77,9 @@ pub(super) struct Verdict {
 const LOST: &str = "calls of this process are missing from the recording";
 const NEARLY: &str =
     "of the heap at the fork, blocks may be missing that other threads were working on";
+const OTHERS_UNSEEN: &str =
+    "other frees show blocks of an allocator whose calls are not recorded: it may be one, too";
+const OWN_OPERATORS: &str = "the program may have operators new and delete of its own";
 const UNSEEN: &str = "it may be a block of an allocator whose calls are not recorded";
 const REUSED: &str =
     "the memory may be a block again, of an allocator whose calls are not recorded";
@@ -84,6 +89,7 @@ pub(super) struct Judge<'a> {
     recording: &'a dyn Recording,
     names: &'a dyn Names,
     process: &'a Process,
+    operators: &'a Operators<'a>,
     places: Places<'a>,
     /// Whether calls are missing.
     gaps: bool,
@@ -96,11 +102,12 @@ impl<'a> Judge<'a> {
         recording: &'a dyn Recording,
         names: &'a dyn Names,
         process: &'a Process,
+        operators: &'a Operators<'a>,
     ) -> Judge<'a> {
         let condition = recording.condition();
         let gaps = process.losses.any() || condition.damaged_blocks > 0;
         let places = Places::of(recording, names, process.id);
-        Judge { recording, names, process, places, gaps, unexamined: 0 }
+        Judge { recording, names, process, operators, places, gaps, unexamined: 0 }
     }
 
     /// Blocks that were given back in a wrong way.
@@ -110,14 +117,20 @@ impl<'a> Judge<'a> {
 
     fn misfit(&self, misfit: &Misfit) -> Option<Verdict> {
         let Misfit { offence, block, event, times } = *misfit;
+        let (took, gave) = (self.operators.took(&block), self.operators.gave(&event));
+        let (mut confidence, mut why) = self.unless_lost(Confidence::Certain);
         let kind = match offence {
-            // Operators that are part of the program are seen as the `malloc` and `free` they call.
-            Offence::Family if self.took(&block) == self.gave(&event) => return None,
+            Offence::Family if took.meets(gave) => {
+                if took != Side::UNKNOWN && gave != Side::UNKNOWN {
+                    return None;
+                }
+                (confidence, why) = (Confidence::Undecided, Some(OWN_OPERATORS));
+                Kind::Mismatched
+            }
             Offence::Family => Kind::Mismatched,
             Offence::Size => Kind::WrongSize,
             Offence::Alignment => Kind::WrongAlignment,
         };
-        let (confidence, why) = self.unless_lost(Confidence::Certain);
         // As of just before its end, which is the wrong act itself.
         let past = Past { block, inherited: self.is_inherited(&block), state: State::Live };
         Some(Verdict {
@@ -126,41 +139,15 @@ impl<'a> Judge<'a> {
             why,
             times,
             act: event,
+            functions: (kind == Kind::Mismatched).then(|| Functions {
+                taken: took.operator(true).unwrap_or(block.api.name()),
+                given: gave.operator(false).unwrap_or(event.api.name()),
+            }),
             block: Some(past),
             former: None,
             place: None,
             fatal_signal: None,
         })
-    }
-
-    /// The family that a block was taken by: an `operator new` of the program's own is known by its frame.
-    fn took(&self, block: &LiveBlock) -> Family {
-        match Family::of(block.api) {
-            Family::Malloc => self.operator(block.backtrace, "operator new"),
-            family => family,
-        }
-    }
-
-    fn gave(&self, event: &Event) -> Family {
-        match Family::of(event.api) {
-            Family::Malloc if event.api == Api::Free => {
-                self.operator(event.backtrace, "operator delete")
-            }
-            family => family,
-        }
-    }
-
-    /// The family of the operator that called, if its name begins with `operator`.
-    fn operator(&self, backtrace: BacktraceId, operator: &str) -> Family {
-        let Some((id, node)) = crate::names::walk(self.recording, backtrace).next() else {
-            return Family::Malloc;
-        };
-        let frames = self.names.frames(id, node);
-        let Some(rest) = frames.iter().find_map(|frame| frame.function.strip_prefix(operator))
-        else {
-            return Family::Malloc;
-        };
-        if rest.starts_with("[]") { Family::NewArray } else { Family::New }
     }
 
     fn is_inherited(&self, block: &LiveBlock) -> bool {
@@ -198,6 +185,7 @@ impl<'a> Judge<'a> {
                 }
             }
         }
+        doubt_where_unseen(&mut verdicts);
         verdicts
     }
 
@@ -210,6 +198,7 @@ impl<'a> Judge<'a> {
             why: None,
             times: Times::once(wrong.event.time),
             act: wrong.event,
+            functions: None,
             block,
             former,
             place: None,
@@ -282,6 +271,7 @@ impl<'a> Judge<'a> {
                 asked: alignment(past.block.align_log2),
                 stated: alignment(act.align_log2),
             }),
+            functions: verdict.functions,
             block: verdict.block.as_ref().map(|past| self.past_block(past, act)),
             moved,
             former: verdict.former.as_ref().map(|past| self.past_block(past, act)),
@@ -301,6 +291,23 @@ impl<'a> Judge<'a> {
             offset: act.addr.saturating_sub(block.addr),
             allocated: Act::that_began(self.recording, self.names, block),
             freed: past.ended_by().map(|end| Act::of(self.recording, self.names, end)),
+        }
+    }
+}
+
+/// Where a free shows that there are blocks whose calls are not recorded (a library opened with RTLD_DEEPBIND, say),
+/// a block that was freed may have been one of those when it was freed again.
+fn doubt_where_unseen(verdicts: &mut [Verdict]) {
+    use Kind::{DoubleFree, FreedAfterMove, InsideFreed, NoBlock, ReallocOfFreed};
+    let is_shown = |v: &Verdict| v.kind == NoBlock && v.confidence == Confidence::Undecided;
+    if !verdicts.iter().any(is_shown) {
+        return;
+    }
+    for verdict in verdicts {
+        let of_freed =
+            matches!(verdict.kind, DoubleFree | ReallocOfFreed | FreedAfterMove | InsideFreed);
+        if of_freed && verdict.fatal_signal.is_none() {
+            (verdict.confidence, verdict.why) = (Confidence::Undecided, Some(OTHERS_UNSEEN));
         }
     }
 }

@@ -4,8 +4,11 @@
 //! beyond the bounds it counts.
 
 use super::offence::{Offence, offence};
+use super::operators::Operators;
+use crate::names::Names;
+use crate::recording::Recording;
 use crate::replay::Gather;
-use heaptape_tape::{Api, BacktraceId, Effect, Event, LiveBlock, TimeNs, Totals};
+use heaptape_tape::{Api, BacktraceId, Effect, Event, LiveBlock, ProcessId, TimeNs, Totals};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Different errors that are told apart.
@@ -47,8 +50,8 @@ pub(super) struct Misfit {
 }
 
 /// What one pass over the events of a process gathers for [`Errors`](super::Errors).
-#[derive(Default)]
-pub struct Suspects {
+pub struct Suspects<'a> {
+    pub(super) operators: Operators<'a>,
     misfits: Vec<Misfit>,
     by_likeness: FxHashMap<Likeness, usize>,
     unmatched: FxHashSet<u64>,
@@ -56,7 +59,18 @@ pub struct Suspects {
     pub(super) unexamined: u64,
 }
 
-impl Suspects {
+impl<'a> Suspects<'a> {
+    /// Nothing yet, of this process.
+    pub fn of(recording: &'a dyn Recording, names: &'a dyn Names, process: ProcessId) -> Self {
+        Suspects {
+            operators: Operators::of(recording, names, process),
+            misfits: Vec::new(),
+            by_likeness: FxHashMap::default(),
+            unmatched: FxHashSet::default(),
+            unexamined: 0,
+        }
+    }
+
     /// Takes notice of an event and of what it did.
     #[inline(always)]
     pub fn note(&mut self, event: &Event, effect: &Effect) {
@@ -64,10 +78,20 @@ impl Suspects {
             Effect::Ended(block) => {
                 if let Some(offence) = offence(block, event) {
                     self.misfit(offence, block, event);
+                } else if self.operators.present {
+                    self.compare_sides(block, event);
                 }
             }
             Effect::Unmatched => self.unmatched(event.addr),
             _ => {}
+        }
+    }
+
+    /// The same functions of C may have been called by operators that are part of the program.
+    #[inline(never)]
+    fn compare_sides(&mut self, block: &LiveBlock, event: &Event) {
+        if !self.operators.took(block).meets(self.operators.gave(event)) {
+            self.misfit(Offence::Family, block, event);
         }
     }
 
@@ -104,7 +128,7 @@ impl Suspects {
     }
 }
 
-impl Gather for Suspects {
+impl Gather for Suspects<'_> {
     #[inline(always)]
     fn note(&mut self, event: &Event, effect: &Effect, _: &Totals) {
         Suspects::note(self, event, effect);

@@ -246,14 +246,11 @@ fn losses_make_it_probable_only() {
 #[test]
 fn an_abort_is_tied_to_the_last_event_of_its_thread_only() {
     let abort = |thread| Crash {
-        process: ProcessId(0),
         time: TimeNs(9),
         thread: Some(ThreadId(thread)),
         signal: 6,
         code: -6,
-        fault_addr: 0,
-        ip: 0,
-        sp: 0,
+        ..Crash::unknown(ProcessId(0))
     };
     let mut recording = twice();
     recording.crashes.push(abort(1));

@@ -171,6 +171,8 @@ impl Session {
                 target.launched = is_child && heard.pid != 0 && heard.fork_serial == 0;
                 let fds = [target.memory(), self.memory.file()];
                 caller.answer(&self.welcome(target.number), &fds);
+                // It runs on by now.
+                target.look_at_cgroup();
                 self.targets.push(target);
                 Ok(())
             }
@@ -255,27 +257,17 @@ impl Session {
         let target = &mut self.targets[at];
         let Some(id) = target.id() else { return Ok(()) };
         let misfreed = book.writer.live(id).is_some_and(|live| live.totals().unmatched_frees > 0);
+        let report =
+            if heard.purpose == CRASH { hello::crash_report(&heard.payload) } else { None };
         // What lay where something that is no block was freed; or where it crashed.
-        if (heard.purpose == CRASH || misfreed)
-            && let Ok(mappings) = maps::of(target.pid)
-        {
-            let time = book.now();
-            book.writer.memory_map(&MemoryMap { process: id, time, mappings })?;
+        let map = (heard.purpose == CRASH || misfreed).then(|| maps::of(target.pid).ok()).flatten();
+        let map = map.map(|mappings| MemoryMap { process: id, time: book.now(), mappings });
+        if let Some(map) = &map {
+            book.writer.memory_map(map)?;
         }
-        if heard.purpose == CRASH
-            && let Some(report) = hello::crash_report(&heard.payload)
-        {
-            let thread = target.history().and_then(|history| history.thread(report.tid));
-            book.writer.crash(&Crash {
-                process: id,
-                time: book.time(report.time_ns).min(book.now()),
-                thread,
-                signal: report.signal,
-                code: report.code,
-                fault_addr: report.fault_addr,
-                ip: report.registers[REG_RIP],
-                sp: report.registers[REG_RSP],
-            })?;
+        if let Some(report) = report {
+            let mappings = map.as_ref().map_or(&[][..], |map| &map.mappings);
+            self.crash(book, at, &report, mappings)?;
         }
         if self.settings.snapshots.at_exit {
             let crash = heard.purpose == CRASH;

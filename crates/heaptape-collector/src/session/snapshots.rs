@@ -3,10 +3,10 @@
 //! process goes on.
 
 use super::*;
-use crate::cgroup;
 use crate::control::{SnapshotAnswer, Taken};
 use crate::hello::Heard;
 use crate::maps;
+use crate::memory_limit;
 use std::collections::VecDeque;
 
 /// Patience for gaps while a process waits for our answer.
@@ -119,7 +119,8 @@ impl Due {
         let is_routine = matches!(reason, SnapshotReason::Interval | SnapshotReason::Peak);
         let last = self.mapped.get(&number);
         let is_due = last.is_none_or(|last| time.0 - last.0.min(time.0) >= time.0 / MAPS);
-        let wanted = !is_routine || is_due;
+        // At a crash it is written down anyway.
+        let wanted = reason != SnapshotReason::Crash && (!is_routine || is_due);
         if wanted {
             self.mapped.insert(number, time);
         }
@@ -164,7 +165,7 @@ impl Session {
     /// Whether a process has come nearer to the limit of its memory by a step.
     fn nears_limit(&mut self, at: usize) -> Option<SnapshotReason> {
         let target = self.targets.get(at).filter(|target| target.is_here())?;
-        let percent = cgroup::percent_used(target.pid)?;
+        let percent = memory_limit::percent_used(target.pid)?;
         let steps = (percent.checked_sub(NEAR_PERCENT)?) / STEP_PERCENT + 1;
         let last = self.due.near.entry(target.number).or_default();
         let nearer = steps > *last;

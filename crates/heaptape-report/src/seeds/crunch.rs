@@ -76,18 +76,15 @@ pub fn fatal_line(signal: i32, crash: Option<&Crash>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use heaptape_tape::{ProcessId, TimeNs};
+    use heaptape_tape::ProcessId;
 
     fn crash(signal: i32, code: i32) -> Crash {
         Crash {
-            process: ProcessId(0),
-            time: TimeNs(0),
-            thread: None,
             signal,
             code,
             fault_addr: if code == 1 { 0x7f82_8b40_2aef } else { 0 },
             ip: 0x40_1136,
-            sp: 0,
+            ..Crash::unknown(ProcessId(0))
         }
     }
 

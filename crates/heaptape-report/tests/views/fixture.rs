@@ -120,14 +120,11 @@ pub(crate) fn demo() -> (MemoryRecording, TableNames) {
         vec![process(0, Ending::Exited(0)), process(1, Ending::Signalled(11, true))];
     recording.processes[1].losses = Losses { events: 12, threads: 1, ..Losses::default() };
     recording.crashes.push(Crash {
-        process: ProcessId(1),
         time: TimeNs(839_000_000),
-        thread: None,
         signal: 11,
         code: 1,
         fault_addr: 0x10,
-        ip: 0,
-        sp: 0,
+        ..Crash::unknown(ProcessId(1))
     });
     recording.unrecorded.push(Unrecorded {
         pid: 4712,

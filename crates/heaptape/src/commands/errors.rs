@@ -11,8 +11,8 @@ use heaptape_report::errors::{self, Detail};
 ///
 /// Every recording can tell, no mode is needed. Each error is shown with the act that is wrong, the earlier
 /// free and the allocation of the block, all with their backtraces. Errors of one kind with the same
-/// backtraces are shown once. Frees of what may be a block that was not recorded are no errors; they are
-/// counted apart.
+/// backtraces are shown once. What may be right, as a free of a block that was not recorded, is no error; it
+/// is counted apart.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   heaptape errors demo.tape
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// Most errors
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
-    /// List frees of what may be a block that was not recorded, too
+    /// List what may be right, too, with the reason
     #[arg(long)]
     undecided: bool,
     /// Write JSON (docs/json.md)

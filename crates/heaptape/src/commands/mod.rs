@@ -3,6 +3,7 @@
 pub(crate) mod addr;
 pub(crate) mod at;
 pub(crate) mod contents;
+pub(crate) mod crash;
 pub(crate) mod crunch;
 pub(crate) mod doctor;
 pub(crate) mod errors;

@@ -11,13 +11,15 @@ use crate::glue::Reading;
 use crate::recording::{self, quoted, shown, tell, tell_wrapped};
 use crate::terminal;
 use clap::builder::FalseyValueParser;
+use heaptape_analysis::crash::Crashes;
 use heaptape_analysis::filter::parse_bytes;
 use heaptape_analysis::moment::parse_duration;
 use heaptape_analysis::summary::Summary;
 use heaptape_collector::{Copied, Follow, FreeBacktraces, Launch, Snapshots};
+use heaptape_report::crash::render_short;
 use heaptape_report::summary::render_summary;
 use heaptape_report::units;
-use heaptape_tape::TimeNs;
+use heaptape_tape::{Ending, TimeNs};
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -239,6 +241,7 @@ pub(crate) fn run(args: Args) -> Outcome {
             );
         }
     }
+    let crashed = !quiet && tell_crash(&recorded);
     let gate = match error_exitcode {
         0 => Gate::Passed,
         _ => gate::look(&recorded.tape),
@@ -261,6 +264,9 @@ pub(crate) fn run(args: Args) -> Outcome {
         tell(format_args!("  heaptape summary {tape}\n  heaptape at {tape} peak"));
         if recorded.copied.snapshots > 0 {
             tell(format_args!("  heaptape contents {tape}"));
+        }
+        if crashed {
+            tell(format_args!("  heaptape crash {tape}"));
         }
     }
     if !all_agree {
@@ -322,6 +328,34 @@ fn result_line(recorded: &heaptape_collector::Outcome, sampled: bool) -> String 
         shown(&recorded.tape),
         units::bytes(recorded.bytes),
     )
+}
+
+/// Says in a few lines why the program crashed, if it did; whether there is something to say.
+fn tell_crash(recorded: &heaptape_collector::Outcome) -> bool {
+    if !matches!(recorded.ending, Ending::Signalled(..)) {
+        return false;
+    }
+    match crash_lines(recorded) {
+        Ok(lines) => {
+            lines.lines().for_each(tell);
+            !lines.is_empty()
+        }
+        Err(failure) => {
+            tell(format_args!("heaptape: {failure}"));
+            false
+        }
+    }
+}
+
+fn crash_lines(recorded: &heaptape_collector::Outcome) -> Result<String, Failure> {
+    let reading = Reading::open(TapeArgs::of(recorded.tape.clone()))?;
+    let names = reading.names();
+    let crashes = reading.each(|process| Crashes::compute(reading.recording(), &names, process))?;
+    let mut lines = Vec::new();
+    for crash in &crashes {
+        render_short(&mut lines, &terminal::stderr(), crash)?;
+    }
+    Ok(String::from_utf8_lossy(&lines).into_owned())
 }
 
 /// The summary of the program that was meant, as `heaptape summary` finds it.

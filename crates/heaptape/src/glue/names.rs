@@ -75,6 +75,15 @@ impl Names for SymbolNames<'_> {
         if unchecked { format!("{names}; the build could not be checked") } else { names }
     }
 
+    fn called(&self, node: &BacktraceNode) -> Option<Arc<str>> {
+        let module = self.module(node.module?)?;
+        self.symbolizer.borrow_mut().called(module, node.address).map(Arc::from)
+    }
+
+    fn defines(&self, module: ModuleId, raw_names: &[&str]) -> Option<bool> {
+        self.symbolizer.borrow_mut().defines(self.module(module)?, raw_names)
+    }
+
     fn held_at(&self, module: ModuleId, address: u64) -> Option<Held> {
         let held = self.symbolizer.borrow_mut().held_at(self.module(module)?, address)?;
         Some(Held {

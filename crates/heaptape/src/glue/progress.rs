@@ -4,8 +4,9 @@ use crate::terminal;
 use heaptape_analysis::Recording;
 use heaptape_analysis::recording::ReadMemory;
 use heaptape_tape::{
-    BacktraceNode, Condition, Crash, EventIndex, Header, LiveSet, MemoryMap, Module, Moment,
-    Process, ProcessId, Sample, Snapshot, Take, Tape, TapeError, Thread, Totals, Unrecorded,
+    BacktraceNode, CgroupMemory, Condition, Crash, EventIndex, Header, LiveSet, MemoryMap, Module,
+    Moment, Process, ProcessId, Sample, Snapshot, Stack, Take, Tape, TapeError, Thread, Totals,
+    Unrecorded,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::ops::Range;
@@ -59,6 +60,12 @@ impl Recording for WatchedTape {
         addresses: Range<u64>,
     ) -> Result<Box<dyn ReadMemory + '_>, TapeError> {
         Ok(Box::new(self.0.memory_at(snapshot, addresses)?))
+    }
+    fn stacks(&self) -> &[Stack] {
+        self.0.stacks()
+    }
+    fn cgroups(&self) -> &[CgroupMemory] {
+        self.0.cgroups()
     }
     fn event_count(&self, process: ProcessId) -> u64 {
         self.0.event_count(process)

@@ -25,4 +25,5 @@ mod test_stacks;
 mod test_surroundings;
 mod test_threads;
 mod test_unwinder;
+mod test_verdicts;
 mod test_witness;

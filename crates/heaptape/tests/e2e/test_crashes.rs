@@ -35,7 +35,7 @@ fn dies(way: &str, signal: i32) -> Crash {
     let tape = behaves(way);
     let [crash] = tape.crashes() else { panic!("{:?}", tape.crashes()) };
     assert_eq!(crash.signal, signal, "{crash:x?}");
-    *crash
+    crash.clone()
 }
 
 /// No crash is on the tape.
@@ -170,6 +170,29 @@ fn with_a_launcher_that_is_stopped_for_a_while() {
 fn by_a_handler_that_ends_it_while_it_ends() {
     for _ in 0..20 {
         assert_eq!(cornered("alarmed", "exit"), 0);
+    }
+}
+
+/// The first process of a container dies of faults, but of no signal that is sent to it.
+#[test]
+fn as_the_first_of_a_container() {
+    let program = build::target("crashes");
+    for (way, signal) in [("raise", None), ("segv", Some(SIGSEGV)), ("abort", Some(SIGSEGV))] {
+        let script = format!("$W unshare --user --pid --fork {} {way}", program.display());
+        let (bare, recorded) = (run::script(&script, false), run::script(&script, true));
+        if bare.stderr.contains("unshare") {
+            return; // no namespaces here
+        }
+        assert_eq!(bare.stdout, recorded.stdout, "{}", recorded.stderr);
+        assert_eq!(bare.status.code(), recorded.status.code(), "{}", recorded.stderr);
+        let tape = check::open(&recorded);
+        // `unshare` sends itself the signal that its child has died of.
+        let is_ours = |crash: &&Crash| {
+            check::os(&tape.processes()[crash.process.0 as usize].exe) == program.as_os_str()
+        };
+        let crashes: Vec<i32> =
+            tape.crashes().iter().filter(is_ours).map(|crash| crash.signal).collect();
+        assert_eq!(crashes, Vec::from_iter(signal), "{way}");
     }
 }
 
