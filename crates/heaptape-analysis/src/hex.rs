@@ -6,6 +6,15 @@ pub(crate) fn address<S: Serializer>(address: &u64, serializer: S) -> Result<S::
     serializer.collect_str(&format_args!("{address:#x}"))
 }
 
+/// Bytes as pairs of digits.
+pub(crate) fn bytes<S: Serializer>(
+    bytes: impl AsRef<[u8]>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let digits: String = bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    serializer.serialize_str(&digits)
+}
+
 pub(crate) fn some_address<S: Serializer>(
     address: &Option<u64>,
     serializer: S,

@@ -5,7 +5,7 @@ use crate::names::{self, Names};
 use crate::process::ProcessName;
 use crate::recording::Recording;
 use crate::unresolved::Unresolved;
-use heaptape_tape::{Losses, ProcessId};
+use heaptape_tape::{Losses, ProcessId, Snapshot, SnapshotReason};
 use serde::Serialize;
 
 /// [`Losses`], for results.
@@ -162,6 +162,9 @@ pub struct ProcessInfo {
     pub modules: Vec<ModuleInfo>,
     /// The fatal signal, if there was one.
     pub crash: Option<CrashInfo>,
+    /// How often contents of its memory were copied, and the bytes of pages that are on the tape; `None` when they
+    /// are not.
+    pub contents: Option<ContentsInfo>,
 }
 
 /// A recorded thread.
@@ -194,6 +197,17 @@ pub struct ModuleInfo {
     pub unloaded_ns: Option<u64>,
     /// What its names are good for.
     pub symbols: String,
+}
+
+/// Contents of a process's memory on the tape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ContentsInfo {
+    /// How often they were copied.
+    pub snapshots: u64,
+    /// Bytes of pages.
+    pub stored_bytes: u64,
+    /// The longest that the process stood still and went on afterwards.
+    pub longest_pause_ns: u64,
 }
 
 /// A fatal signal.
@@ -263,6 +277,7 @@ fn process_info(
             .find(|other| other.id < id && other.pid == process.ppid && process.ppid != 0)
             .map(|other| other.id)
     };
+    let snapshots = recording.snapshots(id);
     ProcessInfo {
         name: ProcessName::of(recording, process),
         exe: names::text(&process.exe),
@@ -271,6 +286,7 @@ fn process_info(
             .map(|(parent, _)| parent)
             .or_else(by_pid)
             .map(|parent| parent.0),
+        contents: contents_info(&snapshots),
         forked: process.forked_from.is_some(),
         events: recording.event_count(id),
         samples: samples.len() as u64,
@@ -279,6 +295,18 @@ fn process_info(
         modules: modules_of(recording, names, id),
         crash: CrashInfo::of(recording, id),
     }
+}
+
+fn contents_info(snapshots: &[Snapshot]) -> Option<ContentsInfo> {
+    let goes_on = |snapshot: &&Snapshot| {
+        !matches!(snapshot.reason, SnapshotReason::Exit | SnapshotReason::Crash)
+    };
+    let stored = snapshots.iter().map(|snapshot| snapshot.stored);
+    (!snapshots.is_empty()).then(|| ContentsInfo {
+        snapshots: snapshots.len() as u64,
+        stored_bytes: stored.fold(0, u64::saturating_add),
+        longest_pause_ns: snapshots.iter().filter(goes_on).map(|s| s.pause_ns).max().unwrap_or(0),
+    })
 }
 
 fn threads_of(recording: &dyn Recording, id: ProcessId) -> Vec<ThreadInfo> {

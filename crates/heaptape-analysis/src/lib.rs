@@ -11,6 +11,7 @@
 //! * [`tree`]: who called whom.
 //! * [`leaks`]: what can still be reached, and by what.
 //! * [`events`], [`addr`]: what happened, one by one.
+//! * [`contents`]: what blocks contained.
 //! * [`crash`]: why it died.
 //! * [`errors`]: what was given back that was not to be given back so.
 //! * [`estimate`]: what a sample says about the whole.
@@ -20,6 +21,7 @@
 
 pub mod addr;
 pub mod at;
+pub mod contents;
 pub mod crash;
 pub mod errors;
 pub mod estimate;

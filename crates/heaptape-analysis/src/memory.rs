@@ -2,11 +2,11 @@
 //!
 //! Winding it replays from the start, which is slow and obviously right.
 
-use crate::recording::Recording;
+use crate::recording::{ReadMemory, Recording};
 use heaptape_tape::{
-    BacktraceId, BacktraceNode, CgroupMemory, Condition, Crash, Event, EventIndex, Header,
-    LeakBlock, LeakScan, LiveSet, MemoryMap, Module, Moment, Process, ProcessId, Sample, Stack,
-    Take, TapeError, Thread, Totals, Unrecorded,
+    BacktraceId, BacktraceNode, Bytes, CgroupMemory, Condition, Crash, Event, EventIndex, Header,
+    LeakBlock, LeakScan, LiveSet, MemoryMap, Module, Moment, Process, ProcessId, Sample, Snapshot,
+    Stack, Take, TapeError, Thread, Totals, Unrecorded,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -38,6 +38,8 @@ pub struct MemoryRecording {
     pub leak_scans: Vec<LeakScan>,
     /// What each found, by number.
     pub leak_blocks: Vec<Vec<LeakBlock>>,
+    /// When contents were copied, by time, and the bytes that are known of each, by address; they do not overlap.
+    pub snapshots: Vec<(Snapshot, BTreeMap<u64, Vec<u8>>)>,
     /// What threads were doing at crashes.
     pub stacks: Vec<Stack>,
     /// What the kernel said of the cgroups' memory.
@@ -55,6 +57,27 @@ impl MemoryRecording {
 
     fn own_events(&self, process: ProcessId) -> &[Event] {
         self.events.get(&process).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The bytes of one snapshot.
+struct Known<'a>(Option<&'a BTreeMap<u64, Vec<u8>>>);
+
+impl ReadMemory for Known<'_> {
+    fn read(&mut self, addr: u64, len: usize) -> Result<Bytes, TapeError> {
+        let byte = |at: u64| {
+            let (start, bytes) = self.0?.range(..=at).next_back()?;
+            bytes.get(usize::try_from(at - start).ok()?).copied()
+        };
+        let mut out = Bytes { addr, bytes: vec![0; len], holes: Vec::new() };
+        for at in 0..len {
+            match (byte(addr + at as u64), out.holes.last_mut()) {
+                (Some(known), _) => out.bytes[at] = known,
+                (None, Some(hole)) if hole.end == at => hole.end += 1,
+                (None, _) => out.holes.push(at..at + 1),
+            }
+        }
+        Ok(out)
     }
 }
 
@@ -94,6 +117,18 @@ impl Recording for MemoryRecording {
     }
     fn leak_blocks(&self, scan: &LeakScan) -> Result<Vec<LeakBlock>, TapeError> {
         Ok(self.leak_blocks.get(scan.number as usize).cloned().unwrap_or_default())
+    }
+    fn snapshots(&self, process: ProcessId) -> Vec<Snapshot> {
+        let own = self.snapshots.iter().filter(|(snapshot, _)| snapshot.process == process);
+        own.map(|(snapshot, _)| *snapshot).collect()
+    }
+    fn memory_at(
+        &self,
+        snapshot: &Snapshot,
+        _: Range<u64>,
+    ) -> Result<Box<dyn ReadMemory + '_>, TapeError> {
+        let found = self.snapshots.iter().find(|(known, _)| known == snapshot);
+        Ok(Box::new(Known(found.map(|(_, bytes)| bytes))))
     }
     fn stacks(&self) -> &[Stack] {
         &self.stacks

@@ -1,11 +1,23 @@
 //! Where events and facts come from: a tape, or anything that can answer the same questions.
 
 use heaptape_tape::{
-    BacktraceNode, CgroupMemory, Condition, Crash, EventIndex, Header, LeakBlock, LeakScan,
-    LiveSet, MemoryMap, Module, Moment, Process, ProcessId, Sample, Stack, Take, Tape, TapeError,
-    Thread, Totals, Unrecorded,
+    BacktraceNode, Bytes, CgroupMemory, Condition, Crash, EventIndex, Header, LeakBlock, LeakScan,
+    LiveSet, Memory, MemoryMap, Module, Moment, Process, ProcessId, Sample, Snapshot, Stack, Take,
+    Tape, TapeError, Thread, Totals, Unrecorded,
 };
 use std::ops::Range;
+
+/// The memory of a process at a snapshot, as far as it is known.
+pub trait ReadMemory {
+    /// `len` bytes from an address on.
+    fn read(&mut self, addr: u64, len: usize) -> Result<Bytes, TapeError>;
+}
+
+impl ReadMemory for Memory<'_> {
+    fn read(&mut self, addr: u64, len: usize) -> Result<Bytes, TapeError> {
+        self.read(addr, len)
+    }
+}
 
 /// A recording that can be wound to any moment.
 pub trait Recording {
@@ -33,6 +45,15 @@ pub trait Recording {
     fn leak_scans(&self) -> &[LeakScan];
     /// What became of each block in a search, by address.
     fn leak_blocks(&self, scan: &LeakScan) -> Result<Vec<LeakBlock>, TapeError>;
+    /// When contents were copied of a process, by time.
+    fn snapshots(&self, process: ProcessId) -> Vec<Snapshot>;
+    /// The memory of a process at one of its snapshots, as far as it lies in `addresses`: that of the blocks that
+    /// were live then.
+    fn memory_at(
+        &self,
+        snapshot: &Snapshot,
+        addresses: Range<u64>,
+    ) -> Result<Box<dyn ReadMemory + '_>, TapeError>;
     /// What threads were doing at crashes.
     fn stacks(&self) -> &[Stack];
     /// What the kernel said of the cgroups' memory.
@@ -93,6 +114,16 @@ impl Recording for Tape {
     }
     fn leak_blocks(&self, scan: &LeakScan) -> Result<Vec<LeakBlock>, TapeError> {
         self.leak_blocks(scan)
+    }
+    fn snapshots(&self, process: ProcessId) -> Vec<Snapshot> {
+        self.snapshots(process).copied().collect()
+    }
+    fn memory_at(
+        &self,
+        snapshot: &Snapshot,
+        addresses: Range<u64>,
+    ) -> Result<Box<dyn ReadMemory + '_>, TapeError> {
+        Ok(Box::new(self.memory_at(snapshot, addresses)?))
     }
     fn stacks(&self) -> &[Stack] {
         self.stacks()

@@ -60,20 +60,38 @@ impl Caller {
 
     /// Answers; a caller that is gone is no error.
     pub(crate) fn answer(&self, welcome: &Welcome, fds: &[BorrowedFd<'_>]) {
+        self.send(welcome, &[], fds);
+    }
+
+    /// Answers one that has asked for something, with results.
+    pub(crate) fn answer_with(&self, welcome: &Welcome, results: &[u8]) {
+        self.send(welcome, results, &[]);
+    }
+
+    fn send(&self, welcome: &Welcome, results: &[u8], fds: &[BorrowedFd<'_>]) {
         let mut packet = Vec::with_capacity(size_of::<Welcome>());
         packet.extend(welcome.magic.to_ne_bytes());
         packet.extend(welcome.status.to_ne_bytes());
         packet.extend(welcome.options.to_ne_bytes());
         packet.extend(welcome.process.to_ne_bytes());
         packet.extend(welcome.sample_bytes.to_ne_bytes());
+        packet.extend(results);
         // It has seconds of patience and closes its gate when nothing comes.
         let _ = socket::send(&self.connection, &packet, fds);
     }
 
-    /// Answers that the caller will not be recorded.
+    /// Answers that the caller will not be recorded, or not be given what it asked for.
     pub(crate) fn refuse(&self) {
-        let refused =
-            Welcome { magic: MAGIC, status: REFUSED, options: 0, process: 0, sample_bytes: 0 };
+        self.refuse_as(REFUSED);
+    }
+
+    /// The same to a caller of another build.
+    pub(crate) fn refuse_stranger(&self) {
+        self.refuse_as(OTHER_BUILD);
+    }
+
+    fn refuse_as(&self, status: u32) {
+        let refused = Welcome { magic: MAGIC, status, options: 0, process: 0, sample_bytes: 0 };
         self.answer(&refused, &[]);
     }
 }
@@ -82,6 +100,38 @@ impl AsFd for Caller {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.connection.as_fd()
     }
+}
+
+/// What a process that is no target says: a hello and a payload.
+pub(crate) fn packet(token: [u8; 16], purpose: u32, payload: &[u8]) -> Vec<u8> {
+    let mut packet = Vec::with_capacity(HELLO_BYTES + payload.len());
+    packet.extend(MAGIC.to_ne_bytes());
+    packet.extend(heaptape_wire::BUILD.to_ne_bytes());
+    packet.extend(token);
+    packet.extend(purpose.to_ne_bytes());
+    packet.extend((payload.len() as u32).to_ne_bytes());
+    packet.extend([0; 16]);
+    packet.extend(payload);
+    packet
+}
+
+/// Status and results of an answer; `None` when it is none.
+pub(crate) fn welcome(packet: &[u8]) -> Option<(u32, &[u8])> {
+    let (head, results) = packet.split_at_checked(size_of::<Welcome>())?;
+    let magic = word(head, std::mem::offset_of!(Welcome, magic));
+    let status = u32::from_ne_bytes(bytes(head, std::mem::offset_of!(Welcome, status)));
+    (magic == MAGIC).then_some((status, results))
+}
+
+/// A token, of its hex digits.
+pub(crate) fn unhex(digits: &[u8]) -> Option<[u8; 16]> {
+    let text = std::str::from_utf8(digits).ok().filter(|text| text.len() == 32)?;
+    u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
+}
+
+/// The number at `offset`; the caller has checked the length.
+pub(crate) fn word(packet: &[u8], offset: usize) -> u64 {
+    u64::from_ne_bytes(bytes(packet, offset))
 }
 
 /// The bytes of `N` at `offset`; the caller has checked the length.
@@ -95,7 +145,7 @@ fn parse(packet: &[u8], token: &[u8; 16]) -> Result<Heard, Word> {
     if packet.len() < HELLO_BYTES {
         return Err(Word::Nonsense);
     }
-    let word = |offset| u64::from_ne_bytes(bytes(packet, offset));
+    let word = |offset| word(packet, offset);
     let half = |offset| u32::from_ne_bytes(bytes(packet, offset));
     let said: [u8; 16] = bytes(packet, std::mem::offset_of!(Hello, token));
     if word(std::mem::offset_of!(Hello, magic)) != MAGIC || !same(&said, token) {
@@ -127,7 +177,7 @@ pub(crate) fn crash_report(payload: &[u8]) -> Option<CrashReport> {
     if payload.len() != size_of::<CrashReport>() {
         return None;
     }
-    let word = |offset| u64::from_ne_bytes(bytes(payload, offset));
+    let word = |offset| word(payload, offset);
     let half = |offset| i32::from_ne_bytes(bytes(payload, offset));
     let registers = std::mem::offset_of!(CrashReport, registers);
     Some(CrashReport {

@@ -2,9 +2,10 @@
 
 use crate::book::Book;
 use crate::check::{Check, Checks};
+use crate::contents::Copied;
 use crate::output::{self, Clash, Names, Place, TapeFile};
 use crate::preflight::{self, Missing};
-use crate::session::{Closing, Session, Settings};
+use crate::session::{Closing, Session, Settings, Snapshots};
 use crate::sys::memory::ProcessMemory;
 use crate::sys::signals::{self, Held};
 use crate::sys::{clock, fd, priority, spawn};
@@ -94,10 +95,10 @@ pub struct Launch {
     pub sample_interval: Duration,
     /// Sample the proportional set size too, at most once a second.
     pub pss: bool,
-    /// Copy the bytes of the blocks that are live at exit onto the tape.
-    pub contents_at_exit: bool,
     /// Search for leaks when a process exits or crashes.
     pub leaks: bool,
+    /// When to copy the contents of the live blocks onto the tape.
+    pub snapshots: Snapshots,
     /// Report fatal signals.
     pub crash: bool,
     /// Compare every backtrace with another unwinder's.
@@ -134,8 +135,8 @@ impl Launch {
             sample_bytes: 0,
             sample_interval: Duration::from_millis(50),
             pss: false,
-            contents_at_exit: false,
             leaks: true,
+            snapshots: Snapshots::default(),
             crash: true,
             check: Check::Off,
             wait_for_all: false,
@@ -152,7 +153,7 @@ impl Launch {
             (self.free_backtraces == FreeBacktraces::First, OPT_FIRST_FREE_BACKTRACES),
             (self.free_backtraces == FreeBacktraces::All, OPT_ALL_FREE_BACKTRACES),
             (self.mmap, OPT_MMAP),
-            (self.contents_at_exit, OPT_FREEZE_AT_EXIT),
+            (self.snapshots.at_exit, OPT_FREEZE_AT_EXIT),
             (self.crash, OPT_CRASH),
             (self.leaks, OPT_LEAKS),
             (self.follow == Follow::All, OPT_FOLLOW_EXEC),
@@ -172,6 +173,7 @@ impl Launch {
             sample_interval: self.sample_interval,
             pss: self.pss,
             wait_for_all: self.wait_for_all,
+            snapshots: self.snapshots.clone(),
         }
     }
 
@@ -199,8 +201,9 @@ impl Launch {
                 ("mmap".into(), on(self.mmap)),
                 ("sample-interval-ms".into(), self.sample_interval.as_millis().to_string()),
                 ("pss".into(), on(self.pss)),
-                ("contents-at-exit".into(), on(self.contents_at_exit)),
                 ("leaks".into(), on(self.leaks)),
+                ("contents-at-exit".into(), on(self.snapshots.at_exit)),
+                ("snapshots".into(), self.snapshots.words()),
             ],
         }
     }
@@ -249,6 +252,8 @@ pub struct Outcome {
     pub warnings: Vec<String>,
     /// Most bytes of records that were out of the program's memory and not yet on the tape.
     pub most_behind: u64,
+    /// What was copied of the program's memory.
+    pub copied: Copied,
     /// How long the recording took.
     pub elapsed: Duration,
 }
@@ -352,6 +357,7 @@ pub fn run(mut launch: Launch) -> Result<Outcome, LaunchError> {
     }
     drop(image);
     let path = place.path().to_path_buf();
+    session.set_tape(&path);
     if let Err(error) = place.take() {
         session.warn(format!("{}: could not be replaced: {error}", path.display()));
     }
@@ -523,6 +529,7 @@ fn conclude(
         checks: closing.checks,
         warnings: closing.warnings,
         most_behind: closing.most_behind as u64,
+        copied: closing.copied,
         elapsed: ended.began.elapsed(),
     }
 }

@@ -11,6 +11,7 @@
 //! ```
 //!
 //! * [`run`] records one launch; [`die_as`] ends the launcher as the program ended.
+//! * [`control`] asks the launcher of a running recording to do something.
 //! * [`preflight`] tells what will and will not be seen of a program, and why.
 //!
 //! What the target says, on the socket and in the shared memory, is hostile until checked. The
@@ -23,12 +24,14 @@ mod book;
 mod cgroup;
 mod check;
 mod contents;
+pub mod control;
 mod convert;
 mod hello;
 mod jit;
 mod launch;
 mod leaks;
 mod maps;
+mod memory_limit;
 mod order;
 mod output;
 pub mod preflight;
@@ -41,4 +44,6 @@ mod target;
 mod workdir;
 
 pub use check::{Check, Checks};
+pub use contents::Copied;
 pub use launch::{Follow, FreeBacktraces, Launch, LaunchError, Outcome, die_as, run};
+pub use session::Snapshots;

@@ -50,6 +50,17 @@ pub(crate) fn is_stopped(pid: u32) -> bool {
     stat_fields(pid).is_some_and(|(state, _)| matches!(state, b'T' | b't'))
 }
 
+/// The parent of a process, as far as `/proc` tells.
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    stat_fields(pid)?.1
+}
+
+/// Whether a process has one thread, which is seen at once.
+pub(crate) fn is_alone(pid: u32) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).map(|tasks| tasks.count());
+    tasks.is_ok_and(|tasks| tasks == 1)
+}
+
 /// State and parent. The name before them may hold anything, spaces and parentheses included.
 fn stat_fields(pid: u32) -> Option<(u8, Option<u32>)> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;

@@ -9,6 +9,7 @@ mod closing;
 mod crash;
 mod hear;
 mod leaks;
+mod snapshots;
 
 use crate::book::Book;
 use crate::contents::Copier;
@@ -27,11 +28,13 @@ pub(crate) use closing::Closing;
 use heaptape_tape::*;
 use heaptape_wire::handshake::*;
 use rustc_hash::FxHashMap;
+use snapshots::Due;
+pub use snapshots::Snapshots;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -53,8 +56,6 @@ const NAMES_EVERY: Duration = Duration::from_secs(1);
 /// How long a forked child may take to say hello when everybody else has ended: it does so at its
 /// first allocation, or never.
 const LATE_HELLO: Duration = Duration::from_secs(1);
-/// Most bytes of block contents on one tape.
-const CONTENTS_BUDGET: u64 = 1 << 30;
 
 /// What the session is to do.
 pub(crate) struct Settings {
@@ -67,6 +68,7 @@ pub(crate) struct Settings {
     pub(crate) sample_interval: Duration,
     pub(crate) pss: bool,
     pub(crate) wait_for_all: bool,
+    pub(crate) snapshots: Snapshots,
 }
 
 /// A recording in progress.
@@ -90,6 +92,9 @@ pub(crate) struct Session {
     /// A dead process waits for its parent's history; look again without news.
     overdue: bool,
     copier: Copier,
+    due: Due,
+    /// The tape's name, for those who ask.
+    tape: PathBuf,
     stopper: Stopper,
     closing: Closing,
     timers: Timers,
@@ -115,7 +120,6 @@ impl Session {
         watch.add(&listener)?;
         let now = Instant::now();
         Ok(Session {
-            settings,
             memory,
             listener,
             name,
@@ -129,16 +133,24 @@ impl Session {
             awaited: FxHashMap::default(),
             accept_again: false,
             overdue: false,
-            copier: Copier::new(CONTENTS_BUDGET),
+            copier: Copier::new(settings.snapshots.budget)?,
+            due: Due::new(&settings.snapshots),
+            tape: PathBuf::new(),
             stopper: Stopper::default(),
             closing: Closing::default(),
             timers: Timers { flush: now, sample: now, pss: now, names: now },
+            settings,
         })
     }
 
     /// Something the user should know at the end.
     pub(crate) fn warn(&mut self, what: String) {
         self.closing.warnings.push(what);
+    }
+
+    /// The tape lies there.
+    pub(crate) fn set_tape(&mut self, tape: &Path) {
+        self.tape = std::path::absolute(tape).unwrap_or_else(|_| tape.to_path_buf());
     }
 
     /// The value of [`ENV`] for the targets.
@@ -198,7 +210,7 @@ impl Session {
 
     /// What the session found, once it has run.
     pub(crate) fn close(self) -> Closing {
-        self.closing.conclude(&self.copier)
+        self.closing.conclude(self.copier.copied, &self.settings.snapshots)
     }
 
     /// One round: news, records, histories, samples.
@@ -209,13 +221,15 @@ impl Session {
             self.accept();
             self.listen(book, child)?;
         }
-        let drained = self.drain(book)?;
+        let mut drained = self.drain(book)?;
+        drained.hurry |= self.copier.store_some(book)?;
         self.hear_pleas(book)?;
         if news || self.overdue || child.ending.is_some() {
             self.reap(book, child)?;
         }
         self.see_off();
         self.stopper.tidy();
+        self.take_due_snapshots(book)?;
         self.look_around(book)?;
         Ok(drained)
     }
@@ -237,6 +251,7 @@ impl Session {
         for target in &self.targets {
             target.close_gate();
         }
+        self.copier.give_up();
         self.closing.broken = Some(error);
     }
 
@@ -336,7 +351,12 @@ impl Session {
         let number = target.number;
         let (pid, untold) = (target.pid, target.untold());
         let checks = target.checks();
+        let id = target.id();
         let (losses, ended) = target.end(book, book.now(), ending)?;
+        self.due.forget(number);
+        if let Some(id) = id {
+            self.copier.forget(id);
+        }
         self.closing.checks = self.closing.checks.plus(checks);
         self.closing.losses = self.closing.losses.plus(&losses);
         if untold > 0 {
@@ -383,7 +403,7 @@ impl Session {
             self.closing.left_running |= ending == Ending::Running;
             self.end(book, 0, ending)?;
         }
-        Ok(())
+        self.copier.store_all(book)
     }
 
     /// Samples, names and the flush, each in its time.

@@ -458,15 +458,24 @@ fn three_pages_of_which_one_is_closed() -> u64 {
 
 #[test]
 fn contents_at_exit_are_the_bytes_of_the_blocks() {
-    let (outcome, tape) = record_with("target_freezes", |launch| launch.contents_at_exit = true);
+    let (outcome, tape) = record_with("target_freezes", |launch| launch.snapshots.at_exit = true);
     assert_eq!(outcome.ending, Ending::Exited(0));
-    let contents: Vec<Contents> = tape.contents(ProcessId(0)).map(Result::unwrap).collect();
-    let of = |id| contents.iter().find(|c| c.block == BlockId(id)).map(|c| c.bytes.as_slice());
-    assert_eq!(of(1), Some(&b"the bytes of a block"[..]));
-    assert_eq!(of(2), Some(vec![7u8; 3 << 20].as_slice()));
-    assert_eq!(of(3), Some(&b""[..]));
-    assert_eq!(of(4), Some(vec![0u8; 2 * 4096 - 100].as_slice()));
-    assert_eq!(outcome.warnings, ["contents: 5096 bytes could not be read"]);
+    let snapshot = *tape.snapshots(ProcessId(0)).next().unwrap();
+    assert_eq!((snapshot.number, snapshot.reason), (1, SnapshotReason::Exit));
+    assert_eq!((snapshot.unreadable, snapshot.over_budget), (2 * 4096, 0));
+    let live = tape.live_at(ProcessId(0), Moment::Event(snapshot.event)).unwrap();
+    let mut memory = tape.memory_at(&snapshot, 0..u64::MAX).unwrap();
+    let mut of = |id| {
+        let block = live.blocks().find(|block| block.id == BlockId(id)).unwrap();
+        memory.read(block.addr, block.size as usize).unwrap()
+    };
+    let whole = |bytes: Bytes| bytes.holes.is_empty().then_some(bytes.bytes);
+    assert_eq!(whole(of(1)).as_deref(), Some(&b"the bytes of a block"[..]));
+    assert_eq!(whole(of(2)), Some(vec![7u8; 3 << 20]));
+    assert_eq!(of(3).unknown(), of(3).bytes.len());
+    assert_eq!(of(4).holes.first(), Some(&(2 * 4096 - 100..of(4).bytes.len())));
+    assert_eq!(outcome.warnings, ["contents: pages of 8192 bytes could not be read"]);
+    assert_eq!(outcome.copied.snapshots, 1);
 }
 
 #[test]

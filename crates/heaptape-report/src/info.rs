@@ -134,6 +134,20 @@ fn render_process(
         let waited = units::lifetime(process.name.lost.waited_ns);
         writeln!(out, "{indent}  its threads waited {waited} for the recording")?;
     }
+    if let Some(contents) = &process.contents {
+        let pause = match contents.longest_pause_ns {
+            0 => String::new(),
+            pause => format!(", longest pause {}", units::lifetime(pause)),
+        };
+        let line = format!(
+            "memory contents are on the tape: {}, {}{pause}; heaptape strip removes them",
+            units::counted(contents.snapshots, "snapshot"),
+            units::bytes(contents.stored_bytes),
+        );
+        for line in text::wrap_words(&line, 2, room.saturating_sub(2)) {
+            writeln!(out, "{indent}  {line}")?;
+        }
+    }
     if let Some(crash) = &process.crash {
         let line = format!(
             "{} at {}, address {:#x}",

@@ -10,6 +10,7 @@ pub mod addr;
 pub mod at;
 pub mod canvas;
 pub mod chart;
+pub mod contents;
 pub mod crash;
 pub mod ending;
 pub mod errors;

@@ -32,6 +32,12 @@ impl<W: Write> BlockWriter<W> {
         self.put(&block)
     }
 
+    /// Puts a block that is whole already.
+    pub(crate) fn ready(&mut self, kind: u8, key: Vec<u8>, block: &[u8]) -> io::Result<()> {
+        self.entries.push(Entry { kind, offset: self.offset, key });
+        self.put(block)
+    }
+
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }

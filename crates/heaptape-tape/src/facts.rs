@@ -12,6 +12,7 @@ use crate::limits::Limits;
 use crate::meta::{access_of, tag};
 use crate::model::*;
 use crate::varint::{Cursor, Malformed, unzigzag};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -48,6 +49,8 @@ pub(crate) struct Facts {
     pub(crate) crashes: Vec<Crash>,
     pub(crate) memory_maps: Vec<MemoryMap>,
     pub(crate) leak_scans: Vec<LeakScan>,
+    /// By process: its snapshots, each with the number of PAGES blocks it is made of.
+    pub(crate) snapshots: FxHashMap<ProcessId, Vec<(Snapshot, u64)>>,
     pub(crate) stacks: Vec<Stack>,
     pub(crate) cgroups: Vec<CgroupMemory>,
     pub(crate) node_names: BTreeMap<BacktraceId, Arc<[u8]>>,
@@ -74,6 +77,7 @@ impl Facts {
             crashes: Vec::new(),
             memory_maps: Vec::new(),
             leak_scans: Vec::new(),
+            snapshots: FxHashMap::default(),
             stacks: Vec::new(),
             cgroups: Vec::new(),
             node_names: BTreeMap::new(),
@@ -150,6 +154,7 @@ impl Facts {
             tag::CRASH => self.crash(f),
             tag::MEMORY_MAP => self.memory_map(f),
             tag::LEAKS => self.leaks(f),
+            tag::SNAPSHOT => self.snapshot(f),
             tag::STACK => self.stack(f),
             tag::CGROUP => self.cgroup(f),
             tag::NODE_NAME => self.node_name(f),
@@ -410,6 +415,33 @@ impl Facts {
             peak: figure()?,
             oom_kills: figure()?,
         });
+        Ok(())
+    }
+
+    fn snapshot(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let process = self.known_process(f)?;
+        let (number, time, event) = (f.number32()?, self.time(f)?, f.number()?);
+        let reason = u8::try_from(f.number()?).ok().and_then(SnapshotReason::from_u8);
+        let snapshot = Snapshot {
+            process,
+            number,
+            time,
+            event,
+            reason: reason.ok_or(Malformed("an unknown reason"))?,
+            pause_ns: f.number()?,
+            one_instant: f.number()? != 0,
+            considered: f.number()?,
+            stored: f.number()?,
+            unreadable: f.number()?,
+            over_budget: f.number()?,
+        };
+        let pages = f.number()?;
+        let all = self.snapshots.entry(process).or_default();
+        if all.last().is_some_and(|(last, _)| number <= last.number || time < last.time) {
+            return Err(Malformed("snapshots out of order"));
+        }
+        all.push((snapshot, pages));
+        self.others += 2 * size_of::<(Snapshot, u64)>() as u64;
         Ok(())
     }
 

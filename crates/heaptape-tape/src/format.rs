@@ -6,6 +6,8 @@
 //! events are missing.
 
 use crate::events::MAX_EVENTS;
+use crate::model::PAGE_BYTES;
+use crate::pages::MAX_PAGES;
 use crate::varint::Malformed;
 use std::io;
 
@@ -31,6 +33,8 @@ pub(crate) const MAX_RAW: usize = 64 << 20;
 /// Longest body of an EVENTS block. An event takes less than 100 bytes, whatever it is: readers unpack
 /// several runs at once, and none is to be large.
 const MAX_RAW_EVENTS: usize = 128 * MAX_EVENTS + (64 << 10);
+/// Longest body of a PAGES block: its pages and the lists of them. Readers keep several unpacked.
+const MAX_RAW_PAGES: usize = MAX_PAGES * PAGE_BYTES as usize + (64 << 10);
 /// Longest key.
 pub(crate) const MAX_KEY: usize = 512;
 
@@ -47,10 +51,15 @@ pub(crate) mod kind {
     pub(crate) const INDEX: u8 = 5;
     pub(crate) const FOOTER: u8 = 6;
     pub(crate) const LEAKS: u8 = 9;
+    pub(crate) const PAGES: u8 = 7;
 }
 
 fn most_raw(kind: u8) -> usize {
-    if kind == kind::EVENTS { MAX_RAW_EVENTS } else { MAX_RAW }
+    match kind {
+        kind::EVENTS => MAX_RAW_EVENTS,
+        kind::PAGES => MAX_RAW_PAGES,
+        _ => MAX_RAW,
+    }
 }
 
 /// The first bytes of the file.

@@ -2,7 +2,7 @@
 
 use crate::facts::Facts;
 use crate::format::kind;
-use crate::index::{self, Entry, EventsKey, KeyframeKey};
+use crate::index::{self, Entry, EventsKey, KeyframeKey, PagesKey};
 use crate::leaks::LeaksKey;
 use crate::live::Totals;
 use crate::model::*;
@@ -14,6 +14,13 @@ use crate::varint::Malformed;
 pub(crate) struct RunEntry {
     pub(crate) offset: u64,
     pub(crate) key: EventsKey,
+}
+
+/// A block of pages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PagesEntry {
+    pub(crate) offset: u64,
+    pub(crate) key: PagesKey,
 }
 
 /// A keyframe whose parts are all there.
@@ -31,6 +38,7 @@ pub(crate) struct History {
     pub(crate) keyframes: Vec<KeyframeEntry>,
     pub(crate) contents: Vec<u64>,
     pub(crate) leaks: Vec<(u64, LeaksKey)>,
+    pub(crate) pages: Vec<PagesEntry>,
     /// Parts of a keyframe that is not whole yet.
     parts: Vec<(u64, KeyframeKey)>,
 }
@@ -42,15 +50,17 @@ impl History {
             keyframes: Vec::new(),
             contents: Vec::new(),
             leaks: Vec::new(),
+            pages: Vec::new(),
             parts: Vec::new(),
         }
     }
 
     /// About the bytes that it takes.
     pub(crate) fn bytes(&self) -> u64 {
-        (self.runs.len() * size_of::<RunEntry>()
-            + self.contents.len() * size_of::<u64>()
-            + self.leaks.len() * size_of::<(u64, LeaksKey)>()) as u64
+        let contents = self.contents.len() * size_of::<u64>();
+        let pages = self.pages.len() * size_of::<PagesEntry>();
+        let leaks = self.leaks.len() * size_of::<(u64, LeaksKey)>();
+        (self.runs.len() * size_of::<RunEntry>() + contents + pages + leaks) as u64
     }
 
     fn add_part(&mut self, offset: u64, key: KeyframeKey) {
@@ -86,6 +96,7 @@ enum Found {
     Part(u64, KeyframeKey),
     Contents(u64),
     Leaks(u64, LeaksKey),
+    Pages(PagesEntry),
 }
 
 impl Catalog {
@@ -139,6 +150,12 @@ impl Catalog {
             Found::Part(offset, key) => history.add_part(offset, key),
             Found::Contents(offset) => history.contents.push(offset),
             Found::Leaks(offset, key) => history.leaks.push((offset, key)),
+            Found::Pages(pages) => {
+                if history.pages.last().is_some_and(|last| pages.key.serial <= last.key.serial) {
+                    return Err(Malformed("pages are told twice"));
+                }
+                history.pages.push(pages);
+            }
         }
         Ok(())
     }
@@ -154,6 +171,10 @@ fn find(entry: &Entry) -> Result<Option<(ProcessId, Found)>, Malformed> {
         kind::KEYFRAME => {
             let key = KeyframeKey::parse(&entry.key)?;
             Some((key.process, Found::Part(offset, key)))
+        }
+        kind::PAGES => {
+            let key = PagesKey::parse(&entry.key)?;
+            Some((key.process, Found::Pages(PagesEntry { offset, key })))
         }
         kind::CONTENTS => Some((index::parse_contents_key(&entry.key)?, Found::Contents(offset))),
         kind::LEAKS => {

@@ -146,13 +146,35 @@ fn counter(key: &mut Cursor<'_>) -> Result<u64, Malformed> {
     }
 }
 
-/// The key of a CONTENTS block.
-pub(crate) fn contents_key(process: ProcessId) -> Vec<u8> {
-    let mut out = Vec::new();
-    varint::put(&mut out, u64::from(process.0));
-    out
+/// The key of a PAGES block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PagesKey {
+    pub(crate) process: ProcessId,
+    /// Its rank among the PAGES blocks of the process: a gap tells that some are lost.
+    pub(crate) serial: u64,
+    /// The first and the last page it tells of, as address / 4096.
+    pub(crate) first: u64,
+    pub(crate) last: u64,
 }
 
+impl PagesKey {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for number in [u64::from(self.process.0), self.serial, self.first, self.last - self.first] {
+            varint::put(&mut out, number);
+        }
+        out
+    }
+
+    pub(crate) fn parse(key: &[u8]) -> Result<PagesKey, Malformed> {
+        let mut key = Cursor::new(key);
+        let (process, serial, first) = (ProcessId(key.number32()?), key.number()?, key.number()?);
+        let last = first.checked_add(key.number()?).ok_or(Malformed("a page past the end"))?;
+        Ok(PagesKey { process, serial, first, last })
+    }
+}
+
+/// The process of a CONTENTS block, from its key.
 pub(crate) fn parse_contents_key(key: &[u8]) -> Result<ProcessId, Malformed> {
     Ok(ProcessId(Cursor::new(key).number32()?))
 }

@@ -26,6 +26,7 @@ pub(crate) mod tag {
     pub(crate) const MEMORY_MAP: u64 = 12;
     pub(crate) const LEAKS: u64 = 15;
     pub(crate) const STACK: u64 = 13;
+    pub(crate) const SNAPSHOT: u64 = 14;
     pub(crate) const CGROUP: u64 = 16;
     pub(crate) const NODE_NAME: u64 = 19;
 }
@@ -249,6 +250,18 @@ impl Records {
         });
     }
 
+    /// `pages`: blocks of pages of the process on the tape, those of this snapshot among them.
+    pub(crate) fn snapshot(&mut self, s: &Snapshot, pages: u64) {
+        self.put(tag::SNAPSHOT, |f| {
+            f.number(s.process.0).number(s.number).time(s.time).number(s.event);
+            f.number(s.reason as u8).number(s.pause_ns).number(s.one_instant);
+            for bytes in [s.considered, s.stored, s.unreadable, s.over_budget] {
+                f.number(bytes);
+            }
+            f.number(pages);
+        });
+    }
+
     pub(crate) fn node_name(&mut self, name: &[u8], nodes: &[BacktraceId]) {
         self.put(tag::NODE_NAME, |f| {
             f.bytes(name).number(nodes.len() as u64);
@@ -317,6 +330,23 @@ impl Records {
             }
         });
     }
+}
+
+/// The records of a body without those of one tag; `None` when it has none of them. Fails where the body makes
+/// no sense.
+pub(crate) fn without(body: &[u8], tag: u64) -> Result<Option<Vec<u8>>, Malformed> {
+    let mut kept = Vec::new();
+    let mut found = false;
+    for record in records(body) {
+        let (this, mut fields) = record?;
+        if this == tag {
+            found = true;
+        } else {
+            varint::put(&mut kept, this);
+            varint::put_bytes(&mut kept, fields.take_all());
+        }
+    }
+    Ok(found.then_some(kept))
 }
 
 /// Takes the records of a body apart: tag and fields.

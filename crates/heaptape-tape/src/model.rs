@@ -490,6 +490,65 @@ pub struct Contents {
     pub bytes: Vec<u8>,
 }
 
+/// Bytes of a page of memory on a tape, whatever the recorded machine's.
+pub const PAGE_BYTES: u64 = 4096;
+
+/// Why the contents of the live blocks were copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum SnapshotReason {
+    /// The process was about to exit.
+    Exit = 0,
+    /// A fatal signal.
+    Crash = 1,
+    /// Somebody asked for it.
+    Asked = 2,
+    /// It is done at intervals.
+    Interval = 3,
+    /// It was to be done at that time.
+    Time = 4,
+    /// A new peak of live bytes.
+    Peak = 5,
+    /// Memory was near the limit of the control group.
+    MemoryLimit = 6,
+}
+
+impl SnapshotReason {
+    /// The reason of that number, if there is one.
+    pub fn from_u8(number: u8) -> Option<SnapshotReason> {
+        use SnapshotReason::*;
+        [Exit, Crash, Asked, Interval, Time, Peak, MemoryLimit].get(usize::from(number)).copied()
+    }
+}
+
+/// The contents of the live blocks of a process were copied: what is known of their bytes is read with
+/// [`Tape::memory_at`](crate::Tape::memory_at).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Whose.
+    pub process: ProcessId,
+    /// Its number, from 1 in each process.
+    pub number: u32,
+    /// When.
+    pub time: TimeNs,
+    /// After so many events of the process: the live blocks of that moment were copied.
+    pub event: EventIndex,
+    /// Why.
+    pub reason: SnapshotReason,
+    /// How long the process stood still for it, ns; 0 when it did not.
+    pub pause_ns: u64,
+    /// Whether all its threads stood still, so that the bytes are those of one instant.
+    pub one_instant: bool,
+    /// Bytes of the live blocks.
+    pub considered: u64,
+    /// Bytes of the pages that had changed since the last snapshot, or were new, and were stored.
+    pub stored: u64,
+    /// Bytes of pages that could not be read.
+    pub unreadable: u64,
+    /// Bytes of pages that were left out because the budget was used up.
+    pub over_budget: u64,
+}
+
 /// What the launcher was asked to do, kept with the tape.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header {

@@ -65,6 +65,16 @@ impl Source {
         self.bytes(offset + (HEAD_LEN + head.key_len()) as u64, head.stored_len())
     }
 
+    /// The block at `offset` as it lies in the file; `None` when none starts there or it is cut.
+    pub(crate) fn block(&self, offset: u64) -> io::Result<Option<Vec<u8>>> {
+        match self.head(offset)? {
+            Some((head, _)) if self.contains(offset, head.block_len()) => {
+                self.bytes(offset, head.block_len() as usize).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// The unpacked body of the block of that kind at `offset`.
     pub(crate) fn body(&self, offset: u64, kind: u8) -> Result<Vec<u8>, TapeError> {
         let damaged = |Malformed(why)| damaged_at(offset, why);

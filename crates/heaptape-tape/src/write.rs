@@ -4,15 +4,15 @@ use crate::blocks::BlockWriter;
 use crate::crash::{CgroupMemory, Crash, Stack};
 use crate::events::{Ended, MAX_EVENTS, Recorded};
 use crate::format::{FileHead, kind};
-use crate::index::{self, EventsKey};
+use crate::index::{EventsKey, PagesKey};
 use crate::keyframe;
 use crate::leaks::{self, LeakBlock, LeakScan, LeaksKey};
 use crate::live::{Effect, FORESEEN, LiveSet, Totals};
 use crate::meta::Records;
 use crate::model::*;
 use crate::packer::{JOB_EVENTS, Job, Packer};
+use crate::pages::Pages;
 use crate::shapes::{self, Shape};
-use crate::varint;
 use std::io::{self, Write};
 
 /// Events between keyframes of a process, at the least …
@@ -21,8 +21,6 @@ const KEYFRAME_EVENTS: u64 = 3_000_000;
 const KEYFRAME_EVENTS_PER_BLOCK: u64 = 4;
 /// Facts are written when so many bytes wait.
 const META_BYTES: usize = 1 << 20;
-/// Contents are cut into pieces of so many bytes, and written when as many wait.
-const CONTENTS_BYTES: usize = 4 << 20;
 
 /// Writes a tape to `out`. Nothing already written is ever changed: a tape cut anywhere opens and shows
 /// everything up to its last whole block.
@@ -53,7 +51,9 @@ struct Track {
     /// The time that `last_tick` was made of.
     last_time: TimeNs,
     last_keyframe: EventIndex,
-    contents: Vec<u8>,
+    /// Blocks of pages and snapshots so far.
+    pages: u64,
+    snapshots: u32,
 }
 
 /// A live set takes memory for every block; a recording may see thousands of processes end.
@@ -124,7 +124,8 @@ impl<W: Write> TapeWriter<W> {
             last_tick: 0,
             last_time: TimeNs(0),
             last_keyframe: 0,
-            contents: Vec::new(),
+            pages: 0,
+            snapshots: 0,
         });
         self.records.process_start(process);
         self.close_full_records()
@@ -140,7 +141,6 @@ impl<W: Write> TapeWriter<W> {
     ) -> io::Result<()> {
         self.track(id)?.losses = *losses;
         self.close_run(id)?;
-        self.close_contents(id)?;
         self.records.process_end(id, end, ending, losses);
         self.close_full_records()?;
         let track = self.track(id)?;
@@ -251,29 +251,28 @@ impl<W: Write> TapeWriter<W> {
         self.close_full_records()
     }
 
-    /// The bytes of a block. More than 4 MiB are read back as several [`Contents`], each with the
-    /// address where it starts.
-    pub fn contents(&mut self, contents: &Contents) -> io::Result<()> {
-        let tick = contents.time.0 / self.tick_ns;
-        let process = contents.process;
-        let mut addr = contents.addr;
-        let mut rest = &contents.bytes[..];
-        loop {
-            let (piece, after) = rest.split_at(rest.len().min(CONTENTS_BYTES));
-            let track = self.track(process)?;
-            for number in [tick, contents.block.0, addr] {
-                varint::put(&mut track.contents, number);
-            }
-            varint::put_bytes(&mut track.contents, piece);
-            if track.contents.len() >= CONTENTS_BYTES {
-                self.close_contents(process)?;
-            }
-            addr = addr.wrapping_add(piece.len() as u64);
-            rest = after;
-            if rest.is_empty() {
-                return Ok(());
-            }
-        }
+    /// Pages of a process's memory, for the snapshot that follows them: [`TapeWriter::snapshot`].
+    pub fn pages(&mut self, process: ProcessId, pages: &Pages) -> io::Result<()> {
+        let Some((first, last)) = pages.span() else { return Ok(()) };
+        let body = pages.encode().map_err(|e| misuse(e.0))?;
+        let track = self.track(process)?;
+        let serial = track.pages;
+        track.pages += 1;
+        let key = PagesKey { process, serial, first, last }.encode();
+        self.packer.give(Job::Block(kind::PAGES, key, body))
+    }
+
+    /// The contents of the live blocks are on the tape: those of its pages that had changed were given before.
+    /// Its number is given here and returned.
+    pub fn snapshot(&mut self, snapshot: &Snapshot) -> io::Result<u32> {
+        let track = self.track(snapshot.process)?;
+        track.snapshots += 1;
+        let (number, pages) = (track.snapshots, track.pages);
+        // The events up to it, so that its live blocks are known on a tape that is cut right after.
+        self.close_run(snapshot.process)?;
+        self.records.snapshot(&Snapshot { number, ..*snapshot }, pages);
+        self.close_records()?;
+        Ok(number)
     }
 
     /// A fatal signal.
@@ -368,7 +367,6 @@ impl<W: Write> TapeWriter<W> {
         self.close_records()?;
         for id in (0..self.processes.len() as u32).map(ProcessId) {
             self.close_run(id)?;
-            self.close_contents(id)?;
         }
         self.packer.give(Job::Flush)
     }
@@ -418,15 +416,6 @@ impl<W: Write> TapeWriter<W> {
             self.packer.give(Job::Events(process, run.list))?;
         }
         self.packer.give(Job::EndRun(key))
-    }
-
-    fn close_contents(&mut self, process: ProcessId) -> io::Result<()> {
-        let body = std::mem::take(&mut self.track(process)?.contents);
-        if body.is_empty() {
-            return Ok(());
-        }
-        self.close_records()?;
-        self.packer.give(Job::Block(kind::CONTENTS, index::contents_key(process), body))
     }
 }
 

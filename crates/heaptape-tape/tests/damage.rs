@@ -31,6 +31,11 @@ fn exercise(tape: &Tape) -> u64 {
         }
         errors += u64::from(tape.live_at_start(id).is_err());
         errors += tape.contents(id).filter(|contents| contents.is_err()).count() as u64;
+        for snapshot in tape.snapshots(id) {
+            let memory = tape.memory_at(snapshot, 0..u64::MAX);
+            let read = memory.and_then(|mut memory| memory.read(0x1060, 5000));
+            errors += u64::from(read.is_err());
+        }
         let _ = (tape.totals(id), tape.peak(id), tape.samples(id), tape.milestones(id).count());
     }
     for (id, node) in (1u32..).zip(tape.nodes()) {

@@ -31,6 +31,11 @@ pub const FREEZE: u32 = 4;
 /// As [`FREEZE`]: a fatal signal, with a [`CrashReport`].
 pub const CRASH: u32 = 5;
 
+/// [`Hello::purpose`], said by a person's command, not by a target: copy the contents of the process whose pid
+/// is the payload (4 bytes), or of all when it is 0. Answer: [`Welcome`], and the results after it in the same
+/// packet.
+pub const ASK_SNAPSHOT: u32 = 6;
+
 /// [`Welcome::options`]: record the backtraces of the first [`FIRST_FREES`] frees of each stream.
 pub const OPT_FIRST_FREE_BACKTRACES: u32 = 1;
 /// [`Welcome::options`]: record mmap, munmap, mremap, brk and sbrk.
@@ -62,6 +67,8 @@ pub const MAX_SAMPLE_BYTES: u64 = 1 << 48;
 pub const ACCEPTED: u32 = 0;
 /// [`Welcome::status`]: not recorded (follow rule, limits, build mismatch): close the gate.
 pub const REFUSED: u32 = 1;
+/// [`Welcome::status`]: refused, because it said the [`crate::BUILD`] of another heaptape.
+pub const OTHER_BUILD: u32 = 2;
 
 /// What the target says first.
 #[derive(Clone, Copy, Debug)]

@@ -4,8 +4,8 @@
 //! program takes that tool's command line instead.
 
 use crate::commands::{
-    addr, at, crash, crunch, doctor, errors, events, info, install_aliases, layout, leaks, run,
-    summary, tree, vizzyreport, vizzytrace,
+    addr, at, contents, crash, crunch, doctor, errors, events, info, install_aliases, layout,
+    leaks, run, snapshot, strip, summary, tree, vizzyreport, vizzytrace,
 };
 use crate::failure::Failure;
 use crate::terminal::Color;
@@ -44,6 +44,9 @@ pub(crate) enum Command {
     Events(events::Args),
     Addr(addr::Args),
     Crash(crash::Args),
+    Contents(contents::Args),
+    Snapshot(snapshot::Args),
+    Strip(strip::Args),
     Info(info::Args),
     Doctor(doctor::Args),
     InstallAliases(install_aliases::Args),

@@ -1,8 +1,8 @@
 //! What a session found that is not on the tape as an event, in sentences for the user.
 
-use super::CONTENTS_BUDGET;
+use super::Snapshots;
 use crate::check::Checks;
-use crate::contents::Copier;
+use crate::contents::Copied;
 use heaptape_tape::{Losses, Unrecorded};
 use std::io;
 
@@ -17,6 +17,8 @@ pub(crate) struct Closing {
     pub(crate) left_running: bool,
     /// The tape could not be written any further.
     pub(crate) broken: Option<io::Error>,
+    /// What was copied of memory.
+    pub(crate) copied: Copied,
     /// Most bytes that waited for their turn in our memory.
     pub(crate) most_behind: usize,
     /// Recorders of another build.
@@ -31,7 +33,8 @@ pub(crate) struct Closing {
 
 impl Closing {
     /// Says in sentences what has been counted.
-    pub(super) fn conclude(mut self, copier: &Copier) -> Closing {
+    pub(super) fn conclude(mut self, copied: Copied, wanted: &Snapshots) -> Closing {
+        self.copied = copied;
         let mut say = |count: u64, sentence: String| {
             if count > 0 {
                 self.warnings.push(sentence);
@@ -53,13 +56,23 @@ impl Closing {
         );
         say(self.unnamed, format!("{} more programs could not be recorded", self.unnamed));
         say(
-            copier.over_budget,
+            copied.over_budget,
             format!(
-                "contents: {} bytes of blocks left out, a tape holds at most {CONTENTS_BUDGET}",
-                copier.over_budget
+                "contents: pages of {} bytes left out, beyond the budget of {}",
+                copied.over_budget, wanted.budget
             ),
         );
-        say(copier.unreadable, format!("contents: {} bytes could not be read", copier.unreadable));
+        say(
+            copied.unreadable,
+            format!("contents: pages of {} bytes could not be read", copied.unreadable),
+        );
+        say(
+            copied.running,
+            format!(
+                "contents: {} of {} snapshots are not of one instant, the process ran on meanwhile",
+                copied.running, copied.snapshots
+            ),
+        );
         if let Some(error) = &self.unheard {
             self.warnings.push(format!("a process may be missing, it could not be heard: {error}"));
         }

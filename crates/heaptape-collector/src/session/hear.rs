@@ -1,5 +1,6 @@
 //! What the session does when a process speaks to it: joins, forks, execs, freezes, crashes.
 
+use super::snapshots::FREEZE_PATIENCE;
 use super::*;
 use crate::hello::{self, Heard, Word};
 use crate::launch::Follow;
@@ -13,10 +14,6 @@ use std::path::PathBuf;
 /// Patience for a hello after a connection, and most connections without one.
 const HELLO_PATIENCE: Duration = Duration::from_secs(5);
 const MAX_CALLERS: usize = 1024;
-/// Patience for gaps while a process stands still at our word.
-const FREEZE_PATIENCE: Duration = Duration::from_millis(500);
-/// And for everything that it has recorded before: less than it waits for our answer.
-const FREEZE_LIMIT: Duration = Duration::from_secs(30);
 /// Most unrecorded programs named on one tape; the rest is counted.
 const MAX_UNRECORDED: usize = 10_000;
 
@@ -88,7 +85,7 @@ impl Session {
                 Word::Silent | Word::Nonsense => {}
                 Word::Stranger => {
                     self.closing.strangers += 1;
-                    caller.refuse();
+                    caller.refuse_stranger();
                 }
                 Word::Hello(heard) => self.hear(book, child, &caller, heard)?,
             }
@@ -113,6 +110,7 @@ impl Session {
                 None => caller.refuse(),
             },
             EXEC => self.exec(book, &heard)?,
+            ASK_SNAPSHOT => self.asked_for_snapshot(book, caller, &heard)?,
             _ => caller.refuse(),
         }
         Ok(())
@@ -122,7 +120,7 @@ impl Session {
         self.targets.iter().position(|target| target.number == number)
     }
 
-    fn welcome(&self, process: u64) -> Welcome {
+    pub(super) fn welcome(&self, process: u64) -> Welcome {
         Welcome {
             magic: MAGIC,
             status: ACCEPTED,
@@ -263,23 +261,8 @@ impl Session {
         heard: &Heard,
         stopper: &mut Stopper,
     ) -> io::Result<()> {
-        let heads = self.targets[at].heads();
         let since = Instant::now();
-        let mut stuck_since = since;
-        loop {
-            let drained = self.drain(book)?;
-            if self.targets[at].is_past(&heads) || since.elapsed() > FREEZE_LIMIT {
-                break;
-            }
-            if self.targets[at].is_behind() {
-                stuck_since = Instant::now();
-            } else if stuck_since.elapsed() > FREEZE_PATIENCE {
-                break;
-            }
-            if drained.words == 0 && (book.writer.is_full() || !self.targets[at].is_behind()) {
-                std::thread::sleep(BUSY_SLEEP);
-            }
-        }
+        self.catch_up(book, at, FREEZE_PATIENCE)?;
         let target = &mut self.targets[at];
         let Some(id) = target.id() else { return Ok(()) };
         let misfreed = book.writer.live(id).is_some_and(|live| live.totals().unmatched_frees > 0);
@@ -296,10 +279,10 @@ impl Session {
             let mappings = map.as_ref().map_or(&[][..], |map| &map.mappings);
             self.crash(book, at, report, mappings, others.as_deref())?;
         }
-        let target = &mut self.targets[at];
-        if self.settings.options & OPT_FREEZE_AT_EXIT != 0 && target.pid != 0 {
-            let (pid, now) = (target.pid, book.now());
-            self.copier.copy(book, id, pid, now)?;
+        if self.settings.snapshots.at_exit {
+            let crash = heard.purpose == CRASH;
+            let reason = if crash { SnapshotReason::Crash } else { SnapshotReason::Exit };
+            self.snapshot(book, at, reason, since)?;
         }
         if self.settings.options & OPT_LEAKS != 0 {
             self.search_for_leaks(book, at, report.as_ref(), others.as_ref())?;

@@ -3,6 +3,7 @@
 use super::{check, check_size, fd};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// Most descriptors sent in one message.
 const MAX_SENT: usize = 2;
@@ -36,6 +37,29 @@ fn abstract_address(name: &[u8]) -> io::Result<(libc::sockaddr_un, libc::socklen
     }
     let length = std::mem::offset_of!(libc::sockaddr_un, sun_path) + 1 + name.len();
     Ok((address, length as libc::socklen_t))
+}
+
+/// Connects to the abstract address `name`; what is received later is waited for so long.
+pub(crate) fn connect(name: &[u8], patience: Duration) -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    // SAFETY: plain call.
+    let socket = check(unsafe { libc::socket(libc::AF_UNIX, kind, 0) })?;
+    // SAFETY: just made.
+    let socket = unsafe { fd::own(socket) };
+    let (address, length) = abstract_address(name)?;
+    let patience = libc::timeval { tv_sec: patience.as_secs() as libc::time_t, tv_usec: 0 };
+    // SAFETY: the address and the time are as long as is said.
+    unsafe {
+        check(libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVTIMEO,
+            (&raw const patience).cast(),
+            size_of_val(&patience) as libc::socklen_t,
+        ))?;
+        check(libc::connect(socket.as_raw_fd(), (&raw const address).cast(), length))?;
+    }
+    Ok(socket)
 }
 
 /// The next connection that waits, if one does.

@@ -56,19 +56,39 @@ pub fn example() -> Vec<u8> {
     tape.event(main, &alloc(5_200, 0x1030, inner)).unwrap();
     tape.event(main, &free(5_300, 0x1000)).unwrap();
     tape.sample(main, &Sample { time: TimeNs(5_000), rss: 1 << 20, ..Sample::default() }).unwrap();
-    tape.contents(&Contents {
-        process: main,
-        time: TimeNs(6_000),
-        block: BlockId(3),
-        addr: 0x1060,
-        bytes: b"hello".to_vec(),
-    })
-    .unwrap();
+    let mut pages = Pages::default();
+    pages.store(1, &page(b"hello"));
+    tape.pages(main, &pages).unwrap();
+    tape.snapshot(&snapshot(0, 6_000, 7)).unwrap();
     tape.keyframe(ProcessId(1)).unwrap();
     tape.keyframe(main).unwrap();
     let losses = Losses { waited_ns: 12, ..Losses::default() };
     tape.process_end(main, TimeNs(7_000), Ending::Exited(3), &losses).unwrap();
     tape.finish().unwrap()
+}
+
+/// A page with these bytes at 0x60, the rest zeros.
+pub fn page(bytes: &[u8]) -> Vec<u8> {
+    let mut page = vec![0; PAGE_BYTES as usize];
+    page[0x60..0x60 + bytes.len()].copy_from_slice(bytes);
+    page
+}
+
+/// A snapshot that says nothing of how it was made.
+pub fn snapshot(process: u32, time: u64, event: EventIndex) -> Snapshot {
+    Snapshot {
+        process: ProcessId(process),
+        number: 0,
+        time: TimeNs(time),
+        event,
+        reason: SnapshotReason::Asked,
+        pause_ns: 0,
+        one_instant: true,
+        considered: 0,
+        stored: 0,
+        unreadable: 0,
+        over_budget: 0,
+    }
 }
 
 pub fn process(id: u32, forked_from: Option<(ProcessId, EventIndex)>) -> Process {

@@ -73,7 +73,7 @@ fn report(args: Args) -> Result<Ending, Failure> {
     let out = CrunchOut::create(&cwd).map_err(Failure::Request)?;
     let command = args.command.clone();
     let mut launch = launch(args, &out.tape())?;
-    launch.contents_at_exit = true;
+    launch.snapshots.at_exit = true;
     let recorded = recording::record(launch)?;
     let troubles = recording::troubles(&recorded);
     warn(&troubles);

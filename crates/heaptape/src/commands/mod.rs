@@ -2,6 +2,7 @@
 
 pub(crate) mod addr;
 pub(crate) mod at;
+pub(crate) mod contents;
 pub(crate) mod crash;
 pub(crate) mod crunch;
 pub(crate) mod doctor;
@@ -12,6 +13,8 @@ pub(crate) mod install_aliases;
 pub(crate) mod layout;
 pub(crate) mod leaks;
 pub(crate) mod run;
+pub(crate) mod snapshot;
+pub(crate) mod strip;
 pub(crate) mod summary;
 pub(crate) mod tree;
 pub(crate) mod vizzyreport;

@@ -8,7 +8,7 @@ use crate::cli::TapeArgs;
 use crate::failure::{Failure, Outcome};
 use crate::gate::{self, Gate, LeakGate};
 use crate::glue::Reading;
-use crate::recording::{self, quoted, shown, tell};
+use crate::recording::{self, quoted, shown, tell, tell_wrapped};
 use crate::terminal;
 use clap::builder::FalseyValueParser;
 use heaptape_analysis::crash::Crashes;
@@ -16,7 +16,7 @@ use heaptape_analysis::filter::parse_bytes;
 use heaptape_analysis::leaks::Kinds;
 use heaptape_analysis::moment::parse_duration;
 use heaptape_analysis::summary::Summary;
-use heaptape_collector::{Follow, FreeBacktraces, Launch};
+use heaptape_collector::{Copied, Follow, FreeBacktraces, Launch, Snapshots};
 use heaptape_report::crash::render_short;
 use heaptape_report::summary::render_summary;
 use heaptape_report::units;
@@ -78,7 +78,8 @@ pub(crate) struct Args {
     /// Sample the proportional set size, too (slower)
     #[arg(long, env = "HEAPTAPE_PSS", value_parser = switch())]
     pss: bool,
-    /// Keep the bytes of the blocks that are live at the exit; the tape then holds memory of the program
+    /// Keep the bytes of the blocks that are live at the exit or at a crash; the tape then holds memory of
+    /// the program
     #[arg(long, env = "HEAPTAPE_CONTENTS", value_parser = switch())]
     contents: bool,
     /// Search for leaks when a process exits or crashes; full: and let them count as errors
@@ -92,6 +93,8 @@ pub(crate) struct Args {
     /// Leaks that do not count as errors: a file in the form of LeakSanitizer or of valgrind (repeatable)
     #[arg(long, value_name = "FILE")]
     suppressions: Vec<PathBuf>,
+    #[command(flatten)]
+    snapshots: SnapshotArgs,
     /// Record until every child has ended, not only the program
     #[arg(long, env = "HEAPTAPE_WAIT", value_parser = switch())]
     wait: bool,
@@ -118,6 +121,54 @@ pub(crate) struct Args {
         allow_hyphen_values = true
     )]
     command: Vec<OsString>,
+}
+
+/// When else contents are kept.
+#[derive(Debug, clap::Args)]
+struct SnapshotArgs {
+    /// Keep the bytes of the live blocks every so often: 1s, 500ms
+    ///
+    /// For each snapshot all threads of the process stand still, for a millisecond or so; only pages that have
+    /// changed since the last one are stored. As with a debugger, a system call that does not survive a stop
+    /// (epoll_wait) may return EINTR. With any of these options, or --contents, one is also made when memory
+    /// passes 90 % of the control group's limit, and again at 95 and 100 %.
+    #[arg(long, env = "HEAPTAPE_SNAPSHOT_EVERY", value_name = "TIME", value_parser = duration)]
+    snapshot_every: Option<TimeNs>,
+    /// Keep the bytes of the live blocks at this time after the start (repeatable)
+    #[arg(long, env = "HEAPTAPE_SNAPSHOT_AT", value_name = "TIME", value_parser = duration, value_delimiter = ',')]
+    snapshot_at: Vec<TimeNs>,
+    /// Keep the bytes of the live blocks at each peak that is higher by so much: 10%
+    ///
+    /// Live bytes are seen with a delay of about a millisecond: a peak that is over by then is missed.
+    #[arg(long, env = "HEAPTAPE_SNAPSHOT_PEAK", value_name = "PERCENT", value_parser = percent)]
+    snapshot_peak: Option<u32>,
+    /// Keep at most so many bytes of memory (with K, M or G); what is beyond is counted
+    #[arg(long, env = "HEAPTAPE_SNAPSHOT_BUDGET", value_name = "SIZE", value_parser = size, default_value = "1G")]
+    snapshot_budget: u64,
+}
+
+impl SnapshotArgs {
+    fn with_exit(self, at_exit: bool) -> Snapshots {
+        let time = |time: TimeNs| Duration::from_nanos(time.0);
+        Snapshots {
+            at_exit,
+            every: self.snapshot_every.map_or(Duration::ZERO, time),
+            at: self.snapshot_at.into_iter().map(time).collect(),
+            peak_percent: self.snapshot_peak.unwrap_or(0),
+            budget: self.snapshot_budget,
+        }
+    }
+}
+
+fn percent(text: &str) -> Result<u32, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim_end().parse().ok();
+    number
+        .filter(|percent| (1..=1000).contains(percent))
+        .ok_or_else(|| "expected a percentage from 1 to 1000, such as 10%".to_owned())
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    parse_bytes(text).ok_or_else(|| "expected a number of bytes, such as 64M or 1G".to_owned())
 }
 
 /// `--follow`.
@@ -196,6 +247,12 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
     if !quiet {
         tell(format_args!("heaptape: {}", result_line(&recorded, sampled)));
+        if recorded.copied.snapshots > 0 {
+            tell_wrapped(
+                "heaptape: the tape holds memory of the program; it is yours alone (mode 0600), and heaptape strip \
+                 makes one without",
+            );
+        }
     }
     let crashed = !quiet && tell_crash(&recorded);
     let gate = match error_exitcode {
@@ -218,6 +275,9 @@ pub(crate) fn run(args: Args) -> Outcome {
     } else if !quiet {
         let tape = quoted(recorded.tape.as_os_str());
         tell(format_args!("  heaptape summary {tape}\n  heaptape at {tape} peak"));
+        if recorded.copied.snapshots > 0 {
+            tell(format_args!("  heaptape contents {tape}"));
+        }
         if crashed {
             tell(format_args!("  heaptape crash {tape}"));
         }
@@ -251,8 +311,8 @@ fn launch(args: Args) -> Launch {
     launch.sample_bytes = args.sample.unwrap_or(0);
     launch.sample_interval = Duration::from_nanos(args.sample_interval.0);
     launch.pss = args.pss;
-    launch.contents_at_exit = args.contents;
     launch.leaks = args.leaks != "no";
+    launch.snapshots = args.snapshots.with_exit(args.contents);
     launch.wait_for_all = args.wait;
     launch.verbose = args.verbose;
     launch
@@ -268,12 +328,23 @@ fn result_line(recorded: &heaptape_collector::Outcome, sampled: bool) -> String 
         0 | 1 => String::new(),
         several => format!(" of {several} processes"),
     };
+    let copied = match &recorded.copied {
+        Copied { snapshots: 0, .. } => String::new(),
+        copied => {
+            let pause = match copied.longest_pause_ns {
+                0 => String::new(),
+                pause => format!(", longest pause {}", units::lifetime(pause)),
+            };
+            let snapshots = units::counted(copied.snapshots, "snapshot");
+            format!("; {snapshots}, {}{pause}", units::bytes(copied.bytes))
+        }
+    };
     let behind = match recorded.most_behind {
         little if little < WORTH_SAYING => String::new(),
         bytes => format!("; was at most {} behind", units::bytes(bytes)),
     };
     format!(
-        "{sample}{}{others} in {} on {} ({}){behind}",
+        "{sample}{}{others} in {} on {} ({}){copied}{behind}",
         units::counted(recorded.events, "event"),
         units::elapsed(u64::try_from(recorded.elapsed.as_nanos()).unwrap_or(u64::MAX)),
         shown(&recorded.tape),

@@ -1,11 +1,13 @@
 //! Joins the crates: a tape, names from its modules' files, the progress of a read, the output.
 
+mod block_files;
 mod names;
 mod order;
 mod output;
 mod progress;
 mod reading;
 
+pub(crate) use block_files::{BlockError, BlockFiles};
 pub(crate) use names::SymbolNames;
 pub(crate) use order::word_beside_tape;
 pub(crate) use output::{json_results, with_stdout};

@@ -2,10 +2,11 @@
 
 use crate::terminal;
 use heaptape_analysis::Recording;
+use heaptape_analysis::recording::ReadMemory;
 use heaptape_tape::{
     BacktraceNode, CgroupMemory, Condition, Crash, EventIndex, Header, LeakBlock, LeakScan,
-    LiveSet, MemoryMap, Module, Moment, Process, ProcessId, Sample, Stack, Take, Tape, TapeError,
-    Thread, Totals, Unrecorded,
+    LiveSet, MemoryMap, Module, Moment, Process, ProcessId, Sample, Snapshot, Stack, Take, Tape,
+    TapeError, Thread, Totals, Unrecorded,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::ops::Range;
@@ -55,6 +56,16 @@ impl Recording for WatchedTape {
     }
     fn leak_blocks(&self, scan: &LeakScan) -> Result<Vec<LeakBlock>, TapeError> {
         self.0.leak_blocks(scan)
+    }
+    fn snapshots(&self, process: ProcessId) -> Vec<Snapshot> {
+        self.0.snapshots(process).copied().collect()
+    }
+    fn memory_at(
+        &self,
+        snapshot: &Snapshot,
+        addresses: Range<u64>,
+    ) -> Result<Box<dyn ReadMemory + '_>, TapeError> {
+        Ok(Box::new(self.0.memory_at(snapshot, addresses)?))
     }
     fn stacks(&self) -> &[Stack] {
         self.0.stacks()

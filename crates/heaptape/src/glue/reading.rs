@@ -40,6 +40,11 @@ impl Reading {
         &self.watched.0
     }
 
+    /// The tape itself, for what is no view.
+    pub(crate) fn tape(&self) -> &Tape {
+        &self.watched.0
+    }
+
     /// Names for its backtraces.
     pub(crate) fn names(&self) -> SymbolNames<'_> {
         let search = SearchPaths::new(self.args.debug_dir.clone(), self.args.sysroot.clone());

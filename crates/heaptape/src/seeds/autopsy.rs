@@ -13,10 +13,7 @@ use heaptape_report::seeds::crunch_page::CrunchPage;
 use heaptape_report::text::escape;
 use heaptape_report::units;
 use heaptape_symbols::SearchPaths;
-use heaptape_tape::{
-    BacktraceId, BlockId, Ending, LiveBlock, Moment, ProcessId, Tape, TapeError, Totals,
-};
-use std::collections::HashMap;
+use heaptape_tape::{BacktraceId, Ending, LiveBlock, Moment, ProcessId, Tape, TapeError, Totals};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -72,30 +69,31 @@ impl Autopsy {
 
     /// Writes the recorded bytes of every remaining block.
     pub(crate) fn dump(&self, out: &CrunchOut) -> Result<Dumped, Failure> {
-        let mut missing: HashMap<BlockId, &LiveBlock> =
-            self.blocks.iter().map(|block| (block.id, block)).collect();
-        let mut short = 0u64;
-        for contents in self.tape.contents(self.process) {
-            let contents = contents.map_err(|e| Failure::unreadable(&self.path, &e))?;
-            // The address too: a damaged tape may hold the bytes of something else.
-            let Some(block) = missing.get(&contents.block).filter(|b| b.addr == contents.addr)
-            else {
-                continue;
-            };
+        let (mut missing, mut short) = (0u64, 0u64);
+        let unreadable = |e: TapeError| Failure::unreadable(&self.path, &e);
+        let memory = self.tape.snapshots(self.process).last();
+        let mut memory = memory
+            .map(|last| self.tape.memory_at(last, 0..u64::MAX).map_err(unreadable))
+            .transpose()?;
+        for block in &self.blocks {
             let size = usize::try_from(block.size).unwrap_or(usize::MAX);
-            let bytes = &contents.bytes[..contents.bytes.len().min(size)];
+            let known = memory.as_mut().map(|memory| memory.read_start(block.addr, size));
+            let bytes = known.transpose().map_err(unreadable)?.unwrap_or_default();
+            if bytes.is_empty() && size > 0 {
+                missing += 1;
+                continue;
+            }
             short += u64::from(bytes.len() < size);
-            out.write_block(block.addr, bytes).map_err(|e| {
+            out.write_block(block.addr, &bytes).map_err(|e| {
                 Failure::request(format!(
                     "crunch_out/heap/{:#x}: cannot be written: {e}",
                     block.addr
                 ))
             })?;
-            missing.remove(&contents.block);
         }
         Ok(Dumped {
             troubles: [
-                (missing.len() as u64, "the bytes of {} were not recorded"),
+                (missing, "the bytes of {} were not recorded"),
                 (short, "of {} only the first bytes were recorded"),
             ]
             .into_iter()

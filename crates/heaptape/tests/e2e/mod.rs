@@ -12,6 +12,7 @@ mod wrong;
 
 mod test_apis;
 mod test_backtraces;
+mod test_contents;
 mod test_crashes;
 mod test_endings;
 mod test_errors;

@@ -235,6 +235,14 @@ fn json_is_documented() {
     ] {
         keys(&json(args), &mut found);
     }
+    let held = TestTape::with_contents();
+    for args in [
+        &["contents", held.path(), "--json"][..],
+        &["contents", held.path(), "#1", "--json"],
+        &["info", held.path(), "--json"],
+    ] {
+        keys(&json(args), &mut found);
+    }
     let doctor = run(&["doctor", "--json", "--", "/no/such/program"]);
     let doctor: Value = serde_json::from_slice(&doctor.stdout).unwrap();
     assert_eq!(doctor["schema"], "heaptape.doctor/1");

@@ -1,5 +1,6 @@
 //! The reading commands from outside: the real binary over tapes made here.
 
 mod commands_test;
+mod contents_test;
 mod manners_test;
 mod tapes;

@@ -119,6 +119,90 @@ pub(crate) fn write_exec_tape(path: &Path) {
     tape.finish().unwrap();
 }
 
+/// A process with two snapshots: of block 1 (64 bytes), of block 3 (9000 bytes, whose second page is not known
+/// at the second snapshot), with pointers of all kinds; block 2 was freed between.
+fn write_contents_tape(path: &Path) {
+    let header = Header { tick_ns: 1000, page_size: 4096, ..Header::default() };
+    let mut tape = TapeWriter::new(std::fs::File::create(path).unwrap(), &header).unwrap();
+    let main = ProcessId(0);
+    tape.process_start(&process(0, b"demo")).unwrap();
+    let thread =
+        Thread { id: ThreadId(0), process: main, tid: 4000, name: Vec::new(), start: TimeNs(0) };
+    tape.thread_start(&thread).unwrap();
+    let (start, end, bias) = (0x40_0000, 0x40_9000, 0x40_0000);
+    let (path, build_id, loaded) = (b"/no/such/demo".to_vec(), Vec::new(), TimeNs(0));
+    let id = ModuleId(0);
+    tape.module_load(&Module {
+        id,
+        process: main,
+        path,
+        build_id,
+        start,
+        end,
+        bias,
+        loaded,
+        unloaded: None,
+    })
+    .unwrap();
+    let event = |time, action, addr, size| event(time, action, addr, size, BacktraceId::NONE);
+    tape.event(main, &event(1, Action::Alloc, 0x10_0100, 64)).unwrap();
+    tape.event(main, &event(1, Action::Alloc, 0x10_0200, 48)).unwrap();
+    tape.event(main, &event(2, Action::Alloc, 0x20_0000, 9000)).unwrap();
+    let mut page = vec![0u8; 4096];
+    let words = [0x20_0010u64, 0x10_0210, 0x40_0123, 0x7000_0008];
+    for (at, word) in words.iter().enumerate() {
+        page[0x100 + 8 * at..][..8].copy_from_slice(&word.to_le_bytes());
+    }
+    page[0x120..0x12f].copy_from_slice(b"esc \x1b[31m \xe2\x80\xae!\0");
+    let mut pages = Pages::default();
+    pages.store(0x100, &page);
+    for page in 0x200..0x203 {
+        pages.store(page, &[b'a' + (page - 0x200) as u8; 4096]);
+    }
+    tape.pages(main, &pages).unwrap();
+    let snapshot = Snapshot {
+        process: main,
+        number: 0,
+        time: TimeNs(3_000_000),
+        event: 3,
+        reason: SnapshotReason::Interval,
+        pause_ns: 1_500_000,
+        one_instant: true,
+        considered: 9112,
+        stored: 16384,
+        unreadable: 0,
+        over_budget: 0,
+    };
+    tape.snapshot(&snapshot).unwrap();
+    tape.event(main, &event(4, Action::Free, 0x10_0200, 0)).unwrap();
+    let access = MappingAccess { read: true, write: true, execute: false, shared: false };
+    let stack = Mapping {
+        start: 0x7000_0000,
+        end: 0x7001_0000,
+        access,
+        offset: 0,
+        name: b"[stack]".to_vec(),
+    };
+    tape.memory_map(&MemoryMap { process: main, time: TimeNs(5_000_000), mappings: vec![stack] })
+        .unwrap();
+    let mut pages = Pages::default();
+    pages.forget(0x201);
+    tape.pages(main, &pages).unwrap();
+    let later = Snapshot {
+        time: TimeNs(5_000_000),
+        event: 4,
+        reason: SnapshotReason::Exit,
+        one_instant: false,
+        considered: 9064,
+        stored: 0,
+        over_budget: 4096,
+        ..snapshot
+    };
+    tape.snapshot(&later).unwrap();
+    tape.process_end(main, TimeNs(6_000_000), Ending::Exited(0), &Losses::default()).unwrap();
+    tape.finish().unwrap();
+}
+
 /// A tape in a directory of its own.
 pub(crate) struct TestTape {
     _dir: tempfile::TempDir,
@@ -130,6 +214,13 @@ impl TestTape {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("demo.tape");
         write_tape(&path, command, blocks);
+        TestTape { _dir: dir, path }
+    }
+
+    pub(crate) fn with_contents() -> TestTape {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("demo.tape");
+        write_contents_tape(&path);
         TestTape { _dir: dir, path }
     }
 
