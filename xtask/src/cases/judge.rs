@@ -82,7 +82,9 @@ fn odd(case: &Case, seen: &Seen, twin: Twin, tool: Tool) -> Findings {
                 Group::Free => false,
                 // Before a signal for an address, memcheck tells the access, too.
                 Group::Access => {
-                    about(Group::Access) || about(Group::Crash) && it.word.starts_with("wild_")
+                    about(Group::Access)
+                        || about(Group::Free)
+                        || about(Group::Crash) && it.word.starts_with("wild_")
                 }
                 Group::Leak => !about(Group::Leak),
                 Group::Crash => about(Group::Free) || about(Group::Access),

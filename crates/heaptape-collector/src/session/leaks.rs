@@ -9,8 +9,6 @@ use crate::stacks::memory::ProcessMemory;
 use crate::stacks::unwind::Images;
 use crate::sys::stop::{Stopped, StoppedThread};
 use crate::target::Origin;
-use heaptape_wire::layout::{PAGE, Plea, ProcessPage};
-use std::mem::offset_of;
 
 impl Session {
     /// Searches a process for leaks; all that it has recorded is on the tape. One that cannot be read is not
@@ -47,12 +45,13 @@ impl Session {
         }
         let Ok(mappings) = maps::of(target.pid) else { return Ok(()) };
         let mut stacks = (Images::new(&mappings), ProcessMemory::of(target.pid));
+        let leaving = target.ending_thread();
         let mut thread = |stopped: &StoppedThread| match crashed {
             Some(report) if report.tid == stopped.tid => {
                 let registers = stacks::registers_at_signal(&report.registers);
                 running(stopped, &registers)
             }
-            None if is_at_its_end(stopped) => ending(stopped, &mut stacks),
+            None if stopped.tid == leaving => ending(stopped, &mut stacks),
             _ => running(stopped, &stacks::registers_of(&stopped.registers)),
         };
         let threads: Vec<Thread> =
@@ -108,13 +107,6 @@ fn running(stopped: &StoppedThread, registers: &Registers) -> Thread {
     values[Registers::RSP] = 0;
     let sp = Some(registers.sp().saturating_sub(RED_ZONE));
     Thread { tid: stopped.tid, sp, fs_base: stopped.registers.fs_base, registers: values }
-}
-
-/// Whether a thread waits for us to look at its process before it ends.
-fn is_at_its_end(stopped: &StoppedThread) -> bool {
-    let plea = offset_of!(ProcessPage, plea) + offset_of!(Plea, state);
-    let r = &stopped.registers;
-    r.orig_rax == libc::SYS_futex as u64 && r.rdi % PAGE as u64 == plea as u64
 }
 
 /// A thread that has left its program: what exit, the loader and we ourselves have on the stack below is not the
