@@ -32,7 +32,10 @@ impl Session {
         let event = live.totals().events;
         let blocks = Blocks::new(live.blocks().map(|block| (block.addr, block.size)).collect());
         let mut doubts = doubts(target, self.settings.sample_bytes);
-        let own = if already.is_none() { self.stopper.stop(target.pid).ok() } else { None };
+        let own = match already {
+            None => stacks::stop(&mut self.stopper, target.pid),
+            Some(_) => None,
+        };
         let stopped = already.or(own.as_ref());
         if stopped.is_none() {
             doubts |= LeakDoubts::NOT_STOPPED;
