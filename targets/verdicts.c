@@ -59,6 +59,7 @@ static void *crash_in_thread(void *unused) {
 static void *fall_in_thread(void *unused) {
     char first = 0;
     (void)unused;
+    free(malloc(1)); // from now on it is recorded
     return (void *)(long)fall(&first);
 }
 

@@ -108,6 +108,8 @@ pub struct WrongFree {
     /// The signal that the thread died of before it called the allocator again, where that is an abort or a
     /// fault at the address: most likely the allocator's own answer to the error.
     pub fatal_signal: Option<i32>,
+    /// What libc said then: `free(): invalid pointer`.
+    pub said: Option<String>,
 }
 
 /// The functions that a block was taken and given back by. An operator that is part of the program is named here,

@@ -482,6 +482,12 @@ impl Target {
         self.pid != 0 && self.over.is_none()
     }
 
+    /// The thread that has asked us to look at it before it ends.
+    pub(crate) fn ending_thread(&self) -> u32 {
+        // Stored before the state that was seen.
+        self.memory.page().plea.tid.load(Ordering::Relaxed)
+    }
+
     /// The recorder's private memory in it, which holds pointers of the program's.
     pub(crate) fn recorder_memory(&self) -> Vec<Range<u64>> {
         let streams = 0..self.memory.stream_count();

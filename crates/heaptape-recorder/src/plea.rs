@@ -16,7 +16,11 @@ const LIMIT_NS: u64 = 60_000_000_000;
 
 /// Asks to be looked at before the end, and waits until the collector has done that, or is gone, or stopped.
 pub(crate) fn at_exit(local: &Local) {
-    make(local, FREEZE, |plea, now| take(plea, now, FREEZE));
+    make(local, FREEZE, |plea, now| {
+        // Of two threads that ask, both have left the program.
+        plea.tid.store(call::gettid(), Ordering::Relaxed);
+        take(plea, now, FREEZE)
+    });
 }
 
 /// The same, with the report of a crash. All signals are blocked.

@@ -147,14 +147,20 @@ fn render_one(
         writeln!(out, "{}", canvas.paint(ink, &line))?;
     }
     if let Some(why) = error.why {
-        writeln!(out, "  not certain: {why}")?;
+        let line = format!("not certain: {why}");
+        for line in text::wrap_words(&line, 2, canvas.width.saturating_sub(2)) {
+            writeln!(out, "  {line}")?;
+        }
     }
     if error.times > 1 {
         let (times, last) = (units::count(error.times), units::exact_seconds(error.last_ns));
         writeln!(out, "  {times} times, last at {last} s; the first:")?;
     }
     render_act(out, canvas, wrong_word(error), &error.act, depth)?;
-    if let Some(signal) = error.fatal_signal {
+    if let Some(said) = &error.said {
+        let line = format!("    libc aborted the program here: {}", text::shown(canvas, said));
+        writeln!(out, "{}", text::shrink(canvas, &line, canvas.width))?;
+    } else if let Some(signal) = error.fatal_signal {
         writeln!(
             out,
             "    the program died of {} here, before another call",

@@ -75,8 +75,8 @@ pub fn render_leaks(
 }
 
 fn render_no_search(out: &mut dyn Write, canvas: &Canvas) -> io::Result<()> {
-    let note = "Not searched for leaks: that is done when a process exits or crashes (not when it is killed, or becomes \
-                another program), and by heaptape leaks PID; --leaks=no leaves it off.";
+    let note = "Not searched for leaks: that is done when a process exits or crashes, not when it is killed or becomes \
+                another program, and left off by run --leaks=no.";
     text::wrap_words(note, 0, canvas.width).iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 

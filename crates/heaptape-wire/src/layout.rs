@@ -117,7 +117,8 @@ pub struct Plea {
     /// Futex, `PLEA_*` or the purpose ([`handshake::FREEZE`], [`handshake::CRASH`]). The target rings the
     /// doorbell when it has asked.
     pub state: AtomicU32,
-    _pad: u32,
+    /// Of a process that ends by itself: the kernel's id of the thread that asks, as the target sees it.
+    pub tid: AtomicU32,
     /// Of a crash: its [`handshake::CrashReport`], word by word.
     pub report: [AtomicU64; CRASH_WORDS],
 }

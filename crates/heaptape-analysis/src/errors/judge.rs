@@ -72,6 +72,7 @@ pub(super) struct Verdict {
     former: Option<Past>,
     place: Option<Place>,
     fatal_signal: Option<i32>,
+    said: Option<String>,
 }
 
 const LOST: &str = "calls of this process are missing from the recording";
@@ -147,6 +148,7 @@ impl<'a> Judge<'a> {
             former: None,
             place: None,
             fatal_signal: None,
+            said: None,
         })
     }
 
@@ -203,6 +205,9 @@ impl<'a> Judge<'a> {
             former,
             place: None,
             fatal_signal: crash.map(|crash| crash.signal),
+            said: crash
+                .filter(|crash| !crash.message.is_empty())
+                .map(|crash| crate::names::text(&crash.message)),
         };
         if block.is_none() {
             let (addr, time) = (wrong.event.addr, wrong.event.time);
@@ -277,6 +282,7 @@ impl<'a> Judge<'a> {
             former: verdict.former.as_ref().map(|past| self.past_block(past, act)),
             place: verdict.place.clone(),
             fatal_signal: verdict.fatal_signal,
+            said: verdict.said.clone(),
         }
     }
 

@@ -2,8 +2,12 @@
 
 use super::*;
 use crate::stacks::{self, Crashed, Scene};
+use crate::sys::stop::{Stopped, StoppedThread};
 use heaptape_wire::handshake::{CrashReport, REG_RIP, REG_RSP, REGISTERS};
 
+/// How long the other threads stand still after a crash: a core may take longer, but then they are dead already.
+const DEATH_PATIENCE: Duration = Duration::from_millis(100);
+const DEATH_PAUSE: Duration = Duration::from_micros(50);
 /// Places of the processor's words in [`CrashReport::registers`].
 const REG_ERROR: usize = 19;
 const REG_TRAP: usize = 20;
@@ -17,6 +21,7 @@ impl Session {
         at: usize,
         report: &CrashReport,
         mappings: &[Mapping],
+        others: Option<&[StoppedThread]>,
     ) -> io::Result<()> {
         let target = &mut self.targets[at];
         let (pid, number) = (target.pid, target.next_crash());
@@ -44,6 +49,19 @@ impl Session {
             message,
         })?;
         let crash = Crashed { number, time, tid: report.tid, registers };
-        scene.stacks(book, history, &mut self.stopper, &crash)
+        scene.stacks(book, history, &crash, others.unwrap_or_default())
+    }
+
+    /// Lets the thread that crashed go on, and the others when the process is dead: they would long be so if
+    /// nobody had looked, and one of them may be about to end the process otherwise.
+    pub(super) fn see_it_die(&self, at: usize, tid: u32, mut others: Stopped<'_>) {
+        if !others.release(tid) {
+            return;
+        }
+        let (target, since) = (&self.targets[at], Instant::now());
+        target.answer_plea(CRASH);
+        while !target.is_dead() && since.elapsed() < DEATH_PATIENCE {
+            std::thread::sleep(DEATH_PAUSE);
+        }
     }
 }

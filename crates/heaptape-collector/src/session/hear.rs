@@ -5,7 +5,7 @@ use crate::hello::{self, Heard, Word};
 use crate::launch::Follow;
 use crate::sys::process;
 use crate::target::{Leaving, Origin};
-use crate::{maps, preflight, sample};
+use crate::{maps, preflight, sample, stacks};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -244,7 +244,10 @@ impl Session {
             // Killed while it waited: its pid may be another's by now.
             if !target.is_dead() {
                 let heard = Heard { purpose, fork_serial: 0, process, payload, pid };
-                self.freeze(book, at, &heard)?;
+                let mut stopper = std::mem::take(&mut self.stopper);
+                let result = self.freeze(book, at, &heard, &mut stopper);
+                self.stopper.absorb(stopper);
+                result?;
             }
             self.targets[at].answer_plea(purpose);
         }
@@ -253,7 +256,13 @@ impl Session {
 
     /// A process stands still at our word: bring everything it has published to the tape, then copy
     /// what is wanted.
-    fn freeze(&mut self, book: &mut Book<TapeFile>, at: usize, heard: &Heard) -> io::Result<()> {
+    fn freeze(
+        &mut self,
+        book: &mut Book<TapeFile>,
+        at: usize,
+        heard: &Heard,
+        stopper: &mut Stopper,
+    ) -> io::Result<()> {
         let heads = self.targets[at].heads();
         let since = Instant::now();
         let mut stuck_since = since;
@@ -276,15 +285,16 @@ impl Session {
         let misfreed = book.writer.live(id).is_some_and(|live| live.totals().unmatched_frees > 0);
         let report =
             if heard.purpose == CRASH { hello::crash_report(&heard.payload) } else { None };
+        let others = if report.is_some() { stacks::stop(stopper, target.pid) } else { None };
         // What lay where something that is no block was freed; or where it crashed.
         let map = (heard.purpose == CRASH || misfreed).then(|| maps::of(target.pid).ok()).flatten();
         let map = map.map(|mappings| MemoryMap { process: id, time: book.now(), mappings });
         if let Some(map) = &map {
             book.writer.memory_map(map)?;
         }
-        if let Some(report) = report {
+        if let Some(report) = &report {
             let mappings = map.as_ref().map_or(&[][..], |map| &map.mappings);
-            self.crash(book, at, &report, mappings)?;
+            self.crash(book, at, report, mappings, others.as_deref())?;
         }
         let target = &mut self.targets[at];
         if self.settings.options & OPT_FREEZE_AT_EXIT != 0 && target.pid != 0 {
@@ -292,7 +302,10 @@ impl Session {
             self.copier.copy(book, id, pid, now)?;
         }
         if self.settings.options & OPT_LEAKS != 0 {
-            self.search_for_leaks(book, at, report.as_ref())?;
+            self.search_for_leaks(book, at, report.as_ref(), others.as_ref())?;
+        }
+        if let (Some(report), Some(others)) = (report, others) {
+            self.see_it_die(at, report.tid, others);
         }
         Ok(())
     }

@@ -7,10 +7,8 @@ use crate::stacks;
 use crate::stacks::image::Image;
 use crate::stacks::memory::ProcessMemory;
 use crate::stacks::unwind::Images;
-use crate::sys::stop::StoppedThread;
+use crate::sys::stop::{Stopped, StoppedThread};
 use crate::target::Origin;
-use heaptape_wire::layout::{PAGE, Plea, ProcessPage};
-use std::mem::offset_of;
 
 impl Session {
     /// Searches a process for leaks; all that it has recorded is on the tape. One that cannot be read is not
@@ -20,6 +18,7 @@ impl Session {
         book: &mut Book<TapeFile>,
         at: usize,
         crashed: Option<&CrashReport>,
+        already: Option<&Stopped<'_>>,
     ) -> io::Result<()> {
         let target = &self.targets[at];
         let (Some(id), Some(live)) = (target.id(), target.id().and_then(|id| book.writer.live(id)))
@@ -33,24 +32,23 @@ impl Session {
         let event = live.totals().events;
         let blocks = Blocks::new(live.blocks().map(|block| (block.addr, block.size)).collect());
         let mut doubts = doubts(target, self.settings.sample_bytes);
-        let stopped = match self.stopper.stop(target.pid) {
-            Ok(stopped) => Some(stopped),
-            Err(_) => {
-                doubts |= LeakDoubts::NOT_STOPPED;
-                None
-            }
-        };
+        let own = if already.is_none() { self.stopper.stop(target.pid).ok() } else { None };
+        let stopped = already.or(own.as_ref());
+        if stopped.is_none() {
+            doubts |= LeakDoubts::NOT_STOPPED;
+        }
         if stopped.as_ref().is_some_and(|stopped| !stopped.missing().is_empty()) {
             doubts |= LeakDoubts::THREADS_MISSING;
         }
         let Ok(mappings) = maps::of(target.pid) else { return Ok(()) };
         let mut stacks = (Images::new(&mappings), ProcessMemory::of(target.pid));
+        let leaving = target.ending_thread();
         let mut thread = |stopped: &StoppedThread| match crashed {
             Some(report) if report.tid == stopped.tid => {
                 let registers = stacks::registers_at_signal(&report.registers);
                 running(stopped, &registers)
             }
-            None if is_at_its_end(stopped) => ending(stopped, &mut stacks),
+            None if stopped.tid == leaving => ending(stopped, &mut stacks),
             _ => running(stopped, &stacks::registers_of(&stopped.registers)),
         };
         let threads: Vec<Thread> =
@@ -64,7 +62,7 @@ impl Session {
         };
         let roots = Roots::of(&process, &blocks, &memory);
         let graph = Graph::read(&blocks, &roots, &memory);
-        drop(stopped);
+        drop(own);
         let pause_ns = since.elapsed().as_nanos() as u64;
         if roots.foreign_allocator {
             doubts |= LeakDoubts::FOREIGN_ALLOCATOR;
@@ -106,13 +104,6 @@ fn running(stopped: &StoppedThread, registers: &Registers) -> Thread {
     values[Registers::RSP] = 0;
     let sp = Some(registers.sp().saturating_sub(RED_ZONE));
     Thread { tid: stopped.tid, sp, fs_base: stopped.registers.fs_base, registers: values }
-}
-
-/// Whether a thread waits for us to look at its process before it ends.
-fn is_at_its_end(stopped: &StoppedThread) -> bool {
-    let plea = offset_of!(ProcessPage, plea) + offset_of!(Plea, state);
-    let r = &stopped.registers;
-    r.orig_rax == libc::SYS_futex as u64 && r.rdi % PAGE as u64 == plea as u64
 }
 
 /// A thread that has left its program: what exit, the loader and we ourselves have on the stack below is not the

@@ -11,12 +11,13 @@ pub(crate) mod unwind;
 use crate::book::Book;
 use crate::convert::Converter;
 use crate::sample;
-use crate::sys::stop::Stopper;
+use crate::sys::stop::{Stopped, StoppedThread, Stopper};
 use crate::workdir::LIBRARY;
 use heaptape_tape::{Crash, Mapping, Registers, Stack, TimeNs};
 use heaptape_wire::handshake::{REG_RIP, REG_RSP, REGISTERS};
 use memory::ProcessMemory;
 use rustc_hash::FxHashMap;
+use std::fs;
 use std::io::{self, Write};
 use unwind::{Frame, Images};
 
@@ -46,13 +47,13 @@ impl<'a> Scene<'a> {
         message::of(&mut self.memory, &mut self.images).unwrap_or_default()
     }
 
-    /// Puts the stack of the thread that crashed on the tape, and those of the others if they can be stopped.
+    /// Puts the stack of the thread that crashed on the tape, and those of the others that are stopped.
     pub(crate) fn stacks<W: Write>(
         &mut self,
         book: &mut Book<W>,
         history: &mut Converter,
-        stopper: &mut Stopper,
         crash: &Crashed,
+        stopped: &[StoppedThread],
     ) -> io::Result<()> {
         let names: FxHashMap<u32, Vec<u8>> = sample::thread_names(self.pid).collect();
         let name = |tid| names.get(&tid).cloned().unwrap_or_default();
@@ -63,8 +64,6 @@ impl<'a> Scene<'a> {
             crashed: true,
         };
         self.stack(book, history, crash, own)?;
-        // Where it is forbidden the others are missing, and views say so.
-        let Ok(stopped) = stopper.stop(self.pid) else { return Ok(()) };
         for thread in stopped.iter().filter(|thread| thread.tid != crash.tid).take(MOST_THREADS) {
             let registers = registers_of(&thread.registers);
             let walked =
@@ -116,6 +115,24 @@ impl<'a> Scene<'a> {
             backtrace,
         })
     }
+}
+
+/// Stops the threads of a process that crashes. Where that is forbidden, or not without danger, the stacks of the
+/// others are missing from the tape, and views say so.
+pub(crate) fn stop(stopper: &mut Stopper, pid: u32) -> Option<Stopped<'_>> {
+    if has_filter_of_its_own(pid) { None } else { stopper.stop(pid).ok() }
+}
+
+/// Whether a process has filters of system calls that we have not. A call that waits is taken up again by
+/// `restart_syscall` after a stop, and a sandbox that does not expect that may kill the process for it.
+fn has_filter_of_its_own(pid: u32) -> bool {
+    let filters = |path: &str| {
+        let status = fs::read_to_string(path).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("Seccomp_filters:"))?;
+        line.trim().parse::<u64>().ok()
+    };
+    // Kernels before 5.9 do not count them: then it is taken to have none.
+    filters(&format!("/proc/{pid}/status")) > filters("/proc/self/status")
 }
 
 /// What is known of a crash already.

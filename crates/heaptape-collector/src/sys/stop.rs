@@ -67,13 +67,15 @@ impl Stopper {
         Ok(stopped)
     }
 
+    /// Takes over what another has still to let go of.
+    pub(crate) fn absorb(&mut self, other: Stopper) {
+        self.late.extend(other.late);
+    }
+
     /// Lets go of threads that have stopped too late. To be called now and then.
     pub(crate) fn tidy(&mut self) {
         self.late.retain(|&tid| match stop_of(tid, false) {
-            Ok(Some(signal)) => {
-                detach(tid, signal);
-                false
-            }
+            Ok(Some(signal)) => !detach(tid, signal),
             Ok(None) => true,
             Err(_) => false,
         });
@@ -101,6 +103,18 @@ impl Stopped<'_> {
         self.since.elapsed()
     }
 
+    /// Lets one thread go on before the others; whether it is one of them.
+    pub(crate) fn release(&mut self, tid: u32) -> bool {
+        let Some(at) = self.threads.iter().position(|thread| thread.tid == tid) else {
+            return false;
+        };
+        let thread = self.threads.swap_remove(at);
+        if !detach(thread.tid, thread.signal) {
+            self.missing.push(thread.tid);
+        }
+        true
+    }
+
     /// Stops some threads and waits for them.
     fn seize(&mut self, tids: &[u32]) -> io::Result<()> {
         let mut waiting = Vec::with_capacity(tids.len());
@@ -122,14 +136,14 @@ impl Stopped<'_> {
         let deadline = Instant::now() + PATIENCE;
         while !waiting.is_empty() {
             let child = self.is_child.then_some(self.pid);
-            let threads = &mut self.threads;
+            let (threads, dead) = (&mut self.threads, &mut self.missing);
             waiting.retain(|&tid| match stop_of(tid, child == Some(tid)) {
                 Ok(None) => true,
                 Ok(Some(signal)) => {
                     match registers(tid) {
                         Ok(registers) => threads.push(StoppedThread { tid, registers, signal }),
                         // Killed at this moment.
-                        Err(_) => detach(tid, signal),
+                        Err(_) => dead.push(tid),
                     }
                     false
                 }
@@ -157,9 +171,12 @@ impl Deref for Stopped<'_> {
 
 impl Drop for Stopped<'_> {
     fn drop(&mut self) {
-        for thread in &self.threads {
-            detach(thread.tid, thread.signal);
-        }
+        // One that was killed while it stood still is a zombie of ours until we take notice of its end.
+        let killed = self.threads.iter().filter(|thread| !detach(thread.tid, thread.signal));
+        self.missing.extend(killed.map(|thread| thread.tid));
+        // The first thread of our child is waited for by somebody else here.
+        let leader = self.is_child.then_some(self.pid);
+        self.missing.retain(|&tid| Some(tid) != leader || !is_zombie(tid, tid));
         self.late.append(&mut self.missing);
     }
 }
@@ -203,9 +220,9 @@ fn gone() -> io::Error {
     io::Error::from_raw_os_error(libc::ESRCH)
 }
 
-fn detach(tid: u32, signal: i32) {
-    // A thread that has been killed meanwhile is no error.
-    let _ = ptrace(libc::PTRACE_DETACH, tid, signal as usize);
+/// Lets a thread go on; whether it was there to go on, and not killed meanwhile.
+fn detach(tid: u32, signal: i32) -> bool {
+    ptrace(libc::PTRACE_DETACH, tid, signal as usize).is_ok()
 }
 
 fn ptrace(request: libc::c_uint, tid: u32, data: usize) -> io::Result<()> {

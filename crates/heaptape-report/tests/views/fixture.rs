@@ -2,6 +2,7 @@
 
 use heaptape_analysis::addr::AddressHistory;
 use heaptape_analysis::at::HeapAt;
+use heaptape_analysis::errors::Errors;
 use heaptape_analysis::filter::Filter;
 use heaptape_analysis::info::Info;
 use heaptape_analysis::metric::MetricAndUnit;
@@ -10,7 +11,7 @@ use heaptape_analysis::tree::Tree;
 use heaptape_analysis::{Frame, MemoryRecording, Names, Sites, When, events};
 use heaptape_report::tree::Cut;
 use heaptape_report::{
-    Canvas, addr, at, events as event_lines, info, json, layout, summary, tree, valgrind,
+    Canvas, addr, at, errors, events as event_lines, info, json, layout, summary, tree, valgrind,
 };
 use heaptape_tape::*;
 use std::ops::ControlFlow;
@@ -175,6 +176,8 @@ pub(crate) fn views(
     let cut = Cut { min_per_mille: 10, max_depth: 64, top: 30 };
     let address = HEAP + 0xb0;
     let history = AddressHistory::compute(recording, names, process, address, 100).unwrap();
+    let wrong = Errors::compute(recording, names, process, 100).unwrap();
+    let detail = errors::Detail { depth: 8, undecided: true };
     let facts = Info::compute(recording, names);
     let mut sites = Sites::new(recording, names);
     type View<'v> = Box<dyn FnOnce(&mut Vec<u8>) -> std::io::Result<()> + 'v>;
@@ -215,6 +218,7 @@ pub(crate) fn views(
             }),
         ),
         ("addr", Box::new(|out| addr::render_address(out, canvas, &history, 8))),
+        ("errors", Box::new(|out| errors::render_errors(out, canvas, &wrong, detail))),
         ("info", Box::new(|out| info::render_info(out, canvas, &facts, true))),
         ("summary.json", Box::new(|out| json::write_results(out, "summary", &[&all]))),
     ];

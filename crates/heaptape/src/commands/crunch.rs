@@ -60,6 +60,7 @@ fn list_only(args: Args) -> Result<Ending, Failure> {
     after_the_run(Autopsy::of(&recorded).map(|autopsy| {
         if let Some(fatal) = &autopsy.fatal {
             tell(format_args!("\ncrunch: {fatal}"));
+            autopsy.verdict.iter().for_each(|verdict| tell(format_args!("crunch: {verdict}")));
         }
         print_list(&autopsy.remaining);
     }));
@@ -104,7 +105,9 @@ fn write_all(
     mut troubles: Vec<String>,
 ) -> Result<(), Failure> {
     if let Some(fatal) = &autopsy.fatal {
-        tell(format_args!("\ncrunch: {fatal}\n\nwriting crash info..."));
+        tell(format_args!("\ncrunch: {fatal}"));
+        autopsy.verdict.iter().for_each(|verdict| tell(format_args!("crunch: {verdict}")));
+        tell("\nwriting crash info...");
         let path = written(out.write("fatal", |file| writeln!(file, "{fatal}")), "fatal")?;
         tell(format_args!("crash info written to {}", shown(&path)));
     }

@@ -19,9 +19,9 @@ const MOST_SUPPRESSIONS: u64 = 16 << 20;
 
 /// Show what was lost, what can still be reached, and through what
 ///
-/// When a recorded process exits, crashes, or is asked (heaptape leaks PID), all of its memory is searched for pointers
-/// to its live blocks. The words are valgrind's: definitely lost (nothing points there), indirectly lost (only lost
-/// blocks do), possibly lost (only pointers into the middle do), still reachable.
+/// When a recorded process exits or crashes, all of its memory is searched for pointers to its live blocks. The words are
+/// valgrind's: definitely lost (nothing points there), indirectly lost (only lost blocks do), possibly lost (only pointers
+/// into the middle do), still reachable.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   heaptape leaks demo.tape

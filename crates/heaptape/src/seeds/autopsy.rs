@@ -5,6 +5,7 @@ use crate::glue::SymbolNames;
 use crate::recording;
 use crate::seeds::crunch_out::CrunchOut;
 use heaptape_analysis::Sites;
+use heaptape_analysis::crash::{Crashes, Kind};
 use heaptape_analysis::names::{self, Frame};
 use heaptape_collector::Outcome;
 use heaptape_report::seeds::crunch::{self, Remaining};
@@ -33,6 +34,8 @@ pub(crate) struct Autopsy {
     pub(crate) totals: Totals,
     /// The signal it crashed by, as crunch words it.
     pub(crate) fatal: Option<String>,
+    /// What that means, in a few words.
+    pub(crate) verdict: Option<String>,
 }
 
 /// What came of writing the blocks.
@@ -62,7 +65,9 @@ impl Autopsy {
         let blocks = live.sorted();
         let remaining = remaining(&tape, &blocks);
         let fatal = fatal(&tape, process, recorded.ending);
-        Ok(Autopsy { path, process, remaining, totals: *live.totals(), fatal, blocks, tape })
+        let verdict = fatal.as_ref().and_then(|_| verdict(&tape, process));
+        let totals = *live.totals();
+        Ok(Autopsy { path, process, remaining, totals, fatal, verdict, blocks, tape })
     }
 
     /// Writes the recorded bytes of every remaining block.
@@ -155,4 +160,13 @@ fn fatal(tape: &Tape, process: ProcessId, ending: Ending) -> Option<String> {
     let Ending::Signalled(signal, _) = ending else { return None };
     let crash = tape.crashes().iter().rev().find(|c| c.process == process && c.signal == signal);
     crunch::fatal_line(signal, crash)
+}
+
+/// What the last crash means; `None` where nothing more is known than the signal.
+fn verdict(tape: &Tape, process: ProcessId) -> Option<String> {
+    let names = SymbolNames::new(tape, SearchPaths::new(Vec::new(), None));
+    let process = tape.processes().get(process.0 as usize)?;
+    let crashes = Crashes::compute(tape, &names, process).ok()?;
+    let verdict = &crashes.crashes.last()?.verdict;
+    (verdict.kind != Kind::Unknown).then(|| escape(verdict.what.as_bytes()))
 }

@@ -353,6 +353,17 @@ fn the_exit_code_says_whether_there_were_errors() {
     assert!(!said.contains("heaptape errors"), "{said}");
 }
 
+/// The words of glibc are tied to the free that it did not take.
+#[test]
+fn what_libc_says_is_told() {
+    let program = build::target("errors/wrong_frees");
+    for (act, words) in [("inside", ""), ("double_free", "double free")] {
+        let found = wrong::all_errors(&run::recorded(&[], &[(&program).into(), act.into()]));
+        let said = found[0]["said"].as_str().unwrap_or_else(|| panic!("{act}: {found:#?}"));
+        assert!(said.contains("free") && said.contains(words), "{act}: {said}");
+    }
+}
+
 /// The programs of the samples that free wrongly, and those that do not.
 #[test]
 fn the_samples() {
