@@ -251,26 +251,37 @@ impl Session {
         Ok(())
     }
 
-    /// A process stands still at our word: bring everything it has published to the tape, then copy
-    /// what is wanted.
-    fn freeze(&mut self, book: &mut Book<TapeFile>, at: usize, heard: &Heard) -> io::Result<()> {
+    /// Brings everything that a process has published to the tape, or as much as comes without waiting longer than
+    /// `patience` for what is missing.
+    pub(super) fn catch_up(
+        &mut self,
+        book: &mut Book<TapeFile>,
+        at: usize,
+        patience: Duration,
+    ) -> io::Result<()> {
         let heads = self.targets[at].heads();
         let since = Instant::now();
         let mut stuck_since = since;
         loop {
             let drained = self.drain(book)?;
             if self.targets[at].is_past(&heads) || since.elapsed() > FREEZE_LIMIT {
-                break;
+                return Ok(());
             }
             if self.targets[at].is_behind() {
                 stuck_since = Instant::now();
-            } else if stuck_since.elapsed() > FREEZE_PATIENCE {
-                break;
+            } else if stuck_since.elapsed() > patience {
+                return Ok(());
             }
             if drained.words == 0 && (book.writer.is_full() || !self.targets[at].is_behind()) {
                 std::thread::sleep(BUSY_SLEEP);
             }
         }
+    }
+
+    /// A process stands still at our word: bring everything it has published to the tape, then copy
+    /// what is wanted.
+    fn freeze(&mut self, book: &mut Book<TapeFile>, at: usize, heard: &Heard) -> io::Result<()> {
+        self.catch_up(book, at, FREEZE_PATIENCE)?;
         let target = &mut self.targets[at];
         let Some(id) = target.id() else { return Ok(()) };
         let misfreed = book.writer.live(id).is_some_and(|live| live.totals().unmatched_frees > 0);

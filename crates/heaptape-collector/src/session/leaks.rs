@@ -7,7 +7,7 @@ use crate::stacks;
 use crate::stacks::image::Image;
 use crate::stacks::memory::ProcessMemory;
 use crate::stacks::unwind::Images;
-use crate::sys::stop::StoppedThread;
+use crate::sys::stop::{Stopped, StoppedThread};
 use crate::target::Origin;
 
 impl Session {
@@ -19,25 +19,38 @@ impl Session {
         at: usize,
         crashed: Option<&CrashReport>,
     ) -> io::Result<()> {
-        let target = &self.targets[at];
-        let (Some(id), Some(live)) = (target.id(), target.id().and_then(|id| book.writer.live(id)))
-        else {
-            return Ok(());
-        };
-        if target.pid == 0 {
+        if self.targets[at].pid == 0 {
             return Ok(());
         }
         let since = Instant::now();
+        let mut stopper = std::mem::take(&mut self.stopper);
+        let stopped = stopper.stop(self.targets[at].pid).ok();
+        if stopped.as_ref().is_none_or(|stopped| stopped.len() > 1) {
+            // The others went on until now.
+            self.catch_up(book, at, STOPPED_PATIENCE)?;
+        }
+        let searched = self.search_stopped(book, at, stopped, crashed, since);
+        self.stopper = stopper;
+        searched
+    }
+
+    fn search_stopped(
+        &self,
+        book: &mut Book<TapeFile>,
+        at: usize,
+        stopped: Option<Stopped<'_>>,
+        crashed: Option<&CrashReport>,
+        since: Instant,
+    ) -> io::Result<()> {
+        let target = &self.targets[at];
+        let Some(id) = target.id() else { return Ok(()) };
+        let Some(live) = book.writer.live(id) else { return Ok(()) };
         let event = live.totals().events;
         let blocks = Blocks::new(live.blocks().map(|block| (block.addr, block.size)).collect());
         let mut doubts = doubts(target, self.settings.sample_bytes);
-        let stopped = match self.stopper.stop(target.pid) {
-            Ok(stopped) => Some(stopped),
-            Err(_) => {
-                doubts |= LeakDoubts::NOT_STOPPED;
-                None
-            }
-        };
+        if stopped.is_none() {
+            doubts |= LeakDoubts::NOT_STOPPED;
+        }
         if stopped.as_ref().is_some_and(|stopped| !stopped.missing().is_empty()) {
             doubts |= LeakDoubts::THREADS_MISSING;
         }
@@ -64,6 +77,8 @@ impl Session {
         let roots = Roots::of(&process, &blocks, &memory);
         let graph = Graph::read(&blocks, &roots, &memory);
         drop(stopped);
+        // All that is needed of it is known.
+        target.answer_plea(if crashed.is_some() { CRASH } else { FREEZE });
         let pause_ns = since.elapsed().as_nanos() as u64;
         if roots.foreign_allocator {
             doubts |= LeakDoubts::FOREIGN_ALLOCATOR;
@@ -96,6 +111,8 @@ fn doubts(target: &Target, sample_bytes: u64) -> u32 {
     all.into_iter().filter_map(|(is, doubt)| is.then_some(doubt)).sum()
 }
 
+/// Patience for records that a thread was making when it was stopped: they do not come before it goes on.
+const STOPPED_PATIENCE: Duration = Duration::from_millis(20);
 /// The stack below its pointer that a function may use all the same.
 const RED_ZONE: u64 = 128;
 
