@@ -79,6 +79,8 @@ fn in_storage_of_threads() {
     assert_eq!(way(&case("in_tls"), 1004)[0]["what"], "thread");
     case("thread_specific");
     case("detached_thread");
+    // A joined thread's was once found in what libc keeps of its stack.
+    assert_eq!(way(&case("results_of_threads"), 1041)[0]["what"], "thread");
 }
 
 #[test]
