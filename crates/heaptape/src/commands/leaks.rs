@@ -62,6 +62,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     suppressions: Vec<PathBuf>,
     /// Write a suppression for each record, in valgrind's form
+    ///
+    /// For --suppressions here. valgrind itself takes them too where all names are those of C functions; it
+    /// compares those of C++ as they are before demangling.
     #[arg(long, value_name = "WHICH", value_parser = ["no", "all"], default_value = "no")]
     gen_suppressions: String,
     /// Most records
