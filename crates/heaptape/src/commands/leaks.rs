@@ -63,8 +63,8 @@ pub(crate) struct Args {
     suppressions: Vec<PathBuf>,
     /// Write a suppression for each record, in valgrind's form
     ///
-    /// For --suppressions here. valgrind itself takes them too where all names are those of C functions; it
-    /// compares those of C++ as they are before demangling.
+    /// For --suppressions here and of valgrind, which compares names as they are before demangling: those of C++
+    /// are patterns that fit both.
     #[arg(long, value_name = "WHICH", value_parser = ["no", "all"], default_value = "no")]
     gen_suppressions: String,
     /// Most records
