@@ -4,8 +4,8 @@
 
 use crate::recording::Recording;
 use heaptape_tape::{
-    BacktraceId, BacktraceNode, Condition, Crash, Event, EventIndex, Header, LiveSet, MemoryMap,
-    Module, Moment, Process, ProcessId, Sample, Take, TapeError, Thread, Totals, Unrecorded,
+    BacktraceId, BacktraceNode, Condition, Crash, Event, EventIndex, Guarded, Header, LiveSet, MemoryMap,
+    Module, Moment, Overwrite, Process, ProcessId, Sample, Take, TapeError, Thread, Totals, Unrecorded,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -31,6 +31,10 @@ pub struct MemoryRecording {
     pub unrecorded: Vec<Unrecorded>,
     /// Fatal signals.
     pub crashes: Vec<Crash>,
+    /// Overwrites that were found.
+    pub overwrites: Vec<Overwrite>,
+    /// How blocks were guarded.
+    pub guarded: Vec<Guarded>,
     /// The address spaces at some moments, by time.
     pub memory_maps: Vec<MemoryMap>,
     /// The events.
@@ -76,6 +80,12 @@ impl Recording for MemoryRecording {
     }
     fn crashes(&self) -> &[Crash] {
         &self.crashes
+    }
+    fn overwrites(&self) -> &[Overwrite] {
+        &self.overwrites
+    }
+    fn guarded(&self) -> &[Guarded] {
+        &self.guarded
     }
     fn memory_maps(&self) -> &[MemoryMap] {
         &self.memory_maps

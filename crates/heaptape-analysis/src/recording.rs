@@ -1,7 +1,7 @@
 //! Where events and facts come from: a tape, or anything that can answer the same questions.
 
 use heaptape_tape::{
-    BacktraceNode, Condition, Crash, EventIndex, Header, LiveSet, MemoryMap, Module, Moment,
+    BacktraceNode, Condition, Crash, EventIndex, Guarded, Header, Overwrite, LiveSet, MemoryMap, Module, Moment,
     Process, ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
 };
 use std::ops::Range;
@@ -26,6 +26,10 @@ pub trait Recording {
     fn unrecorded(&self) -> &[Unrecorded];
     /// Fatal signals.
     fn crashes(&self) -> &[Crash];
+    /// Overwrites that were found, in the order in which they were.
+    fn overwrites(&self) -> &[Overwrite];
+    /// How the blocks of processes were guarded, where they were to be.
+    fn guarded(&self) -> &[Guarded];
     /// The address spaces of processes at some moments, by time.
     fn memory_maps(&self) -> &[MemoryMap];
     /// Number of events of a process.
@@ -75,6 +79,12 @@ impl Recording for Tape {
     }
     fn crashes(&self) -> &[Crash] {
         self.crashes()
+    }
+    fn overwrites(&self) -> &[Overwrite] {
+        self.overwrites()
+    }
+    fn guarded(&self) -> &[Guarded] {
+        self.guarded()
     }
     fn memory_maps(&self) -> &[MemoryMap] {
         self.memory_maps()

@@ -2,6 +2,7 @@
 
 use crate::book::Book;
 use crate::check::{Check, Checks};
+use crate::guard::Guard;
 use crate::output::{self, Clash, Names, Place, TapeFile};
 use crate::preflight::{self, Missing};
 use crate::session::{Closing, Session, Settings};
@@ -69,6 +70,8 @@ pub struct Launch {
     pub pss: bool,
     /// Copy the bytes of the blocks that are live at exit onto the tape.
     pub contents_at_exit: bool,
+    /// What allocator the program gets in place of its own.
+    pub guard: Guard,
     /// Report fatal signals.
     pub crash: bool,
     /// Compare every backtrace with another unwinder's.
@@ -106,6 +109,7 @@ impl Launch {
             sample_interval: Duration::from_millis(50),
             pss: false,
             contents_at_exit: false,
+            guard: Guard::default(),
             crash: true,
             check: Check::Off,
             wait_for_all: false,
@@ -137,6 +141,7 @@ impl Launch {
             follow: self.follow,
             options: self.wire_options(),
             sample_bytes: self.sample_bytes.min(Launch::MAX_SAMPLE_BYTES),
+            guard: self.guard.wire(),
             sample_interval: self.sample_interval,
             pss: self.pss,
             wait_for_all: self.wait_for_all,
@@ -166,7 +171,10 @@ impl Launch {
                 ("sample-interval-ms".into(), self.sample_interval.as_millis().to_string()),
                 ("pss".into(), on(self.pss)),
                 ("contents-at-exit".into(), on(self.contents_at_exit)),
-            ],
+            ]
+            .into_iter()
+            .chain(self.guard.option())
+            .collect(),
         }
     }
 
@@ -208,6 +216,10 @@ pub struct Outcome {
     pub losses: Losses,
     /// What came of comparing backtraces, if that was wanted.
     pub checks: Checks,
+    /// How blocks were guarded, a process each, where they were to be.
+    pub guarded: Vec<Guarded>,
+    /// Overwrites that were found.
+    pub overwrites: u64,
     /// Sentences the user should read.
     pub warnings: Vec<String>,
     /// Most bytes of records that were out of the program's memory and not yet on the tape.
@@ -447,6 +459,7 @@ fn conclude(
     ended: Ended,
 ) -> Outcome {
     let (mut events, processes) = (book.events, book.processes() as usize);
+    let overwrites = book.overwrites;
     if processes == 0 && !launch.preload.is_empty() && closing.unrecorded.is_empty() {
         closing.warnings.push("no process loaded the recorder: nothing was recorded".into());
     }
@@ -482,6 +495,8 @@ fn conclude(
         unrecorded: closing.unrecorded,
         losses: closing.losses,
         checks: closing.checks,
+        guarded: closing.guarded,
+        overwrites,
         warnings: closing.warnings,
         most_behind: closing.most_behind as u64,
         elapsed: ended.began.elapsed(),

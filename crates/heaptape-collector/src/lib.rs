@@ -21,6 +21,7 @@
 
 mod book;
 mod check;
+mod guard;
 mod contents;
 mod convert;
 mod hello;
@@ -36,5 +37,6 @@ mod sys;
 mod target;
 mod workdir;
 
+pub use guard::{Guard, GuardMode, GuardWith};
 pub use check::{Check, Checks};
 pub use launch::{Follow, Launch, LaunchError, Outcome, die_as, run};

@@ -5,7 +5,7 @@
 //! by [`real`], and around it the recorder's word for the call (`heaptape_recorder::call`).
 //!
 //! * [`heap`]: malloc and its kin. * [`cxx`]: operators new and delete. * [`maps`]: mmap and its kin.
-//! * [`process`]: start, end, fork, exec, dlclose. * `runtime`: what a library without std must bring.
+//! * `guard`: another allocator in the place of the program's. * [`process`]: start, end, fork, exec, dlclose. * `runtime`: what a library without std must bring.
 //!
 //! What may be exported is listed in `exports.txt`; a test compares.
 
@@ -16,6 +16,7 @@
 #![allow(clippy::macro_metavars_in_unsafe)]
 
 pub mod cxx;
+mod guard;
 pub mod heap;
 pub mod maps;
 pub mod process;

@@ -5,10 +5,12 @@
 
 use crate::emit;
 use crate::gate;
+use crate::guard;
 use crate::link;
 use crate::sys::call::{self, SigAction};
 use core::sync::atomic::{AtomicU32, Ordering};
 use heaptape_wire::handshake::{self as hs, CrashReport};
+use heaptape_wire::record::found;
 
 const SIGNALS: [i32; 5] = [4, 6, 7, 8, 11]; // ILL, ABRT, BUS, FPE, SEGV
 const SA_SIGINFO: u64 = 4;
@@ -19,11 +21,10 @@ const ALTERNATE_STACK: usize = 64 * 1024;
 
 /// At exit: lets the collector copy the contents of the live blocks, if they are wanted.
 pub fn at_exit() {
-    if let Some(local) = gate::if_open()
-        && local.option(hs::OPT_FREEZE_AT_EXIT)
-        // A vfork child that gives up ends itself, not the process whose memory it borrows.
-        && local.pid() == call::getpid()
-    {
+    // A vfork child that gives up ends itself, not the process whose memory it borrows.
+    let Some(local) = gate::if_open().filter(|local| local.pid() == call::getpid()) else { return };
+    guard::look_over(found::AT_EXIT);
+    if local.option(hs::OPT_FREEZE_AT_EXIT) {
         drop(link::ask(hs::FREEZE, local.process(), 0, &[]));
     }
 }
@@ -82,6 +83,7 @@ unsafe extern "C" fn on_fatal(signal: i32, info: *const u64, context: *const u64
     if REPORTING.swap(1, Ordering::Relaxed) == 0
         && let Some(local) = gate::if_open()
     {
+        guard::look_over(found::AT_CRASH);
         // SAFETY: repr(C) without padding.
         let bytes = unsafe {
             core::slice::from_raw_parts((&raw const report).cast(), size_of::<CrashReport>())

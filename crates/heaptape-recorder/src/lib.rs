@@ -15,6 +15,7 @@
 //! * [`emit`]: records into the ring, waiting when it is full.
 //! * [`call`]: the meaning of each allocator call, for the hooks.
 //! * [`sampling`]: which allocations are recorded, where not all are.
+//! * [`guard`]: the allocators of `--guard` and `--check`.
 //! * [`modules`]: which ELF files the code addresses lie in, over time.
 //! * [`follow`]: what a program made by `exec` inherits.
 //! * [`ending`]: the last moments: freeze at exit, fatal signals.
@@ -28,6 +29,7 @@ pub mod emit;
 pub mod ending;
 pub mod follow;
 pub mod gate;
+pub mod guard;
 mod link;
 pub mod modules;
 pub mod sampling;

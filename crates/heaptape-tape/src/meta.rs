@@ -22,6 +22,8 @@ pub(crate) mod tag {
     pub(crate) const UNRECORDED: u64 = 10;
     pub(crate) const CRASH: u64 = 11;
     pub(crate) const MEMORY_MAP: u64 = 12;
+    pub(crate) const OVERWRITE: u64 = 20;
+    pub(crate) const GUARDED: u64 = 21;
 }
 
 /// The bits of [`MappingAccess`] in a MEMORY_MAP record.
@@ -252,6 +254,23 @@ impl Records {
             f.option(crash.thread.map(|t| u64::from(t.0)));
             f.signed(crash.signal).signed(crash.code);
             f.number(crash.fault_addr).number(crash.ip).number(crash.sp);
+        });
+    }
+}
+
+impl Records {
+    pub(crate) fn overwrite(&mut self, o: &Overwrite) {
+        self.put(tag::OVERWRITE, |f| {
+            f.number(o.process.0).time(o.time).option(o.thread.map(|t| u64::from(t.0)));
+            f.option(o.event).number(o.kind as u8).number(o.found as u8);
+            f.number(o.block).number(o.size).number(zigzag(o.offset)).number(o.length);
+            f.bytes(&o.seen);
+        });
+    }
+
+    pub(crate) fn guarded(&mut self, g: &Guarded) {
+        self.put(tag::GUARDED, |f| {
+            f.number(g.process.0).number(g.mechanism as u8).number(g.guarded).number(g.unguarded);
         });
     }
 }

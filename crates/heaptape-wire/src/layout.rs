@@ -83,6 +83,13 @@ pub struct ProcessPage {
     pub differing: AtomicU64,
     /// Those of which libgcc, asked too, knew less than all; written by the target.
     pub unchecked: AtomicU64,
+    /// What guards this process's blocks: a [`crate::handshake`] `WITH_*`, 0 for nothing; written by the target.
+    pub guard: AtomicU64,
+    /// Blocks that were guarded; written by the target.
+    pub guarded: AtomicU64,
+    /// Blocks that should have been and were not, for want of room or because they are too large; written by the
+    /// target.
+    pub unguarded: AtomicU64,
 }
 
 /// First page of a stream area.

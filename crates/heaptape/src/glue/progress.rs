@@ -3,7 +3,7 @@
 use crate::terminal;
 use heaptape_analysis::Recording;
 use heaptape_tape::{
-    BacktraceNode, Condition, Crash, EventIndex, Header, LiveSet, MemoryMap, Module, Moment,
+    BacktraceNode, Condition, Crash, EventIndex, Guarded, Header, LiveSet, MemoryMap, Module, Moment, Overwrite,
     Process, ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -45,6 +45,12 @@ impl Recording for WatchedTape {
     }
     fn crashes(&self) -> &[Crash] {
         self.0.crashes()
+    }
+    fn overwrites(&self) -> &[Overwrite] {
+        self.0.overwrites()
+    }
+    fn guarded(&self) -> &[Guarded] {
+        self.0.guarded()
     }
     fn memory_maps(&self) -> &[MemoryMap] {
         self.0.memory_maps()
