@@ -4,8 +4,9 @@
 
 use crate::recording::Recording;
 use heaptape_tape::{
-    BacktraceId, BacktraceNode, Condition, Crash, Event, EventIndex, Guarded, Header, LiveSet, MemoryMap,
-    Module, Moment, Overwrite, Process, ProcessId, Sample, Take, TapeError, Thread, Totals, Unrecorded,
+    BacktraceId, BacktraceNode, Condition, Crash, Event, EventIndex, Guarded, Header, LiveSet,
+    MemoryMap, Module, Moment, Overwrite, Process, ProcessId, Sample, Take, TapeError, Thread,
+    Totals, Unrecorded,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;

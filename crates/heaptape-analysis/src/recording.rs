@@ -1,8 +1,9 @@
 //! Where events and facts come from: a tape, or anything that can answer the same questions.
 
 use heaptape_tape::{
-    BacktraceNode, Condition, Crash, EventIndex, Guarded, Header, Overwrite, LiveSet, MemoryMap, Module, Moment,
-    Process, ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
+    BacktraceNode, Condition, Crash, EventIndex, Guarded, Header, LiveSet, MemoryMap, Module,
+    Moment, Overwrite, Process, ProcessId, Sample, Take, Tape, TapeError, Thread, Totals,
+    Unrecorded,
 };
 use std::ops::Range;
 

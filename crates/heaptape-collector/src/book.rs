@@ -21,7 +21,16 @@ pub(crate) struct Book<W: Write> {
 
 impl<W: Write> Book<W> {
     pub(crate) fn new(writer: TapeWriter<W>, began_ns: u64) -> Book<W> {
-        Book { writer, events: 0, overwrites: 0, now_ns: began_ns, began_ns, processes: 0, threads: 0, modules: 0 }
+        Book {
+            writer,
+            events: 0,
+            overwrites: 0,
+            now_ns: began_ns,
+            began_ns,
+            processes: 0,
+            threads: 0,
+            modules: 0,
+        }
     }
 
     /// A reading of the monotonic clock as a time of the tape.

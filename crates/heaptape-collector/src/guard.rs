@@ -76,7 +76,8 @@ impl Guard {
             GuardMode::Exact => "exact",
             GuardMode::Check => "check",
         };
-        let sample = if self.one_in > 1 { format!(" sample:{}", self.one_in) } else { String::new() };
+        let sample =
+            if self.one_in > 1 { format!(" sample:{}", self.one_in) } else { String::new() };
         Some(("guard".into(), format!("{mode}{sample}")))
     }
 }

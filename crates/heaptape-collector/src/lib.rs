@@ -21,9 +21,9 @@
 
 mod book;
 mod check;
-mod guard;
 mod contents;
 mod convert;
+mod guard;
 mod hello;
 mod launch;
 mod maps;
@@ -37,6 +37,6 @@ mod sys;
 mod target;
 mod workdir;
 
-pub use guard::{Guard, GuardMode, GuardWith};
 pub use check::{Check, Checks};
+pub use guard::{Guard, GuardMode, GuardWith};
 pub use launch::{Follow, Launch, LaunchError, Outcome, die_as, run};

@@ -7,8 +7,8 @@
 use crate::heap::*;
 use crate::real::Real;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use heaptape_recorder::guard::{self, FUNCTIONS, Function};
 use heaptape_recorder::call;
+use heaptape_recorder::guard::{self, FUNCTIONS, Function};
 
 /// In the order of [`Function`].
 static EXCHANGED: [&Real; FUNCTIONS] = [

@@ -387,7 +387,17 @@ impl Facts {
         let (block, size) = (f.number()?, f.number()?);
         let (offset, length, seen) = (unzigzag(f.number()?), f.number()?, f.bytes()?.to_vec());
         let facts = Overwrite {
-            process, time, thread, event, kind, found, block, size, offset, length, seen,
+            process,
+            time,
+            thread,
+            event,
+            kind,
+            found,
+            block,
+            size,
+            offset,
+            length,
+            seen,
         };
         self.overwrites.push(facts);
         Ok(())

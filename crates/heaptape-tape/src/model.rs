@@ -608,7 +608,9 @@ impl Found {
     /// The circumstance of that number, if there is one.
     pub fn from_u8(number: u8) -> Option<Found> {
         use Found::*;
-        [AtFree, AtRealloc, AtInterval, InQuarantine, AtExit, AtCrash].get(usize::from(number)).copied()
+        [AtFree, AtRealloc, AtInterval, InQuarantine, AtExit, AtCrash]
+            .get(usize::from(number))
+            .copied()
     }
 }
 

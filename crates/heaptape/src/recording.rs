@@ -166,8 +166,12 @@ pub(crate) fn guard_sentence(outcome: &Outcome) -> Option<String> {
     let guarded: u64 = outcome.guarded.iter().map(|guarded| guarded.guarded).sum();
     let how = match used.mechanism {
         GuardMechanism::Nothing => return None,
-        GuardMechanism::Markers => "by guard pages (MADV_GUARD_INSTALL): two system calls and a page each",
-        GuardMechanism::Mappings => "by mappings without access rights: two system calls, a mapping and a page each",
+        GuardMechanism::Markers => {
+            "by guard pages (MADV_GUARD_INSTALL): two system calls and a page each"
+        }
+        GuardMechanism::Mappings => {
+            "by mappings without access rights: two system calls, a mapping and a page each"
+        }
         GuardMechanism::RedZones => "by red zones of 16 bytes or more",
     };
     Some(format!("{} guarded {how}", units::counted(guarded, "block")))

@@ -120,10 +120,19 @@ fn aligned<A: Allocator>(align: usize, size: usize) -> usize {
     if align.is_power_of_two() { A::allocate(size, align, false) } else { 0 }
 }
 
-unsafe extern "C" fn posix_memalign<A: Allocator>(out: *mut usize, align: usize, size: usize) -> i32 {
+unsafe extern "C" fn posix_memalign<A: Allocator>(
+    out: *mut usize,
+    align: usize,
+    size: usize,
+) -> i32 {
     let block = if align >= size_of::<usize>() { aligned::<A>(align, size) } else { 0 };
     if block == 0 {
-        return own!(PosixMemalign, fn(*mut usize, usize, usize) -> i32, (out, align, size), ENOMEM);
+        return own!(
+            PosixMemalign,
+            fn(*mut usize, usize, usize) -> i32,
+            (out, align, size),
+            ENOMEM
+        );
     }
     // SAFETY: C's promise.
     unsafe { *out = block };

@@ -113,9 +113,8 @@ pub(super) fn for_each(mut each: impl FnMut(usize, u8)) {
         if leaf == 0 {
             continue;
         }
-        let touched = (0..FLAGS).filter(|stretch| {
-            byte(leaf, LEAF_BYTES + stretch).load(Ordering::Relaxed) != 0
-        });
+        let touched = (0..FLAGS)
+            .filter(|stretch| byte(leaf, LEAF_BYTES + stretch).load(Ordering::Relaxed) != 0);
         for at in touched.flat_map(|stretch| stretch * STRETCH..(stretch + 1) * STRETCH) {
             let marks = byte(leaf, at).load(Ordering::Acquire);
             if marks == 0 {

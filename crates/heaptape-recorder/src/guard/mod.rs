@@ -91,7 +91,9 @@ pub fn begin(beneath: &Addresses) -> Option<Addresses> {
         place.store(address, Ordering::Relaxed);
     }
     let (mechanism, addresses) = match MODE.load(Ordering::Relaxed) {
-        hs::GUARD_CHECK => (red_zones::begin(quarantine())?, family::addresses::<red_zones::RedZones>()),
+        hs::GUARD_CHECK => {
+            (red_zones::begin(quarantine())?, family::addresses::<red_zones::RedZones>())
+        }
         _ => (pages::begin(WITH.load(Ordering::Relaxed))?, family::addresses::<pages::Pages>()),
     };
     MECHANISM.store(mechanism, Ordering::Relaxed);
@@ -168,7 +170,8 @@ fn draw(one_in: u32, word: usize) -> bool {
     let is_first = state == 0;
     if is_first {
         let here = 0u8;
-        let seed = crate::emit::now_ns() ^ (&raw const here) as u64 ^ u64::from(call::gettid()) << 13;
+        let seed =
+            crate::emit::now_ns() ^ (&raw const here) as u64 ^ u64::from(call::gettid()) << 13;
         state = (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32 | 1;
     }
     // Xorshift (Marsaglia, 2003): never 0 after what is not.

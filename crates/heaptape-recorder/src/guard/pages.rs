@@ -66,8 +66,8 @@ impl Allocator for Pages {
 fn owner(addr: usize) -> Owner {
     let Some((class, index)) = arena::find(addr) else { return Owner::Dead };
     let slot = class.slot(index);
-    let is_live = slot.state.load(Ordering::Acquire) != FREED
-        && slot.start.load(Ordering::Relaxed) == addr;
+    let is_live =
+        slot.state.load(Ordering::Acquire) != FREED && slot.start.load(Ordering::Relaxed) == addr;
     if is_live { Owner::Live(slot.size.load(Ordering::Relaxed)) } else { Owner::Dead }
 }
 
@@ -230,7 +230,8 @@ pub(super) fn look_over(when: u8) {
     for class in arena::classes() {
         for index in 0..class.used() {
             let slot = class.slot(index);
-            let exchange = slot.state.compare_exchange(LIVE, PINNED, Ordering::Acquire, Ordering::Relaxed);
+            let exchange =
+                slot.state.compare_exchange(LIVE, PINNED, Ordering::Acquire, Ordering::Relaxed);
             if exchange.is_err() {
                 continue;
             }

@@ -110,7 +110,9 @@ mod tests {
         for step in 0..1000 {
             let popped = queue.pop(next);
             assert_eq!(popped, if model.len() > 1 { model.pop_front() } else { None });
-            if step % 3 > 0 && let Some(slot) = popped {
+            if step % 3 > 0
+                && let Some(slot) = popped
+            {
                 queue.push(slot, next);
                 model.push_back(slot);
             }

@@ -124,7 +124,9 @@ mod tests {
                         if ring.push(value) {
                             put.fetch_add(value as u64, Ordering::Relaxed);
                         }
-                        if n % 3 > 0 && let Some(value) = ring.pop() {
+                        if n % 3 > 0
+                            && let Some(value) = ring.pop()
+                        {
                             taken.fetch_add(value as u64, Ordering::Relaxed);
                         }
                     }

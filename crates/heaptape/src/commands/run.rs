@@ -222,7 +222,9 @@ pub(crate) fn run(args: Args) -> Outcome {
     for trouble in recording::troubles(&recorded) {
         tell(format_args!("heaptape: {trouble}"));
     }
-    recording::guard_troubles(&recorded).iter().for_each(|trouble| tell(format_args!("heaptape: {trouble}")));
+    recording::guard_troubles(&recorded)
+        .iter()
+        .for_each(|trouble| tell(format_args!("heaptape: {trouble}")));
     if !quiet {
         if let Some(line) = recording::guard_sentence(&recorded) {
             tell(format_args!("heaptape: {line}"));

@@ -3,8 +3,9 @@
 use crate::terminal;
 use heaptape_analysis::Recording;
 use heaptape_tape::{
-    BacktraceNode, Condition, Crash, EventIndex, Guarded, Header, LiveSet, MemoryMap, Module, Moment, Overwrite,
-    Process, ProcessId, Sample, Take, Tape, TapeError, Thread, Totals, Unrecorded,
+    BacktraceNode, Condition, Crash, EventIndex, Guarded, Header, LiveSet, MemoryMap, Module,
+    Moment, Overwrite, Process, ProcessId, Sample, Take, Tape, TapeError, Thread, Totals,
+    Unrecorded,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::ops::Range;

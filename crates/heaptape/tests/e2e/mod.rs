@@ -13,6 +13,7 @@ mod test_apis;
 mod test_backtraces;
 mod test_endings;
 mod test_faults;
+mod test_guard;
 mod test_ledgers;
 mod test_processes;
 mod test_real_programs;
