@@ -3,8 +3,9 @@
 use super::build;
 use super::check::open;
 use super::run::{self, Outcome};
-use heaptape_tape::{Action, Found, GuardMechanism, OverwriteKind, Tape};
+use heaptape_tape::{Action, Event, Found, GuardMechanism, OverwriteKind, Tape};
 use std::ffi::OsString;
+use std::ops::ControlFlow;
 use std::os::unix::process::ExitStatusExt;
 
 const SEGV: i32 = 11;
@@ -17,18 +18,25 @@ fn guarded(options: &[&str], words: &[&str]) -> (Outcome, Tape) {
     (outcome, tape)
 }
 
+/// The events of the program itself.
+fn events(tape: &Tape) -> Vec<Event> {
+    let mut all = Vec::new();
+    let process = tape.processes()[0].id;
+    let mut take = |events: &[Event]| {
+        all.extend_from_slice(events);
+        Ok(ControlFlow::Continue(()))
+    };
+    tape.runs(process, 0..tape.event_count(process), &mut take).expect("readable");
+    all
+}
+
 /// The program dies at the access, and the address is `offset` bytes from the start of the block of 60 bytes.
 fn faults(options: &[&str], way: &str, offset: i64) {
     let (outcome, tape) = guarded(options, &[way]);
     assert_eq!(outcome.status.signal(), Some(SEGV), "{options:?} {way}: {}", outcome.stderr);
     let [crash] = tape.crashes() else { panic!("{way}: {:?}", tape.crashes()) };
-    let mut block = None;
-    tape.runs(tape.processes()[0].id, 0..u64::MAX, &mut |_, events| {
-        let begun = events.iter().find(|e| e.action == Action::Alloc && e.size == 60);
-        block = block.or(begun.map(|event| event.addr));
-        std::ops::ControlFlow::Continue(())
-    })
-    .expect("readable");
+    let begun = events(&tape).into_iter().find(|e| e.action == Action::Alloc && e.size == 60);
+    let block = begun.map(|event| event.addr);
     let block = block.expect("the block of 60 bytes");
     assert_eq!(crash.fault_addr.wrapping_sub(block) as i64, offset, "{options:?} {way}");
 }
@@ -93,12 +101,11 @@ fn a_second_free_is_recorded_and_nothing_else() {
     for option in ["--guard", "--check"] {
         let (outcome, tape) = guarded(&[option], &["free-twice"]);
         assert_eq!(outcome.status.code(), Some(0), "{option}: {}", outcome.stderr);
-        let mut frees = Vec::new();
-        tape.runs(tape.processes()[0].id, 0..u64::MAX, &mut |_, events| {
-            frees.extend(events.iter().filter(|e| e.action == Action::Free).map(|e| e.addr));
-            std::ops::ControlFlow::Continue(())
-        })
-        .expect("readable");
+        let frees: Vec<u64> = events(&tape)
+            .iter()
+            .filter(|event| event.action == Action::Free)
+            .map(|event| event.addr)
+            .collect();
         assert!(frees.windows(2).any(|two| two[0] == two[1]), "{option}: {frees:x?}");
     }
 }
