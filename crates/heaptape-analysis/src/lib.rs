@@ -38,6 +38,7 @@ pub mod memory;
 pub mod metric;
 pub mod moment;
 pub mod names;
+pub mod overwrites;
 pub mod pages;
 pub mod pools;
 pub mod process;

@@ -528,6 +528,18 @@ impl Target {
         }
     }
 
+    /// How its blocks were guarded so far; the process is filled in by whoever asks.
+    pub(crate) fn guarded(&self) -> Guarded {
+        let page = self.memory.page();
+        let mechanism = u8::try_from(page.guard.load(Ordering::Relaxed)).ok();
+        Guarded {
+            process: self.id().unwrap_or(ProcessId(0)),
+            mechanism: mechanism.and_then(GuardMechanism::from_u8).unwrap_or_default(),
+            guarded: page.guarded.load(Ordering::Relaxed),
+            unguarded: page.unguarded.load(Ordering::Relaxed),
+        }
+    }
+
     /// Ends its history: everything published is brought to the tape. Returns its losses and what its
     /// children may still ask for.
     pub(crate) fn end<W: Write>(

@@ -6,7 +6,8 @@
 //! mimalloc) may not come by our `malloc`; there the real operator is called from a stub with proper
 //! unwind information, and recorded afterwards if the tag is still there.
 
-use crate::heap::{self, MALLOC, log2};
+use crate::guard;
+use crate::heap::{self, log2};
 use crate::real::{next, same_object};
 use core::arch::{global_asm, naked_asm};
 use core::ffi::CStr;
@@ -322,7 +323,7 @@ fn find(form: &Form, caller: usize) -> Option<(usize, bool)> {
     if known != 0 {
         return Some((known & !OWN_OPERATOR, known & OWN_OPERATOR != 0));
     }
-    let is_own = |address| MALLOC.address().is_some_and(|malloc| same_object(malloc, address));
+    let is_own = |address| same_object(guard::malloc_beneath(), address);
     let first = next(form.name);
     if let Some(Definition { address, lasting: true }) = first {
         let own = is_own(address);

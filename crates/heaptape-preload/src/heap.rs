@@ -8,19 +8,19 @@ use heaptape_recorder::call::{self, Allocation};
 use heaptape_recorder::thread::Regs;
 use heaptape_wire::record::api;
 
-pub(crate) static MALLOC: Real = Real::new(c"malloc");
-static CALLOC: Real = Real::new(c"calloc");
-static REALLOC: Real = Real::new(c"realloc");
-static REALLOCARRAY: Real = Real::new(c"reallocarray");
-static FREE: Real = Real::new(c"free");
-static FREE_SIZED: Real = Real::new(c"free_sized");
-static FREE_ALIGNED_SIZED: Real = Real::new(c"free_aligned_sized");
-static POSIX_MEMALIGN: Real = Real::new(c"posix_memalign");
-static ALIGNED_ALLOC: Real = Real::new(c"aligned_alloc");
-static MEMALIGN: Real = Real::new(c"memalign");
-static VALLOC: Real = Real::new(c"valloc");
-static PVALLOC: Real = Real::new(c"pvalloc");
-static USABLE_SIZE: Real = Real::new(c"malloc_usable_size");
+pub(crate) static MALLOC: Real = Real::of_allocator(c"malloc");
+pub(crate) static CALLOC: Real = Real::of_allocator(c"calloc");
+pub(crate) static REALLOC: Real = Real::of_allocator(c"realloc");
+pub(crate) static REALLOCARRAY: Real = Real::of_allocator(c"reallocarray");
+pub(crate) static FREE: Real = Real::of_allocator(c"free");
+pub(crate) static FREE_SIZED: Real = Real::of_allocator(c"free_sized");
+pub(crate) static FREE_ALIGNED_SIZED: Real = Real::of_allocator(c"free_aligned_sized");
+pub(crate) static POSIX_MEMALIGN: Real = Real::of_allocator(c"posix_memalign");
+pub(crate) static ALIGNED_ALLOC: Real = Real::of_allocator(c"aligned_alloc");
+pub(crate) static MEMALIGN: Real = Real::of_allocator(c"memalign");
+pub(crate) static VALLOC: Real = Real::of_allocator(c"valloc");
+pub(crate) static PVALLOC: Real = Real::of_allocator(c"pvalloc");
+pub(crate) static USABLE_SIZE: Real = Real::of_allocator(c"malloc_usable_size");
 
 const ENOMEM: i32 = 12;
 

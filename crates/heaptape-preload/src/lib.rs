@@ -5,6 +5,7 @@
 //! by [`real`], and around it the recorder's word for the call (`heaptape_recorder::call`).
 //!
 //! * [`heap`]: malloc and its kin. * [`cxx`]: operators new and delete. * [`maps`]: mmap and its kin.
+//! * [`guard`]: another allocator in the place of the program's.
 //! * [`process`]: start, end, fork, exec, dlclose. * [`signals`]: who handles what, and where.
 //! * [`tables`]: unwind tables of code made at run time. * `runtime`: what a library without std must bring.
 //!
@@ -17,6 +18,7 @@
 #![allow(clippy::macro_metavars_in_unsafe)]
 
 pub mod cxx;
+mod guard;
 pub mod heap;
 pub mod maps;
 pub mod process;

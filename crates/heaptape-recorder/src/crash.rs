@@ -13,11 +13,13 @@
 
 use crate::emit;
 use crate::gate::{self, Local};
+use crate::guard;
 use crate::plea;
 use crate::sys::call::{self, SignalStack};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use heaptape_wire::handshake::{self as hs, CrashReport};
 use heaptape_wire::layout::{CRASH_WORDS, PAGE};
+use heaptape_wire::record::found;
 
 /// ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS: what a program does not send for other reasons than that it went wrong.
 /// (QUIT is a user's, XCPU and XFSZ are limits': such deaths are known by the exit status.)
@@ -86,6 +88,7 @@ unsafe extern "C" fn on_fatal(signal: i32, info: *const u64, context: *const u64
         && local.pid() == call::getpid()
     {
         if begin_report(local.pid()) {
+            guard::look_over(found::AT_CRASH);
             // SAFETY: the kernel's.
             let report = unsafe { report(signal, info, context) };
             // SAFETY: repr(C), whole words without padding.

@@ -9,6 +9,7 @@
 //! moved, and every `TIME_WORDS_APART` words.
 
 use crate::gate::Local;
+use crate::guard::{Overwrite, SEEN_BYTES};
 use crate::patience::{Patience, WAIT_NS};
 use crate::sys::{call, objects};
 use crate::thread::{self, Thread};
@@ -171,6 +172,27 @@ pub(crate) fn fork(local: &'static Local, serial: u64) -> bool {
     // What comes after it is to say a later time, on every thread.
     thread.session().tick.0.fetch_add(1, Ordering::Relaxed);
     true
+}
+
+/// Tells of an overwrite, of which the first `seen_count` bytes of `seen` are known.
+pub(crate) fn overwrite(
+    thread: &mut Thread,
+    overwrite: &Overwrite,
+    seen: &[u8; SEEN_BYTES],
+    seen_count: usize,
+) {
+    let count = record::OVERWRITE_WORDS;
+    let Some(at) = claim(thread, count) else { return };
+    let (what, when) = (overwrite.kind, overwrite.when);
+    let offset = overwrite.span.first.wrapping_sub(overwrite.block);
+    let ring = thread.ring();
+    ring.write(at, Head::new(Kind::Overwrite, what, when, seen_count as u8, count).0);
+    ring.write(at + 1, overwrite.block as u64);
+    ring.write(at + 2, overwrite.size as u64);
+    ring.write(at + 3, offset as u64);
+    ring.write(at + 4, overwrite.span.length() as u64);
+    write_bytes(thread, at + 5, seen);
+    ring.publish(&thread.cursor);
 }
 
 fn write_bytes(thread: &Thread, at: u64, bytes: &[u8]) {

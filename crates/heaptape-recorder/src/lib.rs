@@ -15,6 +15,7 @@
 //! * [`emit`]: records into the ring, waiting when it is full.
 //! * [`call`]: the meaning of each allocator call, for the hooks.
 //! * [`sampling`]: which allocations are recorded, where not all are.
+//! * [`guard`]: the allocators of `--guard` and `--check`.
 //! * [`modules`]: which ELF files the code addresses lie in, over time.
 //! * [`follow`]: what a program made by `exec` inherits.
 //! * [`ending`]: the last moment of a process. * [`crash`]: fatal signals.
@@ -29,6 +30,7 @@ pub mod emit;
 pub mod ending;
 pub mod follow;
 pub mod gate;
+pub mod guard;
 mod link;
 pub mod modules;
 mod patience;

@@ -104,6 +104,13 @@ pub struct ProcessPage {
     pub unchecked: AtomicU64,
     /// What the process asks for before it ends.
     pub plea: Plea,
+    /// What guards this process's blocks: a [`crate::handshake`] `WITH_*`, 0 for nothing; written by the target.
+    pub guard: AtomicU64,
+    /// Blocks that were guarded; written by the target.
+    pub guarded: AtomicU64,
+    /// Blocks that should have been and were not, for want of room or because they are too large; written by the
+    /// target.
+    pub unguarded: AtomicU64,
 }
 
 /// A question of a process that is about to end, and waits for the answer.

@@ -13,6 +13,7 @@
 //! Module       Head, time, world, start, end, bias, build_id_len | path_len << 32, bytes …   7 …
 //! ModuleGone   Head, time, world, start                                                      4
 //! Fork         Head, time, world, serial                                                     4
+//! Overwrite    Head, block, size, offset, length, bytes seen (16 bytes)                      7
 //! Pad          Head (anything after it)
 //!
 //! Head         kind 0..8   api 8..16   align_log2 16..24   flags 24..32   words 32..64
@@ -31,6 +32,10 @@
 //! * The bytes of a module are its build id and its path, each from the start of a word.
 //! * A `Thread` record says that what follows on this stream is of that thread. `level` > 0: of a
 //!   signal handler of that thread that interrupted a hook.
+//! * An `Overwrite` says that `length` bytes from `offset` (signed, from the block's start) on hold what the program
+//!   had no business to write: what ([`overwrite`]) is in the place of `api`, when it was found ([`found`]) in that
+//!   of `align_log2`, and the flags say how many of the seen bytes mean something. Found at a free or realloc, it
+//!   follows that event.
 
 use crate::order;
 
@@ -68,6 +73,8 @@ pub enum Kind {
     Fork = 20,
     /// What follows on this stream happened at that time.
     Time = 21,
+    /// Bytes that the program should not have written.
+    Overwrite = 22,
 }
 
 impl Kind {
@@ -89,6 +96,7 @@ impl Kind {
             19 => Kind::ModuleGone,
             20 => Kind::Fork,
             21 => Kind::Time,
+            22 => Kind::Overwrite,
             _ => return None,
         })
     }
@@ -159,6 +167,8 @@ pub const MODULE_WORDS: u64 = 7;
 pub const MODULE_GONE_WORDS: u64 = 4;
 /// Words of a fork record.
 pub const FORK_WORDS: u64 = 4;
+/// Words of an overwrite record.
+pub const OVERWRITE_WORDS: u64 = 7;
 /// Words of the longest event record.
 pub const MAX_EVENT_WORDS: usize = 6;
 /// Longest build id and path in a module record, bytes; longer ones are cut.
@@ -365,6 +375,7 @@ fn frame_long(words: &[u64], first: u64) -> Option<Frame> {
         Kind::Module => (MODULE_WORDS..=longest_module).contains(&count),
         Kind::ModuleGone => count == MODULE_GONE_WORDS,
         Kind::Fork => count == FORK_WORDS,
+        Kind::Overwrite => count == OVERWRITE_WORDS,
         _ => head.flags() < 2 && count == 5 + u64::from(head.flags()),
     };
     let (place, number_at) = match kind {
@@ -382,6 +393,25 @@ fn frame_long(words: &[u64], first: u64) -> Option<Frame> {
 /// The first word of a node record.
 pub fn node_head(quality: u8, world: u64) -> u64 {
     Kind::Node as u64 | u64::from(quality) << 8 | world << 16
+}
+
+/// What an overwrite record says, the same numbers as `heaptape_tape::OverwriteKind`'s.
+pub mod overwrite {
+    #![allow(missing_docs)]
+    pub const AFTER_END: u8 = 0;
+    pub const BEFORE_START: u8 = 1;
+    pub const AFTER_FREE: u8 = 2;
+}
+
+/// When an overwrite was found, the same numbers as `heaptape_tape::Found`'s.
+pub mod found {
+    #![allow(missing_docs)]
+    pub const AT_FREE: u8 = 0;
+    pub const AT_REALLOC: u8 = 1;
+    pub const AT_INTERVAL: u8 = 2;
+    pub const IN_QUARANTINE: u8 = 3;
+    pub const AT_EXIT: u8 = 4;
+    pub const AT_CRASH: u8 = 5;
 }
 
 /// Numbers of the functions, the same as `heaptape_tape::Api`'s (the collector checks that).

@@ -4,6 +4,7 @@ mod address_test;
 mod errors_test;
 mod history;
 mod layout_test;
+mod overwrites_test;
 mod sample_test;
 mod summary_test;
 mod tree_test;

@@ -12,8 +12,8 @@ global_asm!(
     ".hidden heaptape_tls",
     ".globl heaptape_tls",
     ".type heaptape_tls,@object",
-    ".size heaptape_tls,24",
-    "heaptape_tls: .zero 24",
+    ".size heaptape_tls,32",
+    "heaptape_tls: .zero 32",
     ".popsection",
 );
 
@@ -23,6 +23,8 @@ pub const THREAD: usize = 0;
 pub const LEFT: usize = 8;
 /// The state of the generator that draws them.
 pub const RANDOM: usize = 16;
+/// What [`crate::guard`] counts down, and the state of its generator.
+pub const GUARD: usize = 24;
 
 /// A word of the calling thread.
 #[inline(always)]
