@@ -258,7 +258,10 @@ fn two_reallocs_of_one_block() {
     let program = build::target("errors/wrong_frees");
     let found = wrong::all_errors(&run::recorded(&[], &[program.into(), "race".into()]));
     let [race, ..] = &found[..] else { panic!("no error") };
-    assert_eq!((&race["kind"], &race["act"]["function"]), (&"realloc_race".into(), &"realloc".into()));
+    assert_eq!(
+        (&race["kind"], &race["act"]["function"]),
+        (&"realloc_race".into(), &"realloc".into())
+    );
     let other = &race["block"]["freed"];
     assert_ne!(other["tid"], race["act"]["tid"], "{race:#}");
     assert!(passes(other, "reallocates") && passes(&race["act"], "reallocates"), "{race:#}");
