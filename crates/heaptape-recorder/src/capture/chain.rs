@@ -64,8 +64,8 @@ pub(super) enum Bottom {
     End = 0,
     /// A frame whose step outward failed.
     Lost = 1,
-    /// The last frame within the bound. What it is depends on the number of inner ones: such a chain
-    /// lends its nodes to an equal one, but no walk ends in it.
+    /// Where a walk that was too deep was cut. Another one may end here too, if neither too few nor too many
+    /// frames lie inside.
     Deep = 2,
 }
 
