@@ -22,7 +22,7 @@ pub const PROCESS_BYTES: usize = PAGE + MAX_STREAMS * STREAM_BYTES;
 /// Stream areas that the target maps at once.
 pub const STREAM_BATCH: usize = 4;
 /// Backtraces of so many frames and more are cut: they keep their innermost frames and are marked.
-pub const MAX_FRAMES: usize = 4096;
+pub const MAX_FRAMES: usize = 16_384;
 /// Fewest frames that a backtrace keeps when it is cut: shorter ones are always whole.
 pub const KEPT_FRAMES: usize = MAX_FRAMES / 2;
 

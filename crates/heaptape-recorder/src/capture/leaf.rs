@@ -158,9 +158,15 @@ impl Leaf {
         (self.outer_node == outer_node).then_some(self.node)
     }
 
-    /// Its frames, outermost first.
-    pub(super) fn frames(&self) -> ([Frame; MAX], usize) {
-        (self.frames, self.count as usize)
+    /// How many frames it has.
+    #[inline(always)]
+    pub(super) fn count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Its frames, outermost first, at the places below `count`.
+    pub(super) fn frames(&self) -> [Frame; MAX] {
+        self.frames
     }
 
     /// Notes its node under another node of the state it meets.

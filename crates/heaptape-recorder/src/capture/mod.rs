@@ -195,8 +195,8 @@ fn by_leaf(thread: &mut Thread, start: State) -> Option<u32> {
     let at = leaves.leaf(place).at();
     chain.verify(window, at).ok()?;
     if chain.bottom != Bottom::End {
-        let frames = at + 1 + leaves.leaf(place).frames().1;
-        if !ends_as_before(thread, frames) {
+        let frames = at + 1 + leaves.leaf(place).count();
+        if !ends_early_as_before(thread, frames) {
             return None;
         }
     }
@@ -211,7 +211,8 @@ fn by_leaf(thread: &mut Thread, start: State) -> Option<u32> {
 /// The node of the leaf's frames, below another node than before.
 #[inline(never)]
 fn renew(thread: &mut Thread, place: usize, outer_node: u32) -> u32 {
-    let (frames, count) = thread.capture.leaves.leaf(place).frames();
+    let leaf = thread.capture.leaves.leaf(place);
+    let (frames, count) = (leaf.frames(), leaf.count());
     let mut node = outer_node;
     for frame in &frames[..count] {
         node = child(thread, node, *frame);
@@ -223,24 +224,16 @@ fn renew(thread: &mut Thread, place: usize, outer_node: u32) -> u32 {
     node
 }
 
-/// Whether a walk of `frames` frames, the outer ones those of the chain, ends where the remembered one did. Counts it
-/// if it is cut there.
-fn ends_as_before(thread: &mut Thread, frames: usize) -> bool {
-    match thread.capture.chain.bottom {
-        _ if frames >= MAX_FRAMES => false,
-        Bottom::End => true,
-        Bottom::Lost => is_lost_as_before(thread),
-        Bottom::Deep if frames < KEPT_FRAMES => false,
-        Bottom::Deep => {
-            thread.page().truncated.fetch_add(1, Ordering::Relaxed);
-            true
-        }
-    }
-}
-
-/// Whether there still is no way on from the outermost remembered state.
+/// Whether a walk of `frames` frames, the outer ones those of the chain, ends where the chain does, which is before the
+/// outermost frame. Counts it if it is cut there.
 #[cold]
-fn is_lost_as_before(thread: &mut Thread) -> bool {
+#[inline(never)]
+fn ends_early_as_before(thread: &mut Thread, frames: usize) -> bool {
+    if thread.capture.chain.bottom == Bottom::Deep {
+        let is_enough = frames >= KEPT_FRAMES;
+        thread.page().truncated.fetch_add(u64::from(is_enough), Ordering::Relaxed);
+        return is_enough;
+    }
     let Some(outermost) = thread.capture.chain.known().first() else { return false };
     let state = outermost.state();
     let rule = rules::lookup(thread, state.ip);
@@ -321,10 +314,14 @@ fn meet(
         return None;
     }
     match chain.verify(window, met) {
-        Ok(()) if ends_as_before(thread, met + 1 + count) => Some(met),
         Ok(()) => {
-            *top = 0;
-            None
+            let frames = met + 1 + count;
+            let is_it = frames < MAX_FRAMES
+                && (chain.bottom == Bottom::End || ends_early_as_before(thread, frames));
+            if !is_it {
+                *top = 0;
+            }
+            is_it.then_some(met)
         }
         Err(right) => {
             // The walk passes these states too, but then goes elsewhere.
