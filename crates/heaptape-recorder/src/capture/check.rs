@@ -170,6 +170,9 @@ fn agrees_with_libgcc(tables: &mut Tables, regs: Regs, count: usize) -> Option<b
 /// libgcc's `_Unwind_GetIPInfo`, the same for all threads.
 static IP_INFO: AtomicUsize = AtomicUsize::new(0);
 
+/// Ends libgcc's walk (`_URC_END_OF_STACK`).
+const ENOUGH: i32 = 5;
+
 /// Called by libgcc for each frame.
 extern "C" fn push_theirs(context: *mut c_void, tables: *mut Tables) -> i32 {
     let mut is_interrupted = 0i32;
@@ -179,11 +182,12 @@ extern "C" fn push_theirs(context: *mut c_void, tables: *mut Tables) -> i32 {
             core::mem::transmute(IP_INFO.load(Ordering::Relaxed));
         let ip = info(context, &raw mut is_interrupted);
         let tables = &mut *tables;
-        if let Some(place) = tables.theirs.get_mut(tables.their_count) {
-            // As we write interrupted instructions.
-            *place = ip + usize::from(is_interrupted != 0);
-            tables.their_count += 1;
-        }
+        let Some(place) = tables.theirs.get_mut(tables.their_count) else {
+            return ENOUGH;
+        };
+        // As we write interrupted instructions.
+        *place = ip + usize::from(is_interrupted != 0);
+        tables.their_count += 1;
     }
     0
 }
