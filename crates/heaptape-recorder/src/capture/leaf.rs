@@ -12,7 +12,7 @@ use super::window::Window;
 
 /// Frames, and words, of a leaf.
 pub(super) const MAX: usize = 6;
-const LEAVES: usize = 512;
+const LEAVES: usize = 1024;
 /// Leaves that begin in the same place: programs have functions of their own through which all allocations go, each
 /// called from everywhere.
 const WAYS: usize = 4;
