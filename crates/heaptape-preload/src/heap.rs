@@ -148,8 +148,16 @@ fn decide() -> usize {
         [Some(malloc), Some(size)] if same_object(malloc, size) => ASKED,
         _ => UNKNOWN,
     };
-    USABLE.store(way, Ordering::Relaxed);
-    way
+    // Fails where another thread was here, or another allocator was put in place meanwhile.
+    match USABLE.compare_exchange(UNDECIDED, way, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => way,
+        Err(known) => known,
+    }
+}
+
+/// After another allocator was put in place of the program's own: it is asked, whatever was found before.
+pub(crate) fn ask_for_usable() {
+    USABLE.store(ASKED, Ordering::Relaxed);
 }
 
 /// log2 of a power of two; 0 for what is none.
