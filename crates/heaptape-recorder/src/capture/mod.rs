@@ -93,18 +93,19 @@ struct Fresh {
 }
 
 /// A thread's memory of backtraces. Zeroed memory is a fresh one.
+#[repr(C)]
 pub(crate) struct Capture {
     window: Window,
     /// [`rules::generation`] that all that is remembered belongs to.
     generation: u32,
     /// The last id that is announced for sure.
     last_id: u32,
-    /// The id that is being announced, and where its record ends in the ring.
-    announcing: (u32, u64),
     /// What the check mode needs.
     check: Check,
-    memo: Memo,
+    /// The id that is being announced, and where its record ends in the ring.
+    announcing: (u32, u64),
     leaves: Leaves,
+    memo: Memo,
     chain: Chain,
     /// The walk in progress, innermost first.
     fresh: [Fresh; MAX_FRAMES],
