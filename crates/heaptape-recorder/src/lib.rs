@@ -19,11 +19,12 @@
 //! * [`guard`]: the allocators of `--guard` and `--check`.
 //! * [`modules`]: which ELF files the code addresses lie in, over time.
 //! * [`follow`]: what a program made by `exec` inherits.
-//! * [`ending`]: the last moment of a process. * [`crash`]: fatal signals.
+//! * [`ending`]: the last moment of a process. * [`crash`]: fatal signals. * [`altstack`]: room for their handler.
 //! * [`sys`]: system calls, thread-local storage, loaded objects.
 
 #![cfg_attr(not(test), no_std)]
 
+pub mod altstack;
 pub mod call;
 pub mod capture;
 pub mod crash;

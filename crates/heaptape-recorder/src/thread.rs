@@ -6,12 +6,11 @@
 //! order. Nothing is done when a thread ends; the next thread that needs a stream takes over that of a
 //! thread which the kernel no longer knows, backtrace memory included.
 
+use crate::altstack;
 use crate::capture::Capture;
-use crate::crash;
 use crate::emit;
 use crate::gate::Local;
 use crate::sampling;
-use crate::sys::call::SignalStack;
 use crate::sys::tls::{self, THREAD};
 use crate::sys::{call, objects};
 use crate::tag;
@@ -90,8 +89,6 @@ pub(crate) struct Thread {
     /// The serial of the fork that this thread is in; 0 outside. A forked child reads what its parent's
     /// thread, of which it is the copy, has written.
     fork_serial: u64,
-    /// The alternate signal stack that belongs to this stream's owner; 0: none was made.
-    signal_stack: usize,
     pub(crate) capture: Capture,
 }
 
@@ -284,20 +281,10 @@ pub(crate) fn claim(local: &'static Local) -> Option<*mut Thread> {
     }
     let thread = claim_stream(local, 0)?;
     tls::set::<THREAD>(thread as usize);
-    // SAFETY: ours, as of now.
-    unsafe { (*thread).signal_stack = crash::give_stack(local, (*thread).signal_stack) };
-    Some(thread)
-}
-
-/// The alternate signal stack of ours that the calling thread has where it has set none.
-pub fn signal_stack() -> Option<SignalStack> {
-    let word = tls::get::<THREAD>();
-    if word <= LOST {
-        return None;
+    if local.option(hs::OPT_CRASH) {
+        altstack::give();
     }
-    // SAFETY: this thread's own.
-    let start = unsafe { (*(word as *const Thread)).signal_stack };
-    (start != 0).then(|| crash::stack_at(start))
+    Some(thread)
 }
 
 fn claim_inner(local: &'static Local, level: u32) -> *mut Thread {
@@ -480,11 +467,8 @@ pub(crate) fn after_fork() {
     }
 }
 
-/// Keeps the memory of the forked child's only thread for whoever records first; its alternate stack stays with
-/// the thread itself.
+/// Keeps the memory of the forked child's only thread for whoever records first.
 fn keep_spare(thread: *mut Thread) {
-    // SAFETY: this thread's own.
-    unsafe { (*thread).signal_stack = 0 };
     SPARE.store(thread, Ordering::Relaxed);
 }
 

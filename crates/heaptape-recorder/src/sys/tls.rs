@@ -12,8 +12,8 @@ global_asm!(
     ".hidden heaptape_tls",
     ".globl heaptape_tls",
     ".type heaptape_tls,@object",
-    ".size heaptape_tls,88",
-    "heaptape_tls: .zero 88",
+    ".size heaptape_tls,96",
+    "heaptape_tls: .zero 96",
     ".popsection",
 );
 
@@ -39,6 +39,19 @@ pub(crate) const FAILED_AT: usize = 64;
 pub(crate) const HELD: usize = 72;
 /// What [`crate::guard`] counts down, and the state of its generator.
 pub const GUARD: usize = 80;
+
+/// The lowest byte of its alternate signal stack of ours; 0: none was given (`altstack`).
+pub const STACK: usize = 88;
+
+/// libc's control block of the calling thread.
+pub fn control_block() -> *mut usize {
+    let block;
+    // SAFETY: its first word is its address, by the ABI of thread-local storage.
+    unsafe {
+        asm!("mov {0}, qword ptr fs:[0]", out(reg) block, options(nostack, readonly, preserves_flags, pure));
+    }
+    block
+}
 
 /// A word of the calling thread.
 #[inline(always)]
