@@ -196,6 +196,17 @@ static void thread_that_ended(void) {
     pthread_join(thread, 0);
 }
 
+static void *returns(void *size) { return xalloc((size_t)size, (size_t)size == 1040 ? DEFINITE : REACHABLE); }
+
+/* Nobody has taken the second one's yet. */
+static void results_of_threads(void) {
+    pthread_t thread;
+    pthread_create(&thread, 0, returns, (void *)1040);
+    pthread_join(thread, 0);
+    pthread_create(&thread, 0, returns, (void *)1041);
+    usleep(20000);
+}
+
 static void detached_thread(void) {
     pthread_t thread;
     pthread_barrier_init(&barrier, 0, 2);
@@ -263,7 +274,7 @@ static const struct {
     CASE(in_shared_mapping), CASE(beside_large_block), CASE(large_lost), CASE(thread_specific),
     CASE(on_stack_of_thread), CASE(in_register_of_thread), CASE(thread_that_ended), CASE(detached_thread),
     CASE(in_open_library), CASE(in_closed_library), CASE(old_string), CASE(after_length), CASE(after_count),
-    CASE(after_wrong_count),
+    CASE(after_wrong_count), CASE(results_of_threads),
 };
 
 int main(int argc, char **argv) {

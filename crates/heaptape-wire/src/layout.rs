@@ -21,8 +21,10 @@ pub const MAX_STREAMS: usize = 8192;
 pub const PROCESS_BYTES: usize = PAGE + MAX_STREAMS * STREAM_BYTES;
 /// Stream areas that the target maps at once.
 pub const STREAM_BATCH: usize = 4;
-/// Most frames of one backtrace; deeper ones keep their innermost frames and are marked.
-pub const MAX_FRAMES: usize = 4096;
+/// Backtraces of so many frames and more are cut: they keep their innermost frames and are marked.
+pub const MAX_FRAMES: usize = 16_384;
+/// Fewest frames that a backtrace keeps when it is cut: shorter ones are always whole.
+pub const KEPT_FRAMES: usize = MAX_FRAMES / 2;
 
 /// [`ProcessPage::gate`]: recording.
 pub const GATE_OPEN: u32 = 1;
@@ -84,7 +86,7 @@ pub struct ProcessPage {
     pub lost_events: AtomicU64,
     /// Threads that got no stream; written by the target.
     pub lost_threads: AtomicU64,
-    /// Backtraces cut at [`MAX_FRAMES`]; written by the target.
+    /// Backtraces that were cut, see [`MAX_FRAMES`]; written by the target.
     pub truncated: AtomicU64,
     /// Nanoseconds that threads waited for ring space; written by the target.
     pub waited_ns: AtomicU64,

@@ -197,8 +197,11 @@ impl Roots {
         let Range { start, end } = stack.range;
         let control = stack.control_block;
         if stack.tid == 0 {
-            // Nobody will ever read the stack and the storage of a thread that has ended.
-            self.search(control..end, LeakPlace::thread(0, control), search);
+            // Nobody will ever read the stack and the storage of a thread that has ended, nor what it returned when
+            // that was taken.
+            if !stack.is_joined {
+                self.search(control..end, LeakPlace::thread(0, control), search);
+            }
             return;
         }
         let used = stack.sp.map_or(start, |sp| sp.max(start));

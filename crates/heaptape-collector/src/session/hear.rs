@@ -285,13 +285,16 @@ impl Session {
             let reason = if crash { SnapshotReason::Crash } else { SnapshotReason::Exit };
             self.snapshot(book, at, reason, since)?;
         }
-        if self.settings.options & OPT_LEAKS != 0 {
-            self.search_for_leaks(book, at, report.as_ref(), others.as_ref())?;
+        let searched = if self.settings.options & OPT_LEAKS != 0 {
+            self.search(book, at, report.as_ref(), others.as_ref())?
+        } else {
+            None
+        };
+        match (report, others) {
+            (Some(report), Some(others)) => self.see_it_die(at, report.tid, others),
+            _ => self.targets[at].answer_plea(heard.purpose),
         }
-        if let (Some(report), Some(others)) = (report, others) {
-            self.see_it_die(at, report.tid, others);
-        }
-        Ok(())
+        searched.map_or(Ok(()), |searched| self.judge(book, searched))
     }
 
     /// Whether a forked process is to begin on the tape when its parent has told where it forked.

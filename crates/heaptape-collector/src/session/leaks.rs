@@ -10,40 +10,68 @@ use crate::stacks::unwind::Images;
 use crate::sys::stop::{Stopped, StoppedThread};
 use crate::target::Origin;
 
+/// What a search has read, from which the verdicts follow without the process.
+pub(super) struct Searched {
+    /// Without its sums.
+    scan: LeakScan,
+    blocks: Blocks,
+    graph: Graph,
+}
+
 impl Session {
-    /// Searches a process for leaks; all that it has recorded is on the tape. One that cannot be read is not
-    /// searched, which the tape then says by silence.
-    pub(super) fn search_for_leaks(
+    /// Reads all memory of a process that may hold pointers. It stands still meanwhile: because it is held
+    /// `already`, or because we stop it. `None` for one that cannot be read: that it was not searched the tape then
+    /// says by silence.
+    pub(super) fn search(
         &mut self,
         book: &mut Book<TapeFile>,
         at: usize,
         crashed: Option<&CrashReport>,
         already: Option<&Stopped<'_>>,
-    ) -> io::Result<()> {
-        let target = &self.targets[at];
-        let (Some(id), Some(live)) = (target.id(), target.id().and_then(|id| book.writer.live(id)))
-        else {
-            return Ok(());
-        };
-        if target.pid == 0 {
-            return Ok(());
+    ) -> io::Result<Option<Searched>> {
+        let pid = self.targets[at].pid;
+        if pid == 0 {
+            return Ok(None);
         }
         let since = Instant::now();
+        let mut stopper = std::mem::take(&mut self.stopper);
+        let own = if already.is_none() { stacks::stop(&mut stopper, pid) } else { None };
+        let stopped = already.or(own.as_ref());
+        // The other threads went on until they were stopped.
+        let caught_up = match stopped {
+            Some(stopped) if stopped.len() == 1 => Ok(true),
+            _ => self.catch_up(book, at, STOPPED_PATIENCE),
+        };
+        let searched = caught_up.map(|_| self.read(book, at, crashed, stopped));
+        drop(own);
+        self.stopper = stopper;
+        let mut searched = searched?;
+        if let Some(searched) = &mut searched {
+            searched.scan.pause_ns = since.elapsed().as_nanos() as u64;
+        }
+        Ok(searched)
+    }
+
+    fn read(
+        &self,
+        book: &Book<TapeFile>,
+        at: usize,
+        crashed: Option<&CrashReport>,
+        stopped: Option<&Stopped<'_>>,
+    ) -> Option<Searched> {
+        let target = &self.targets[at];
+        let id = target.id()?;
+        let live = book.writer.live(id)?;
         let event = live.totals().events;
         let blocks = Blocks::new(live.blocks().map(|block| (block.addr, block.size)).collect());
         let mut doubts = doubts(target, self.settings.sample_bytes);
-        let own = match already {
-            None => stacks::stop(&mut self.stopper, target.pid),
-            Some(_) => None,
-        };
-        let stopped = already.or(own.as_ref());
         if stopped.is_none() {
             doubts |= LeakDoubts::NOT_STOPPED;
         }
-        if stopped.as_ref().is_some_and(|stopped| !stopped.missing().is_empty()) {
+        if stopped.is_some_and(|stopped| !stopped.missing().is_empty()) {
             doubts |= LeakDoubts::THREADS_MISSING;
         }
-        let Ok(mappings) = maps::of(target.pid) else { return Ok(()) };
+        let mappings = maps::of(target.pid).ok()?;
         let mut stacks = (Images::new(&mappings), ProcessMemory::of(target.pid));
         let leaving = target.ending_thread();
         let mut thread = |stopped: &StoppedThread| match crashed {
@@ -65,27 +93,36 @@ impl Session {
         };
         let roots = Roots::of(&process, &blocks, &memory);
         let graph = Graph::read(&blocks, &roots, &memory);
-        drop(own);
-        let pause_ns = since.elapsed().as_nanos() as u64;
         if roots.foreign_allocator {
             doubts |= LeakDoubts::FOREIGN_ALLOCATOR;
         }
         if graph.overflown {
             doubts |= LeakDoubts::POINTERS_MISSING;
         }
-        let judged = leaks::judge(&blocks, &graph);
         let scan = LeakScan {
             number: 0,
             process: id,
             time: book.now(),
             event,
-            pause_ns,
+            pause_ns: 0,
             bytes_read: memory.bytes_read(),
             bytes_unreadable: memory.bytes_unreadable(),
             doubts: LeakDoubts(doubts),
-            totals: leaks::totals(&blocks, &judged),
+            totals: Default::default(),
             places: roots.places,
         };
+        Some(Searched { scan, blocks, graph })
+    }
+
+    /// Finds out what follows, and brings it to the tape.
+    pub(super) fn judge(
+        &mut self,
+        book: &mut Book<TapeFile>,
+        searched: Searched,
+    ) -> io::Result<()> {
+        let Searched { mut scan, blocks, graph } = searched;
+        let judged = leaks::judge(&blocks, &graph);
+        scan.totals = leaks::totals(&blocks, &judged);
         book.writer.leaks(&scan, &judged)
     }
 }
@@ -98,6 +135,8 @@ fn doubts(target: &Target, sample_bytes: u64) -> u32 {
     all.into_iter().filter_map(|(is, doubt)| is.then_some(doubt)).sum()
 }
 
+/// Patience for records that a thread was making when it was stopped: they do not come before it goes on.
+const STOPPED_PATIENCE: Duration = Duration::from_millis(20);
 /// The stack below its pointer that a function may use all the same.
 const RED_ZONE: u64 = 128;
 

@@ -79,6 +79,8 @@ fn in_storage_of_threads() {
     assert_eq!(way(&case("in_tls"), 1004)[0]["what"], "thread");
     case("thread_specific");
     case("detached_thread");
+    // A joined thread's was once found in what libc keeps of its stack.
+    assert_eq!(way(&case("results_of_threads"), 1041)[0]["what"], "thread");
 }
 
 #[test]
@@ -175,4 +177,23 @@ fn suppressions_count_their_use() {
     assert_eq!(found["summary"]["definite"]["blocks"], 0);
     assert_eq!(found["suppressions"][0]["blocks"], 4);
     assert_eq!(found["suppressions"][1]["blocks"], 0);
+}
+
+/// Without ptrace nothing stands still and registers are unknown: that is said, and what is in variables, on stacks and in
+/// the storage of threads is found all the same.
+#[test]
+fn where_ptrace_is_refused() {
+    for name in ["in_global", "in_tls", "on_stack_of_thread", "thread_specific"] {
+        let heaptape = env!("CARGO_BIN_EXE_heaptape");
+        let mut words: Vec<OsString> = vec![target("no_ptrace").into()];
+        words.extend([heaptape, "run", "-q", "-o", "T.tape", "--"].map(OsString::from));
+        words.extend([target("leaks").into(), name.into()]);
+        let run = bare(&words);
+        assert!(run.status.success(), "{}", run.stderr);
+        let found = leaks(&run, &[]);
+        assert_eq!(found["search"]["doubts"].as_array().map(Vec::len), Some(1), "{name}: {found}");
+        for kind in ["definite", "indirect", "possible"] {
+            assert_eq!(found["summary"][kind]["blocks"], 0, "{name}: {found}");
+        }
+    }
 }
