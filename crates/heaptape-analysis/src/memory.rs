@@ -4,9 +4,9 @@
 
 use crate::recording::{ReadMemory, Recording};
 use heaptape_tape::{
-    BacktraceId, BacktraceNode, Bytes, CgroupMemory, Condition, Crash, Event, EventIndex, Header,
-    LeakBlock, LeakScan, LiveSet, MemoryMap, Module, Moment, Process, ProcessId, Sample, Snapshot,
-    Stack, Take, TapeError, Thread, Totals, Unrecorded,
+    BacktraceId, BacktraceNode, Bytes, CgroupMemory, Condition, Crash, Event, EventIndex, Guarded,
+    Header, LeakBlock, LeakScan, LiveSet, MemoryMap, Module, Moment, Overwrite, Process, ProcessId,
+    Sample, Snapshot, Stack, Take, TapeError, Thread, Totals, Unrecorded,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -32,6 +32,10 @@ pub struct MemoryRecording {
     pub unrecorded: Vec<Unrecorded>,
     /// Fatal signals.
     pub crashes: Vec<Crash>,
+    /// Overwrites that were found.
+    pub overwrites: Vec<Overwrite>,
+    /// How blocks were guarded.
+    pub guarded: Vec<Guarded>,
     /// The address spaces at some moments, by time.
     pub memory_maps: Vec<MemoryMap>,
     /// The searches for leaks.
@@ -108,6 +112,12 @@ impl Recording for MemoryRecording {
     }
     fn crashes(&self) -> &[Crash] {
         &self.crashes
+    }
+    fn overwrites(&self) -> &[Overwrite] {
+        &self.overwrites
+    }
+    fn guarded(&self) -> &[Guarded] {
+        &self.guarded
     }
     fn memory_maps(&self) -> &[MemoryMap] {
         &self.memory_maps

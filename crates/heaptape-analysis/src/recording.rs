@@ -1,9 +1,9 @@
 //! Where events and facts come from: a tape, or anything that can answer the same questions.
 
 use heaptape_tape::{
-    BacktraceNode, Bytes, CgroupMemory, Condition, Crash, EventIndex, Header, LeakBlock, LeakScan,
-    LiveSet, Memory, MemoryMap, Module, Moment, Process, ProcessId, Sample, Snapshot, Stack, Take,
-    Tape, TapeError, Thread, Totals, Unrecorded,
+    BacktraceNode, Bytes, CgroupMemory, Condition, Crash, EventIndex, Guarded, Header, LeakBlock,
+    LeakScan, LiveSet, Memory, MemoryMap, Module, Moment, Overwrite, Process, ProcessId, Sample,
+    Snapshot, Stack, Take, Tape, TapeError, Thread, Totals, Unrecorded,
 };
 use std::ops::Range;
 
@@ -39,6 +39,10 @@ pub trait Recording {
     fn unrecorded(&self) -> &[Unrecorded];
     /// Fatal signals.
     fn crashes(&self) -> &[Crash];
+    /// Overwrites that were found, in the order in which they were.
+    fn overwrites(&self) -> &[Overwrite];
+    /// How the blocks of processes were guarded, where they were to be.
+    fn guarded(&self) -> &[Guarded];
     /// The address spaces of processes at some moments, by time.
     fn memory_maps(&self) -> &[MemoryMap];
     /// The searches for leaks, in the order in which they were made.
@@ -105,6 +109,12 @@ impl Recording for Tape {
     }
     fn crashes(&self) -> &[Crash] {
         self.crashes()
+    }
+    fn overwrites(&self) -> &[Overwrite] {
+        self.overwrites()
+    }
+    fn guarded(&self) -> &[Guarded] {
+        self.guarded()
     }
     fn memory_maps(&self) -> &[MemoryMap] {
         self.memory_maps()

@@ -8,6 +8,8 @@ pub(crate) struct Book<W: Write> {
     pub(crate) writer: TapeWriter<W>,
     /// Events of all processes.
     pub(crate) events: u64,
+    /// Overwrites found, of all processes.
+    pub(crate) overwrites: u64,
     /// No record drained so far can be later than this reading of the monotonic clock.
     pub(crate) now_ns: u64,
     /// `CLOCK_MONOTONIC` at time 0 of the tape.
@@ -19,7 +21,16 @@ pub(crate) struct Book<W: Write> {
 
 impl<W: Write> Book<W> {
     pub(crate) fn new(writer: TapeWriter<W>, began_ns: u64) -> Book<W> {
-        Book { writer, events: 0, now_ns: began_ns, began_ns, processes: 0, threads: 0, modules: 0 }
+        Book {
+            writer,
+            events: 0,
+            overwrites: 0,
+            now_ns: began_ns,
+            began_ns,
+            processes: 0,
+            threads: 0,
+            modules: 0,
+        }
     }
 
     /// A reading of the monotonic clock as a time of the tape.

@@ -19,6 +19,8 @@ const _: () = assert!(MAX_FRAMES <= MAX_DEPTH);
 
 /// Most fork records remembered for children that have not said hello yet.
 const MAX_FORKS: usize = 1 << 16;
+/// Most overwrites of one process on a tape; a program that writes everywhere says no more with more of them.
+const MAX_OVERWRITES: u64 = 10_000;
 /// Most backtrace nodes of one stream; events beyond it lose their backtrace and are counted.
 const MAX_NODES: usize = 1 << 28;
 /// Addresses outside all modules that may get names; more stay without.
@@ -31,6 +33,7 @@ pub(crate) struct Converter {
     /// Times never decrease within a process: one that would is taken for this.
     time: TimeNs,
     events: u64,
+    overwrites: u64,
     malformed: u64,
     streams: Vec<Stream>,
     threads: FxHashMap<u32, KnownThread>,
@@ -54,6 +57,8 @@ struct Stream {
     thread: Option<ThreadId>,
     /// The last time it said.
     time: TimeNs,
+    /// Its last event, if it has had one.
+    event: Option<EventIndex>,
     /// `nodes[id - 1]`: the node on the tape.
     nodes: Vec<BacktraceId>,
 }
@@ -94,6 +99,7 @@ impl Converter {
             process,
             time: start,
             events: 0,
+            overwrites: 0,
             malformed: 0,
             streams: Vec::new(),
             threads: FxHashMap::default(),
@@ -225,6 +231,7 @@ impl Converter {
             },
             Kind::ModuleGone => self.unload(book, words),
             Kind::Fork => self.fork(words[3]),
+            Kind::Overwrite => self.overwrite(book, stream, words),
             Kind::Pad => Ok(()),
             _ => match record::Event::decode(words) {
                 Some(event) => self.event(book, stream, &event),
@@ -409,6 +416,7 @@ impl Converter {
             usable: event.usable,
             backtrace,
         };
+        self.streams[stream].event = Some(self.events);
         self.events += 1;
         book.events += 1;
         self.waiting.push(event);
@@ -420,6 +428,42 @@ impl Converter {
         let result = book.writer.events(self.process, &self.waiting);
         self.waiting.clear();
         result
+    }
+
+    /// The bytes of an overwrite that a target says it has found, checked.
+    fn overwrite<W: Write>(
+        &mut self,
+        book: &mut Book<W>,
+        stream: usize,
+        words: &[u64],
+    ) -> io::Result<()> {
+        let head = record::Head(words[0]);
+        let seen = text(&words[5..7], usize::from(head.flags()));
+        let kind = OverwriteKind::from_u8(head.api());
+        let (Some(kind), Some(found), Some(seen)) = (kind, Found::from_u8(head.align_log2()), seen)
+        else {
+            return self.count_malformed();
+        };
+        if self.overwrites >= MAX_OVERWRITES {
+            return self.count_malformed();
+        }
+        self.overwrites += 1;
+        book.overwrites += 1;
+        let time = self.at(self.streams[stream].time);
+        let thread = self.speaker(book, stream, time)?;
+        book.writer.overwrite(&Overwrite {
+            process: self.process,
+            time,
+            thread: Some(thread),
+            event: self.streams[stream].event,
+            kind,
+            found,
+            block: words[1],
+            size: words[2],
+            offset: words[3] as i64,
+            length: words[4],
+            seen,
+        })
     }
 
     /// The thread a stream speaks for. One that never said so is a thread of its own, without number.

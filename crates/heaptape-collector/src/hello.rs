@@ -75,6 +75,11 @@ impl Caller {
         packet.extend(welcome.options.to_ne_bytes());
         packet.extend(welcome.process.to_ne_bytes());
         packet.extend(welcome.sample_bytes.to_ne_bytes());
+        let guard = welcome.guard;
+        for number in [guard.mode, guard.with, guard.one_in, guard.interval] {
+            packet.extend(number.to_ne_bytes());
+        }
+        packet.extend(guard.quarantine.to_ne_bytes());
         packet.extend(results);
         // It has seconds of patience and closes its gate when nothing comes.
         let _ = socket::send(&self.connection, &packet, fds);
@@ -91,7 +96,14 @@ impl Caller {
     }
 
     fn refuse_as(&self, status: u32) {
-        let refused = Welcome { magic: MAGIC, status, options: 0, process: 0, sample_bytes: 0 };
+        let refused = Welcome {
+            magic: MAGIC,
+            status,
+            options: 0,
+            process: 0,
+            sample_bytes: 0,
+            guard: heaptape_wire::handshake::Guard::default(),
+        };
         self.answer(&refused, &[]);
     }
 }

@@ -3,6 +3,7 @@
 use crate::book::Book;
 use crate::check::{Check, Checks};
 use crate::contents::Copied;
+use crate::guard::Guard;
 use crate::output::{self, Clash, Names, Place, TapeFile};
 use crate::preflight::{self, Missing};
 use crate::session::{Closing, Session, Settings, Snapshots};
@@ -99,6 +100,10 @@ pub struct Launch {
     pub leaks: bool,
     /// When to copy the contents of the live blocks onto the tape.
     pub snapshots: Snapshots,
+    /// Copy the bytes of the blocks that are live at exit onto the tape.
+    pub contents_at_exit: bool,
+    /// What allocator the program gets in place of its own.
+    pub guard: Guard,
     /// Report fatal signals.
     pub crash: bool,
     /// Compare every backtrace with another unwinder's.
@@ -137,6 +142,8 @@ impl Launch {
             pss: false,
             leaks: true,
             snapshots: Snapshots::default(),
+            contents_at_exit: false,
+            guard: Guard::default(),
             crash: true,
             check: Check::Off,
             wait_for_all: false,
@@ -170,6 +177,7 @@ impl Launch {
             follow: self.follow,
             options: self.wire_options(),
             sample_bytes: self.sample_bytes.min(Launch::MAX_SAMPLE_BYTES),
+            guard: self.guard.wire(),
             sample_interval: self.sample_interval,
             pss: self.pss,
             wait_for_all: self.wait_for_all,
@@ -204,7 +212,10 @@ impl Launch {
                 ("leaks".into(), on(self.leaks)),
                 ("contents-at-exit".into(), on(self.snapshots.at_exit)),
                 ("snapshots".into(), self.snapshots.words()),
-            ],
+            ]
+            .into_iter()
+            .chain(self.guard.option())
+            .collect(),
         }
     }
 
@@ -248,6 +259,10 @@ pub struct Outcome {
     pub losses: Losses,
     /// What came of comparing backtraces, if that was wanted.
     pub checks: Checks,
+    /// How blocks were guarded, a process each, where they were to be.
+    pub guarded: Vec<Guarded>,
+    /// Overwrites that were found.
+    pub overwrites: u64,
     /// Sentences the user should read.
     pub warnings: Vec<String>,
     /// Most bytes of records that were out of the program's memory and not yet on the tape.
@@ -491,6 +506,7 @@ fn conclude(
 ) -> Outcome {
     let (mut events, processes) = (book.events, book.processes() as usize);
     let unmatched_frees = book.unmatched_frees();
+    let overwrites = book.overwrites;
     if processes == 0 && !launch.preload.is_empty() && closing.unrecorded.is_empty() {
         closing.warnings.push("no process loaded the recorder: nothing was recorded".into());
     }
@@ -527,6 +543,8 @@ fn conclude(
         unrecorded: closing.unrecorded,
         losses: closing.losses,
         checks: closing.checks,
+        guarded: closing.guarded,
+        overwrites,
         warnings: closing.warnings,
         most_behind: closing.most_behind as u64,
         copied: closing.copied,

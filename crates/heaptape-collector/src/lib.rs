@@ -26,6 +26,7 @@ mod check;
 mod contents;
 pub mod control;
 mod convert;
+mod guard;
 mod hello;
 mod jit;
 mod launch;
@@ -45,5 +46,6 @@ mod workdir;
 
 pub use check::{Check, Checks};
 pub use contents::Copied;
+pub use guard::{Guard, GuardMode, GuardWith};
 pub use launch::{Follow, FreeBacktraces, Launch, LaunchError, Outcome, die_as, run};
 pub use session::Snapshots;

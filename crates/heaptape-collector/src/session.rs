@@ -64,6 +64,8 @@ pub(crate) struct Settings {
     pub(crate) options: u32,
     /// [`Welcome::sample_bytes`] of every welcome.
     pub(crate) sample_bytes: u64,
+    /// [`Welcome::guard`] of every welcome.
+    pub(crate) guard: heaptape_wire::handshake::Guard,
     /// Zero: no samples.
     pub(crate) sample_interval: Duration,
     pub(crate) pss: bool,
@@ -352,12 +354,20 @@ impl Session {
         let (pid, untold) = (target.pid, target.untold());
         let checks = target.checks();
         let id = target.id();
+        let guarded = target.guarded();
         let (losses, ended) = target.end(book, book.now(), ending)?;
         self.due.forget(number);
         if let Some(id) = id {
             self.copier.forget(id);
         }
         self.closing.checks = self.closing.checks.plus(checks);
+        if let Some(id) = ended.id
+            && self.settings.guard.mode != heaptape_wire::handshake::GUARD_OFF
+        {
+            let guarded = Guarded { process: id, ..guarded };
+            book.writer.guarded(&guarded)?;
+            self.closing.guarded.push(guarded);
+        }
         self.closing.losses = self.closing.losses.plus(&losses);
         if untold > 0 {
             let reason = format!(

@@ -495,7 +495,14 @@ impl Target {
             let word = self.memory.ring(stream).header().private.load(Ordering::Relaxed);
             unpack_private_range(word)
         });
-        ranges.map(|(start, end)| start..end).filter(|range| !range.is_empty()).collect()
+        let table = self.memory.page().arena_table.get();
+        let ranges = ranges.map(|(start, end)| start..end).chain([table]);
+        ranges.filter(|range| !range.is_empty()).collect()
+    }
+
+    /// Where its blocks with guard pages lie; empty if there are none.
+    pub(crate) fn arena(&self) -> Range<u64> {
+        self.memory.page().arena.get()
     }
 
     /// Programs that it has started without our hearing of them.
@@ -525,6 +532,18 @@ impl Target {
             checked: page.checked.load(Ordering::Relaxed),
             differing: page.differing.load(Ordering::Relaxed),
             unchecked: page.unchecked.load(Ordering::Relaxed),
+        }
+    }
+
+    /// How its blocks were guarded so far; the process is filled in by whoever asks.
+    pub(crate) fn guarded(&self) -> Guarded {
+        let page = self.memory.page();
+        let mechanism = u8::try_from(page.guard.load(Ordering::Relaxed)).ok();
+        Guarded {
+            process: self.id().unwrap_or(ProcessId(0)),
+            mechanism: mechanism.and_then(GuardMechanism::from_u8).unwrap_or_default(),
+            guarded: page.guarded.load(Ordering::Relaxed),
+            unguarded: page.unguarded.load(Ordering::Relaxed),
         }
     }
 

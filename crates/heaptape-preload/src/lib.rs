@@ -5,7 +5,9 @@
 //! by [`real`], and around it the recorder's word for the call (`heaptape_recorder::call`).
 //!
 //! * [`heap`]: malloc and its kin. * [`cxx`]: operators new and delete. * [`maps`]: mmap and its kin.
+//! * [`guard`]: another allocator in the place of the program's.
 //! * [`process`]: start, end, fork, exec, dlclose. * [`signals`]: who handles what, and where.
+//! * [`threads`]: where threads begin.
 //! * [`tables`]: unwind tables of code made at run time. * `runtime`: what a library without std must bring.
 //!
 //! What may be exported is listed in `exports.txt`; a test compares.
@@ -17,6 +19,7 @@
 #![allow(clippy::macro_metavars_in_unsafe)]
 
 pub mod cxx;
+mod guard;
 pub mod heap;
 pub mod maps;
 pub mod process;
@@ -25,3 +28,4 @@ pub mod real;
 pub mod runtime;
 pub mod signals;
 pub mod tables;
+pub mod threads;

@@ -9,7 +9,7 @@ use heaptape_recorder::follow::{self, Environment, MAX_LOOKED_AT, Plan, search_p
 use heaptape_recorder::sys::call::is_readable;
 use heaptape_recorder::sys::objects;
 use heaptape_recorder::thread::Regs;
-use heaptape_recorder::{call, ending, gate, modules, thread};
+use heaptape_recorder::{altstack, call, ending, gate, modules, thread};
 
 static DLCLOSE: Real = Real::new(c"dlclose");
 static EXECVE: Real = Real::new(c"execve");
@@ -54,6 +54,7 @@ extern "C" fn after_fork_in_parent() {
 }
 
 extern "C" fn after_fork_in_child() {
+    altstack::after_fork_in_child();
     thread::after_fork_in_child();
 }
 

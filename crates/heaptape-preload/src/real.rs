@@ -11,6 +11,8 @@ use heaptape_recorder::sys::objects::{self, Definition};
 /// A function of the next object; looked up once.
 pub struct Real {
     name: &'static CStr,
+    /// Whether it is one of the allocator's, which may be another than the program's own (`--guard`).
+    allocates: bool,
     address: AtomicUsize,
 }
 
@@ -20,7 +22,22 @@ const MISSING: usize = 1;
 impl Real {
     /// The function of that name.
     pub const fn new(name: &'static CStr) -> Real {
-        Real { name, address: AtomicUsize::new(0) }
+        Real { name, allocates: false, address: AtomicUsize::new(0) }
+    }
+
+    /// The allocator's function of that name.
+    pub const fn of_allocator(name: &'static CStr) -> Real {
+        Real { name, allocates: true, address: AtomicUsize::new(0) }
+    }
+
+    /// Goes to another function from now on.
+    pub(crate) fn exchange(&self, address: usize) {
+        self.address.store(address, Ordering::Relaxed);
+    }
+
+    /// The definition of the name, wherever the calls go.
+    pub(crate) fn definition(&self) -> usize {
+        next(self.name).map_or(0, |definition| definition.address)
     }
 
     /// Its address; `None` when nobody defines it.
@@ -42,7 +59,16 @@ impl Real {
 
     #[cold]
     fn look_up(&self) -> Option<usize> {
+        let settled = !self.allocates || crate::guard::settle();
+        match self.address.load(Ordering::Relaxed) {
+            0 => {}
+            MISSING => return None,
+            exchanged => return Some(exchanged),
+        }
         let found = next(self.name).map(|definition| definition.address);
+        if !settled {
+            return found;
+        }
         self.address.store(found.unwrap_or(MISSING), Ordering::Relaxed);
         found
     }

@@ -11,6 +11,7 @@
 //! streams. A vfork child shares everything with its suspended parent and records as the parent,
 //! which is right: it works on the parent's heap.
 
+use crate::guard;
 use crate::modules;
 use crate::sampling;
 use crate::sys::call::{self, SignalsBlocked};
@@ -346,11 +347,14 @@ fn connect(local: &Local, parent: u64, serial: u64) -> bool {
         return false;
     }
     sampling::set_mean(answer.welcome.sample_bytes);
+    guard::order(&answer.welcome.guard);
     local.options.store(answer.welcome.options, Ordering::Relaxed);
     local.process.store(answer.welcome.process, Ordering::Relaxed);
     local.pid.store(call::getpid(), Ordering::Relaxed);
     local.page.store(page.cast(), Ordering::Relaxed);
     local.session.store(session.cast(), Ordering::Relaxed);
+    // Of a forked child, whose blocks are guarded as its parent's.
+    guard::show(local.page());
     local.map_batch(process.0, 0)
 }
 

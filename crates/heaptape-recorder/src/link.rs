@@ -7,7 +7,7 @@ use crate::sys::call::{self, Fd};
 use crate::sys::objects;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
-use heaptape_wire::handshake::{self, ENV, Hello, LINK_LEN, NAME_PREFIX, Welcome};
+use heaptape_wire::handshake::{self, ENV, Guard, Hello, LINK_LEN, NAME_PREFIX, Welcome};
 
 /// Seconds after which a collector that does not answer is taken for dead.
 const ANSWER_TIMEOUT_S: i64 = 5;
@@ -125,7 +125,14 @@ pub(crate) fn tell(purpose: u32, process: u64, payload: &[u8]) -> bool {
 /// Says one thing and waits for the answer.
 pub(crate) fn ask(purpose: u32, process: u64, fork_serial: u64) -> Option<Answer> {
     let fd = open(purpose, process, fork_serial, &[])?;
-    let mut welcome = Welcome { magic: 0, status: 0, options: 0, process: 0, sample_bytes: 0 };
+    let mut welcome = Welcome {
+        magic: 0,
+        status: 0,
+        options: 0,
+        process: 0,
+        sample_bytes: 0,
+        guard: Guard::default(),
+    };
     // SAFETY: any bytes are a valid Welcome.
     let bytes = unsafe {
         core::slice::from_raw_parts_mut((&raw mut welcome).cast::<u8>(), size_of::<Welcome>())

@@ -47,6 +47,8 @@ pub(crate) struct Facts {
     pub(crate) samples: Vec<Vec<Sample>>,
     pub(crate) unrecorded: Vec<Unrecorded>,
     pub(crate) crashes: Vec<Crash>,
+    pub(crate) overwrites: Vec<Overwrite>,
+    pub(crate) guarded: Vec<Guarded>,
     pub(crate) memory_maps: Vec<MemoryMap>,
     pub(crate) leak_scans: Vec<LeakScan>,
     /// By process: its snapshots, each with the number of PAGES blocks it is made of.
@@ -75,6 +77,8 @@ impl Facts {
             samples: Vec::new(),
             unrecorded: Vec::new(),
             crashes: Vec::new(),
+            overwrites: Vec::new(),
+            guarded: Vec::new(),
             memory_maps: Vec::new(),
             leak_scans: Vec::new(),
             snapshots: FxHashMap::default(),
@@ -100,7 +104,9 @@ impl Facts {
             + self.unrecorded.capacity() * size_of::<Unrecorded>()
             + self.crashes.capacity() * size_of::<Crash>()
             + self.stacks.capacity() * size_of::<Stack>()
-            + self.cgroups.capacity() * size_of::<CgroupMemory>();
+            + self.cgroups.capacity() * size_of::<CgroupMemory>()
+            + self.overwrites.capacity() * size_of::<Overwrite>()
+            + self.guarded.capacity() * size_of::<Guarded>();
         self.others.saturating_add(tables as u64)
     }
 
@@ -152,6 +158,8 @@ impl Facts {
             tag::SAMPLE => self.sample(f),
             tag::UNRECORDED => self.unrecorded(f),
             tag::CRASH => self.crash(f),
+            tag::OVERWRITE => self.overwrite(f),
+            tag::GUARDED => self.guarded(f),
             tag::MEMORY_MAP => self.memory_map(f),
             tag::LEAKS => self.leaks(f),
             tag::SNAPSHOT => self.snapshot(f),
@@ -505,6 +513,46 @@ impl Facts {
         Ok(())
     }
 
+    fn overwrite(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let process = self.known_process(f)?;
+        let time = self.time(f)?;
+        let thread = option32(f)?.map(ThreadId);
+        if let Some(thread) = thread {
+            self.threads_before(thread.0.saturating_add(1), process)?;
+        }
+        let event = f.number()?.checked_sub(1);
+        let kind = byte(f)?.and_then(OverwriteKind::from_u8);
+        let found = byte(f)?.and_then(Found::from_u8);
+        let (Some(kind), Some(found)) = (kind, found) else {
+            return Err(Malformed("an overwrite of no known kind"));
+        };
+        let (block, size) = (f.number()?, f.number()?);
+        let (offset, length, seen) = (unzigzag(f.number()?), f.number()?, f.bytes()?.to_vec());
+        let facts = Overwrite {
+            process,
+            time,
+            thread,
+            event,
+            kind,
+            found,
+            block,
+            size,
+            offset,
+            length,
+            seen,
+        };
+        self.overwrites.push(facts);
+        Ok(())
+    }
+
+    fn guarded(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let process = self.known_process(f)?;
+        let mechanism = byte(f)?.and_then(GuardMechanism::from_u8).unwrap_or_default();
+        let (guarded, unguarded) = (f.number()?, f.number()?);
+        self.guarded.push(Guarded { process, mechanism, guarded, unguarded });
+        Ok(())
+    }
+
     fn known_process(&mut self, f: &mut Cursor<'_>) -> Result<ProcessId, Malformed> {
         let id = f.number32()?;
         self.processes_before(id.saturating_add(1))?;
@@ -574,6 +622,11 @@ fn lost_module(id: ModuleId) -> Module {
         loaded: TimeNs(0),
         unloaded: None,
     }
+}
+
+/// A small number; `None` when it is none.
+fn byte(f: &mut Cursor<'_>) -> Result<Option<u8>, Malformed> {
+    Ok(u8::try_from(f.number()?).ok())
 }
 
 fn text(f: &mut Cursor<'_>) -> Result<String, Malformed> {

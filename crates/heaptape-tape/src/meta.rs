@@ -29,6 +29,8 @@ pub(crate) mod tag {
     pub(crate) const SNAPSHOT: u64 = 14;
     pub(crate) const CGROUP: u64 = 16;
     pub(crate) const NODE_NAME: u64 = 19;
+    pub(crate) const OVERWRITE: u64 = 20;
+    pub(crate) const GUARDED: u64 = 21;
 }
 
 /// The bits of [`MappingAccess`] in a MEMORY_MAP record.
@@ -347,6 +349,23 @@ pub(crate) fn without(body: &[u8], tag: u64) -> Result<Option<Vec<u8>>, Malforme
         }
     }
     Ok(found.then_some(kept))
+}
+
+impl Records {
+    pub(crate) fn overwrite(&mut self, o: &Overwrite) {
+        self.put(tag::OVERWRITE, |f| {
+            f.number(o.process.0).time(o.time).option(o.thread.map(|t| u64::from(t.0)));
+            f.option(o.event).number(o.kind as u8).number(o.found as u8);
+            f.number(o.block).number(o.size).number(zigzag(o.offset)).number(o.length);
+            f.bytes(&o.seen);
+        });
+    }
+
+    pub(crate) fn guarded(&mut self, g: &Guarded) {
+        self.put(tag::GUARDED, |f| {
+            f.number(g.process.0).number(g.mechanism as u8).number(g.guarded).number(g.unguarded);
+        });
+    }
 }
 
 /// Takes the records of a body apart: tag and fields.

@@ -241,7 +241,7 @@ impl FrameQuality {
 
 /// Most nodes from one to the outermost. Of a deeper backtrace on a tape the callers are cut off, and the tape
 /// is taken for damaged: views walk every backtrace from end to end.
-pub const MAX_DEPTH: usize = 1 << 12;
+pub const MAX_DEPTH: usize = 16_384;
 
 /// One node of the backtrace tree: a return address and its caller's node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -574,4 +574,116 @@ pub struct Header {
     /// as 1) one byte in so many was chosen, on average and independently, and it is on the tape, with its
     /// free, when one of its bytes was: with probability `1 − exp(−s / sample_bytes)`.
     pub sample_bytes: u64,
+}
+
+/// Bytes beside a block, or of a freed one, that the program should not have written (`--guard`, `--check`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overwrite {
+    /// Whose memory.
+    pub process: ProcessId,
+    /// When it was found.
+    pub time: TimeNs,
+    /// The thread that found it.
+    pub thread: Option<ThreadId>,
+    /// That thread's last event before: for [`Found::AtFree`] and [`Found::AtRealloc`] the free or release of the
+    /// block itself.
+    pub event: Option<EventIndex>,
+    /// Where the bytes are.
+    pub kind: OverwriteKind,
+    /// What led to its being found.
+    pub found: Found,
+    /// Address of the block: the last one that began there before `event`.
+    pub block: u64,
+    /// Bytes asked for; 0 where the overwrite has destroyed that.
+    pub size: u64,
+    /// The first changed byte, from the start of the block: negative before it.
+    pub offset: i64,
+    /// Bytes from the first changed one to the last.
+    pub length: u64,
+    /// What was found from `offset` on: at most 16 bytes.
+    pub seen: Vec<u8>,
+}
+
+/// Where bytes were overwritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum OverwriteKind {
+    /// Behind a block.
+    AfterEnd = 0,
+    /// Before a block.
+    BeforeStart = 1,
+    /// In a block, after it was freed.
+    AfterFree = 2,
+}
+
+impl OverwriteKind {
+    /// The kind of that number, if there is one.
+    pub fn from_u8(number: u8) -> Option<OverwriteKind> {
+        use OverwriteKind::*;
+        [AfterEnd, BeforeStart, AfterFree].get(usize::from(number)).copied()
+    }
+}
+
+/// What led to an overwrite's being found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Found {
+    /// The block was freed.
+    AtFree = 0,
+    /// The block was reallocated.
+    AtRealloc = 1,
+    /// All blocks were looked at, after so many calls.
+    AtInterval = 2,
+    /// The freed block was given back after it had been kept long enough.
+    InQuarantine = 3,
+    /// The process ended.
+    AtExit = 4,
+    /// The process crashed.
+    AtCrash = 5,
+}
+
+impl Found {
+    /// The circumstance of that number, if there is one.
+    pub fn from_u8(number: u8) -> Option<Found> {
+        use Found::*;
+        [AtFree, AtRealloc, AtInterval, InQuarantine, AtExit, AtCrash]
+            .get(usize::from(number))
+            .copied()
+    }
+}
+
+/// How the blocks of a process were guarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guarded {
+    /// Which process.
+    pub process: ProcessId,
+    /// By what.
+    pub mechanism: GuardMechanism,
+    /// Blocks that were.
+    pub guarded: u64,
+    /// Blocks that should have been and were not: too large, or no room for more.
+    pub unguarded: u64,
+}
+
+/// What guards blocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum GuardMechanism {
+    /// Nothing, though it was asked for.
+    #[default]
+    Nothing = 0,
+    /// Guard pages by `MADV_GUARD_INSTALL`.
+    Markers = 1,
+    /// Guard pages by mappings without access rights.
+    Mappings = 2,
+    /// Red zones.
+    RedZones = 3,
+}
+
+impl GuardMechanism {
+    /// The mechanism of that number, if there is one.
+    pub fn from_u8(number: u8) -> Option<GuardMechanism> {
+        use GuardMechanism::*;
+        [Nothing, Markers, Mappings, RedZones].get(usize::from(number)).copied()
+    }
 }

@@ -174,6 +174,16 @@ impl Tape {
         &self.facts.crashes
     }
 
+    /// Overwrites that were found, in the order in which they were.
+    pub fn overwrites(&self) -> &[Overwrite] {
+        &self.facts.overwrites
+    }
+
+    /// How the blocks of processes were guarded, where they were to be.
+    pub fn guarded(&self) -> &[Guarded] {
+        &self.facts.guarded
+    }
+
     /// The address spaces of processes at some moments, by time: of one that crashed, or that freed what was
     /// no block.
     pub fn memory_maps(&self) -> &[MemoryMap] {

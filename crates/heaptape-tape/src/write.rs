@@ -288,6 +288,20 @@ impl<W: Write> TapeWriter<W> {
         self.close_full_records()
     }
 
+    /// Bytes that the program should not have written.
+    pub fn overwrite(&mut self, overwrite: &Overwrite) -> io::Result<()> {
+        self.track(overwrite.process)?;
+        self.records.overwrite(overwrite);
+        self.close_full_records()
+    }
+
+    /// How the blocks of a process were guarded.
+    pub fn guarded(&mut self, guarded: &Guarded) -> io::Result<()> {
+        self.track(guarded.process)?;
+        self.records.guarded(guarded);
+        self.close_full_records()
+    }
+
     /// The address space of a process.
     pub fn memory_map(&mut self, map: &MemoryMap) -> io::Result<()> {
         self.track(map.process)?;

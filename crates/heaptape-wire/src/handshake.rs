@@ -65,6 +65,26 @@ pub const FIRST_FREES: usize = 1 << 18;
 /// See [`Welcome::sample_bytes`].
 pub const MAX_SAMPLE_BYTES: u64 = 1 << 48;
 
+/// [`Guard::mode`]: the program's blocks come from its own allocator.
+pub const GUARD_OFF: u32 = 0;
+/// [`Guard::mode`]: blocks end at an inaccessible page, as nearly as their alignment allows.
+pub const GUARD_RIGHT: u32 = 1;
+/// [`Guard::mode`]: blocks begin after an inaccessible page.
+pub const GUARD_LEFT: u32 = 2;
+/// [`Guard::mode`]: blocks end at an inaccessible page to the byte; aligned only as their size is.
+pub const GUARD_EXACT: u32 = 3;
+/// [`Guard::mode`]: blocks of the program's own allocator with red zones around them.
+pub const GUARD_CHECK: u32 = 4;
+
+/// [`Guard::with`]: the best there is. Of [`crate::layout::ProcessPage::guard`]: none.
+pub const WITH_ANY: u32 = 0;
+/// [`Guard::with`]: `MADV_GUARD_INSTALL`.
+pub const WITH_MADVISE: u32 = 1;
+/// [`Guard::with`]: mappings without access rights.
+pub const WITH_MAPPINGS: u32 = 2;
+/// Of [`crate::layout::ProcessPage::guard`] only: red zones.
+pub const WITH_RED_ZONES: u32 = 3;
+
 /// [`Welcome::status`]: recorded.
 pub const ACCEPTED: u32 = 0;
 /// [`Welcome::status`]: not recorded (follow rule, limits, build mismatch): close the gate.
@@ -108,6 +128,24 @@ pub struct Welcome {
     pub process: u64,
     /// Mean bytes between two sampled ones, below [`MAX_SAMPLE_BYTES`]; 0: everything is recorded.
     pub sample_bytes: u64,
+    /// Where blocks come from.
+    pub guard: Guard,
+}
+
+/// What allocator the program is to be given. All zero: its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Guard {
+    /// `GUARD_*`.
+    pub mode: u32,
+    /// `WITH_*`.
+    pub with: u32,
+    /// One block in so many is guarded, chosen at random; 0 and 1: each.
+    pub one_in: u32,
+    /// With red zones: calls of a thread after which all blocks are looked at; 0: never.
+    pub interval: u32,
+    /// Bytes of freed blocks that are kept back: of address space where pages guard, else of memory.
+    pub quarantine: u64,
 }
 
 /// A fatal signal, as the handler saw it.
@@ -139,6 +177,6 @@ pub const REG_RIP: usize = 16;
 
 const _: () = {
     assert!(size_of::<Hello>() == 56);
-    assert!(size_of::<Welcome>() == 32);
+    assert!(size_of::<Welcome>() == 56);
     assert!(size_of::<CrashReport>() == 32 + 8 * REGISTERS);
 };

@@ -13,6 +13,7 @@
 //! Module       Head, time, world, start, end, bias, build_id_len | path_len << 32, bytes …   7 …
 //! ModuleGone   Head, time, world, start                                                      4
 //! Fork         Head, time, world, serial                                                     4
+//! Overwrite    Head, block, size, offset, length, bytes seen (16 bytes)                      7
 //! Pad          Head (anything after it)
 //!
 //! Head         kind 0..8   api 8..16   align_log2 16..24   flags 24..32   words 32..64
@@ -31,6 +32,10 @@
 //! * The bytes of a module are its build id and its path, each from the start of a word.
 //! * A `Thread` record says that what follows on this stream is of that thread. `level` > 0: of a
 //!   signal handler of that thread that interrupted a hook.
+//! * An `Overwrite` says that `length` bytes from `offset` (signed, from the block's start) on hold what the program
+//!   had no business to write: what ([`overwrite`]) is in the place of `api`, when it was found ([`found`]) in that
+//!   of `align_log2`, and the flags say how many of the seen bytes mean something. Found at a free or realloc, it
+//!   follows that event.
 
 use crate::order;
 
@@ -68,6 +73,8 @@ pub enum Kind {
     Fork = 20,
     /// What follows on this stream happened at that time.
     Time = 21,
+    /// Bytes that the program should not have written.
+    Overwrite = 22,
 }
 
 impl Kind {
@@ -89,6 +96,7 @@ impl Kind {
             19 => Kind::ModuleGone,
             20 => Kind::Fork,
             21 => Kind::Time,
+            22 => Kind::Overwrite,
             _ => return None,
         })
     }
@@ -159,6 +167,10 @@ pub const MODULE_WORDS: u64 = 7;
 pub const MODULE_GONE_WORDS: u64 = 4;
 /// Words of a fork record.
 pub const FORK_WORDS: u64 = 4;
+/// Words of an overwrite record.
+pub const OVERWRITE_WORDS: u64 = 7;
+/// Words of the longest short event.
+pub const MAX_SHORT_WORDS: u64 = 3;
 /// Words of the longest event record.
 pub const MAX_EVENT_WORDS: usize = 6;
 /// Longest build id and path in a module record, bytes; longer ones are cut.
@@ -217,6 +229,16 @@ pub struct ShortEvent {
     pub detail: u64,
     /// Whether it is.
     pub detailed: bool,
+    /// Whether it takes a number.
+    pub numbered: bool,
+}
+
+impl ShortEvent {
+    /// Words of its record, the number included.
+    #[inline(always)]
+    pub fn words(&self) -> u64 {
+        1 + u64::from(self.detailed) + u64::from(self.numbered)
+    }
 }
 
 impl Event {
@@ -242,7 +264,9 @@ impl Event {
             && (slack < NO_SLACK || self.usable == 0)
             && self.align_log2 == 0
             && self.api < 32;
-        let detailed = self.size != 0 || self.node != 0;
+        // Of allocations always: nearly all would be anyway, and this way nobody need look.
+        let is_new = matches!(self.kind, Kind::Alloc | Kind::ReallocAlloc);
+        let detailed = is_new || self.size != 0 || self.node != 0;
         let first = SHORT
             | what
             | if numbered { NUMBERED } else { 0 }
@@ -251,24 +275,21 @@ impl Event {
             | slack << 13
             | (self.addr >> 3) << 20;
         let detail = self.size | u64::from(self.node) << 32;
-        fits.then_some(ShortEvent { first, detail, detailed })
+        fits.then_some(ShortEvent { first, detail, detailed, numbered })
     }
 
     /// The record of this event; `number` is 0 for an event without.
     pub fn encode(&self, number: u64) -> EventWords {
         let numbered = number != 0;
-        let Some(ShortEvent { first, detail, detailed }) = self.short(numbered) else {
+        let Some(short) = self.short(numbered) else {
             let count = 5 + u64::from(numbered);
             let head = Head::new(self.kind, self.api, self.align_log2, u8::from(numbered), count);
             let node = u64::from(self.node);
             let words = [head.0, self.addr, self.size, self.usable, node, number];
             return EventWords { words, count };
         };
-        let second = if detailed { detail } else { number };
-        EventWords {
-            words: [first, second, number, 0, 0, 0],
-            count: 1 + u64::from(detailed) + u64::from(numbered),
-        }
+        let second = if short.detailed { short.detail } else { number };
+        EventWords { words: [short.first, second, number, 0, 0, 0], count: short.words() }
     }
 
     /// The event of a whole record that [`frame`] says is one.
@@ -365,6 +386,7 @@ fn frame_long(words: &[u64], first: u64) -> Option<Frame> {
         Kind::Module => (MODULE_WORDS..=longest_module).contains(&count),
         Kind::ModuleGone => count == MODULE_GONE_WORDS,
         Kind::Fork => count == FORK_WORDS,
+        Kind::Overwrite => count == OVERWRITE_WORDS,
         _ => head.flags() < 2 && count == 5 + u64::from(head.flags()),
     };
     let (place, number_at) = match kind {
@@ -382,6 +404,25 @@ fn frame_long(words: &[u64], first: u64) -> Option<Frame> {
 /// The first word of a node record.
 pub fn node_head(quality: u8, world: u64) -> u64 {
     Kind::Node as u64 | u64::from(quality) << 8 | world << 16
+}
+
+/// What an overwrite record says, the same numbers as `heaptape_tape::OverwriteKind`'s.
+pub mod overwrite {
+    #![allow(missing_docs)]
+    pub const AFTER_END: u8 = 0;
+    pub const BEFORE_START: u8 = 1;
+    pub const AFTER_FREE: u8 = 2;
+}
+
+/// When an overwrite was found, the same numbers as `heaptape_tape::Found`'s.
+pub mod found {
+    #![allow(missing_docs)]
+    pub const AT_FREE: u8 = 0;
+    pub const AT_REALLOC: u8 = 1;
+    pub const AT_INTERVAL: u8 = 2;
+    pub const IN_QUARANTINE: u8 = 3;
+    pub const AT_EXIT: u8 = 4;
+    pub const AT_CRASH: u8 = 5;
 }
 
 /// Numbers of the functions, the same as `heaptape_tape::Api`'s (the collector checks that).

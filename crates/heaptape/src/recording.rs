@@ -7,7 +7,7 @@ use heaptape_analysis::Recording;
 use heaptape_collector::{Check, Checks, Launch, LaunchError, Outcome};
 use heaptape_report::text::{self, escape};
 use heaptape_report::units;
-use heaptape_tape::{Losses, Process, Unrecorded};
+use heaptape_tape::{GuardMechanism, Losses, Process, Unrecorded};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -135,6 +135,51 @@ pub(crate) fn unseen(tape: &dyn Recording, process: &Process) -> Option<String> 
         .find(|child| child.pid == process.pid && child.time >= process.start)?;
     let exe = escape(&child.exe);
     Some(format!("nothing is known of the heap of {exe}: {}", escape(child.reason.as_bytes())))
+}
+
+/// What `--guard` or `--check` could not do.
+pub(crate) fn guard_troubles(outcome: &Outcome) -> Vec<String> {
+    let mut troubles = Vec::new();
+    let none = outcome.guarded.iter().filter(|g| g.mechanism == GuardMechanism::Nothing).count();
+    if none > 0 {
+        let processes = units::counted(none as u64, "process");
+        troubles.push(format!(
+            "NOT GUARDED: {processes}: no allocator call, or the mechanism or the address space is not to be had"
+        ));
+    }
+    let unguarded: u64 = outcome.guarded.iter().map(|guarded| guarded.unguarded).sum();
+    if unguarded > 0 {
+        troubles.push(format!(
+            "{} not guarded: too large, or no room for more",
+            units::counted(unguarded, "block")
+        ));
+    }
+    troubles
+}
+
+/// What `--guard` or `--check` has found without a crash, and what tells more.
+pub(crate) fn overwrites_sentence(outcome: &Outcome) -> Option<String> {
+    let overwrites = units::counted(outcome.overwrites, "overwrite");
+    let tape = quoted(outcome.tape.as_os_str());
+    let whose = if outcome.processes > 1 { " --process all" } else { "" };
+    (outcome.overwrites > 0).then(|| format!("{overwrites} found: heaptape errors {tape}{whose}"))
+}
+
+/// What guarded the blocks, and what that costs.
+pub(crate) fn guard_sentence(outcome: &Outcome) -> Option<String> {
+    let used = outcome.guarded.iter().max_by_key(|guarded| guarded.guarded)?;
+    let guarded: u64 = outcome.guarded.iter().map(|guarded| guarded.guarded).sum();
+    let how = match used.mechanism {
+        GuardMechanism::Nothing => return None,
+        GuardMechanism::Markers => {
+            "by guard pages (MADV_GUARD_INSTALL): two system calls and a page each"
+        }
+        GuardMechanism::Mappings => {
+            "by mappings without access rights: two system calls, a mapping and a page each"
+        }
+        GuardMechanism::RedZones => "by red zones of 16 bytes or more",
+    };
+    Some(format!("{} guarded {how}", units::counted(guarded, "block")))
 }
 
 /// What is lost, if anything is.

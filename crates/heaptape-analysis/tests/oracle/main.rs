@@ -1,9 +1,11 @@
 //! Every result against a slow and obvious computation of the same, on random histories.
 
 mod address_test;
+mod crash_test;
 mod errors_test;
 mod history;
 mod layout_test;
+mod overwrites_test;
 mod sample_test;
 mod summary_test;
 mod tree_test;

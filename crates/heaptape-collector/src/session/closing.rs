@@ -3,7 +3,7 @@
 use super::Snapshots;
 use crate::check::Checks;
 use crate::contents::Copied;
-use heaptape_tape::{Losses, Unrecorded};
+use heaptape_tape::{Guarded, Losses, Unrecorded};
 use std::io;
 
 /// What the session found, for the outcome.
@@ -11,6 +11,7 @@ use std::io;
 pub(crate) struct Closing {
     pub(crate) losses: Losses,
     pub(crate) checks: Checks,
+    pub(crate) guarded: Vec<Guarded>,
     pub(crate) unrecorded: Vec<Unrecorded>,
     pub(crate) warnings: Vec<String>,
     /// Processes still ran when the recording ended.

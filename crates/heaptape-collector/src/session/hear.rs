@@ -128,6 +128,7 @@ impl Session {
             options: self.settings.options,
             process,
             sample_bytes: self.settings.sample_bytes,
+            guard: self.settings.guard,
         }
     }
 

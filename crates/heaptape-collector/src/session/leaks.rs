@@ -121,6 +121,7 @@ impl Session {
             mappings: &mappings,
             threads: &threads,
             recorder: &target.recorder_memory(),
+            arena: target.arena(),
             search_heap: doubts & (LeakDoubts::INHERITED_UNKNOWN | LeakDoubts::BLOCKS_MISSING) != 0,
         };
         let roots = Roots::of(&process, &blocks, &memory);

@@ -47,6 +47,7 @@ mod number {
     pub(super) const ACCESS: usize = 21;
     pub(super) const FCNTL: usize = 72;
     pub(super) const READLINK: usize = 89;
+    pub(super) const GETRLIMIT: usize = 97;
     pub(super) const SIGALTSTACK: usize = 131;
     pub(super) const PRCTL: usize = 157;
     pub(super) const GETTID: usize = 186;
@@ -78,6 +79,71 @@ pub fn map_shared(fd: i32, offset: usize, len: usize) -> *mut u8 {
     // SAFETY: a new mapping touches nothing that exists. 3 = READ|WRITE, 1 = SHARED.
     let p = unsafe { syscall(number::MMAP, 0, len, 3, 1, fd as usize, offset) };
     if p < 0 { core::ptr::null_mut() } else { p as *mut u8 }
+}
+
+/// Private zeroed memory that is charged to nobody before it is touched, or null.
+pub fn map_sparse(len: usize) -> *mut u8 {
+    // SAFETY: as in `map_private`. 0x4000 = NORESERVE.
+    let p = unsafe { syscall(number::MMAP, 0, len, 3, 0x4022, usize::MAX, 0) };
+    if p < 0 { core::ptr::null_mut() } else { p as *mut u8 }
+}
+
+/// Address space that nobody can touch, or null.
+pub fn reserve(len: usize) -> *mut u8 {
+    // SAFETY: as in `map_private`. 0 = PROT_NONE, 0x4000 = NORESERVE.
+    let p = unsafe { syscall(number::MMAP, 0, len, 0, 0x4022, usize::MAX, 0) };
+    if p < 0 { core::ptr::null_mut() } else { p as *mut u8 }
+}
+
+/// Puts zeroed memory in the place of what is there.
+///
+/// # Safety
+/// The range is ours, and nobody uses it.
+pub unsafe fn open_mapping(start: usize, len: usize) -> bool {
+    // SAFETY: the caller's promise. 3 = READ|WRITE, 0x32 = PRIVATE|ANONYMOUS|FIXED.
+    unsafe { syscall(number::MMAP, start, len, 3, 0x32, usize::MAX, 0) == start as Ret }
+}
+
+/// Puts address space that nobody can touch in the place of what is there.
+///
+/// # Safety
+/// The range is ours, and nobody uses it but in error.
+pub unsafe fn close_mapping(start: usize, len: usize) -> bool {
+    // SAFETY: the caller's promise. 0 = PROT_NONE, 0x4032 = PRIVATE|ANONYMOUS|FIXED|NORESERVE.
+    unsafe { syscall(number::MMAP, start, len, 0, 0x4032, usize::MAX, 0) == start as Ret }
+}
+
+/// Makes reserved address space memory.
+///
+/// # Safety
+/// The range is ours.
+pub unsafe fn allow(start: usize, len: usize) -> bool {
+    // SAFETY: the caller's promise. 3 = READ|WRITE.
+    unsafe { call!(number::MPROTECT, start, len, 3) == 0 }
+}
+
+/// Gives the pages of the range back and makes every access to them a fault, without a mapping of their own
+/// (`MADV_GUARD_INSTALL`, Linux 6.13).
+///
+/// # Safety
+/// The range is ours, and nobody uses it but in error.
+pub unsafe fn install_guard(start: usize, len: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { call!(number::MADVISE, start, len, 102) == 0 }
+}
+
+/// Undoes [`install_guard`]: the pages are zero.
+pub fn remove_guard(start: usize, len: usize) -> bool {
+    // SAFETY: takes away what only we put there; memory that is in use is left as it is.
+    unsafe { call!(number::MADVISE, start, len, 103) == 0 }
+}
+
+/// Most bytes of address space that this process may have.
+pub fn address_space_limit() -> usize {
+    let mut limit = [usize::MAX; 2];
+    // SAFETY: writes one rlimit. 9 = RLIMIT_AS.
+    unsafe { call!(number::GETRLIMIT, 9, limit.as_mut_ptr()) };
+    limit[0]
 }
 
 /// Gives a mapping back.

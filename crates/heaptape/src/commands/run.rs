@@ -16,7 +16,9 @@ use heaptape_analysis::filter::parse_bytes;
 use heaptape_analysis::leaks::Kinds;
 use heaptape_analysis::moment::parse_duration;
 use heaptape_analysis::summary::Summary;
-use heaptape_collector::{Copied, Follow, FreeBacktraces, Launch, Snapshots};
+use heaptape_collector::{
+    Copied, Follow, FreeBacktraces, Guard, GuardMode, GuardWith, Launch, Snapshots,
+};
 use heaptape_report::crash::render_short;
 use heaptape_report::summary::render_summary;
 use heaptape_report::units;
@@ -71,6 +73,31 @@ pub(crate) struct Args {
     /// ones in proportion to their bytes. Reports then show estimates with their standard errors.
     #[arg(long, env = "HEAPTAPE_SAMPLE", value_name = "BYTES", value_parser = sample_bytes)]
     sample: Option<u64>,
+    /// Give the program an allocator that makes heap errors fault at once: right, left, exact or sample:N
+    ///
+    /// right: every block ends at an inaccessible page, as nearly as its alignment allows; left: it begins after one
+    /// (for underflows); exact: it ends there to the byte, aligned only as its size is. sample:N guards one block
+    /// in N, for production. Freed blocks stay inaccessible for long. Every guarded block takes a page of memory or
+    /// more.
+    #[arg(long, env = "HEAPTAPE_GUARD", value_name = "HOW", num_args = 0..=1, require_equals = true,
+          default_missing_value = "right", value_parser = guard_mode)]
+    guard: Option<(GuardMode, u32)>,
+    /// How much address space freed blocks keep under --guard (with K, M or G)
+    #[arg(long, env = "HEAPTAPE_GUARD_QUARANTINE", value_name = "BYTES", default_value = "8G",
+          value_parser = some_bytes)]
+    guard_quarantine: u64,
+    /// How --guard makes pages inaccessible
+    #[arg(long, hide = true, value_enum, value_name = "MECHANISM")]
+    guard_with: Option<GuardWithChoice>,
+    /// Put patterns around blocks and into freed ones, and look at them when blocks are freed and at the end; with a
+    /// number, at all of them every so many calls of a thread, too
+    #[arg(long, env = "HEAPTAPE_CHECK_BLOCKS", value_name = "CALLS", num_args = 0..=1, require_equals = true,
+          default_missing_value = "0", conflicts_with = "guard")]
+    check: Option<u32>,
+    /// How many bytes of freed blocks are kept back under --check (with K, M or G)
+    #[arg(long, env = "HEAPTAPE_CHECK_QUARANTINE", value_name = "BYTES", default_value = "16M",
+          value_parser = some_bytes)]
+    check_quarantine: u64,
     /// Time between two samples of the resident memory; 0 for none
     #[arg(long, env = "HEAPTAPE_SAMPLE_INTERVAL", value_name = "TIME", default_value = "50ms",
           value_parser = duration)]
@@ -213,6 +240,55 @@ impl From<FreeBacktracesChoice> for FreeBacktraces {
     }
 }
 
+/// `--guard-with`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum GuardWithChoice {
+    /// Guard markers in the page table
+    Madvise,
+    /// Mappings without access rights
+    Mprotect,
+}
+
+/// `right`, `left`, `exact`, or `sample:N` with blocks to the right.
+fn guard_mode(text: &str) -> Result<(GuardMode, u32), String> {
+    match text {
+        "right" => Ok((GuardMode::Right, 1)),
+        "left" => Ok((GuardMode::Left, 1)),
+        "exact" => Ok((GuardMode::Exact, 1)),
+        _ => text
+            .strip_prefix("sample:")
+            .and_then(|number| number.parse().ok())
+            .filter(|one_in| (1..1 << 30).contains(one_in))
+            .map(|one_in| (GuardMode::Right, one_in))
+            .ok_or_else(|| "expected right, left, exact or sample:N".to_owned()),
+    }
+}
+
+fn some_bytes(text: &str) -> Result<u64, String> {
+    parse_bytes(text).ok_or_else(|| "expected a number of bytes, such as 512K or 1M".to_owned())
+}
+
+/// What allocator the program is to be given.
+fn guard(args: &Args) -> Guard {
+    let with = match args.guard_with {
+        None => GuardWith::Any,
+        Some(GuardWithChoice::Madvise) => GuardWith::Markers,
+        Some(GuardWithChoice::Mprotect) => GuardWith::Mappings,
+    };
+    match (args.guard, args.check) {
+        (Some((mode, one_in)), _) => {
+            Guard { mode, with, one_in, interval: 0, quarantine: args.guard_quarantine }
+        }
+        (None, Some(interval)) => Guard {
+            mode: GuardMode::Check,
+            interval,
+            quarantine: args.check_quarantine,
+            ..Guard::default()
+        },
+        (None, None) => Guard::default(),
+    }
+}
+
 /// A flag from the environment: `0`, `no`, `off`, `false` and nothing mean that it is not set.
 fn switch() -> FalseyValueParser {
     FalseyValueParser::new()
@@ -245,7 +321,13 @@ pub(crate) fn run(args: Args) -> Outcome {
     for trouble in recording::troubles(&recorded) {
         tell(format_args!("heaptape: {trouble}"));
     }
+    recording::guard_troubles(&recorded)
+        .iter()
+        .for_each(|trouble| tell(format_args!("heaptape: {trouble}")));
     if !quiet {
+        if let Some(line) = recording::guard_sentence(&recorded) {
+            tell(format_args!("heaptape: {line}"));
+        }
         tell(format_args!("heaptape: {}", result_line(&recorded, sampled)));
         if recorded.copied.snapshots > 0 {
             tell_wrapped(
@@ -256,7 +338,12 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
     let crashed = !quiet && tell_crash(&recorded);
     let gate = match error_exitcode {
-        0 => Gate::Passed,
+        0 => {
+            if let Some(line) = recording::overwrites_sentence(&recorded) {
+                tell(format_args!("heaptape: {line}"));
+            }
+            Gate::Passed
+        }
         _ => gate::look(&recorded.tape, &mut leak_gate),
     };
     if let Gate::Passed = gate
@@ -301,11 +388,19 @@ fn leak_gate(args: &Args) -> Result<LeakGate, Failure> {
 }
 
 fn launch(args: Args) -> Launch {
+    let guard = guard(&args);
     let mut launch = recording::launch(args.command, args.output);
+    launch.guard = guard;
     launch.force = args.force;
     launch.next_free = true;
     launch.follow = args.follow.into();
-    launch.free_backtraces = args.free_backtraces.into();
+    launch.free_backtraces = match args.free_backtraces {
+        // Who freed a block is half of what there is to know of a use after it.
+        FreeBacktracesChoice::First if guard.mode != GuardMode::Off && !args.no_backtraces => {
+            FreeBacktraces::All
+        }
+        choice => choice.into(),
+    };
     launch.backtraces = !args.no_backtraces;
     launch.mmap = args.mmap;
     launch.sample_bytes = args.sample.unwrap_or(0);

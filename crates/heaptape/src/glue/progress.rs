@@ -4,9 +4,9 @@ use crate::terminal;
 use heaptape_analysis::Recording;
 use heaptape_analysis::recording::ReadMemory;
 use heaptape_tape::{
-    BacktraceNode, CgroupMemory, Condition, Crash, EventIndex, Header, LeakBlock, LeakScan,
-    LiveSet, MemoryMap, Module, Moment, Process, ProcessId, Sample, Snapshot, Stack, Take, Tape,
-    TapeError, Thread, Totals, Unrecorded,
+    BacktraceNode, CgroupMemory, Condition, Crash, EventIndex, Guarded, Header, LeakBlock,
+    LeakScan, LiveSet, MemoryMap, Module, Moment, Overwrite, Process, ProcessId, Sample, Snapshot,
+    Stack, Take, Tape, TapeError, Thread, Totals, Unrecorded,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::ops::Range;
@@ -47,6 +47,12 @@ impl Recording for WatchedTape {
     }
     fn crashes(&self) -> &[Crash] {
         self.0.crashes()
+    }
+    fn overwrites(&self) -> &[Overwrite] {
+        self.0.overwrites()
+    }
+    fn guarded(&self) -> &[Guarded] {
+        self.0.guarded()
     }
     fn memory_maps(&self) -> &[MemoryMap] {
         self.0.memory_maps()

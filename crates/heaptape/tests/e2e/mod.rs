@@ -17,6 +17,7 @@ mod test_crashes;
 mod test_endings;
 mod test_errors;
 mod test_faults;
+mod test_guard;
 mod test_leaks;
 mod test_ledgers;
 mod test_processes;
