@@ -123,14 +123,32 @@ pub(super) fn draw(evidence: &Evidence<'_>) -> Drawn {
         frames.iter().any(|frame| &*frame.short == name || own(frame))
     };
     if has("std::terminate") || has("__gnu_cxx::__verbose_terminate_handler") {
-        let reason = "An exception was not caught, or could not be thrown on.";
-        return Drawn::new(Kind::Abort, Confidence::Likely, "std::terminate", reason);
+        return terminated(&frames);
     }
     if has("abort") {
         let reason = "The program called abort().";
         return Drawn::new(Kind::Abort, Confidence::Certain, "abort()", reason);
     }
     sent(crash)
+}
+
+/// `std::terminate` ended the program: why, as far as its callers tell.
+fn terminated(frames: &[Frame]) -> Drawn {
+    let caller = |name: &str| {
+        let at = frames.iter().position(|frame| &*frame.short == name)?;
+        frames.get(at + 1)
+    };
+    let (what, reason) = if let Some(thrower) = caller("__cxa_throw") {
+        let reason = format!("An exception thrown by {} was not caught.", thrower.short);
+        ("std::terminate: uncaught exception", reason)
+    } else if let Some(caller) = caller("__cxa_pure_virtual") {
+        let reason = format!("{} called a virtual function that has no body.", caller.short);
+        ("std::terminate: pure virtual call", reason)
+    } else {
+        let reason = "An exception was not caught, or could not be thrown on.";
+        ("std::terminate", reason.to_owned())
+    };
+    Drawn::new(Kind::Abort, Confidence::Likely, what, reason)
 }
 
 /// libc ended the program, and said why.

@@ -169,7 +169,7 @@ fn aborts_say_why() {
     Crashed::of("assert").is("abort", "certain", &["Assertion `argc == 1' failed"]);
     Crashed::of("double_free").is("abort", "certain", &["double free detected"]);
     let terminate = crashed(&[build::target("terminate").into()]);
-    let terminate = terminate.is("abort", "likely", &["std::terminate"]);
+    let terminate = terminate.is("abort", "likely", &["std::terminate", "thrown by Wheel::turn"]);
     assert!(terminate.functions().contains(&"Wheel::turn"), "{}", terminate.text);
 }
 
