@@ -5,7 +5,8 @@
 //! once and stream areas in batches, as threads come. The session memory is one [`SessionPage`].
 
 use crate::handshake;
-use crate::sync::{AtomicU32, AtomicU64};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use core::ops::Range;
 
 /// Bytes of a page on the machines we run on; areas of the shared memory are multiples of it.
 pub const PAGE: usize = 4096;
@@ -113,6 +114,33 @@ pub struct ProcessPage {
     /// Blocks that should have been and were not, for want of room or because they are too large; written by the
     /// target.
     pub unguarded: AtomicU64,
+    /// The address space of blocks with guard pages, which is no memory of the program's own.
+    pub arena: Span,
+    /// What the recorder knows of these blocks: it points to them, and is not the program's.
+    pub arena_table: Span,
+}
+
+/// Address space that the target tells of; empty before that.
+#[repr(C)]
+pub struct Span {
+    /// Its first byte.
+    pub start: AtomicU64,
+    /// How many.
+    pub bytes: AtomicU64,
+}
+
+impl Span {
+    /// Tells of it, before anything lies in it.
+    pub fn set(&self, start: usize, bytes: usize) {
+        self.start.store(start as u64, Ordering::Relaxed);
+        self.bytes.store(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Its first byte and the one behind it; asked of a target that stands still.
+    pub fn get(&self) -> Range<u64> {
+        let start = self.start.load(Ordering::Relaxed);
+        start..start.saturating_add(self.bytes.load(Ordering::Relaxed))
+    }
 }
 
 /// A question of a process that is about to end, and waits for the answer.

@@ -89,6 +89,7 @@ impl Session {
             mappings: &mappings,
             threads: &threads,
             recorder: &target.recorder_memory(),
+            arena: target.arena(),
             search_heap: doubts & LeakDoubts::INHERITED_UNKNOWN != 0,
         };
         let roots = Roots::of(&process, &blocks, &memory);
