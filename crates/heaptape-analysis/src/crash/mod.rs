@@ -5,6 +5,7 @@
 //! process that died without a word, by SIGKILL or for want of memory, is told of by [`Death`].
 
 mod death;
+mod guarded;
 mod instruction;
 mod owners;
 mod verdict;

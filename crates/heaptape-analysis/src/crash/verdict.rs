@@ -4,6 +4,7 @@
 //! wins. `certain` is what follows from what was recorded, `likely` what hardly anything else explains,
 //! `possible` a guess that says what it rests on.
 
+use super::guarded;
 use super::instruction::{self, Instruction};
 use super::owners::Owner;
 use super::{Evidence, Relation, block_name, bytes, describe};
@@ -101,7 +102,7 @@ pub(super) struct Drawn {
 }
 
 impl Drawn {
-    fn new(
+    pub(super) fn new(
         kind: Kind,
         confidence: Confidence,
         what: impl Into<String>,
@@ -111,7 +112,7 @@ impl Drawn {
         Drawn { verdict, about: None, address: None }
     }
 
-    fn about(mut self, owner: &Owner, relation: Relation) -> Drawn {
+    pub(super) fn about(mut self, owner: &Owner, relation: Relation) -> Drawn {
         self.about = Some((*owner, relation));
         self
     }
@@ -271,6 +272,7 @@ fn access(evidence: &Evidence<'_>) -> Drawn {
         null,
         by_live_base,
         use_after_free,
+        guarded::use_after_free,
         stack_overflow,
         bus,
         inside,
@@ -496,6 +498,8 @@ fn by_other_thread(evidence: &Evidence<'_>, owner: &Owner) -> String {
 fn stack_overflow(evidence: &Evidence<'_>) -> Option<Drawn> {
     /// A frame is entered by a step of at most so much below the stack pointer, where it is probed.
     const STEP: u64 = 64 << 10;
+    /// And by a larger one where frames are not probed.
+    const LARGEST_FRAME: u64 = 1 << 30;
     let (address, map, sp) = (evidence.address?, evidence.map?, evidence.crash.sp);
     let place = map.mappings.partition_point(|mapping| mapping.end <= address);
     let holds = |mapping: &&Mapping| mapping.start <= address;
@@ -507,9 +511,12 @@ fn stack_overflow(evidence: &Evidence<'_>) -> Option<Drawn> {
     }
     .filter(|mapping| mapping.access.read && mapping.access.write)?;
     let is_main = stack.name == b"[stack]";
-    let used_up = sp < stack.start.saturating_add(STEP)
-        && sp.abs_diff(address) <= STEP.max(stack.start.saturating_sub(sp) + STEP);
-    if !used_up || !(is_main || guard.is_some()) || stack.start - address > (1 << 30) {
+    // The stack pointer is still in the stack, or has gone where the address is: into the guard or the gap before it.
+    let is_inside = (stack.start..stack.end).contains(&sp);
+    let is_beside = map.mappings.partition_point(|mapping| mapping.end <= sp) == place
+        && stack.start.saturating_sub(sp) <= LARGEST_FRAME;
+    let used_up = (is_inside || is_beside) && sp.saturating_sub(address) <= STEP;
+    if !used_up || !(is_main || guard.is_some()) {
         return None;
     }
     let whose = if is_main { "the main thread" } else { "the thread" };

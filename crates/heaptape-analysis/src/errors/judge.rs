@@ -23,7 +23,7 @@ const ARENA: u64 = 64 << 20;
 /// All allocators give out multiples of this.
 const LEAST_ALIGNMENT: u64 = 8;
 
-/// What is wrong with a free, realloc or delete.
+/// What is wrong: with a free, realloc or delete, or with bytes that nobody should have written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -47,6 +47,12 @@ pub enum Kind {
     WrongSize,
     /// The block has another alignment than was stated.
     WrongAlignment,
+    /// Bytes behind a block were written.
+    Overflow,
+    /// Bytes before a block were written.
+    Underflow,
+    /// A block was written to after it was freed.
+    WriteAfterFree,
 }
 
 /// How sure a finding is.
