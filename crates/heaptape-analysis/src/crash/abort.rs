@@ -225,7 +225,7 @@ fn suspects<'a>(evidence: &'a Evidence<'_>, address: u64, damage: Damage) -> Vec
     both.into_iter().flatten().collect()
 }
 
-/// `libc found …: an overflow of block #3 (24 bytes) is likely`.
+/// `libc's own words … are overwritten: an overflow of block #3 (24 bytes) is likely`.
 fn damaged(place: &str, suspects: &[&Owner]) -> String {
     let named = |owner: &&Owner| format!("{} ({})", block_name(owner), bytes(owner.block.size));
     let names: Vec<String> = suspects.iter().map(named).collect();
@@ -235,7 +235,7 @@ fn damaged(place: &str, suspects: &[&Owner]) -> String {
         names => format!("an overflow of {} is likely", names.join(" or ")),
     };
     format!(
-        "libc found its own words {place} overwritten: {blame}. heaptape run --guard stops at the instruction that \
+        "libc's own words {place} are overwritten: {blame}. heaptape run --guard stops at the instruction that \
          does it."
     )
 }
