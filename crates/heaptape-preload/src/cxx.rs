@@ -399,6 +399,9 @@ unsafe extern "C" fn new_done(addr: usize, size: usize, sp: usize, bp: usize) {
         let given = Allocation { api: function, addr, size, align_log2, usable: 0 };
         // An allocator of its own, which nobody here knows how to ask.
         call::allocated(given, regs, |_| 0);
+        if addr != 0 {
+            guard::passed_by();
+        }
     }
 }
 

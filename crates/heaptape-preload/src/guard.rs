@@ -8,6 +8,7 @@ use crate::heap::*;
 use crate::real::Real;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use heaptape_recorder::call;
+pub(crate) use heaptape_recorder::guard::passed_by;
 use heaptape_recorder::guard::{self, FUNCTIONS, Function};
 
 /// In the order of [`Function`].

@@ -661,7 +661,8 @@ pub struct Guarded {
     pub mechanism: GuardMechanism,
     /// Blocks that were.
     pub guarded: u64,
-    /// Blocks that should have been and were not: too large, or no room for more.
+    /// Blocks that should have been and were not: too large, no room for more, or of an allocator with operators
+    /// `new` of its own.
     pub unguarded: u64,
 }
 

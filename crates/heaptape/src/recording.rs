@@ -150,7 +150,7 @@ pub(crate) fn guard_troubles(outcome: &Outcome) -> Vec<String> {
     let unguarded: u64 = outcome.guarded.iter().map(|guarded| guarded.unguarded).sum();
     if unguarded > 0 {
         troubles.push(format!(
-            "{} not guarded: too large, or no room for more",
+            "{} not guarded: too large, no room for more, or of an allocator with operators new of its own",
             units::counted(unguarded, "block")
         ));
     }

@@ -129,6 +129,13 @@ fn count(guarded: bool) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Counts a block that came from elsewhere: from an `operator new` that belongs to the program's own allocator.
+pub fn passed_by() {
+    if mechanism() != hs::WITH_ANY && is_chosen() {
+        count(false);
+    }
+}
+
 /// Looks all blocks over for overwrites, unless that is being done; `when` is a `found` of the wire.
 pub(crate) fn look_over(when: u8) {
     if mechanism() == hs::WITH_ANY {

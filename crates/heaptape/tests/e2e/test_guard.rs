@@ -199,6 +199,22 @@ fn nothing_is_told_of_a_good_program() {
 }
 
 #[test]
+fn containers_threads_and_children_run() {
+    let program = build::target("containers");
+    let bare = run::bare(&[(&program).into()]);
+    for option in ["--guard", "--guard=left", "--guard=exact", "--guard=sample:5", "--check=100"] {
+        let outcome = run::recorded(&[option], &[(&program).into()]);
+        assert_eq!(outcome.stdout, bare.stdout, "{option}: {}", outcome.stderr);
+        assert_eq!(outcome.status.code(), Some(0), "{option}");
+        let tape = open(&outcome);
+        assert_eq!((tape.overwrites(), tape.crashes().len()), (&[][..], 0), "{option}");
+        // The launched one, a forked child, and one before and after it executed a program.
+        assert!(tape.guarded().len() >= 3, "{option}: {:?}", tape.guarded());
+        assert!(tape.guarded().iter().all(|guarded| guarded.unguarded == 0), "{option}");
+    }
+}
+
+#[test]
 fn real_programs_run() {
     for option in ["--guard", "--guard=left", "--check=100"] {
         let script = "python3 -c 'import json; print(len(json.dumps(list(range(9999)))))'; perl -e 'print \"x\" x 9'";
