@@ -105,7 +105,8 @@ impl LeakDoubts {
     pub const INHERITED_UNKNOWN: u32 = 4;
     /// Blocks are of an allocator whose memory is not known: mappings with blocks were not searched.
     pub const FOREIGN_ALLOCATOR: u32 = 8;
-    /// Not every allocation is recorded (a sample, losses): what leads to a block may be one that is not known.
+    /// Not every allocation is recorded (a sample, losses, one in the making): all other memory of the heap was
+    /// taken for roots, for what leads to a block may be one that is not known.
     pub const BLOCKS_MISSING: u32 = 16;
     /// There were more pointers than can be counted.
     pub const POINTERS_MISSING: u32 = 32;

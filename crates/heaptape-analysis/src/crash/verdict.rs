@@ -4,10 +4,10 @@
 //! wins. `certain` is what follows from what was recorded, `likely` what hardly anything else explains,
 //! `possible` a guess that says what it rests on.
 
-use super::guarded;
 use super::instruction::{self, Instruction};
 use super::owners::Owner;
 use super::{Evidence, Relation, block_name, bytes, describe};
+use super::{abort, guarded};
 use crate::extents::block_end;
 use crate::names;
 use heaptape_tape::{Access, Crash, Mapping};
@@ -93,10 +93,10 @@ pub struct Verdict {
     pub reason: String,
 }
 
-/// A verdict and the block that it is about.
+/// A verdict and the blocks that it is about, the likeliest first.
 pub(super) struct Drawn {
     pub(super) verdict: Verdict,
-    pub(super) about: Option<(Owner, Relation)>,
+    pub(super) about: Vec<(Owner, Relation)>,
     /// The address that it is about, where the crash has none.
     pub(super) address: Option<u64>,
 }
@@ -109,11 +109,16 @@ impl Drawn {
         reason: impl Into<String>,
     ) -> Drawn {
         let verdict = Verdict { kind, confidence, what: what.into(), reason: reason.into() };
-        Drawn { verdict, about: None, address: None }
+        Drawn { verdict, about: Vec::new(), address: None }
     }
 
     pub(super) fn about(mut self, owner: &Owner, relation: Relation) -> Drawn {
-        self.about = Some((*owner, relation));
+        self.about.push((*owner, relation));
+        self
+    }
+
+    pub(super) fn at(mut self, address: u64) -> Drawn {
+        self.address = Some(address);
         self
     }
 }
@@ -149,7 +154,7 @@ pub(super) fn address(crash: &Crash, instruction: Option<&Instruction>) -> Optio
 pub(super) fn draw(evidence: &Evidence<'_>) -> Drawn {
     let crash = evidence.crash;
     if crash.signal == SIGABRT {
-        return abort(evidence);
+        return abort::draw(evidence);
     }
     if crash.code <= 0 {
         return sent(crash);
@@ -172,34 +177,7 @@ fn unknown() -> Drawn {
     )
 }
 
-fn abort(evidence: &Evidence<'_>) -> Drawn {
-    let crash = evidence.crash;
-    if !crash.message.is_empty() {
-        let message = names::text(&crash.message);
-        let reason = format!("libc ended the program: {message}");
-        return Drawn::new(Kind::Abort, Confidence::Certain, format!("abort: {message}"), reason);
-    }
-    let frames = names::backtrace(evidence.recording, evidence.names, evidence.backtrace());
-    let has = |name: &str| {
-        let own = |frame: &names::Frame| frame.short.strip_prefix("__GI_") == Some(name);
-        frames.iter().any(|frame| &*frame.short == name || own(frame))
-    };
-    if has("std::terminate") || has("__gnu_cxx::__verbose_terminate_handler") {
-        let reason = "An exception was not caught, or could not be thrown on.";
-        return Drawn::new(Kind::Abort, Confidence::Likely, "std::terminate", reason);
-    }
-    if has("abort") {
-        return Drawn::new(
-            Kind::Abort,
-            Confidence::Certain,
-            "abort()",
-            "The program called abort().",
-        );
-    }
-    sent(crash)
-}
-
-fn sent(crash: &Crash) -> Drawn {
+pub(super) fn sent(crash: &Crash) -> Drawn {
     let (what, reason) = match crash.sender {
         Some(pid) => (format!("sent by process {pid}"), format!("Process {pid} sent the signal.")),
         None => {
@@ -283,7 +261,13 @@ fn access(evidence: &Evidence<'_>) -> Drawn {
         near_null,
         through_freed,
     ];
-    tests.iter().find_map(|test| test(evidence)).unwrap_or_else(|| wild(evidence))
+    let drawn = tests.iter().find_map(|test| test(evidence)).unwrap_or_else(|| wild(evidence));
+    let is_bad_pointer = matches!(drawn.verdict.kind, Kind::NonCanonical | Kind::Null | Kind::Wild);
+    if is_bad_pointer && abort::is_in_allocator(evidence) {
+        abort::of_allocator(drawn)
+    } else {
+        drawn
+    }
 }
 
 /// The program counter is the address: a jump or a call to it.

@@ -111,6 +111,7 @@ impl Session {
             },
             EXEC => self.exec(book, &heard)?,
             ASK_SNAPSHOT => self.asked_for_snapshot(book, caller, &heard)?,
+            ASK_LEAKS => self.asked_for_leaks(book, caller, &heard)?,
             _ => caller.refuse(),
         }
         Ok(())
@@ -294,7 +295,7 @@ impl Session {
             (Some(report), Some(others)) => self.see_it_die(at, report.tid, others),
             _ => self.targets[at].answer_plea(heard.purpose),
         }
-        searched.map_or(Ok(()), |searched| self.judge(book, searched))
+        searched.map_or(Ok(()), |searched| self.judge(book, searched).map(drop))
     }
 
     /// Whether a forked process is to begin on the tape when its parent has told where it forked.

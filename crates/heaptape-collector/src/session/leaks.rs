@@ -1,6 +1,9 @@
 //! The search for leaks in a process that stands still at our word, or that we stop for it.
 
+use super::snapshots::MOST_TRIES;
 use super::*;
+use crate::control::{LeaksAnswer, SearchMade};
+use crate::hello::Heard;
 use crate::leaks::{self, Blocks, Graph, Process, ProcessReader, Roots, Thread};
 use crate::maps;
 use crate::stacks;
@@ -29,27 +32,55 @@ impl Session {
         crashed: Option<&CrashReport>,
         already: Option<&Stopped<'_>>,
     ) -> io::Result<Option<Searched>> {
-        let pid = self.targets[at].pid;
-        if pid == 0 {
+        if self.targets[at].pid == 0 {
             return Ok(None);
         }
-        let since = Instant::now();
         let mut stopper = std::mem::take(&mut self.stopper);
-        let own = if already.is_none() { stacks::stop(&mut stopper, pid) } else { None };
-        let stopped = already.or(own.as_ref());
-        // The other threads went on until they were stopped.
-        let caught_up = match stopped {
-            Some(stopped) if stopped.len() == 1 => Ok(true),
-            _ => self.catch_up(book, at, STOPPED_PATIENCE),
-        };
-        let searched = caught_up.map(|_| self.read(book, at, crashed, stopped));
-        drop(own);
+        let searched = self.search_stopped(book, at, crashed, already, &mut stopper);
         self.stopper = stopper;
-        let mut searched = searched?;
-        if let Some(searched) = &mut searched {
-            searched.scan.pause_ns = since.elapsed().as_nanos() as u64;
+        searched
+    }
+
+    fn search_stopped(
+        &mut self,
+        book: &mut Book<TapeFile>,
+        at: usize,
+        crashed: Option<&CrashReport>,
+        already: Option<&Stopped<'_>>,
+        stopper: &mut Stopper,
+    ) -> io::Result<Option<Searched>> {
+        let pid = self.targets[at].pid;
+        let mut since = Instant::now();
+        for attempt in 1.. {
+            let own = if already.is_none() { stacks::stop(stopper, pid) } else { None };
+            // It has ended meanwhile, and its memory is gone.
+            if self.targets[at].is_dead() {
+                break;
+            }
+            let stopped = already.or(own.as_ref());
+            // The other threads went on until they were stopped.
+            let is_known = self.catch_up(book, at, STOPPED_PATIENCE)? && !self.is_moving(book, at);
+            // A thread stands where its record is not made yet, or in a realloc: a moment later it is through.
+            if !is_known && own.is_some() && attempt < MOST_TRIES {
+                drop(own);
+                since = Instant::now();
+                continue;
+            }
+            let doubts = if is_known { 0 } else { LeakDoubts::BLOCKS_MISSING };
+            let mut searched = self.read(book, at, crashed, stopped, doubts);
+            drop(own);
+            if let Some(searched) = &mut searched {
+                searched.scan.pause_ns = since.elapsed().as_nanos() as u64;
+            }
+            return Ok(searched);
         }
-        Ok(searched)
+        Ok(None)
+    }
+
+    /// Whether a block is between its old and its new place.
+    fn is_moving(&self, book: &Book<TapeFile>, at: usize) -> bool {
+        let live = self.targets[at].id().and_then(|id| book.writer.live(id));
+        live.is_some_and(|live| live.releasing().next().is_some())
     }
 
     fn read(
@@ -58,13 +89,14 @@ impl Session {
         at: usize,
         crashed: Option<&CrashReport>,
         stopped: Option<&Stopped<'_>>,
+        mut doubts: u32,
     ) -> Option<Searched> {
         let target = &self.targets[at];
         let id = target.id()?;
         let live = book.writer.live(id)?;
         let event = live.totals().events;
         let blocks = Blocks::new(live.blocks().map(|block| (block.addr, block.size)).collect());
-        let mut doubts = doubts(target, self.settings.sample_bytes);
+        doubts |= doubts_of(target, self.settings.sample_bytes);
         if stopped.is_none() {
             doubts |= LeakDoubts::NOT_STOPPED;
         }
@@ -90,7 +122,7 @@ impl Session {
             threads: &threads,
             recorder: &target.recorder_memory(),
             arena: target.arena(),
-            search_heap: doubts & LeakDoubts::INHERITED_UNKNOWN != 0,
+            search_heap: doubts & (LeakDoubts::INHERITED_UNKNOWN | LeakDoubts::BLOCKS_MISSING) != 0,
         };
         let roots = Roots::of(&process, &blocks, &memory);
         let graph = Graph::read(&blocks, &roots, &memory);
@@ -120,15 +152,46 @@ impl Session {
         &mut self,
         book: &mut Book<TapeFile>,
         searched: Searched,
-    ) -> io::Result<()> {
+    ) -> io::Result<u32> {
         let Searched { mut scan, blocks, graph } = searched;
         let judged = leaks::judge(&blocks, &graph);
         scan.totals = leaks::totals(&blocks, &judged);
         book.writer.leaks(&scan, &judged)
     }
+
+    /// Somebody wants to know what is lost by now.
+    pub(super) fn asked_for_leaks(
+        &mut self,
+        book: &mut Book<TapeFile>,
+        caller: &Caller,
+        heard: &Heard,
+    ) -> io::Result<()> {
+        let meant = heard.payload.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
+        let is_meant =
+            |target: &Target| target.is_here() && (meant == Some(0) || meant == Some(target.pid));
+        if !self.targets.iter().any(is_meant) {
+            caller.refuse();
+            return Ok(());
+        }
+        let mut searches = Vec::new();
+        for at in 0..self.targets.len() {
+            if is_meant(&self.targets[at]) {
+                self.come_near(book, at)?;
+                if let Some(searched) = self.search(book, at, None, None)? {
+                    let process = searched.scan.process.0;
+                    searches.push(SearchMade { process, number: self.judge(book, searched)? });
+                }
+            }
+        }
+        // Who asked looks at the tape at once.
+        book.writer.flush_now()?;
+        let answer = LeaksAnswer { tape: self.tape.clone(), searches };
+        caller.answer_with(&self.welcome(0), &answer.encode());
+        Ok(())
+    }
 }
 
-fn doubts(target: &Target, sample_bytes: u64) -> u32 {
+fn doubts_of(target: &Target, sample_bytes: u64) -> u32 {
     let is_forked = matches!(target.origin, Origin::Forked { .. });
     let is_missing = sample_bytes > 0 || target.losses().any();
     let all =
