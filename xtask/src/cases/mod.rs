@@ -95,7 +95,8 @@ fn look_at_all<'a>(
     looks
 }
 
-/// Whether a mode of heaptape adds to what the plain one says of a case.
+/// Whether a mode of heaptape adds to what the plain one says of a case: the table has it find something there.
 fn is_worth_it(case: &Case, tool: Tool) -> bool {
-    tool == Tool::Plain || case.is_about(Group::Access)
+    let finds = || case.expected(tool).is_some_and(|found| !found.is_empty());
+    tool == Tool::Plain || case.is_about(Group::Access) && finds()
 }
