@@ -26,6 +26,7 @@ static void touch(const char *way) {
     if (!strcmp(way, "read-freed")) { free((void *)block); sink = block[0]; }
     if (!strcmp(way, "write-freed")) { free((void *)block); block[size / 2] = 7; }
     if (!strcmp(way, "read-moved")) { realloc((void *)block, 3 * size); sink = block[0]; }
+    if (!strcmp(way, "write-1-past-and-free")) { block[size] = 7; free((void *)block); }
     if (!strcmp(way, "free-twice")) { free((void *)block); free((void *)block); }
 }
 

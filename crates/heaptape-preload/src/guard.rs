@@ -59,6 +59,7 @@ fn exchange() {
     for sized in [&FREE_SIZED, &FREE_ALIGNED_SIZED] {
         sized.exchange(ours[Function::Free as usize]);
     }
+    ask_for_usable();
 }
 
 /// The program's own malloc; 0 if there is none.

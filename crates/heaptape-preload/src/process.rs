@@ -9,7 +9,7 @@ use heaptape_recorder::follow::{self, Environment, MAX_LOOKED_AT, Plan, search_p
 use heaptape_recorder::sys::call::is_readable;
 use heaptape_recorder::sys::objects;
 use heaptape_recorder::thread::Regs;
-use heaptape_recorder::{call, ending, gate, guard, modules, thread};
+use heaptape_recorder::{altstack, call, ending, gate, guard, modules, thread};
 
 static DLOPEN: Real = Real::new(c"dlopen");
 static DLCLOSE: Real = Real::new(c"dlclose");
@@ -56,6 +56,7 @@ extern "C" fn after_fork_in_parent() {
 }
 
 extern "C" fn after_fork_in_child() {
+    altstack::after_fork_in_child();
     thread::after_fork_in_child();
 }
 

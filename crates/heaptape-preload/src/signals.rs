@@ -12,7 +12,7 @@ use crate::call_real;
 use crate::real::Real;
 use core::sync::atomic::{AtomicBool, Ordering};
 use heaptape_recorder::sys::call::{SignalStack, is_readable};
-use heaptape_recorder::{crash, thread};
+use heaptape_recorder::{altstack, crash};
 
 static SIGACTION: Real = Real::new(c"sigaction");
 static SIGNAL: Real = Real::new(c"signal");
@@ -148,7 +148,7 @@ setters! {
 /// POSIX's sigaltstack.
 #[cfg_attr(heaptape_preload, unsafe(no_mangle))]
 pub unsafe extern "C" fn sigaltstack(wanted: *const SignalStack, old: *mut SignalStack) -> i32 {
-    let ours = thread::signal_stack();
+    let ours = altstack::own();
     // What cannot be read is the kernel's to refuse.
     let is_given = is_readable(wanted as usize) && is_readable(wanted.wrapping_add(1) as usize - 8);
     // SAFETY: readable.
@@ -164,7 +164,7 @@ pub unsafe extern "C" fn sigaltstack(wanted: *const SignalStack, old: *mut Signa
         call_real!(real, fn(*const SignalStack, *mut SignalStack) -> i32, (wanted, old), FAILED);
     // SAFETY: the kernel has just written it.
     unsafe {
-        if ret == 0 && !old.is_null() && crash::is_ours(&*old) {
+        if ret == 0 && !old.is_null() && altstack::is_ours(&*old) {
             *old = SignalStack::NONE;
         }
     }

@@ -16,7 +16,7 @@ mod report;
 mod table;
 mod tool;
 
-use crate::command::{cargo, output, root, succeed};
+use crate::command::{cargo, root, succeed};
 use crate::packages::{install, on_path};
 use build::Programs;
 use finding::Group;
@@ -47,24 +47,13 @@ fn look(options: Options) -> Result<(), String> {
     }
     succeed(&mut cargo(&["build", "--release", "-p", "heaptape"]))?;
     let heaptape = root().join("target/release/heaptape");
-    let tools = modes_of(&heaptape, &options.tools)?;
-    let options = &Options { tools, ..options };
     let programs = build::programs(&cases, options.tools.contains(&Tool::Asan), &options.build)?;
-    let looks = look_at_all(&cases, &programs, &heaptape, options);
-    let faults = report::show(&looks, options)?;
+    let looks = look_at_all(&cases, &programs, &heaptape, &options);
+    let faults = report::show(&looks, &options)?;
     match faults.len() {
         0 => Ok(()),
         count => Err(format!("cases: {count} faults\n{}", faults.join("\n"))),
     }
-}
-
-/// The tools without the modes that this heaptape does not have: until --guard and --check are merged.
-fn modes_of(heaptape: &Path, tools: &[Tool]) -> Result<Vec<Tool>, String> {
-    let help = output(std::process::Command::new(heaptape).args(["run", "--help"]))?;
-    let has = |tool: &&Tool| {
-        tool.options().iter().all(|it| help.contains(it.split('=').next().unwrap_or_default()))
-    };
-    Ok(tools.iter().filter(has).copied().collect())
 }
 
 fn have_valgrind() -> Result<(), String> {

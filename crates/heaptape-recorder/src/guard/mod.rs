@@ -29,6 +29,7 @@ use crate::sys::call::{self, SignalsBlocked};
 use crate::sys::tls;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use heaptape_wire::handshake as hs;
+use heaptape_wire::layout::ProcessPage;
 
 /// The functions that are exchanged, by their places in [`Addresses`].
 #[derive(Clone, Copy)]
@@ -104,9 +105,15 @@ pub fn begin(beneath: &Addresses) -> Option<Addresses> {
     };
     MECHANISM.store(mechanism, Ordering::Relaxed);
     if let Some(local) = gate::if_open() {
-        local.page().guard.store(u64::from(mechanism), Ordering::Relaxed);
+        show(local.page());
     }
     Some(addresses)
+}
+
+/// Tells the collector what guards the blocks, and where they are.
+pub(crate) fn show(page: &ProcessPage) {
+    page.guard.store(u64::from(mechanism()), Ordering::Relaxed);
+    pages::show(page);
 }
 
 /// The program's own function.
