@@ -132,6 +132,13 @@ static void small_signal_stack(void) {
     sigaltstack(&own, NULL);
 }
 
+// The least that the kernel takes: a handler finds no room on it where the processor has large registers.
+static void smallest_signal_stack(void) {
+    static char stack[2048];
+    stack_t own = {.ss_sp = stack, .ss_size = sizeof stack};
+    sigaltstack(&own, NULL);
+}
+
 static void block(int signal) {
     sigset_t set;
     sigemptyset(&set);
@@ -316,6 +323,10 @@ int main(int argc, char **argv) {
     }
     WAY("small_signal_stack") {
         small_signal_stack();
+        abort();
+    }
+    WAY("smallest_signal_stack") {
+        smallest_signal_stack();
         abort();
     }
     WAY("default_again") {

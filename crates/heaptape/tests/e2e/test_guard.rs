@@ -198,6 +198,27 @@ fn nothing_is_told_of_a_good_program() {
     }
 }
 
+/// php opens its extensions like that. They called libc's own `free` for blocks of ours, and crashed.
+#[test]
+fn libraries_that_bind_deeply_share_the_allocator() {
+    let way = format!("plugin:{}", build::target("guarded_plugin").display());
+    for options in [&["--guard"][..], &["--guard=left"], &["--guard=sample:1"], &["--check"]] {
+        let (outcome, tape) = guarded(options, &[&way]);
+        assert_eq!(outcome.status.code(), Some(0), "{options:?}: {}", outcome.stderr);
+        assert_eq!(tape.overwrites(), &[], "{options:?}");
+    }
+}
+
+/// A thread of the parent's that stood between two steps of the quarantine's when its child was forked kept the
+/// child from ever giving memory back.
+#[test]
+fn a_forked_child_gives_back_what_leaves_the_quarantine() {
+    let options = ["--check", "--check-quarantine=1M", "--no-backtraces", "--leaks=no"];
+    let (outcome, _) = guarded(&options, &["kept-in-children"]);
+    let most: u32 = outcome.stdout.trim().parse().expect("a number");
+    assert!(most < 20, "{most} MiB are kept: {}", outcome.stderr);
+}
+
 #[test]
 fn containers_threads_and_children_run() {
     let program = build::target("containers");
