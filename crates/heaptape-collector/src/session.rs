@@ -173,7 +173,7 @@ impl Session {
         let mut sleep = BUSY_SLEEP;
         let mut quiet_since = Instant::now();
         loop {
-            child.look(held)?;
+            child.look(held, &self.stopper)?;
             let drained = match &self.closing.broken {
                 None => self.round(book, &child).unwrap_or_else(|error| {
                     self.give_up(error);
@@ -238,6 +238,7 @@ impl Session {
 
     /// A round when the tape can no longer be written: nobody is recorded, nobody waits.
     fn pass_through(&mut self) -> Drained {
+        self.stopper.tidy();
         if self.watch.take_news() {
             self.accept();
             for caller in self.callers.drain(..) {

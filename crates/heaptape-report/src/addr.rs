@@ -94,13 +94,36 @@ pub(crate) fn render_act(
         act.function
     );
     writeln!(out, "{}", text::shrink(canvas, &line, canvas.width))?;
-    for frame in act.backtrace.iter().take(depth) {
+    render_backtrace(out, canvas, &act.backtrace, depth)
+}
+
+/// A backtrace in up to `depth` frames, without what lies below main.
+pub(crate) fn render_backtrace(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    backtrace: &[Frame],
+    depth: usize,
+) -> io::Result<()> {
+    let frames = down_to_main(backtrace);
+    for frame in frames.iter().take(depth) {
         render_frame(out, canvas, frame)?;
     }
-    if let Some(rest @ 1..) = act.backtrace.len().checked_sub(depth) {
+    if let Some(rest @ 1..) = frames.len().checked_sub(depth) {
         writeln!(out, "      and {}", units::counted(rest as u64, "more frame"))?;
     }
     Ok(())
+}
+
+/// Frames by which libc calls main, at most: `__libc_start_call_main`, `__libc_start_main`, `_start`.
+const BELOW_MAIN: usize = 3;
+
+/// The frames as far as main: what calls it is the same in every program, and says nothing.
+pub(crate) fn down_to_main(backtrace: &[Frame]) -> &[Frame] {
+    let main = backtrace.iter().rposition(|frame| &*frame.short == "main" && !frame.inlined);
+    match main {
+        Some(main) if backtrace.len() - 1 - main <= BELOW_MAIN => &backtrace[..=main],
+        _ => backtrace,
+    }
 }
 
 /// A frame of a backtrace, indented.
@@ -111,4 +134,33 @@ pub(crate) fn render_frame(out: &mut dyn Write, canvas: &Canvas, frame: &Frame) 
 
 fn entries(count: u64) -> String {
     if count == 1 { "1 entry".to_owned() } else { format!("{} entries", units::count(count)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `__libc_start_main` and its kin were in every backtrace of every view.
+    #[test]
+    fn nothing_is_shown_below_main() {
+        let frames = |names: &str| -> Vec<Frame> {
+            let frame = |name: &str| Frame {
+                function: name.into(),
+                short: name.into(),
+                file: None,
+                line: 0,
+                module: None,
+                inlined: false,
+                why: None,
+                named: true,
+            };
+            names.split(' ').map(frame).collect()
+        };
+        let shown = |names| down_to_main(&frames(names)).len();
+        assert_eq!(shown("malloc f main libc.so.6+0x2724a __libc_start_main _start"), 3);
+        assert_eq!(shown("main f main a b c"), 3);
+        assert_eq!(shown("f start_thread clone3"), 3);
+        assert_eq!(shown("f main a b c d"), 6, "not the main that libc calls");
+        assert!(down_to_main(&[]).is_empty());
+    }
 }

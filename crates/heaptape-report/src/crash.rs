@@ -1,6 +1,6 @@
 //! Why a process died, as text: at length for `heaptape crash`, in a few lines for `heaptape run`.
 
-use crate::addr::{render_act, render_frame};
+use crate::addr::{down_to_main, render_act, render_backtrace, render_frame};
 use crate::canvas::{Canvas, Ink};
 use crate::ending::signal_name;
 use crate::events;
@@ -193,13 +193,7 @@ fn render_stack(
     stack: &ThreadStack,
     depth: usize,
 ) -> io::Result<()> {
-    for frame in stack.backtrace.iter().take(depth) {
-        render_frame(out, canvas, frame)?;
-    }
-    if let Some(rest @ 1..) = stack.backtrace.len().checked_sub(depth) {
-        writeln!(out, "      and {}", units::counted(rest as u64, "more frame"))?;
-    }
-    Ok(())
+    render_backtrace(out, canvas, &stack.backtrace, depth)
 }
 
 fn render_registers(out: &mut dyn Write, canvas: &Canvas, crash: &CrashScene) -> io::Result<()> {
@@ -362,8 +356,9 @@ fn render_stack_briefly(
     stack: &ThreadStack,
 ) -> io::Result<()> {
     let is_own = |frame: &Frame| !frame.module.as_deref().is_some_and(is_runtime);
-    let first = stack.backtrace.iter().position(is_own).unwrap_or(0);
-    let shown = stack.backtrace.iter().skip(first).take(SHORT_FRAMES);
+    let backtrace = down_to_main(&stack.backtrace);
+    let first = backtrace.iter().position(is_own).unwrap_or(0);
+    let shown = backtrace.iter().skip(first).take(SHORT_FRAMES);
     shown.into_iter().try_for_each(|frame| render_frame(out, canvas, frame))
 }
 

@@ -190,13 +190,7 @@ fn render_record(
     let ink = if record.kind == LeakKind::Reachable { Ink::Strong } else { Ink::Warning };
     writeln!(out, "{}", canvas.paint(ink, &heading))?;
     writeln!(out, "  allocated with {}", record.function)?;
-    let room = canvas.width.saturating_sub(6);
-    for frame in record.backtrace.iter().take(view.depth) {
-        writeln!(out, "      {}", sites::fitted(canvas, Some(frame), room, true))?;
-    }
-    if let Some(rest @ 1..) = record.backtrace.len().checked_sub(view.depth) {
-        writeln!(out, "      and {}", units::counted(rest as u64, "more frame"))?;
-    }
+    crate::addr::render_backtrace(out, canvas, &record.backtrace, view.depth)?;
     render_block(out, canvas, record)?;
     render_path(out, canvas, record, view.steps)?;
     if view.suppressions {

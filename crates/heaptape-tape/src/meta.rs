@@ -334,21 +334,36 @@ impl Records {
     }
 }
 
-/// The records of a body without those of one tag; `None` when it has none of them. Fails where the body makes
-/// no sense.
-pub(crate) fn without(body: &[u8], tag: u64) -> Result<Option<Vec<u8>>, Malformed> {
+/// The records of a body without what was copied of memory: snapshots, and the bytes of overwrites; `None` when it
+/// has neither. Fails where the body makes no sense.
+pub(crate) fn without_contents(body: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
     let mut kept = Vec::new();
     let mut found = false;
     for record in records(body) {
         let (this, mut fields) = record?;
-        if this == tag {
-            found = true;
-        } else {
+        found |= matches!(this, tag::SNAPSHOT | tag::OVERWRITE);
+        let fields = fields.take_all();
+        let blank = if this == tag::OVERWRITE { Some(without_bytes_seen(fields)?) } else { None };
+        if this != tag::SNAPSHOT {
             varint::put(&mut kept, this);
-            varint::put_bytes(&mut kept, fields.take_all());
+            varint::put_bytes(&mut kept, blank.as_deref().unwrap_or(fields));
         }
     }
     Ok(found.then_some(kept))
+}
+
+/// Numbers of an OVERWRITE record, before the bytes.
+const OVERWRITE_NUMBERS: usize = 10;
+
+/// The fields of an OVERWRITE record as if no bytes had been seen.
+fn without_bytes_seen(fields: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let mut cursor = Cursor::new(fields);
+    for _ in 0..OVERWRITE_NUMBERS {
+        cursor.number()?;
+    }
+    let mut kept = fields[..fields.len() - cursor.len()].to_vec();
+    varint::put_bytes(&mut kept, &[]);
+    Ok(kept)
 }
 
 impl Records {

@@ -5,7 +5,7 @@
 
 use crate::blocks::BlockWriter;
 use crate::format::{FILE_HEAD_LEN, kind};
-use crate::meta::{self, tag};
+use crate::meta;
 use crate::read::{Tape, TapeError};
 use crate::salvage::Scan;
 use crate::varint::Malformed;
@@ -99,10 +99,10 @@ impl Tape {
         Ok(stripped)
     }
 
-    /// The facts of a block without snapshots; `Ok(None)` when there are no snapshots among them.
+    /// The facts of a block without what was copied of memory; `Ok(None)` when there is nothing of that.
     fn facts_at(&self, offset: u64) -> Result<Result<Option<Vec<u8>>, Malformed>, TapeError> {
         match self.source.body(offset, kind::META) {
-            Ok(body) => Ok(meta::without(&body, tag::SNAPSHOT)),
+            Ok(body) => Ok(meta::without_contents(&body)),
             Err(TapeError::Io(e)) => Err(TapeError::Io(e)),
             Err(_) => Ok(Err(Malformed("damaged"))),
         }

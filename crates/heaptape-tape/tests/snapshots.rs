@@ -252,3 +252,31 @@ fn no_page_survives_stripping() {
     assert!(blocks(&bytes).any(|block| has(&block.body)));
     assert!(!has(&out) && !blocks(&out).any(|block| has(&block.body)));
 }
+
+/// The bytes that an overwrite left are memory of the program, too; the rest of what is known of it stays.
+#[test]
+fn no_byte_of_an_overwrite_survives_stripping() {
+    let secret = b"a secret written".to_vec();
+    let overwrite = Overwrite {
+        process: MAIN,
+        time: TimeNs(3000),
+        thread: None,
+        event: Some(2),
+        kind: OverwriteKind::AfterEnd,
+        found: Found::AtFree,
+        block: u64::MAX,
+        size: 24,
+        offset: -7,
+        length: 16,
+        seen: secret.clone(),
+    };
+    let mut tape = TapeWriter::new(Vec::new(), &Header::default()).unwrap();
+    tape.process_start(&small::process(0, None)).unwrap();
+    tape.overwrite(&overwrite).unwrap();
+    let bytes = tape.finish().unwrap();
+    let mut out = Vec::new();
+    open_bytes(&bytes).strip(&mut out).unwrap();
+    let has = |bytes: &[u8]| blocks(bytes).any(|block| block.body.windows(16).any(|w| w == secret));
+    assert!(has(&bytes) && !has(&out));
+    assert_eq!(open_bytes(&out).overwrites(), [Overwrite { seen: Vec::new(), ..overwrite }]);
+}

@@ -15,6 +15,9 @@ use super::threads::{self, ControlBlock, Stack, Thread};
 use heaptape_tape::{LeakPlace, Mapping};
 use std::ops::Range;
 
+/// So far back a place is looked for that was told before.
+const PLACES_BACK: usize = 32;
+
 const DEVICES: &[u8] = b"/dev/";
 const ZERO: &[u8] = b"/dev/zero";
 const SHARED: &[u8] = b"/dev/shm/";
@@ -112,12 +115,14 @@ impl Roots {
         roots
     }
 
+    /// The position of a place: of one that was told not long ago, that; a process may have very many.
     fn place(&mut self, place: LeakPlace) -> u32 {
-        let known = self.places.iter().rposition(|known| *known == place);
-        known.unwrap_or_else(|| {
+        let known = self.places.iter().rev().take(PLACES_BACK).position(|known| *known == place);
+        let back = known.unwrap_or_else(|| {
             self.places.push(place);
-            self.places.len() - 1
-        }) as u32
+            0
+        });
+        (self.places.len() - 1 - back) as u32
     }
 
     fn search(&mut self, range: Range<u64>, place: LeakPlace, search: &Search<'_>) {

@@ -3,6 +3,7 @@
 use crate::sample;
 use crate::sys::process::{self, Change};
 use crate::sys::signals::{self, Held};
+use crate::sys::stop::Stopper;
 use crate::sys::watch::Watch;
 use heaptape_tape::Ending;
 use std::io;
@@ -29,15 +30,16 @@ impl Child {
         Ok(Child { pid, ending: None, _pidfd: pidfd })
     }
 
-    /// Passes signals on, follows it into a stop, and learns how it ended.
-    pub(super) fn look(&mut self, held: &Held) -> io::Result<()> {
+    /// Passes signals on, follows it into a stop, and learns how it ended. The stops of one that `stopper` awaits
+    /// are left to that, which must let it go then.
+    pub(super) fn look(&mut self, held: &Held, stopper: &Stopper) -> io::Result<()> {
         if self.ending.is_some() {
             return Ok(());
         }
         while let Some(signal) = held.next_for(self.pid) {
             process::kill(self.pid, signal);
         }
-        let change = match process::child_change(self.pid) {
+        let change = match process::child_change(self.pid, !stopper.awaits(self.pid)) {
             // Somebody else in this process has taken the status.
             Err(error) if error.raw_os_error() == Some(libc::ECHILD) => {
                 self.ending = Some(Ending::Gone);

@@ -62,6 +62,7 @@ impl Session {
         target.answer_plea(CRASH);
         while !target.is_dead() && since.elapsed() < DEATH_PATIENCE {
             std::thread::sleep(DEATH_PAUSE);
+            others.bury();
         }
     }
 }

@@ -284,7 +284,7 @@ impl Session {
         if self.settings.snapshots.at_exit {
             let crash = heard.purpose == CRASH;
             let reason = if crash { SnapshotReason::Crash } else { SnapshotReason::Exit };
-            self.snapshot(book, at, reason, since)?;
+            self.snapshot(book, at, reason, since, others.as_ref())?;
         }
         let searched = if self.settings.options & OPT_LEAKS != 0 {
             self.search(book, at, report.as_ref(), others.as_ref())?

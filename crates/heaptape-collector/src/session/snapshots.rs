@@ -7,6 +7,8 @@ use crate::control::{SnapshotAnswer, Taken};
 use crate::hello::Heard;
 use crate::maps;
 use crate::memory_limit;
+use crate::stacks;
+use crate::sys::stop::Stopped;
 use std::collections::VecDeque;
 
 /// Patience for gaps while a process waits for our answer.
@@ -151,7 +153,7 @@ impl Session {
             let near = if limits { self.nears_limit(at) } else { None };
             let peaks = if self.is_at_peak(book, at) { Some(SnapshotReason::Peak) } else { None };
             if let Some(reason) = near.or(all).or(peaks) {
-                self.snapshot(book, at, reason, Instant::now())?;
+                self.snapshot(book, at, reason, Instant::now(), None)?;
             }
         }
         if all == Some(SnapshotReason::Interval)
@@ -210,7 +212,7 @@ impl Session {
         for at in 0..self.targets.len() {
             if is_meant(&self.targets[at])
                 && let Some(snapshot) =
-                    self.snapshot(book, at, SnapshotReason::Asked, Instant::now())?
+                    self.snapshot(book, at, SnapshotReason::Asked, Instant::now(), None)?
             {
                 taken.push(Taken {
                     pid: self.targets[at].pid,
@@ -237,56 +239,68 @@ impl Session {
     /// Copies the contents of a process's live blocks. `None` when it cannot be seen, or is gone.
     ///
     /// At exit and at a crash the thread that says so waits for us, `since` then; all others are stopped, as at
-    /// any other time.
+    /// any other time, unless they are `already`.
     pub(super) fn snapshot(
         &mut self,
         book: &mut Book<TapeFile>,
         at: usize,
         reason: SnapshotReason,
-        mut since: Instant,
+        since: Instant,
+        already: Option<&Stopped<'_>>,
     ) -> io::Result<Option<Snapshot>> {
-        let pid = self.targets[at].pid;
         if !self.targets[at].is_here() || self.targets[at].is_dead() {
             return Ok(None);
         }
+        let mut stopper = std::mem::take(&mut self.stopper);
+        let result = self.snapshot_by(&mut stopper, book, at, reason, since, already);
+        self.stopper.absorb(stopper);
+        Ok(result?.map(|snapshot| self.copier.made(snapshot)))
+    }
+
+    fn snapshot_by(
+        &mut self,
+        stopper: &mut Stopper,
+        book: &mut Book<TapeFile>,
+        at: usize,
+        reason: SnapshotReason,
+        mut since: Instant,
+        already: Option<&Stopped<'_>>,
+    ) -> io::Result<Option<Snapshot>> {
+        let pid = self.targets[at].pid;
         let room = if reason == SnapshotReason::MemoryLimit { LITTLE_ROOM } else { ROOM };
         let waits = matches!(reason, SnapshotReason::Exit | SnapshotReason::Crash);
-        let mut stopper = std::mem::take(&mut self.stopper);
         if !waits {
             self.come_near(book, at)?;
         }
-        let mut result = Ok(None);
         for attempt in 1..=MOST_TRIES {
-            let stopped =
-                if waits && sample::is_alone(pid) { None } else { stopper.stop(pid).ok() };
+            let stands_anyway = already.is_some() || waits && sample::is_alone(pid);
+            let own = if stands_anyway { None } else { stacks::stop(stopper, pid) };
+            let stopped = already.or(own.as_ref());
             // It has ended meanwhile, and its memory is gone.
             if self.targets[at].is_dead() {
                 break;
             }
-            let stands = match &stopped {
+            let stands = match stopped {
                 Some(stopped) => stopped.missing().is_empty(),
                 None => waits && sample::is_alone(pid),
             };
             let patience = if stopped.is_some() { HOLD_PATIENCE } else { FREEZE_PATIENCE };
             let caught_up = self.catch_up(book, at, patience)?;
             // A thread stands in the middle of a record: a moment later it is through.
-            if !caught_up && stopped.is_some() && attempt < MOST_TRIES {
-                drop(stopped);
+            if !caught_up && own.is_some() && attempt < MOST_TRIES {
+                drop(own);
                 since = Instant::now();
                 continue;
             }
-            result = self.copy(book, at, reason, room).map(|copied| {
-                copied.map(|mut snapshot| {
-                    snapshot.one_instant = stands && caught_up;
-                    let stood = stopped.is_some() || waits;
-                    snapshot.pause_ns = if stood { since.elapsed().as_nanos() as u64 } else { 0 };
-                    snapshot
-                })
-            });
-            break;
+            let stood = stopped.is_some() || waits;
+            let copied = self.copy(book, at, reason, room)?;
+            return Ok(copied.map(|snapshot| Snapshot {
+                one_instant: stands && caught_up,
+                pause_ns: if stood { since.elapsed().as_nanos() as u64 } else { 0 },
+                ..snapshot
+            }));
         }
-        self.stopper = stopper;
-        Ok(result?.map(|snapshot| self.copier.made(snapshot)))
+        Ok(None)
     }
 
     /// Brings to the tape what waits for its turn, while the process runs: it would stand still for that. Its rings

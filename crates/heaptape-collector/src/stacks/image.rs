@@ -59,6 +59,10 @@ impl Image {
     pub(crate) fn at(memory: &mut ProcessMemory, maps: &[Mapping], addr: u64) -> Option<Image> {
         let place = maps.partition_point(|mapping| mapping.end <= addr);
         let here = maps.get(place).filter(|mapping| mapping.start <= addr)?;
+        if here.name.is_empty() {
+            // Code made at run time; and there may be many such mappings.
+            return None;
+        }
         let base = maps[..=place].iter().rev().find(|mapping| {
             mapping.name == here.name && mapping.offset == 0 && has_magic(memory, mapping.start)
         })?;

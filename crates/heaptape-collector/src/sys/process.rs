@@ -24,11 +24,11 @@ pub(crate) enum Change {
     Stopped(i32),
 }
 
-/// The next change of the child that has not been told yet. Does not wait.
-pub(crate) fn child_change(pid: u32) -> io::Result<Option<Change>> {
+/// The next change of the child that has not been told yet, with `stops` also that it was stopped. Does not wait.
+pub(crate) fn child_change(pid: u32, stops: bool) -> io::Result<Option<Change>> {
     // SAFETY: all zero is a valid siginfo_t, and it stays so when nothing has changed.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    let what = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG;
+    let what = libc::WEXITED | libc::WNOHANG | if stops { libc::WSTOPPED } else { 0 };
     // SAFETY: `info` is ours.
     check(unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, &mut info, what) })?;
     // SAFETY: waitid fills these fields for SIGCHLD.
@@ -45,7 +45,6 @@ pub(crate) fn child_change(pid: u32) -> io::Result<Option<Change>> {
     })
 }
 
-#[allow(dead_code)] // for `stop`
 /// Whether the process is our own child: its status is waited for by whoever launched it.
 pub(crate) fn is_our_child(pid: u32) -> bool {
     // SAFETY: all zero is a valid siginfo_t.

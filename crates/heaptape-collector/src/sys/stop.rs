@@ -4,8 +4,6 @@
 //! process that was stopped by a signal stays so afterwards. All of it must be done by one thread, the
 //! kernel knows a tracer by its thread id; the session is one.
 
-#![allow(dead_code)] // what comes next uses it: crashes, snapshots, leaks
-
 use super::{check, process};
 use std::collections::BTreeSet;
 use std::fs;
@@ -37,7 +35,15 @@ pub(crate) struct StoppedThread {
 #[derive(Debug, Default)]
 pub(crate) struct Stopper {
     /// Threads that have not stopped in time and will: they must be let go then.
-    late: Vec<u32>,
+    late: Vec<Late>,
+}
+
+/// A thread that is still to be let go of.
+#[derive(Clone, Copy, Debug)]
+struct Late {
+    tid: u32,
+    /// It is the first thread of our child, whose status somebody else here waits for.
+    keep_status: bool,
 }
 
 impl Stopper {
@@ -51,7 +57,6 @@ impl Stopper {
             late,
             pid,
             is_child: process::is_our_child(pid),
-            since: Instant::now(),
             threads: Vec::new(),
             missing: Vec::new(),
         };
@@ -74,20 +79,24 @@ impl Stopper {
 
     /// Lets go of threads that have stopped too late. To be called now and then.
     pub(crate) fn tidy(&mut self) {
-        self.late.retain(|&tid| match stop_of(tid, false) {
-            Ok(Some(signal)) => !detach(tid, signal),
+        self.late.retain(|late| match stop_of(late.tid, late.keep_status) {
+            Ok(Some(signal)) => !detach(late.tid, signal),
             Ok(None) => true,
             Err(_) => false,
         });
+    }
+
+    /// Whether a process has a thread that will stop yet: its stops are ours then, and nobody else's.
+    pub(crate) fn awaits(&self, tid: u32) -> bool {
+        self.late.iter().any(|late| late.tid == tid)
     }
 }
 
 /// A process whose threads stand still.
 pub(crate) struct Stopped<'a> {
-    late: &'a mut Vec<u32>,
+    late: &'a mut Vec<Late>,
     pid: u32,
     is_child: bool,
-    since: Instant,
     threads: Vec<StoppedThread>,
     missing: Vec<u32>,
 }
@@ -96,11 +105,6 @@ impl Stopped<'_> {
     /// Threads that did not stop: they sit in the kernel, in a vfork or waiting for a device.
     pub(crate) fn missing(&self) -> &[u32] {
         &self.missing
-    }
-
-    /// How long the process has been standing still.
-    pub(crate) fn pause(&self) -> Duration {
-        self.since.elapsed()
     }
 
     /// Lets one thread go on before the others; whether it is one of them.
@@ -113,6 +117,17 @@ impl Stopped<'_> {
             self.missing.push(thread.tid);
         }
         true
+    }
+
+    /// Takes notice of threads that were killed meanwhile: before that their process is not dead.
+    pub(crate) fn bury(&mut self) {
+        let leader = self.leader();
+        self.threads.retain(|thread| stop_of(thread.tid, leader == Some(thread.tid)).is_ok());
+    }
+
+    /// The first thread of our child: it is waited for by somebody else here.
+    fn leader(&self) -> Option<u32> {
+        self.is_child.then_some(self.pid)
     }
 
     /// Stops some threads and waits for them.
@@ -135,9 +150,9 @@ impl Stopped<'_> {
         }
         let deadline = Instant::now() + PATIENCE;
         while !waiting.is_empty() {
-            let child = self.is_child.then_some(self.pid);
+            let leader = self.leader();
             let (threads, dead) = (&mut self.threads, &mut self.missing);
-            waiting.retain(|&tid| match stop_of(tid, child == Some(tid)) {
+            waiting.retain(|&tid| match stop_of(tid, leader == Some(tid)) {
                 Ok(None) => true,
                 Ok(Some(signal)) => {
                     match registers(tid) {
@@ -174,10 +189,9 @@ impl Drop for Stopped<'_> {
         // One that was killed while it stood still is a zombie of ours until we take notice of its end.
         let killed = self.threads.iter().filter(|thread| !detach(thread.tid, thread.signal));
         self.missing.extend(killed.map(|thread| thread.tid));
-        // The first thread of our child is waited for by somebody else here.
-        let leader = self.is_child.then_some(self.pid);
-        self.missing.retain(|&tid| Some(tid) != leader || !is_zombie(tid, tid));
-        self.late.append(&mut self.missing);
+        let leader = self.leader();
+        let late = |tid| Late { tid, keep_status: leader == Some(tid) };
+        self.late.extend(self.missing.drain(..).map(late));
     }
 }
 

@@ -111,7 +111,7 @@ pub(crate) struct Args {
     contents: bool,
     /// Search for leaks when a process exits or crashes; full: and let them count as errors
     #[arg(long, alias = "leak-check", env = "HEAPTAPE_LEAKS", value_name = "WHETHER", default_value = "yes",
-          value_parser = ["yes", "no", "full", "summary"])]
+          num_args = 0..=1, default_missing_value = "yes", value_parser = ["yes", "no", "full", "summary"])]
     leaks: String,
     /// Which leaks count as errors for --error-exitcode: definite, indirect, possible, reachable; all, none [default:
     /// none; definite,possible with --leaks=full]

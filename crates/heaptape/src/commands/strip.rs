@@ -12,9 +12,9 @@ use std::process::ExitCode;
 
 /// Copy a tape without the contents of memory
 ///
-/// Everything else is as before: events, backtraces, keyframes, names. What stays tells of memory only by
-/// addresses: those of blocks, and of a crash its registers and the addresses on its stack. Command line,
-/// paths and host name stay, too. Blocks that a later heaptape has written are left out, and said.
+/// Everything else is as before: events, backtraces, keyframes, names. The bytes that an overwrite left go, too.
+/// What stays tells of memory only by addresses, and of a crash by its registers, the bytes of the instruction and
+/// what libc said. Command line, paths and host name stay, too. Blocks that a later heaptape has written are left out, and said.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   heaptape strip demo.tape -o demo-to-send.tape")]

@@ -152,3 +152,18 @@ fn snapshots_at_times_and_peaks_are_made_when_they_are_due() {
         std::process::Command::new(HEAPTAPE).arg("info").arg(recorded.tape()).output().unwrap();
     assert!(String::from_utf8_lossy(&info.stdout).contains("memory contents are on the tape"));
 }
+
+/// The launcher took the late stop of its child for somebody else's business: the program stood still for ever.
+#[test]
+fn a_program_that_stops_too_late_for_a_snapshot_goes_on() {
+    let target = build::target("slow_vfork");
+    let then = "until ready; snapshot $it >snapshot 2>&1; touch go; wait $it; echo $?";
+    let program = target.display().to_string();
+    let bare = beside(&program, then, false);
+    let recorded = beside(&program, then, true);
+    assert_eq!(bare.stdout, "child: 3\n5\n");
+    assert_eq!(recorded.stdout, bare.stdout, "{}", recorded.stderr);
+    let tape = open(&recorded);
+    let all: Vec<bool> = tape.snapshots(MAIN).map(|snapshot| snapshot.one_instant).collect();
+    assert_eq!(all, [false]);
+}

@@ -153,6 +153,15 @@ fn as_a_tracer_sees_it() {
     dies("traced_int3", SIGTRAP);
 }
 
+/// The threads stood still for the crash already, and could not be stopped again for its snapshot.
+#[test]
+fn the_contents_at_a_crash_with_threads_are_of_one_instant() {
+    let words = [build::target("crashes").into(), "overflow_in_thread".into()];
+    let tape = looks_the_same(&["--contents"], &words);
+    let all: Vec<_> = tape.snapshots(tape.processes()[0].id).collect();
+    assert!(matches!(all[..], [snapshot] if snapshot.one_instant), "{all:?}");
+}
+
 /// Crashes on the tape of a program that ends in this way when it can do little.
 fn cornered(corner: &str, end: &str) -> usize {
     let words = [build::target("cornered").into(), corner.into(), end.into()];
