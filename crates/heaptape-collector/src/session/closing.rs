@@ -24,6 +24,8 @@ pub(crate) struct Closing {
     pub(crate) most_behind: usize,
     /// Recorders of another build.
     pub(super) strangers: u64,
+    /// Forked processes that were not searched for leaks.
+    pub(super) unsearched: u64,
     /// Forked processes whose fork was not seen.
     pub(super) orphans: u64,
     /// Why a connection could not be taken, the last time it could not.
@@ -53,6 +55,13 @@ impl Closing {
             format!(
                 "{} forked processes are without the blocks they inherited: the fork was not seen",
                 self.orphans
+            ),
+        );
+        say(
+            self.unsearched,
+            format!(
+                "{} forked processes were not searched for leaks: the launcher was too far behind",
+                self.unsearched
             ),
         );
         say(self.unnamed, format!("{} more programs could not be recorded", self.unnamed));

@@ -14,6 +14,8 @@ use std::path::PathBuf;
 /// Patience for a hello after a connection, and most connections without one.
 const HELLO_PATIENCE: Duration = Duration::from_secs(5);
 const MAX_CALLERS: usize = 1024;
+/// So many bytes behind, we let forked children end without a search for leaks: about 20 ms' work.
+const BUSY_BEHIND: usize = 4 << 20;
 /// Most unrecorded programs named on one tape; the rest is counted.
 const MAX_UNRECORDED: usize = 10_000;
 
@@ -241,8 +243,10 @@ impl Session {
             let target = &self.targets[at];
             let Some((purpose, payload)) = target.plea() else { continue };
             let (process, pid) = (target.number, target.pid);
+            if purpose == FREEZE && self.is_too_busy_for(target) {
+                self.closing.unsearched += 1;
             // Killed while it waited: its pid may be another's by now.
-            if !target.is_dead() {
+            } else if !target.is_dead() {
                 let heard = Heard { purpose, fork_serial: 0, process, payload, pid };
                 let mut stopper = std::mem::take(&mut self.stopper);
                 let result = self.freeze(book, at, &heard, &mut stopper);
@@ -252,6 +256,14 @@ impl Session {
             self.targets[at].answer_plea(purpose);
         }
         Ok(())
+    }
+
+    /// Whether a process should not wait for us at its end: what a forked child has live follows from its parent's
+    /// history up to the fork, and we are far behind that.
+    fn is_too_busy_for(&self, target: &Target) -> bool {
+        matches!(target.origin, Origin::Forked { .. })
+            && !self.settings.snapshots.at_exit
+            && self.targets.iter().map(Target::behind).sum::<usize>() > BUSY_BEHIND
     }
 
     /// A process stands still at our word: bring everything it has published to the tape, then copy
