@@ -116,7 +116,7 @@ mod tests {
                       <fatal_signal><tid>1</tid><signo>11</signo></fatal_signal>";
         let mut seen = Seen::default();
         read(report, &mut seen).unwrap();
-        assert_eq!(words(&seen.findings), "double_free,definite,SIGSEGV");
+        assert_eq!(words(&seen.findings), "double_free,wild_read,definite,SIGSEGV");
         assert_eq!(seen.leaked["definite"], 1024);
     }
 }

@@ -39,9 +39,7 @@ impl Options {
                     options.jobs = jobs.ok_or("cases: --jobs needs a number above 0")?;
                 }
                 "--build" => options.build.push(value()?.clone()),
-                "--short" => {
-                    options = Self { only: options.only, jobs: options.jobs, ..Self::short() }
-                }
+                "--short" => options = Self { short: true, tools: Self::short().tools, ..options },
                 "--write" => options.write = true,
                 _ => return Err(format!("cases: {word} is not known")),
             }
