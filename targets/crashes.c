@@ -51,6 +51,15 @@ static void *overflow(void *inside) {
     return (void *)(long)(inside ? fall_in_malloc(0) : fall(&first));
 }
 
+// In a thread that never allocates.
+static void *overflow_silently(void *unused) {
+    char first = 0;
+    (void)unused;
+    return (void *)(long)fall(&first);
+}
+
+static void *does_nothing(void *unused) { return unused; }
+
 static void in_thread(void *(*what)(void *), void *with) {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
@@ -119,6 +128,13 @@ static void trapped_call(void) {
 
 static void small_signal_stack(void) {
     static char stack[8192];
+    stack_t own = {.ss_sp = stack, .ss_size = sizeof stack};
+    sigaltstack(&own, NULL);
+}
+
+// The least that the kernel takes: a handler finds no room on it where the processor has large registers.
+static void smallest_signal_stack(void) {
+    static char stack[2048];
     stack_t own = {.ss_sp = stack, .ss_size = sizeof stack};
     sigaltstack(&own, NULL);
 }
@@ -272,6 +288,21 @@ int main(int argc, char **argv) {
     WAY("overflow") overflow(NULL);
     WAY("overflow_in_malloc") overflow((void *)&sink);
     WAY("overflow_in_thread") in_thread(overflow, NULL);
+    WAY("overflow_in_silent_thread") in_thread(overflow_silently, NULL);
+    WAY("overflow_in_later_thread") {
+        for (int i = 0; i < 100; i++)
+            in_thread(does_nothing, NULL);
+        in_thread(overflow_silently, NULL);
+    }
+    WAY("overflow_in_thread_of_child") {
+        pid_t child;
+        in_thread(does_nothing, NULL);
+        if ((child = fork()) == 0)
+            in_thread(overflow_silently, NULL);
+        int status;
+        waitpid(child, &status, 0);
+        printf("%d\n", WTERMSIG(status));
+    }
     WAY("overflow_in_thread_in_malloc") in_thread(overflow, (void *)&sink);
     WAY("overflow_on_coroutine") on_coroutine();
     WAY("many") many_fault(NULL);
@@ -292,6 +323,10 @@ int main(int argc, char **argv) {
     }
     WAY("small_signal_stack") {
         small_signal_stack();
+        abort();
+    }
+    WAY("smallest_signal_stack") {
+        smallest_signal_stack();
         abort();
     }
     WAY("default_again") {

@@ -1,6 +1,8 @@
 // Danger: every way to touch memory beside a block, or after it was freed; and none ("good").
-// arguments: WAY [SIZE]
+// arguments: WAY [SIZE]; plugin:LIBRARY gives a block to a library that is opened with RTLD_DEEPBIND, and frees its own
 // build: gcc -O1 -g -w -pthread
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -24,12 +26,46 @@ static void touch(const char *way) {
     if (!strcmp(way, "read-freed")) { free((void *)block); sink = block[0]; }
     if (!strcmp(way, "write-freed")) { free((void *)block); block[size / 2] = 7; }
     if (!strcmp(way, "read-moved")) { realloc((void *)block, 3 * size); sink = block[0]; }
+    if (!strcmp(way, "write-1-past-and-free")) { block[size] = 7; free((void *)block); }
     if (!strcmp(way, "free-twice")) { free((void *)block); free((void *)block); }
 }
 
 static void *in_thread(void *way) {
     touch(way);
     return 0;
+}
+
+// Memory that a child of a process with busy threads keeps back of what it has freed, in MiB; the most of 100 children.
+static volatile int stop;
+
+static void *busy(void *unused) {
+    while (!stop)
+        free(malloc(20));
+    return unused;
+}
+
+static int most_kept(void) {
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++)
+        pthread_create(&threads[i], 0, busy, 0);
+    int most = 0;
+    for (int child = 0; child < 100; child++) {
+        usleep(300);
+        if (!fork()) {
+            for (int i = 0; i < 500; i++)
+                free(memset(malloc(100000), 1, 100000));
+            struct mallinfo2 now = mallinfo2();
+            _exit((now.uordblks + now.hblkhd) >> 20);
+        }
+        int status;
+        wait(&status);
+        if (!WIFEXITED(status) || WEXITSTATUS(status) > most)
+            most = WIFEXITED(status) ? WEXITSTATUS(status) : 1000;
+    }
+    stop = 1;
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], 0);
+    return most;
 }
 
 int main(int argc, char **argv) {
@@ -50,6 +86,14 @@ int main(int argc, char **argv) {
         int status;
         wait(&status);
         printf("%d\n", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+    } else if (!strncmp(way, "plugin:", 7)) {
+        void *library = dlopen(way + 7, RTLD_NOW | RTLD_DEEPBIND);
+        if (!library)
+            return 1;
+        ((void (*)(void *))dlsym(library, "guarded_plugin_free"))((void *)block);
+        free(((void *(*)(size_t))dlsym(library, "guarded_plugin_make"))(size));
+    } else if (!strcmp(way, "kept-in-children")) {
+        printf("%d\n", most_kept());
     } else if (!strcmp(way, "good")) {
         char *zero = malloc(0), *none = calloc(3, 1000), *large = malloc(3 << 20), *page;
         posix_memalign((void **)&page, 1 << 16, 100);

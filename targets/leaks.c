@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define KINDS 4
@@ -196,6 +197,17 @@ static void thread_that_ended(void) {
     pthread_join(thread, 0);
 }
 
+static void *returns(void *size) { return xalloc((size_t)size, (size_t)size == 1040 ? DEFINITE : REACHABLE); }
+
+/* Nobody has taken the second one's yet. */
+static void results_of_threads(void) {
+    pthread_t thread;
+    pthread_create(&thread, 0, returns, (void *)1040);
+    pthread_join(thread, 0);
+    pthread_create(&thread, 0, returns, (void *)1041);
+    usleep(20000);
+}
+
 static void detached_thread(void) {
     pthread_t thread;
     pthread_barrier_init(&barrier, 0, 2);
@@ -252,6 +264,27 @@ static void after_wrong_count(void) {
     elements = (char *)(block + 1);
 }
 
+/* A large block on each of many small ones: of a sample, the large ones are. */
+static void kept_by_many(void) {
+    static void **small[100];
+    for (int i = 0; i < 100; i++) {
+        small[i] = xalloc(24, REACHABLE);
+        *small[i] = xalloc(100042, REACHABLE);
+    }
+}
+
+/* The child keeps one block by one of its parent's, and loses another. */
+static void in_forked_child(void) {
+    global_pointer = xalloc(1042, REACHABLE);
+    pid_t child = fork();
+    if (child == 0) {
+        xalloc(1043, DEFINITE);
+        *(void **)global_pointer = xalloc(1044, REACHABLE);
+    } else {
+        waitpid(child, 0, 0);
+    }
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -263,7 +296,7 @@ static const struct {
     CASE(in_shared_mapping), CASE(beside_large_block), CASE(large_lost), CASE(thread_specific),
     CASE(on_stack_of_thread), CASE(in_register_of_thread), CASE(thread_that_ended), CASE(detached_thread),
     CASE(in_open_library), CASE(in_closed_library), CASE(old_string), CASE(after_length), CASE(after_count),
-    CASE(after_wrong_count),
+    CASE(after_wrong_count), CASE(results_of_threads), CASE(kept_by_many), CASE(in_forked_child),
 };
 
 int main(int argc, char **argv) {

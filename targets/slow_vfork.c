@@ -1,4 +1,5 @@
-// A vfork whose child takes its time: its parent sits in the kernel, where it cannot be stopped, until `go` is there.
+// Danger: a vfork whose child takes its time: its parent sits in the kernel, where it cannot be stopped, until `go` is
+// there.
 // build: gcc -O2 -g
 #include <stdio.h>
 #include <stdlib.h>

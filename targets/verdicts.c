@@ -142,6 +142,29 @@ int main(int argc, char **argv) {
         free(first);
         free(first);
     }
+    char *volatile small = NULL, *volatile next = NULL;
+    if (strncmp(way, "smashes", 7) == 0) {
+        small = malloc(24);
+        next = malloc(2000);
+    }
+    if (strcmp(way, "smashes_next") == 0) {
+        memset(small, 'A', 32);
+        free(next);
+    }
+    if (strcmp(way, "smashes_behind") == 0) {
+        malloc(24);
+        memset(next, 'A', 2000 + 32);
+        free(next);
+    }
+    if (strcmp(way, "smashes_top") == 0) {
+        memset(next, 0xff, 2000 + 32);
+        next = malloc(1 << 16);
+    }
+    if (strcmp(way, "length_of_freed") == 0) {
+        small = strdup("a text");
+        free(small);
+        sink = strlen(small);
+    }
     if (strcmp(way, "raise") == 0)
         raise(SIGSEGV);
     if (strcmp(way, "killed") == 0)

@@ -150,22 +150,38 @@ static void other_thread(void) {
     pthread_join(thread, NULL);
 }
 
-// Two threads in realloc and free of one large block: how it ends is a matter of luck.
+// Two threads in realloc of one large block, for sure: a page of it is closed, so libc must copy (the kernel does not
+// move memory of several kinds at once), and each thread waits in its copying for the other.
 static pthread_barrier_t barrier;
-static void *reallocates(void *block) {
+static char *closed;
+static sig_atomic_t is_open;
+
+static void waits_for_the_other(int number) {
+    if (is_open)
+        _exit(0); // the first one to be done has unmapped it
     pthread_barrier_wait(&barrier);
+    mprotect(closed, 4096, PROT_READ | PROT_WRITE);
+    is_open = 1;
+    pthread_barrier_wait(&barrier);
+}
+
+static void *reallocates(void *block) {
     hide(realloc(block, 64 << 20));
     return NULL;
 }
 
 static void race(void) {
     pthread_t threads[2];
-    void *block = allocate(32 << 20);
+    char *block = allocate(32 << 20);
+    closed = (char *)((uintptr_t)(block + (16 << 20)) & -4096);
+    mprotect(closed, 4096, PROT_NONE);
     pthread_barrier_init(&barrier, NULL, 2);
+    signal(SIGSEGV, waits_for_the_other);
     for (int i = 0; i < 2; i++)
         pthread_create(&threads[i], NULL, reallocates, block);
     for (int i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
+    _exit(0);
 }
 
 static void in_child(void) {

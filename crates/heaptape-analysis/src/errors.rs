@@ -1,6 +1,7 @@
-//! Wrong frees: what was given back twice, was no block, or was given back by the wrong function.
+//! Errors: wrong frees (what was given back twice, was no block, or was given back by the wrong function), and, where
+//! blocks were guarded, what was written beside them or after they were freed ([`crate::overwrites`]).
 //!
-//! Two passes over the events of a process. The first goes along with whatever else reads them
+//! Wrong frees show in every recording. //! Two passes over the events of a process. The first goes along with whatever else reads them
 //! ([`Suspects`]): it sees blocks that end in a wrong way, and addresses that end without being a block. The
 //! second, made only where there are such addresses, looks up their history ([`watch`]). A finding is an
 //! error only if it can be nothing else; what may be right is counted apart, as undecided.
@@ -20,8 +21,10 @@ pub use suspects::Suspects;
 use crate::addr::{Act, PastBlock};
 use crate::estimate::Exact;
 use crate::free_backtraces::FreeBacktraces;
+use crate::guarding::Guarding;
 use crate::hex;
 use crate::names::Names;
+use crate::overwrites::{self, OverwrittenBlock};
 use crate::process::ProcessName;
 use crate::recording::Recording;
 use crate::replay;
@@ -29,7 +32,7 @@ use heaptape_tape::{Process, TapeError};
 use judge::{Judge, Verdict};
 use serde::Serialize;
 
-/// The wrong frees of one process.
+/// The errors of one process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Errors {
     /// Which process.
@@ -42,13 +45,15 @@ pub struct Errors {
 /// What was found in one process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Findings {
-    /// Wrong frees, reallocs and deletes.
+    /// Wrong frees, reallocs and deletes, and overwrites.
     pub total: u64,
     /// How many of each kind, most first.
     pub kinds: Vec<KindCount>,
-    /// The errors by their first occurrence; those with the same kind and backtraces are one.
+    /// The wrong frees by their first occurrence; those with the same kind and backtraces are one.
     pub errors: Vec<WrongFree>,
-    /// Errors that are not in the list.
+    /// Overwrites, alike.
+    pub overwrites: Vec<OverwrittenBlock>,
+    /// Errors that are in neither list.
     pub more_errors: u64,
     /// Frees that may be right.
     pub undecided_total: u64,
@@ -60,6 +65,8 @@ pub struct Findings {
     pub unexamined: u64,
     /// Which frees have backtraces, where that of a free in the list is missing.
     pub free_backtraces: Option<FreeBacktraces>,
+    /// How blocks were guarded, that is, which overwrites and bad accesses could be seen; `None`: none.
+    pub guard: Option<Guarding>,
 }
 
 /// Errors of a kind.
@@ -181,18 +188,29 @@ impl Findings {
             some.iter().take(limit).map(|verdict| judge.tell(verdict)).collect()
         };
         let (shown, shown_undecided) = (told(&errors), told(&undecided));
+        let overwritten = overwrites::grouped(overwrites::find(recording, process)?);
+        let overwrites: Vec<OverwrittenBlock> =
+            overwritten.iter().take(limit).map(|group| group.tell(recording, names)).collect();
+        let kinds = kinds(
+            (errors.iter().map(|verdict| (verdict.kind, verdict.times.count)))
+                .chain(overwritten.iter().map(|group| (group.kind, group.times))),
+        );
         let lacks = |wrong: &WrongFree| wrong.lacks_a_free_backtrace();
-        let is_missed = shown.iter().chain(&shown_undecided).any(lacks);
+        let is_missed = shown.iter().chain(&shown_undecided).any(lacks)
+            || overwrites.iter().filter_map(|o| o.freed.as_ref()).any(|a| a.backtrace.is_empty());
+        let listed = shown.len() + overwrites.len();
         Ok(Findings {
-            total: times(&errors),
-            kinds: kinds(&errors),
-            more_errors: (errors.len() - shown.len()) as u64,
+            total: kinds.iter().map(|kind| kind.times).sum(),
+            kinds,
+            more_errors: (errors.len() + overwritten.len() - listed) as u64,
             errors: shown,
+            overwrites,
             undecided_total: times(&undecided),
             more_undecided: (undecided.len() - shown_undecided.len()) as u64,
             undecided: shown_undecided,
             unexamined,
             free_backtraces: FreeBacktraces::missed(recording, is_missed),
+            guard: Guarding::of(recording, process.id),
         })
     }
 
@@ -215,16 +233,16 @@ fn times(verdicts: &[Verdict]) -> u64 {
     verdicts.iter().map(|verdict| verdict.times.count).sum()
 }
 
-fn kinds(errors: &[Verdict]) -> Vec<KindCount> {
+/// Counts the kinds and times of different errors.
+fn kinds(errors: impl Iterator<Item = (Kind, u64)>) -> Vec<KindCount> {
     let mut kinds: Vec<KindCount> = Vec::new();
-    for error in errors {
-        let times = error.times.count;
-        match kinds.iter_mut().find(|known| known.kind == error.kind) {
+    for (kind, times) in errors {
+        match kinds.iter_mut().find(|known| known.kind == kind) {
             Some(known) => {
                 known.errors += 1;
                 known.times += times;
             }
-            None => kinds.push(KindCount { kind: error.kind, errors: 1, times }),
+            None => kinds.push(KindCount { kind, errors: 1, times }),
         }
     }
     kinds.sort_by_key(|known| std::cmp::Reverse(known.times));

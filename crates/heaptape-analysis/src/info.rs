@@ -1,5 +1,6 @@
 //! What was recorded, and what was not.
 
+use crate::guarding::Guarding;
 use crate::hex;
 use crate::names::{self, Names};
 use crate::process::ProcessName;
@@ -165,6 +166,8 @@ pub struct ProcessInfo {
     /// How often contents of its memory were copied, and the bytes of pages that are on the tape; `None` when they
     /// are not.
     pub contents: Option<ContentsInfo>,
+    /// How its blocks were guarded; `None` when they were not to be.
+    pub guard: Option<Guarding>,
 }
 
 /// A recorded thread.
@@ -294,6 +297,7 @@ fn process_info(
         threads: threads_of(recording, id),
         modules: modules_of(recording, names, id),
         crash: CrashInfo::of(recording, id),
+        guard: Guarding::of(recording, id),
     }
 }
 

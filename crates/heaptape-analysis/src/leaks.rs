@@ -11,7 +11,7 @@ use crate::recording::Recording;
 use crate::suppressions::Suppressions;
 use heaptape_tape::{
     BacktraceId, LeakBlock, LeakDoubts, LeakKind, LeakOwner, LeakPlace, LeakScan, LeakTotal,
-    LiveBlock, LiveSet, Moment, PlaceKind, Process, ProcessId, Registers, TapeError,
+    LiveBlock, LiveSet, Moment, PlaceKind, Process, ProcessId, Registers, TapeError, TimeNs,
 };
 use rustc_hash::FxHashMap;
 use serde::{Serialize, Serializer};
@@ -27,6 +27,10 @@ pub struct Leaks {
     pub process: ProcessName,
     /// The search; `None`: there was none.
     pub search: Option<Search>,
+    /// All searches of this process, in order.
+    pub searches: Vec<SearchName>,
+    /// Only blocks allocated after this search are counted and listed.
+    pub since: Option<SearchName>,
     /// What was found, by kind.
     pub summary: LeakSummary,
     /// One for each kind and backtrace: the worst kinds first, the most bytes first among them.
@@ -35,9 +39,26 @@ pub struct Leaks {
     pub hidden_records: u64,
 }
 
+/// One of several searches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SearchName {
+    /// Its number, of all on the tape.
+    pub number: u32,
+    /// When it was.
+    pub time_ns: u64,
+}
+
+impl SearchName {
+    fn of(scan: &LeakScan) -> SearchName {
+        SearchName { number: scan.number, time_ns: scan.time.0 }
+    }
+}
+
 /// Facts of the search.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Search {
+    /// Its number, of all on the tape.
+    pub number: u32,
     /// When.
     pub time_ns: u64,
     /// How long the process waited for it.
@@ -227,27 +248,44 @@ pub struct Question<'a> {
     pub suppressions: &'a mut Suppressions,
     /// Only the block with that number, whatever its kind.
     pub block: Option<u64>,
+    /// Only searches with these numbers.
+    pub among: Option<&'a [u32]>,
+    /// Only blocks allocated after the search of that number, if it is one of this process.
+    pub since: Option<u32>,
+}
+
+impl Question<'_> {
+    /// Whatever the last search has found.
+    pub fn all(show: Kinds, suppressions: &mut Suppressions) -> Question<'_> {
+        Question { show, suppressions, block: None, among: None, since: None }
+    }
 }
 
 impl Leaks {
-    /// Reads the last search of a process.
+    /// Reads a search of a process: the last of those asked for.
     pub fn compute(
         recording: &dyn Recording,
         names: &dyn Names,
         process: &Process,
         question: &mut Question<'_>,
     ) -> Result<Leaks, TapeError> {
-        let scan = recording.leak_scans().iter().rfind(|scan| scan.process == process.id);
+        let scans = || recording.leak_scans().iter().filter(|scan| scan.process == process.id);
+        let is_asked =
+            |scan: &&LeakScan| question.among.is_none_or(|all| all.contains(&scan.number));
+        let scan = scans().rfind(is_asked);
+        let since = question.since.and_then(|number| scans().find(|scan| scan.number == number));
         let mut leaks = Leaks {
             process: ProcessName::of(recording, process),
             search: scan.map(Search::of),
+            searches: scans().map(SearchName::of).collect(),
+            since: since.map(SearchName::of),
             summary: LeakSummary::default(),
             records: Vec::new(),
             hidden_records: 0,
         };
         let Some(scan) = scan else { return Ok(leaks) };
         let found = Found::read(recording, names, scan)?;
-        for group in found.groups(question.block) {
+        for group in found.groups(question.block, since.map(|scan| scan.time)) {
             leaks.add(&found, group, question);
         }
         let severity = |kind| match kind {
@@ -311,17 +349,21 @@ impl Search {
             ),
             (
                 LeakDoubts::BLOCKS_MISSING,
-                "not every allocation is recorded: what looks lost may hang on a block that is not known",
+                "not every allocation is recorded: whatever the rest of the heap points to counts as reachable",
             ),
-            (LeakDoubts::POINTERS_MISSING, "there are more pointers than can be counted"),
+            (
+                LeakDoubts::POINTERS_MISSING,
+                "there are more pointers than can be counted: what looks lost may be reachable",
+            ),
         ];
         let doubts = all.into_iter().filter(|(doubt, _)| scan.doubts.has(*doubt));
         Search {
+            number: scan.number,
             time_ns: scan.time.0,
             pause_ns: scan.pause_ns,
             bytes_read: scan.bytes_read,
             doubts: doubts.map(|(_, words)| words).collect(),
-            is_open: scan.doubts.has(LeakDoubts::BLOCKS_MISSING | LeakDoubts::POINTERS_MISSING),
+            is_open: scan.doubts.has(LeakDoubts::POINTERS_MISSING),
         }
     }
 }
@@ -363,20 +405,25 @@ impl<'a> Found<'a> {
         self.live.get(block.addr)
     }
 
-    /// Counts the blocks, or only the one of that number.
-    fn groups(&self, only: Option<u64>) -> Vec<Group> {
+    /// Counts the blocks, or only the one of that number, or only those allocated later.
+    fn groups(&self, only: Option<u64>, since: Option<TimeNs>) -> Vec<Group> {
+        let is_counted = |live: &LiveBlock| {
+            only.is_none_or(|only| only == live.id.0) && since.is_none_or(|since| live.time > since)
+        };
         let leaders = self.leaders();
         let mut groups: FxHashMap<(LeakKind, BacktraceId), Group> = FxHashMap::default();
         let mut indirect: FxHashMap<usize, Weight> = FxHashMap::default();
         for (block, &leader) in self.blocks.iter().zip(&leaders) {
-            if block.kind == LeakKind::Indirect {
-                let size = self.live(block).map_or(0, |live| live.size);
-                *indirect.entry(leader as usize).or_default() += Weight::block(size);
+            if block.kind == LeakKind::Indirect
+                && let Some(live) =
+                    self.live(block).filter(|live| is_counted(live) || only.is_some())
+            {
+                *indirect.entry(leader as usize).or_default() += Weight::block(live.size);
             }
         }
         for (at, block) in self.blocks.iter().enumerate() {
             let Some(live) = self.live(block) else { continue };
-            if only.is_some_and(|only| only != live.id.0) {
+            if !is_counted(live) {
                 continue;
             }
             let group = groups.entry((block.kind, live.backtrace)).or_insert_with(|| Group {

@@ -30,6 +30,7 @@ pub mod extents;
 pub mod filter;
 pub mod free_backtraces;
 pub mod growth;
+pub mod guarding;
 mod hex;
 pub mod info;
 pub mod layout;

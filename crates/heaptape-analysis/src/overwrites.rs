@@ -1,60 +1,91 @@
-//! The overwrites that `--guard` and `--check` found, with the block concerned: who allocated it, who freed it, and
-//! who found out.
+//! The overwrites that `--guard` and `--check` found, with the block concerned: who allocated it, and who freed it.
+//!
+//! One more pass over the events of a process, and only where there are overwrites.
 
+use crate::addr::Act;
+use crate::errors::Kind;
 use crate::hex;
-use crate::names::{self, Frame, Names};
+use crate::names::Names;
 use crate::recording::Recording;
-use heaptape_tape::{Event, Found, Overwrite, OverwriteKind, Process, TapeError};
+use heaptape_tape::{
+    Action, BacktraceId, BlockId, Event, Found, LiveBlock, Overwrite, OverwriteKind, Process,
+    TapeError,
+};
+use rustc_hash::FxHashMap;
 use serde::Serialize;
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-/// An event that has to do with an overwrite.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Concerned {
-    /// When.
-    pub time_ns: u64,
-    /// Which function was called.
-    pub function: &'static str,
-    /// Its frames, innermost first; empty when the backtrace was not recorded.
-    pub backtrace: Vec<Frame>,
+/// What led to an overwrite's being found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FoundAt {
+    /// The block was freed.
+    Free,
+    /// The block was reallocated.
+    Realloc,
+    /// All blocks were looked at, after so many calls.
+    Interval,
+    /// The freed block had been kept back long enough.
+    Quarantine,
+    /// The process ended.
+    Exit,
+    /// The process crashed.
+    Crash,
 }
 
-/// One overwrite and its block.
+/// An overwrite with its block, and all that are like it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OverwrittenBlock {
-    /// Where: `past the end`, `before the start`, `after free`.
-    pub place: &'static str,
-    /// What led to its being found: `free`, `realloc`, `interval`, `quarantine`, `exit`, `crash`.
-    pub found_at: &'static str,
+    /// Where: overflow, underflow, write after free.
+    pub kind: Kind,
+    /// How often it was found, of blocks with the same backtraces.
+    pub times: u64,
+    /// When it was found last.
+    pub last_ns: u64,
+    /// What led to its being found; of several alike this and all else is the first's.
+    pub found_at: FoundAt,
     /// When it was found.
     pub time_ns: u64,
     /// The block.
     #[serde(serialize_with = "hex::address")]
     pub address: u64,
-    /// Bytes asked for; 0 where the overwrite has destroyed that.
-    pub size: u64,
-    /// The first changed byte, from the start of the block.
+    /// Its number; `None` for one inherited over `fork`, and one that is not on the tape.
+    pub block: Option<u64>,
+    /// Bytes asked for; `None` where the overwrite has destroyed that and the block is not on the tape.
+    pub size: Option<u64>,
+    /// The first changed byte, from the start of the block: negative before it.
     pub offset: i64,
     /// Bytes from the first changed one to the last.
     pub length: u64,
     /// What was found from there on, at most 16 bytes.
+    #[serde(serialize_with = "hex::bytes")]
     pub seen: Vec<u8>,
     /// Its allocation, if the tape has it.
-    pub allocated: Option<Concerned>,
-    /// Its free, if it was freed before or at that moment.
-    pub freed: Option<Concerned>,
+    pub allocated: Option<Act>,
+    /// Its free, if it had been freed by then.
+    pub freed: Option<Act>,
 }
 
-/// The allocation and the free of a block that was met so far.
-type Acts = (Option<Event>, Option<Event>);
+/// An overwrite and what was known of its block when it was found.
+#[derive(Clone, Copy)]
+pub(crate) struct Overwritten<'a> {
+    overwrite: &'a Overwrite,
+    block: Past,
+}
 
-/// The overwrites of a process, in the order in which they were found.
-pub fn overwritten_blocks(
-    recording: &dyn Recording,
-    names: &dyn Names,
+/// The last block at an address.
+#[derive(Clone, Copy, Default)]
+struct Past {
+    begun: Option<LiveBlock>,
+    is_inherited: bool,
+    ended: Option<Event>,
+}
+
+/// The overwrites of a process in the order in which they were found, each by itself.
+pub(crate) fn find<'a>(
+    recording: &'a dyn Recording,
     process: &Process,
-) -> Result<Vec<OverwrittenBlock>, TapeError> {
+) -> Result<Vec<Overwritten<'a>>, TapeError> {
     let all = recording.overwrites().iter().filter(|overwrite| overwrite.process == process.id);
     // Found by threads side by side: not in the order of their events.
     let mut told: Vec<(usize, &Overwrite)> = all.enumerate().collect();
@@ -62,66 +93,123 @@ pub fn overwritten_blocks(
         return Ok(Vec::new());
     }
     told.sort_by_key(|(_, overwrite)| overwrite.event);
-    let mut acts: HashMap<u64, Acts> =
-        told.iter().map(|(_, overwrite)| (overwrite.block, (None, None))).collect();
-    let mut blocks = Vec::new();
-    let mut index = 0;
+    let mut blocks: FxHashMap<u64, Past> =
+        told.iter().map(|(_, overwrite)| (overwrite.block, Past::default())).collect();
+    for block in recording.live_at_start(process.id)?.blocks() {
+        if let Some(past) = blocks.get_mut(&block.addr) {
+            *past = Past { begun: Some(*block), is_inherited: true, ended: None };
+        }
+    }
+    let mut found = Vec::new();
+    let (mut index, mut begun) = (0, 0);
     let mut waiting = told.into_iter().peekable();
-    let count = recording.event_count(process.id);
-    recording.runs(process.id, 0..count, &mut |events| {
+    let of = |blocks: &FxHashMap<u64, Past>, overwrite: &'a Overwrite| {
+        let block = blocks.get(&overwrite.block).copied().unwrap_or_default();
+        Overwritten { overwrite, block }
+    };
+    recording.runs(process.id, 0..recording.event_count(process.id), &mut |events| {
         for event in events {
             let before = |overwrite: &Overwrite| overwrite.event.is_none_or(|last| last < index);
             while let Some((place, overwrite)) = waiting.next_if(|(_, o)| before(o)) {
-                blocks.push((place, shown(recording, names, overwrite, &acts)));
+                found.push((place, of(&blocks, overwrite)));
             }
             index += 1;
-            let Some((begun, ended)) = acts.get_mut(&event.addr) else { continue };
-            if event.action.begins_block() {
-                (*begun, *ended) = (Some(*event), None);
-            } else if event.action.ends_block() && ended.is_none() {
-                *ended = Some(*event);
+            begun += u64::from(event.action.begins_block());
+            if let Some(past) = blocks.get_mut(&event.addr) {
+                past.note(event, BlockId(begun));
             }
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    blocks.extend(waiting.map(|(place, o)| (place, shown(recording, names, o, &acts))));
-    blocks.sort_by_key(|(place, _)| *place);
-    Ok(blocks.into_iter().map(|(_, block)| block).collect())
+    found.extend(waiting.map(|(place, overwrite)| (place, of(&blocks, overwrite))));
+    found.sort_by_key(|(place, _)| *place);
+    Ok(found.into_iter().map(|(_, overwritten)| overwritten).collect())
 }
 
-fn shown(
-    recording: &dyn Recording,
-    names: &dyn Names,
-    overwrite: &Overwrite,
-    acts: &HashMap<u64, Acts>,
-) -> OverwrittenBlock {
-    let concerned = |event: &Event| Concerned {
-        time_ns: event.time.0,
-        function: event.api.name(),
-        backtrace: names::backtrace(recording, names, event.backtrace),
-    };
-    let (begun, ended) = acts.get(&overwrite.block).copied().unwrap_or_default();
-    OverwrittenBlock {
-        place: match overwrite.kind {
-            OverwriteKind::AfterEnd => "past the end",
-            OverwriteKind::BeforeStart => "before the start",
-            OverwriteKind::AfterFree => "after free",
-        },
-        found_at: match overwrite.found {
-            Found::AtFree => "free",
-            Found::AtRealloc => "realloc",
-            Found::AtInterval => "interval",
-            Found::InQuarantine => "quarantine",
-            Found::AtExit => "exit",
-            Found::AtCrash => "crash",
-        },
-        time_ns: overwrite.time.0,
-        address: overwrite.block,
-        size: overwrite.size,
-        offset: overwrite.offset,
-        length: overwrite.length,
-        seen: overwrite.seen.clone(),
-        allocated: begun.as_ref().map(concerned),
-        freed: ended.as_ref().map(concerned),
+impl Past {
+    fn note(&mut self, event: &Event, number: BlockId) {
+        if event.action.begins_block() {
+            let begun = Some(LiveBlock::begun_by(event, number));
+            *self = Past { begun, is_inherited: false, ended: None };
+        } else if event.action.ends_block() && self.ended.is_none() {
+            self.ended = Some(*event);
+        } else if event.action == Action::ReallocFail {
+            self.ended = None;
+        }
+    }
+}
+
+/// Overwrites of the same kind, of blocks with the same backtraces.
+pub(crate) struct Group<'a> {
+    first: Overwritten<'a>,
+    pub(crate) kind: Kind,
+    pub(crate) times: u64,
+    last_ns: u64,
+}
+
+/// Puts those together that are alike, in the order of the first of each.
+pub(crate) fn grouped(found: Vec<Overwritten<'_>>) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut known: FxHashMap<_, usize> = FxHashMap::default();
+    for one in found {
+        let (kind, last_ns) = (kind(one.overwrite.kind), one.overwrite.time.0);
+        let at = *known.entry((kind, one.likeness())).or_insert(groups.len());
+        match groups.get_mut(at) {
+            Some(group) => {
+                group.times += 1;
+                group.last_ns = group.last_ns.max(last_ns);
+            }
+            None => groups.push(Group { first: one, kind, times: 1, last_ns }),
+        }
+    }
+    groups
+}
+
+impl Overwritten<'_> {
+    fn likeness(&self) -> (Option<BacktraceId>, Option<BacktraceId>) {
+        let Past { begun, ended, .. } = &self.block;
+        (begun.map(|block| block.backtrace), ended.map(|event| event.backtrace))
+    }
+}
+
+impl Group<'_> {
+    /// The group with its names.
+    pub(crate) fn tell(&self, recording: &dyn Recording, names: &dyn Names) -> OverwrittenBlock {
+        let Overwritten { overwrite, block: Past { begun, is_inherited, ended } } = &self.first;
+        let number = begun.filter(|_| !is_inherited).map(|block| block.id.0);
+        OverwrittenBlock {
+            kind: self.kind,
+            times: self.times,
+            last_ns: self.last_ns,
+            found_at: found_at(overwrite.found),
+            time_ns: overwrite.time.0,
+            address: overwrite.block,
+            block: number,
+            size: begun.map(|b| b.size).or((overwrite.size > 0).then_some(overwrite.size)),
+            offset: overwrite.offset,
+            length: overwrite.length,
+            seen: overwrite.seen.clone(),
+            allocated: begun.as_ref().map(|block| Act::that_began(recording, names, block)),
+            freed: ended.as_ref().map(|event| Act::of(recording, names, event)),
+        }
+    }
+}
+
+fn kind(of: OverwriteKind) -> Kind {
+    match of {
+        OverwriteKind::AfterEnd => Kind::Overflow,
+        OverwriteKind::BeforeStart => Kind::Underflow,
+        OverwriteKind::AfterFree => Kind::WriteAfterFree,
+    }
+}
+
+fn found_at(found: Found) -> FoundAt {
+    match found {
+        Found::AtFree => FoundAt::Free,
+        Found::AtRealloc => FoundAt::Realloc,
+        Found::AtInterval => FoundAt::Interval,
+        Found::InQuarantine => FoundAt::Quarantine,
+        Found::AtExit => FoundAt::Exit,
+        Found::AtCrash => FoundAt::Crash,
     }
 }

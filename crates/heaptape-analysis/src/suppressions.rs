@@ -289,23 +289,69 @@ fn is_like(pattern: &str, text: &str, one: bool) -> bool {
     pattern[p..].iter().all(|&byte| byte == b'*')
 }
 
-/// An entry that suppresses leaks of that kind from that backtrace, in valgrind's form.
+/// An entry that suppresses leaks of that kind from that backtrace, here and by valgrind.
 pub fn entry_for(kind: LeakKind, function: &str, backtrace: &[Frame]) -> String {
+    let is_operator = function.starts_with("operator");
     let mut text = format!(
         "{{\n   <insert_a_suppression_name_here>\n   Memcheck:Leak\n   match-leak-kinds: {}\n   fun:{}\n",
         crate::leaks::word(kind),
-        if function.starts_with("operator") { "_Zn*" } else { function }
+        if is_operator { "_Zn*" } else { function }
     );
-    for frame in backtrace.iter().take(MOST_FRAMES) {
+    let of_library = |frame: &&Frame| is_operator && frame.function.starts_with("operator new");
+    let within = backtrace.iter().take_while(of_library).count();
+    if within > 0 {
+        // One form of the operator calls another, unless valgrind stands in its place.
+        text.push_str("   ...\n");
+    }
+    for frame in backtrace[within..].iter().take(MOST_FRAMES) {
         let line = match &frame.module {
-            _ if frame.named => format!("   fun:{}\n", qualified_name(&frame.function)),
+            _ if frame.named => format!("   fun:{}\n", raw_pattern(frame)),
             Some(module) => format!("   obj:*/{module}\n"),
             None => "   obj:*\n".to_owned(),
         };
         text.push_str(&line);
+        // Outside of it valgrind shows nothing.
+        if &*frame.function == "main" {
+            break;
+        }
     }
     text.push('}');
     text
+}
+
+/// A pattern for a function that fits before demangling, too: the names of its scopes and its own, one after the
+/// other.
+fn raw_pattern(frame: &Frame) -> String {
+    let name = qualified_name(&frame.function);
+    let is_of_name = |c: char| c.is_alphanumeric() || "_.$@".contains(c);
+    // Debug information names functions of C++ without their parameters.
+    let is_c = frame.file.as_ref().is_none_or(|file| file.ends_with(".c") || file.ends_with(".h"));
+    let is_plain = *name == *frame.function && name.chars().all(is_of_name);
+    if name == "main" || is_c && is_plain {
+        return name.to_owned();
+    }
+    let mut words: Vec<&str> = Vec::new();
+    let (mut depth, mut rest) = (0u32, name);
+    while let Some(first) = rest.chars().next() {
+        let word = rest.find(|c| !is_of_name(c)).map_or(rest, |end| &rest[..end]);
+        if depth == 0 && word == "operator" {
+            break;
+        }
+        match first {
+            '<' | '(' | '{' | '[' => depth += 1,
+            '>' | ')' | '}' | ']' => depth = depth.saturating_sub(1),
+            // What comes of std is abbreviated; of a constructor the class is said once.
+            _ if depth == 0 && !word.is_empty() && word != "std" && words.last() != Some(&word) => {
+                words.push(word);
+            }
+            _ => {}
+        }
+        rest = &rest[word.len().max(first.len_utf8())..];
+    }
+    match words[..] {
+        [] => "*".to_owned(),
+        _ => format!("*{}*", words.join("*")),
+    }
 }
 
 /// valgrind's bound on the frames of a suppression.
@@ -400,6 +446,33 @@ mod tests {
         let text = entry_for(LeakKind::Definite, "malloc", &trace());
         assert!(suppressed(&text, LeakKind::Definite), "{text}");
         assert!(!suppressed(&text, LeakKind::Possible));
+    }
+
+    /// valgrind compares names as they are before demangling, and shows nothing outside of main.
+    #[test]
+    fn what_is_generated_fits_raw_names() {
+        let mut trace = trace();
+        trace.insert(0, frame("operator new(unsigned long)", "", 0, "libstdc++.so.6"));
+        trace.push(frame("__libc_start_main", "", 0, "libc.so.6"));
+        let text = entry_for(LeakKind::Definite, "operator new", &trace);
+        assert!(
+            text.ends_with("fun:_Zn*\n   ...\n   fun:*app*grow*\n   fun:run\n   fun:main\n}"),
+            "{text}"
+        );
+        for (function, pattern) in [
+            ("main", "main"),
+            ("forget", "*forget*"),
+            ("forget()", "*forget*"),
+            ("lab::Keeper::make<double>", "*lab*Keeper*make*"),
+            ("std::vector<int, std::allocator<int> >::push_back(int&&)", "*vector*push_back*"),
+            ("(anonymous namespace)::Box::Box(int)", "*Box*"),
+            ("Box::~Box()", "*Box*"),
+            ("a::Box::operator<(a::Box const&)", "*a*Box*"),
+            ("<alloc::vec::Vec<T> as Drop>::drop", "*drop*"),
+            ("{{closure}}", "*"),
+        ] {
+            assert_eq!(raw_pattern(&frame(function, "a.cpp", 1, "a")), pattern);
+        }
     }
 
     #[test]

@@ -157,6 +157,56 @@ impl SnapshotAnswer {
     }
 }
 
+/// A search for leaks that was made because it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SearchMade {
+    /// The process's number on the tape.
+    pub process: u32,
+    /// The search's number on the tape.
+    pub number: u32,
+}
+
+/// What came of asking for a search for leaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaksAnswer {
+    /// The tape, as its launcher names it; the searches are on it.
+    pub tape: PathBuf,
+    /// A search of each process asked for, but for those that ended before it could be made, or cannot be read.
+    pub searches: Vec<SearchMade>,
+}
+
+impl LeaksAnswer {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = (self.searches.len() as u64).to_ne_bytes().to_vec();
+        for search in &self.searches {
+            out.extend(search.process.to_ne_bytes());
+            out.extend(search.number.to_ne_bytes());
+        }
+        out.extend(self.tape.as_os_str().as_encoded_bytes());
+        out
+    }
+
+    fn parse(bytes: &[u8]) -> Option<LeaksAnswer> {
+        let (count, mut rest) = bytes.split_first_chunk::<8>()?;
+        let mut searches = Vec::new();
+        for _ in 0..u64::from_ne_bytes(*count) {
+            let (process, after) = rest.split_first_chunk()?;
+            let (number, after) = after.split_first_chunk()?;
+            rest = after;
+            let [process, number] = [process, number].map(|bytes| u32::from_ne_bytes(*bytes));
+            searches.push(SearchMade { process, number });
+        }
+        Some(LeaksAnswer { tape: OsString::from_vec(rest.to_vec()).into(), searches })
+    }
+}
+
+/// Has a recorded process searched for leaks, or, by its launcher's pid, all processes of the recording; they go
+/// on afterwards. Waits until that is done.
+pub fn leaks(pid: u32) -> Result<LeaksAnswer, ControlError> {
+    let answer = ask(pid, ASK_LEAKS)?;
+    LeaksAnswer::parse(&answer).ok_or(ControlError::OtherBuild)
+}
+
 /// Has the contents of a recorded process copied onto its tape, or, by its launcher's pid, of all processes of
 /// the recording. Waits until that is done.
 pub fn snapshot(pid: u32) -> Result<SnapshotAnswer, ControlError> {
@@ -245,6 +295,17 @@ mod tests {
         assert_eq!(SnapshotAnswer::parse(&bytes).as_ref(), Some(&answer));
         assert_eq!(SnapshotAnswer::parse(&bytes[..100]), None);
         assert_eq!(SnapshotAnswer::parse(&[255; 9]), None);
+    }
+
+    #[test]
+    fn searches_come_back() {
+        let searches =
+            [(0, 3), (7, u32::MAX)].map(|(process, number)| SearchMade { process, number });
+        let answer = LeaksAnswer { tape: "/tmp/a b.tape".into(), searches: searches.to_vec() };
+        let bytes = answer.encode();
+        assert_eq!(LeaksAnswer::parse(&bytes).as_ref(), Some(&answer));
+        assert_eq!(LeaksAnswer::parse(&bytes[..20]), None);
+        assert_eq!(LeaksAnswer::parse(&[255; 9]), None);
     }
 
     #[test]

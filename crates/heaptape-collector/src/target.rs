@@ -495,7 +495,14 @@ impl Target {
             let word = self.memory.ring(stream).header().private.load(Ordering::Relaxed);
             unpack_private_range(word)
         });
-        ranges.map(|(start, end)| start..end).filter(|range| !range.is_empty()).collect()
+        let table = self.memory.page().arena_table.get();
+        let ranges = ranges.map(|(start, end)| start..end).chain([table]);
+        ranges.filter(|range| !range.is_empty()).collect()
+    }
+
+    /// Where its blocks with guard pages lie; empty if there are none.
+    pub(crate) fn arena(&self) -> Range<u64> {
+        self.memory.page().arena.get()
     }
 
     /// Programs that it has started without our hearing of them.

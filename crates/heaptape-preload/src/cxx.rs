@@ -16,7 +16,8 @@ use heaptape_recorder::call::{self, Allocation};
 use heaptape_recorder::sampling::blocks::{COUNTS, GRAIN, HASH_FACTOR, HASH_SHIFT, MOST, SAMPLED};
 use heaptape_recorder::sampling::{EVERYTHING, MEAN};
 use heaptape_recorder::sys::objects::{self, Definition};
-use heaptape_recorder::sys::tls::LEFT;
+use heaptape_recorder::sys::tls::{LEFT, TAG, TAG_BLOCK, TAG_CALLER, TAG_SIZE, TAG_SP};
+use heaptape_recorder::tag::{self, FAILED};
 use heaptape_recorder::thread::Regs;
 use heaptape_wire::record::api;
 
@@ -79,17 +80,18 @@ pub struct Target {
 
 /// Defines exported stubs: keep the three arguments, ask [`prepare`], go where it says.
 ///
-/// Before that, `$quick` may go on to the real operator, whose address is that of `{real}`, where the sampling has
-/// nothing to do with the call: in production that is nearly every one.
+/// Before that, `$quick` may go on to the real operator, whose address is that of `{real}`: where the sampling has
+/// nothing to do with the call, in production nearly every one; and where a tag is all it needs, which is written in
+/// place (`tag`): nearly always otherwise. `$size`: what holds the size that the tag says.
 macro_rules! operators {
-    ($called:ident, $quick:ident: $($index:literal $name:ident)*) => {$(
+    ($called:ident, $quick:ident: $($index:literal $name:ident $api:ident $size:literal)*) => {$(
         /// An operator; its name is its mangled signature.
         #[cfg_attr(heaptape_preload, unsafe(no_mangle))]
         #[unsafe(naked)]
         #[allow(non_snake_case)]
         pub unsafe extern "C" fn $name() {
             $quick!(
-                $index,
+                $index, $api, $size,
                 "2:",
                 "push rdi",
                 "push rsi",
@@ -115,63 +117,116 @@ macro_rules! operators {
     )*};
 }
 
-/// Of an `operator new` that calls `malloc`: on to the real one if more than its bytes are left until the next
-/// that is chosen. `malloc` will count them.
-macro_rules! quick_new {
-    ($index:literal, $($rest:tt)*) => {
+/// Writes the tag, if there is none, and goes on to the real operator; on to `2:` where that is not all.
+macro_rules! quick_tag {
+    ($index:literal, $api:ident, $size:literal, $block:literal, [$($before:tt)*], $($rest:tt)*) => {
         naked_asm!(
-            "mov rax, qword ptr [rip + heaptape_tls@GOTTPOFF]",
-            "cmp qword ptr fs:[rax + {left}], rdi",
-            "jbe 2f",
-            "mov rax, qword ptr [rip + {forms} + {real}]",
-            // Not known, or one that may not call `malloc`.
-            "test rax, rax",
+            $($before)*
+            "mov rax, qword ptr [rip + {mean}@GOTPCREL]",
+            "cmp qword ptr [rax], {everything}",
+            "jne 2f",
+            // Not known, or one that may not call `malloc` or `free`.
+            "cmp qword ptr [rip + {forms} + {real}], 0",
             "jle 2f",
-            "jmp rax",
+            "mov rax, qword ptr [rip + heaptape_tls@GOTTPOFF]",
+            "cmp qword ptr fs:[rax + {tag}], 0",
+            "jne 3f",
+            "mov rcx, qword ptr [rsp]",
+            "mov qword ptr fs:[rax + {tag_caller}], rcx",
+            "mov qword ptr fs:[rax + {tag_sp}], rsp",
+            concat!("mov qword ptr fs:[rax + {tag_size}], ", $size),
+            concat!("mov qword ptr fs:[rax + {tag_block}], ", $block),
+            "mov qword ptr fs:[rax + {tag}], {word}",
+            "jmp qword ptr [rip + {forms} + {real}]",
+            // One that another operator called, or jumped to as its last act: that one's tag stays.
+            "3:",
+            "test dword ptr fs:[rax + {tag}], {failed}",
+            "jne 2f",
+            "cmp rsp, qword ptr fs:[rax + {tag_sp}]",
+            "ja 2f",
+            "jb 5f",
+            "mov rcx, qword ptr [rsp]",
+            "cmp rcx, qword ptr fs:[rax + {tag_caller}]",
+            "jne 2f",
+            "5:",
+            "jmp qword ptr [rip + {forms} + {real}]",
             $($rest)*
-            left = const LEFT,
+            mean = sym MEAN,
+            everything = const EVERYTHING,
             forms = sym FORMS,
             real = const real_offset($index),
+            tag = const TAG,
+            tag_size = const TAG_SIZE,
+            tag_block = const TAG_BLOCK,
+            tag_sp = const TAG_SP,
+            tag_caller = const TAG_CALLER,
+            word = const tag::word(api::$api, 0),
+            failed = const FAILED,
         )
     };
 }
 
-/// Of an `operator new` with an alignment: it may ask for more bytes than it was asked for.
+/// Of an `operator new` that calls `malloc`: on to the real one if more than its bytes are left until the next
+/// that is chosen. `malloc` will count them.
+macro_rules! quick_new {
+    ($index:literal, $api:ident, $size:literal, $($rest:tt)*) => {
+        quick_tag!(
+            $index, $api, $size, "0",
+            [
+                "mov rax, qword ptr [rip + heaptape_tls@GOTTPOFF]",
+                "cmp qword ptr fs:[rax + {left}], rdi",
+                "jbe 4f",
+                "mov rax, qword ptr [rip + {forms} + {real}]",
+                "test rax, rax",
+                "jle 2f",
+                "jmp rax",
+                "4:",
+            ],
+            $($rest)*
+            left = const LEFT,
+        )
+    };
+}
+
+/// Of an operator with an alignment, which is rare: it may ask for more bytes than it was asked for.
 macro_rules! not_quick {
-    ($index:literal, $($rest:tt)*) => { naked_asm!($($rest)*) };
+    ($index:literal, $api:ident, $size:literal, $($rest:tt)*) => { naked_asm!($($rest)*) };
 }
 
 /// Of an `operator delete`: on to the real one if no sampled block lies near.
 macro_rules! quick_delete {
-    ($index:literal, $($rest:tt)*) => {
-        naked_asm!(
-            "mov rax, qword ptr [rip + {mean}@GOTPCREL]",
-            "cmp qword ptr [rax], {everything}",
-            "jbe 2f",
-            "mov rax, rdi",
-            "shr rax, {grain}",
-            "movabs rcx, {factor}",
-            "imul rax, rcx",
-            "shr rax, {shift}",
-            "mov rcx, qword ptr [rip + {sampled}@GOTPCREL]",
-            "test byte ptr [rcx + rax + {counts}], {most}",
-            "jne 2f",
-            "mov rax, qword ptr [rip + {forms} + {real}]",
-            "btr rax, 63",
-            "test rax, rax",
-            "je 2f",
-            "jmp rax",
+    ($index:literal, $api:ident, $size:literal, $($rest:tt)*) => {
+        quick_tag!(
+            $index, $api, $size, "rdi",
+            [
+                "mov rax, qword ptr [rip + {mean}@GOTPCREL]",
+                "cmp qword ptr [rax], {everything}",
+                "jbe 4f",
+                "mov rax, rdi",
+                "shr rax, {grain}",
+                "movabs rcx, {factor}",
+                "imul rax, rcx",
+                "shr rax, {shift}",
+                "mov rcx, qword ptr [rip + {sampled}@GOTPCREL]",
+                "test byte ptr [rcx + rax + {counts}], {most}",
+                "jne 2f",
+                "mov rax, qword ptr [rip + {forms} + {real}]",
+                "btr rax, 63",
+                "test rax, rax",
+                "je 2f",
+                "jmp rax",
+                "4:",
+                // NULL takes no tag.
+                "test rdi, rdi",
+                "je 2f",
+            ],
             $($rest)*
-            mean = sym MEAN,
-            everything = const EVERYTHING,
             grain = const GRAIN,
             factor = const HASH_FACTOR,
             shift = const HASH_SHIFT,
             sampled = sym SAMPLED,
             counts = const COUNTS,
             most = const MOST,
-            forms = sym FORMS,
-            real = const real_offset($index),
         )
     };
 }
@@ -182,32 +237,35 @@ const fn real_offset(index: usize) -> usize {
 }
 
 operators! { heaptape_new_called, quick_new:
-    0 _Znwm
-    1 _Znam
-    2 _ZnwmRKSt9nothrow_t
-    3 _ZnamRKSt9nothrow_t
+    0 _Znwm NEW "rdi"
+    1 _Znam NEW_ARRAY "rdi"
+    2 _ZnwmRKSt9nothrow_t NEW "rdi"
+    3 _ZnamRKSt9nothrow_t NEW_ARRAY "rdi"
 }
 
 operators! { heaptape_new_called, not_quick:
-    4 _ZnwmSt11align_val_t
-    5 _ZnamSt11align_val_t
-    6 _ZnwmSt11align_val_tRKSt9nothrow_t
-    7 _ZnamSt11align_val_tRKSt9nothrow_t
+    4 _ZnwmSt11align_val_t NEW "rdi"
+    5 _ZnamSt11align_val_t NEW_ARRAY "rdi"
+    6 _ZnwmSt11align_val_tRKSt9nothrow_t NEW "rdi"
+    7 _ZnamSt11align_val_tRKSt9nothrow_t NEW_ARRAY "rdi"
 }
 
 operators! { heaptape_delete_called, quick_delete:
-    8 _ZdlPv
-    9 _ZdaPv
-    10 _ZdlPvm
-    11 _ZdaPvm
-    12 _ZdlPvRKSt9nothrow_t
-    13 _ZdaPvRKSt9nothrow_t
-    14 _ZdlPvSt11align_val_t
-    15 _ZdaPvSt11align_val_t
-    16 _ZdlPvmSt11align_val_t
-    17 _ZdaPvmSt11align_val_t
-    18 _ZdlPvSt11align_val_tRKSt9nothrow_t
-    19 _ZdaPvSt11align_val_tRKSt9nothrow_t
+    8 _ZdlPv DELETE "0"
+    9 _ZdaPv DELETE_ARRAY "0"
+    10 _ZdlPvm DELETE "rsi"
+    11 _ZdaPvm DELETE_ARRAY "rsi"
+    12 _ZdlPvRKSt9nothrow_t DELETE "0"
+    13 _ZdaPvRKSt9nothrow_t DELETE_ARRAY "0"
+}
+
+operators! { heaptape_delete_called, not_quick:
+    14 _ZdlPvSt11align_val_t DELETE "0"
+    15 _ZdaPvSt11align_val_t DELETE_ARRAY "0"
+    16 _ZdlPvmSt11align_val_t DELETE "rsi"
+    17 _ZdaPvmSt11align_val_t DELETE_ARRAY "rsi"
+    18 _ZdlPvSt11align_val_tRKSt9nothrow_t DELETE "0"
+    19 _ZdaPvSt11align_val_tRKSt9nothrow_t DELETE_ARRAY "0"
 }
 
 // Calls the operator in rax with its arguments and tells `new_done`. Exceptions pass through by its unwind
@@ -336,11 +394,14 @@ fn find(form: &Form, caller: usize) -> Option<(usize, bool)> {
 
 /// After an operator that was called: records the block, unless our `malloc` has done so.
 unsafe extern "C" fn new_done(addr: usize, size: usize, sp: usize, bp: usize) {
-    let regs = Regs { sp, bp };
-    if let Some((function, align_log2)) = call::untag(regs) {
+    if let Some((function, align_log2)) = call::untag() {
+        let regs = Regs { sp, bp };
         let given = Allocation { api: function, addr, size, align_log2, usable: 0 };
         // An allocator of its own, which nobody here knows how to ask.
         call::allocated(given, regs, |_| 0);
+        if addr != 0 {
+            guard::passed_by();
+        }
     }
 }
 

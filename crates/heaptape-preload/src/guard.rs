@@ -8,6 +8,7 @@ use crate::heap::*;
 use crate::real::Real;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use heaptape_recorder::call;
+pub(crate) use heaptape_recorder::guard::passed_by;
 use heaptape_recorder::guard::{self, FUNCTIONS, Function};
 
 /// In the order of [`Function`].
@@ -59,6 +60,7 @@ fn exchange() {
     for sized in [&FREE_SIZED, &FREE_ALIGNED_SIZED] {
         sized.exchange(ours[Function::Free as usize]);
     }
+    ask_for_usable();
 }
 
 /// The program's own malloc; 0 if there is none.

@@ -5,6 +5,7 @@ use crate::{call_address, call_real};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use heaptape_recorder::call::{self, Allocation};
+use heaptape_recorder::sys::objects::definition_in_file;
 use heaptape_recorder::thread::Regs;
 use heaptape_wire::record::api;
 
@@ -72,31 +73,91 @@ pub unsafe extern "C" fn malloc_usable_size(block: usize) -> usize {
     call_real!(USABLE_SIZE, fn(usize) -> usize, (block), 0)
 }
 
-/// Whether the next `malloc_usable_size` belongs to the allocator behind the next `malloc`: 0 not
-/// known, 1 no, 2 yes.
-static USABLE_FITS: AtomicUsize = AtomicUsize::new(0);
+/// How the bytes are found that the allocator gave: one of those below.
+static USABLE: AtomicUsize = AtomicUsize::new(UNDECIDED);
 
-/// Bytes the allocator gave for `block`; 0 when it cannot be asked cheaply.
+const UNDECIDED: usize = 0;
+/// Not at all: the next `malloc_usable_size` may not belong to the allocator behind the next `malloc`.
+const UNKNOWN: usize = 1;
+/// By asking.
+const ASKED: usize = 2;
+/// By reading glibc's header of the block, which is what its `malloc_usable_size` does, besides a look at the
+/// block after it that the processor may have to wait for.
+const READ: usize = 3;
+/// So many times it is read and asked, before it is only read.
+const TRIALS: usize = 256;
+/// By both; with the trials passed so far above it.
+const TRIED: usize = 4;
+
+/// In a block's header: mapped by itself; and all that is not the size.
+const IS_MAPPED: usize = 2;
+const FLAGS: usize = 7;
+
+/// Bytes the allocator gave for `block` (not 0), which it has just given; 0 when it cannot be asked cheaply.
 #[inline(always)]
 fn usable(block: usize) -> usize {
-    let fits = match USABLE_FITS.load(Ordering::Relaxed) {
-        0 => usable_fits(),
-        known => known,
+    if USABLE.load(Ordering::Relaxed) == READ
+        && let Some(size) = in_header(block)
+    {
+        return size;
+    }
+    usable_otherwise(block)
+}
+
+/// The usable size that glibc's header of a live block says.
+#[inline(always)]
+fn in_header(block: usize) -> Option<usize> {
+    // SAFETY: glibc keeps a word before each block: its size with this word, but without the next block's, of which
+    // only this block's user may still use a word.
+    let header = unsafe { *(block as *const usize).sub(1) };
+    (header & IS_MAPPED == 0).then(|| (header & !FLAGS).wrapping_sub(size_of::<usize>()))
+}
+
+#[inline(never)]
+fn usable_otherwise(block: usize) -> usize {
+    let way = match USABLE.load(Ordering::Relaxed) {
+        UNDECIDED => decide(),
+        decided => decided,
     };
-    if block == 0 || fits != 2 {
+    if way == UNKNOWN {
         return 0;
     }
-    call_real!(USABLE_SIZE, fn(usize) -> usize, (block), 0)
+    let asked = call_real!(USABLE_SIZE, fn(usize) -> usize, (block), 0);
+    if way >= TRIED
+        && let Some(read) = in_header(block)
+    {
+        if read != asked {
+            USABLE.store(ASKED, Ordering::Relaxed);
+        } else {
+            let next = if way == TRIED + TRIALS { READ } else { way + 1 };
+            // Fails where another thread was here: a trial less, or a difference that it saw.
+            let _ = USABLE.compare_exchange(way, next, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+    asked
 }
 
 #[cold]
-fn usable_fits() -> usize {
-    let fits = match (MALLOC.address(), USABLE_SIZE.address()) {
-        (Some(malloc), Some(size)) => 1 + usize::from(same_object(malloc, size)),
-        _ => 1,
+fn decide() -> usize {
+    let functions = [(&MALLOC, c"malloc"), (&USABLE_SIZE, c"malloc_usable_size")];
+    let is_libc = |(real, name): (&Real, _)| {
+        real.address().is_some_and(|at| definition_in_file(b"libc.so.6", name) == Some(at))
     };
-    USABLE_FITS.store(fits, Ordering::Relaxed);
-    fits
+    let way = match functions.map(|(real, _)| real.address()) {
+        _ if functions.into_iter().all(is_libc) => TRIED,
+        [Some(malloc), Some(size)] if same_object(malloc, size) => ASKED,
+        _ => UNKNOWN,
+    };
+    // Fails where another thread was here, or another allocator was put in place meanwhile.
+    match USABLE.compare_exchange(UNDECIDED, way, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => way,
+        Err(known) => known,
+    }
+}
+
+/// After another allocator was put in place of the program's own: it is asked, whatever was found before.
+pub(crate) fn ask_for_usable() {
+    USABLE.store(ASKED, Ordering::Relaxed);
 }
 
 /// log2 of a power of two; 0 for what is none.

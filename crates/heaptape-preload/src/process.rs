@@ -1,4 +1,4 @@
-//! Start, end, fork, exec, dlclose.
+//! Start, end, fork, exec, dlopen, dlclose.
 
 use crate::call_real;
 use crate::real::Real;
@@ -9,8 +9,9 @@ use heaptape_recorder::follow::{self, Environment, MAX_LOOKED_AT, Plan, search_p
 use heaptape_recorder::sys::call::is_readable;
 use heaptape_recorder::sys::objects;
 use heaptape_recorder::thread::Regs;
-use heaptape_recorder::{call, ending, gate, modules, thread};
+use heaptape_recorder::{altstack, call, ending, gate, guard, modules, thread};
 
+static DLOPEN: Real = Real::new(c"dlopen");
 static DLCLOSE: Real = Real::new(c"dlclose");
 static EXECVE: Real = Real::new(c"execve");
 static EXECVPE: Real = Real::new(c"execvpe");
@@ -23,6 +24,7 @@ static GETENV: Real = Real::new(c"getenv");
 static REGISTER_ATFORK: Real = Real::new(c"__register_atfork");
 
 const FAILED: i32 = -1;
+const RTLD_DEEPBIND: i32 = 8;
 
 /// The first thing: be there before a program that never allocates ends, and hear of forks.
 extern "C" fn start() {
@@ -54,6 +56,7 @@ extern "C" fn after_fork_in_parent() {
 }
 
 extern "C" fn after_fork_in_child() {
+    altstack::after_fork_in_child();
     thread::after_fork_in_child();
 }
 
@@ -68,6 +71,40 @@ static START: extern "C" fn() = start;
 #[used]
 #[cfg_attr(heaptape_preload, unsafe(link_section = ".fini_array"))]
 static FINISH: extern "C" fn() = finish;
+
+/// The loader's dlopen, which looks at who calls: so it is gone on to by a jump.
+#[cfg_attr(heaptape_preload, unsafe(no_mangle))]
+#[unsafe(naked)]
+pub unsafe extern "C" fn dlopen(_path: *const u8, _mode: i32) -> usize {
+    naked_asm!(
+        "push rdi",
+        "mov edi, esi",
+        "call {}",
+        "pop rdi",
+        "mov esi, edx",
+        "jmp rax",
+        sym prepare_open
+    )
+}
+
+/// Where a stub is to go, and with what: rax and rdx of its return.
+#[repr(C)]
+struct Open {
+    address: usize,
+    mode: usize,
+}
+
+/// A library opened with `RTLD_DEEPBIND` calls libc's own functions, past the hooks. Where blocks come from another
+/// allocator that must not be: libc would free what is not its own.
+unsafe extern "C" fn prepare_open(mode: i32) -> Open {
+    let address = DLOPEN.address().unwrap_or(cannot_open as *const () as usize);
+    let mode = if guard::is_in_use() { mode & !RTLD_DEEPBIND } else { mode };
+    Open { address, mode: mode as u32 as usize }
+}
+
+unsafe extern "C" fn cannot_open() -> usize {
+    0
+}
 
 /// The loader's dlclose; afterwards the recorder looks for what is gone.
 #[cfg_attr(heaptape_preload, unsafe(no_mangle))]

@@ -10,14 +10,21 @@
 
 use crate::call_real;
 use crate::real::Real;
+use core::sync::atomic::{AtomicBool, Ordering};
 use heaptape_recorder::sys::call::{SignalStack, is_readable};
-use heaptape_recorder::{crash, thread};
+use heaptape_recorder::{altstack, crash};
 
 static SIGACTION: Real = Real::new(c"sigaction");
 static SIGNAL: Real = Real::new(c"signal");
 static SYSV_SIGNAL: Real = Real::new(c"sysv_signal");
 static SIGSET: Real = Real::new(c"sigset");
 static SIGALTSTACK: Real = Real::new(c"sigaltstack");
+
+/// Whether the program has set an alternate stack that has no room for our handler: a signal that finds none is
+/// turned into SIGSEGV by the kernel. Ours run on the threads' own stacks from then on.
+static HAS_SMALL_STACK: AtomicBool = AtomicBool::new(false);
+/// Bytes of a stack that has room: what programs have been told to take (`SIGSTKSZ`).
+const ENOUGH: usize = 8192;
 
 const FAILED: i32 = -1;
 const SIG_DFL: usize = 0;
@@ -43,7 +50,11 @@ impl Action {
         Action {
             handler: crash::handler(),
             mask: [u64::MAX; 16],
-            flags: SA_SIGINFO | SA_ONSTACK,
+            flags: if HAS_SMALL_STACK.load(Ordering::Relaxed) {
+                SA_SIGINFO
+            } else {
+                SA_SIGINFO | SA_ONSTACK
+            },
             restorer: 0,
         }
     }
@@ -52,7 +63,7 @@ impl Action {
 /// At start: takes the fatal signals whose disposition is the default, if crashes are wanted.
 pub(crate) fn start() {
     if crash::is_wanted() {
-        crash::SIGNALS.into_iter().for_each(take_default);
+        crash::SIGNALS.into_iter().for_each(|signal| take_from(signal, SIG_DFL));
     }
 }
 
@@ -61,10 +72,10 @@ fn real_sigaction(signal: i32, wanted: *const Action, old: *mut Action) -> i32 {
     call_real!(real, fn(i32, *const Action, *mut Action) -> i32, (signal, wanted, old), FAILED)
 }
 
-/// Sets our handler if the default stands there.
-fn take_default(signal: i32) {
+/// Sets our handler if `handler` stands there.
+fn take_from(signal: i32, handler: usize) {
     let mut now = Action::DEFAULT;
-    if real_sigaction(signal, core::ptr::null(), &raw mut now) == 0 && now.handler == SIG_DFL {
+    if real_sigaction(signal, core::ptr::null(), &raw mut now) == 0 && now.handler == handler {
         let ours = Action::ours();
         real_sigaction(signal, &raw const ours, core::ptr::null_mut());
     }
@@ -104,7 +115,7 @@ pub unsafe extern "C" fn __sigaction(signal: i32, wanted: *const Action, old: *m
 fn set(real: &Real, signal: i32, wanted: usize) -> usize {
     let before = call_real!(real, fn(i32, usize) -> usize, (signal, wanted), SIG_ERR);
     if wanted == SIG_DFL && before != SIG_ERR && crash::is_watched(signal) {
-        take_default(signal);
+        take_from(signal, SIG_DFL);
     }
     if before == crash::handler() { SIG_DFL } else { before }
 }
@@ -137,11 +148,13 @@ setters! {
 /// POSIX's sigaltstack.
 #[cfg_attr(heaptape_preload, unsafe(no_mangle))]
 pub unsafe extern "C" fn sigaltstack(wanted: *const SignalStack, old: *mut SignalStack) -> i32 {
-    let ours = thread::signal_stack();
+    let ours = altstack::own();
     // What cannot be read is the kernel's to refuse.
     let is_given = is_readable(wanted as usize) && is_readable(wanted.wrapping_add(1) as usize - 8);
     // SAFETY: readable.
-    let sets_none = is_given && unsafe { (*wanted).disables() };
+    let wanted_stack = is_given.then(|| unsafe { *wanted });
+    let sets_none = wanted_stack.is_some_and(|stack| stack.disables());
+    let is_small = wanted_stack.is_some_and(|stack| !sets_none && stack.bytes < ENOUGH);
     let wanted = match &ours {
         Some(ours) if sets_none => core::ptr::from_ref(ours),
         _ => wanted,
@@ -151,9 +164,12 @@ pub unsafe extern "C" fn sigaltstack(wanted: *const SignalStack, old: *mut Signa
         call_real!(real, fn(*const SignalStack, *mut SignalStack) -> i32, (wanted, old), FAILED);
     // SAFETY: the kernel has just written it.
     unsafe {
-        if ret == 0 && !old.is_null() && crash::is_ours(&*old) {
+        if ret == 0 && !old.is_null() && altstack::is_ours(&*old) {
             *old = SignalStack::NONE;
         }
+    }
+    if ret == 0 && is_small && !HAS_SMALL_STACK.swap(true, Ordering::Relaxed) {
+        crash::SIGNALS.into_iter().for_each(|signal| take_from(signal, crash::handler()));
     }
     ret
 }

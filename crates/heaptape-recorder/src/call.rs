@@ -12,7 +12,8 @@ use crate::emit;
 use crate::gate;
 use crate::sampling;
 use crate::sampling::blocks::SAMPLED;
-use crate::thread::{self, Entered, Regs, Tag};
+use crate::tag::{self, Tag};
+use crate::thread::{self, Entered, Regs};
 use core::sync::atomic::Ordering;
 use heaptape_wire::handshake as hs;
 use heaptape_wire::record::{Event, Kind, api};
@@ -75,11 +76,11 @@ fn begin(kind: Kind, mut given: Allocation, regs: Regs, usable: impl FnOnce(usiz
     if sampled && sampling::is_first_passed_over(given.size) {
         return;
     }
-    let Some(mut thread) = enter(regs) else { return };
-    if thread.tag.api != 0 {
-        sampling::give_back(core::mem::take(&mut thread.tag.held));
+    let Some(mut thread) = enter(regs) else { return tag::forget() };
+    if tag::is_set() {
+        tag::let_go();
         if kind == Kind::Alloc {
-            given = take_new_tag(&mut thread, given, regs);
+            given = take_new_tag(given, regs);
         }
     }
     if sampled && !is_chosen(&mut thread, &given) {
@@ -135,12 +136,12 @@ fn event(kind: Kind, given: &Allocation, node: u32) -> Event {
 /// `operator new` said before that this allocation is its own: it counts as that, with the size asked of
 /// it. A failed one keeps the tag, because a new-handler may let `operator new` try again.
 #[inline(never)]
-fn take_new_tag(thread: &mut Entered, mut given: Allocation, regs: Regs) -> Allocation {
-    let tag = &mut thread.tag;
+fn take_new_tag(mut given: Allocation, regs: Regs) -> Allocation {
+    let Some(tag) = tag::get() else { return given };
     let asked = tag.size == given.size
         || (tag.size == 0 && given.size == 1)
         || (tag.align_log2 != 0 && given.size >= tag.size);
-    let is_new = tag.api - 1 == api::NEW || tag.api - 1 == api::NEW_ARRAY;
+    let is_new = tag.api == api::NEW || tag.api == api::NEW_ARRAY;
     let is_plain =
         matches!(given.api, api::MALLOC | api::ALIGNED_ALLOC | api::MEMALIGN | api::POSIX_MEMALIGN);
     let is_retry = tag.failed_at == regs.sp;
@@ -148,15 +149,15 @@ fn take_new_tag(thread: &mut Entered, mut given: Allocation, regs: Regs) -> Allo
         return given;
     }
     if asked && is_new && is_plain && tag.may_call(regs) {
-        given.api = tag.api - 1;
+        given.api = tag.api;
         given.size = tag.size;
         given.align_log2 = tag.align_log2;
         if given.addr == 0 {
-            tag.failed_at = regs.sp;
+            tag::set(Tag { failed_at: regs.sp, ..tag });
             return given;
         }
     }
-    tag.end();
+    tag::forget();
     given
 }
 
@@ -166,14 +167,17 @@ pub fn freeing(mut function: u8, addr: usize, mut size: usize, mut align_log2: u
     if sampling::is_on() && !SAMPLED.remove(addr as u64) {
         return;
     }
-    let Some(mut thread) = enter(regs) else { return };
-    let tag = &mut thread.tag;
+    let Some(mut thread) = enter(regs) else { return tag::forget() };
     // Of another block, it is one that an operator frees beside its own, or that had nothing freed.
-    if tag.block == addr && tag.may_call(regs) {
+    if tag::is_set()
+        && let Some(tag) = tag::get()
+        && tag.block == addr
+        && tag.may_call(regs)
+    {
+        tag::forget();
         if function == api::FREE {
-            (function, size, align_log2) = (tag.api - 1, tag.size, tag.align_log2);
+            (function, size, align_log2) = (tag.api, tag.size, tag.align_log2);
         }
-        tag.end();
     }
     if thread.freed == addr {
         return;
@@ -196,13 +200,10 @@ fn record_release(thread: &mut Entered, kind: Kind, given: &Allocation, regs: Re
 }
 
 /// Before a free of NULL, which is nothing: only a pending `operator delete` ends here.
+#[inline(always)]
 pub fn freeing_null() {
-    if let Some(local) = gate::if_open()
-        && let Some(mut thread) = thread::enter_if_begun(local, here())
-        && thread.tag.failed_at == 0
-    {
-        sampling::give_back(thread.tag.held);
-        thread.tag = Tag::default();
+    if tag::is_set() {
+        tag::forget_unless_failed();
     }
 }
 
@@ -290,50 +291,34 @@ pub fn tag_new(function: u8, size: usize, align_log2: u8, certain: bool, regs: R
     if sampled && !certain && !sampling::is_near(most) {
         return;
     }
-    let Some(mut thread) = enter_to_tag(regs) else { return };
-    let held = if sampled { sampling::hold() } else { 0 };
+    if tag::is_by_caller_of(regs) {
+        return;
+    }
+    tag::forget();
+    if sampled {
+        tag::hold_countdown();
+    }
     let (sp, caller) = (regs.sp, regs.caller());
-    thread.tag =
-        Tag { api: function + 1, align_log2, size, block: 0, sp, caller, failed_at: 0, held };
+    tag::set(Tag { api: function, align_log2, size, block: 0, sp, caller, failed_at: 0 });
 }
 
 /// `operator delete` is about to call `free` for `block`: says what for. Sized `delete` calls the plain one.
 pub fn tag_delete(function: u8, block: usize, size: usize, align_log2: u8, regs: Regs) {
-    if sampling::is_on() && !SAMPLED.contains(block as u64) {
+    if sampling::is_on() && !SAMPLED.contains(block as u64) || tag::is_by_caller_of(regs) {
         return;
     }
-    let Some(mut thread) = enter_to_tag(regs) else { return };
+    tag::forget();
     let (sp, caller) = (regs.sp, regs.caller());
-    thread.tag =
-        Tag { api: function + 1, align_log2, size, block, sp, caller, failed_at: 0, held: 0 };
-}
-
-/// Enters a thread that has no tag yet, or that of an operator that has returned or failed.
-fn enter_to_tag(regs: Regs) -> Option<Entered> {
-    if thread::is_lost() {
-        // The call itself is counted when it comes.
-        return None;
-    }
-    let mut thread = enter(regs)?;
-    let tag = &thread.tag;
-    if tag.api == 0 || tag.failed_at != 0 {
-        return Some(thread);
-    }
-    if tag.may_call(regs) {
-        return None;
-    }
-    sampling::give_back(core::mem::take(&mut thread.tag.held));
-    Some(thread)
+    tag::set(Tag { api: function, align_log2, size, block, sp, caller, failed_at: 0 });
 }
 
 /// Takes the tag away if it is still there, because the real `operator new` did not come by our `malloc`:
 /// its function and log2 of its alignment.
-pub fn untag(regs: Regs) -> Option<(u8, u8)> {
-    let mut thread = thread::enter_if_begun(gate::if_open()?, regs.sp)?;
-    let tag = thread.tag;
-    sampling::give_back(tag.held);
-    thread.tag = Tag::default();
-    (tag.api != 0).then(|| (tag.api - 1, tag.align_log2))
+pub fn untag() -> Option<(u8, u8)> {
+    gate::if_open()?;
+    let tag = tag::get()?;
+    tag::forget();
+    Some((tag.api, tag.align_log2))
 }
 
 /// Before an `operator delete` of an allocator that may or may not call our `free` for it: records it, and

@@ -8,17 +8,16 @@
 //!   handler returns, with the registers of the fault in place: exit status and core dump are those of the bare
 //!   program.
 //! * The handler only makes system calls, and waits for the collector no longer than it is alive.
-//! * A stack that overflowed has no room for a handler: every thread that records has an alternate stack, unless
-//!   it has one of its own ([`give_stack`]).
+//! * A stack that overflowed has no room for a handler: every thread has an alternate stack (`altstack`).
 
 use crate::emit;
-use crate::gate::{self, Local};
+use crate::gate;
 use crate::guard;
 use crate::plea;
-use crate::sys::call::{self, SignalStack};
+use crate::sys::call;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use heaptape_wire::handshake::{self as hs, CrashReport};
-use heaptape_wire::layout::{CRASH_WORDS, PAGE};
+use heaptape_wire::layout::CRASH_WORDS;
 use heaptape_wire::record::found;
 
 /// ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS: what a program does not send for other reasons than that it went wrong.
@@ -32,13 +31,6 @@ const SIGSEGV: i32 = 11;
 const SI_TKILL: i32 = -6;
 /// `si_code` of a bad page that nobody has touched yet.
 const BUS_MCEERR_AO: i32 = 5;
-
-/// Bytes of an alternate stack of ours, its guard page not counted. A handler of the program that may run on an
-/// alternate stack runs on this one where the program has set none: so it is larger than we need.
-const STACK_BYTES: usize = 128 * 1024;
-/// The lowest words of an alternate stack of ours.
-const STACK_MARK: [usize; 2] =
-    [usize::from_ne_bytes(*b"heaptape"), usize::from_ne_bytes(*b"altstack")];
 
 /// The first process of a container: the default of a signal that was sent does nothing to it.
 const FIRST_PID: u32 = 1;
@@ -60,10 +52,16 @@ pub fn is_wanted() -> bool {
     wanted
 }
 
+/// Whether crashes are wanted.
+#[inline]
+pub fn is_watching() -> bool {
+    WATCHING.load(Ordering::Relaxed)
+}
+
 /// Whether a default disposition of `signal` is to be ours.
 #[inline]
 pub fn is_watched(signal: i32) -> bool {
-    is_fatal(signal) && WATCHING.load(Ordering::Relaxed)
+    is_fatal(signal) && is_watching()
 }
 
 /// Whether `signal` is one of [`SIGNALS`].
@@ -161,52 +159,5 @@ pub(crate) fn wait_for_report(pid: u32) {
             return;
         }
         call::futex_wait(REPORTING.as_ptr(), pid, STEP_NS);
-    }
-}
-
-/// Gives the calling thread, unless it has one, an alternate stack: the one at `own`, or a new one if that is 0.
-/// Returns where ours is; 0 when there is none.
-pub(crate) fn give_stack(local: &Local, own: usize) -> usize {
-    if !local.option(hs::OPT_CRASH) {
-        return own;
-    }
-    match call::signal_stack() {
-        Some(now) if now.is_none() => {}
-        // In a forked child: the one that came along.
-        Some(now) if is_ours(&now) => return now.start,
-        _ => return own,
-    }
-    let own = if own == 0 { new_stack() } else { own };
-    if own != 0 {
-        // SAFETY: ours, for this thread alone until it ends.
-        unsafe { call::set_signal_stack(&stack_at(own)) };
-    }
-    own
-}
-
-/// The alternate stack of ours whose lowest byte is at `start`.
-pub fn stack_at(start: usize) -> SignalStack {
-    SignalStack { start, flags: 0, bytes: STACK_BYTES }
-}
-
-/// Whether an alternate stack that the kernel knows is one of ours.
-pub fn is_ours(stack: &SignalStack) -> bool {
-    stack.bytes == STACK_BYTES
-        && call::is_readable(stack.start)
-        // SAFETY: readable, and both words lie in one page.
-        && stack.start.is_multiple_of(PAGE) && unsafe { *(stack.start as *const [usize; 2]) } == STACK_MARK
-}
-
-fn new_stack() -> usize {
-    let start = call::map_private(PAGE + STACK_BYTES);
-    if start.is_null() {
-        return 0;
-    }
-    // SAFETY: fresh memory that nobody else knows.
-    unsafe {
-        call::forbid_access(start, PAGE);
-        let stack = start.add(PAGE);
-        *stack.cast::<[usize; 2]>() = STACK_MARK;
-        stack as usize
     }
 }

@@ -15,7 +15,7 @@ use crate::sys::{call, objects};
 use crate::thread::{self, Thread};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use heaptape_wire::layout::*;
-use heaptape_wire::record::{self, Event, Head, Kind};
+use heaptape_wire::record::{self, Event, Head, Kind, ShortEvent};
 
 /// Words of a stream after which the clock is read in any case: some 64 events.
 const TIME_WORDS_APART: u64 = 128;
@@ -26,20 +26,41 @@ const LOOK_WORDS_APART: u64 = RING_WORDS as u64 / 4;
 #[inline(always)]
 pub(crate) fn event(thread: &mut Thread, event: &Event) {
     let tick = thread.session().tick.0.load(Ordering::Relaxed);
-    if tick != thread.tick || thread.cursor.position >= thread.time_at {
-        tell_time(thread, tick);
-    }
     let numbered = !thread.is_alone();
-    let Some(short) = event.short(numbered) else { return long_event(thread, event, numbered) };
-    let count = 1 + u64::from(short.detailed) + u64::from(numbered);
-    let Some(at) = claim(thread, count) else { return };
+    if tick == thread.tick
+        && thread.cursor.position < thread.quiet_until
+        && let Some(short) = event.short(numbered)
+    {
+        let at = thread.ring().claim_promised(&mut thread.cursor, short.words());
+        write_short(thread, event, short, at);
+    } else {
+        event_after_a_look(thread, *event);
+    }
+}
+
+/// Writes and publishes a short record at `at`.
+#[inline(always)]
+fn write_short(thread: &Thread, event: &Event, short: ShortEvent, at: u64) {
     let ring = thread.ring();
-    ring.fetch_ahead(&thread.cursor);
     ring.write(at, short.first);
     if short.detailed {
         ring.write(at + 1, short.detail);
     }
-    publish(thread, event, numbered, at + count - 1);
+    publish(thread, event, short.numbered, at + short.words() - 1);
+}
+
+/// Records an event when something else may be due before it, or when it does not fit a short record.
+#[cold]
+#[inline(never)]
+fn event_after_a_look(thread: &mut Thread, event: Event) {
+    let tick = thread.session().tick.0.load(Ordering::Relaxed);
+    if tick != thread.tick || thread.cursor.position >= thread.quiet_until {
+        tell_time(thread, tick);
+    }
+    let numbered = !thread.is_alone();
+    let Some(short) = event.short(numbered) else { return long_event(thread, &event, numbered) };
+    let Some(at) = claim(thread, short.words()) else { return };
+    write_short(thread, &event, short, at);
 }
 
 /// Publishes the record of an event, whose last word, at `last`, is for its number if it takes one.
@@ -54,8 +75,6 @@ fn publish(thread: &Thread, event: &Event, numbered: bool, last: u64) {
 }
 
 /// Records an event that does not fit a short record.
-#[cold]
-#[inline(never)]
 fn long_event(thread: &mut Thread, event: &Event, numbered: bool) {
     // Any number: the true one comes after the claim.
     let record = event.encode(u64::from(numbered));
@@ -67,24 +86,26 @@ fn long_event(thread: &mut Thread, event: &Event, numbered: bool) {
     publish(thread, event, numbered, at + record.count - 1);
 }
 
-/// Says what time it is, and now and then looks at the collector.
-#[cold]
-#[inline(never)]
+/// Says what time it is, and now and then looks at the collector. Until [`Thread::quiet_until`] no event need look
+/// at anything then.
 fn tell_time(thread: &mut Thread, tick: u64) {
     thread.tick = tick;
     let now = now_ns();
+    let ring = thread.ring();
     if now != thread.told_ns {
         let Some(at) = claim(thread, record::TIME_WORDS) else { return };
-        let ring = thread.ring();
         ring.write(at, Head::new(Kind::Time, 0, 0, 0, record::TIME_WORDS).0);
         ring.write(at + 1, now);
         ring.publish(&thread.cursor);
         thread.told_ns = now;
     }
-    thread.time_at = thread.cursor.position + TIME_WORDS_APART;
     if thread.cursor.position >= thread.look_at {
         look_around(thread);
     }
+    let promised = ring.promised(&thread.cursor, record::MAX_SHORT_WORDS);
+    thread.quiet_until = promised.min(thread.cursor.position + TIME_WORDS_APART);
+    // Those until then have been fetched the last time.
+    ring.fetch_ahead(&thread.cursor, TIME_WORDS_APART, TIME_WORDS_APART);
 }
 
 /// Gives a claimed world record its number and publishes it.

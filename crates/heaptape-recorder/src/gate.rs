@@ -354,7 +354,7 @@ fn connect(local: &Local, parent: u64, serial: u64) -> bool {
     local.page.store(page.cast(), Ordering::Relaxed);
     local.session.store(session.cast(), Ordering::Relaxed);
     // Of a forked child, whose blocks are guarded as its parent's.
-    local.page().guard.store(u64::from(guard::mechanism()), Ordering::Relaxed);
+    guard::show(local.page());
     local.map_batch(process.0, 0)
 }
 

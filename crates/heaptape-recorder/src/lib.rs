@@ -14,15 +14,17 @@
 //! * [`capture`]: stack → backtrace id.
 //! * [`emit`]: records into the ring, waiting when it is full.
 //! * [`call`]: the meaning of each allocator call, for the hooks.
+//! * [`tag`]: what C++'s operators say of the calls that they make.
 //! * [`sampling`]: which allocations are recorded, where not all are.
 //! * [`guard`]: the allocators of `--guard` and `--check`.
 //! * [`modules`]: which ELF files the code addresses lie in, over time.
 //! * [`follow`]: what a program made by `exec` inherits.
-//! * [`ending`]: the last moment of a process. * [`crash`]: fatal signals.
+//! * [`ending`]: the last moment of a process. * [`crash`]: fatal signals. * [`altstack`]: room for their handler.
 //! * [`sys`]: system calls, thread-local storage, loaded objects.
 
 #![cfg_attr(not(test), no_std)]
 
+pub mod altstack;
 pub mod call;
 pub mod capture;
 pub mod crash;
@@ -37,6 +39,7 @@ mod patience;
 mod plea;
 pub mod sampling;
 pub mod sys;
+pub mod tag;
 pub mod thread;
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]

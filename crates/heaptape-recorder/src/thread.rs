@@ -6,14 +6,14 @@
 //! order. Nothing is done when a thread ends; the next thread that needs a stream takes over that of a
 //! thread which the kernel no longer knows, backtrace memory included.
 
+use crate::altstack;
 use crate::capture::Capture;
-use crate::crash;
 use crate::emit;
 use crate::gate::Local;
 use crate::sampling;
-use crate::sys::call::SignalStack;
 use crate::sys::tls::{self, THREAD};
 use crate::sys::{call, objects};
+use crate::tag;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use heaptape_wire::handshake as hs;
 use heaptape_wire::layout::*;
@@ -48,41 +48,6 @@ pub struct Regs {
     pub bp: usize,
 }
 
-/// What `operator new` or `delete` said about the `malloc` or `free` that it is about to call.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Tag {
-    /// `Api` number + 1; 0 = none.
-    pub(crate) api: u8,
-    pub(crate) align_log2: u8,
-    /// Bytes asked for (new) or stated (sized delete).
-    pub(crate) size: usize,
-    /// The block of a delete; 0 for new.
-    pub(crate) block: usize,
-    /// The operator's stack pointer and return address: who calls from there or from deeper may be the operator.
-    pub(crate) sp: usize,
-    pub(crate) caller: usize,
-    /// Not 0: the malloc of an `operator new` failed, called with this stack pointer. It may come again
-    /// with the same, after a new-handler that allocates and frees as it likes.
-    pub(crate) failed_at: usize,
-    /// What `sampling` held back, so that the `malloc` comes by here; 0 = nothing.
-    pub(crate) held: usize,
-}
-
-impl Tag {
-    /// It was taken, or is of no more use. What `sampling` held back was given back before.
-    #[inline(always)]
-    pub(crate) fn end(&mut self) {
-        (self.api, self.block, self.failed_at, self.held) = (0, 0, 0, 0);
-    }
-
-    /// Whether a hook that was entered with these registers can have been called by the operator: by a call, or
-    /// by a jump as its last act. If not, the operator has returned and did without.
-    #[inline(always)]
-    pub(crate) fn may_call(&self, regs: Regs) -> bool {
-        regs.sp < self.sp || (regs.sp == self.sp && regs.caller() == self.caller)
-    }
-}
-
 impl Regs {
     /// The return address.
     #[inline(always)]
@@ -92,38 +57,38 @@ impl Regs {
     }
 }
 
-/// See the module. Zeroed memory is a valid one that has not begun.
+/// See the module. Zeroed memory is a valid one that has not begun. What every event needs comes first, in few lines
+/// of the processor's cache: the target's own data have all others.
+#[repr(C)]
 pub(crate) struct Thread {
     /// Stack pointer of the hook we are in; 0 outside.
     busy: usize,
     pub(crate) cursor: Cursor,
-    /// The collector's tick when this stream last told the time, and the time it told.
+    /// The collector's tick when this stream last told the time.
     pub(crate) tick: u64,
-    pub(crate) told_ns: u64,
-    /// When the cursor passes it, the time is told again.
-    pub(crate) time_at: u64,
-    /// When the cursor passes it, the doorbell and the gate are looked at.
-    pub(crate) look_at: u64,
+    /// Until the cursor comes here an event has nothing to look at, be it the clock, the gate or the room.
+    pub(crate) quiet_until: u64,
     /// Not 0 where no other thread can be: libc's own word on it, or [`TOGETHER`] for good.
     alone: AtomicPtr<AtomicU8>,
     header: *const StreamHeader,
-    page: *const ProcessPage,
     session: *const SessionPage,
     local: *const Local,
-    inner: *mut Thread,
-    tid: u32,
-    level: u32,
-    pub(crate) tag: Tag,
     /// A block whose free was recorded already, by an `operator delete` that we are inside of.
     pub(crate) freed: usize,
     /// So many frees to come are recorded with a backtrace. A thread that takes over a stream takes over the
     /// rest: what backtraces of frees cost is bounded however many threads come one after another.
     pub(crate) free_backtraces_left: usize,
+    /// The time that this stream told last.
+    pub(crate) told_ns: u64,
+    /// When the cursor passes it, the doorbell and the gate are looked at.
+    pub(crate) look_at: u64,
+    page: *const ProcessPage,
+    inner: *mut Thread,
+    tid: u32,
+    level: u32,
     /// The serial of the fork that this thread is in; 0 outside. A forked child reads what its parent's
     /// thread, of which it is the copy, has written.
     fork_serial: u64,
-    /// The alternate signal stack that belongs to this stream's owner; 0: none was made.
-    signal_stack: usize,
     pub(crate) capture: Capture,
 }
 
@@ -201,8 +166,7 @@ impl Thread {
         }
         self.header().intent.store(0, Ordering::Release);
         self.capture.settle(head);
-        sampling::give_back(self.tag.held);
-        self.tag = Tag::default();
+        tag::forget();
         self.busy = 0;
     }
 }
@@ -317,20 +281,10 @@ pub(crate) fn claim(local: &'static Local) -> Option<*mut Thread> {
     }
     let thread = claim_stream(local, 0)?;
     tls::set::<THREAD>(thread as usize);
-    // SAFETY: ours, as of now.
-    unsafe { (*thread).signal_stack = crash::give_stack(local, (*thread).signal_stack) };
-    Some(thread)
-}
-
-/// The alternate signal stack of ours that the calling thread has where it has set none.
-pub fn signal_stack() -> Option<SignalStack> {
-    let word = tls::get::<THREAD>();
-    if word <= LOST {
-        return None;
+    if local.option(hs::OPT_CRASH) {
+        altstack::give();
     }
-    // SAFETY: this thread's own.
-    let start = unsafe { (*(word as *const Thread)).signal_stack };
-    (start != 0).then(|| crash::stack_at(start))
+    Some(thread)
 }
 
 fn claim_inner(local: &'static Local, level: u32) -> *mut Thread {
@@ -355,14 +309,13 @@ fn claim_stream(local: &'static Local, level: u32) -> Option<*mut Thread> {
     state.tid = tid;
     state.level = level;
     state.inner = core::ptr::null_mut();
-    state.tag = Tag::default();
     state.freed = 0;
     state.fork_serial = 0;
     // The last owner may have died inside a hook: what it had claimed is claimed anew.
     state.busy = 1;
     state.header().intent.store(0, Ordering::Release);
     state.cursor = Cursor::resume(state.ring());
-    state.time_at = 0;
+    state.quiet_until = 0;
     state.look_at = 0;
     state.capture.settle(state.cursor.position);
     let told = emit::thread(state);
@@ -473,11 +426,6 @@ pub(crate) fn enter_if_begun(local: &'static Local, sp: usize) -> Option<Entered
     if tls::get::<THREAD>() > LOST { enter(local, sp) } else { None }
 }
 
-/// Whether the calling thread could not get a stream when it last asked.
-pub(crate) fn is_lost() -> bool {
-    (1..=LOST).contains(&tls::get::<THREAD>())
-}
-
 /// Keeps the serial of the fork that the calling thread is about to make.
 pub(crate) fn keep_fork_serial(serial: u64) {
     let word = tls::get::<THREAD>();
@@ -519,11 +467,8 @@ pub(crate) fn after_fork() {
     }
 }
 
-/// Keeps the memory of the forked child's only thread for whoever records first; its alternate stack stays with
-/// the thread itself.
+/// Keeps the memory of the forked child's only thread for whoever records first.
 fn keep_spare(thread: *mut Thread) {
-    // SAFETY: this thread's own.
-    unsafe { (*thread).signal_stack = 0 };
     SPARE.store(thread, Ordering::Relaxed);
 }
 
@@ -533,6 +478,7 @@ fn keep_spare(thread: *mut Thread) {
 /// A hook that a signal handler interrupted, and that goes on in the child when the handler returns, must not
 /// write into its parent's stream either. It gets a private stand-in that nobody reads.
 pub fn after_fork_in_child() {
+    tag::forget();
     sampling::begin_anew();
     let mut thread = match tls::get::<THREAD>() {
         0..=LOST => return,

@@ -136,6 +136,8 @@ fn block_heading(block: &NearBlock) -> String {
         .block
         .map_or_else(|| "inherited block".to_owned(), |number| format!("block #{number}"));
     let freed = if block.freed.is_some() { "freed " } else { "" };
+    let size = units::exact_bytes(block.size);
+    let known = format!("{freed}{number}, {size} at {:#x}", block.address);
     let offset = block.offset;
     let place = match offset {
         offset if offset < 0 => format!("{} before it", units::exact_bytes(offset.unsigned_abs())),
@@ -153,9 +155,11 @@ fn block_heading(block: &NearBlock) -> String {
         Relation::Before => "the nearest live block before; the address is",
         Relation::After => "the nearest live block after; the address is",
         Relation::PointedTo => "a register points",
+        Relation::GivenBack if offset == 0 => return format!("{known}: it was given back again"),
+        Relation::GivenBack => "what was given back is",
+        Relation::Suspected => return format!("{known}: what lies right behind it is overwritten"),
     };
-    let size = units::exact_bytes(block.size);
-    format!("{freed}{number}, {size} at {:#x}: {relation} {place}", block.address)
+    format!("{known}: {relation} {place}")
 }
 
 fn render_block(

@@ -1,15 +1,17 @@
-//! Wrong frees, as text.
+//! Errors, as text: wrong frees here, overwrites in [`overwrites`].
 
 use crate::addr::render_act;
 use crate::canvas::{Canvas, Ink};
 use crate::ending;
 use crate::header;
+use crate::overwrites;
 use crate::text;
 use crate::units;
 use heaptape_analysis::addr::{Act, PastBlock};
 use heaptape_analysis::errors::{Confidence, Errors, Findings, Kind, KindCount, Place, WrongFree};
 use heaptape_analysis::free_backtraces::FreeBacktraces;
 use heaptape_analysis::names::Held;
+use heaptape_analysis::process::EndingName;
 use std::io::{self, Write};
 
 /// How much is written.
@@ -30,11 +32,20 @@ pub fn render_errors(
 ) -> io::Result<()> {
     header::render_process(out, canvas, &errors.process, &[])?;
     header::render_sampled_only(out, canvas, &errors.process)?;
+    let has_crashed = matches!(errors.process.ending, EndingName::Signalled { .. });
     let errors = &errors.findings;
-    writeln!(out, "\n{}", canvas.paint(counts_ink(errors), &counts(errors)))?;
+    writeln!(out)?;
+    render_found(out, canvas, errors)?;
+    if has_crashed {
+        writeln!(out, "What it died of: heaptape crash")?;
+    }
     for (number, error) in (1..).zip(&errors.errors) {
         writeln!(out)?;
         render_one(out, canvas, &number.to_string(), error, detail.depth)?;
+    }
+    for (number, overwrite) in (errors.errors.len() + 1..).zip(&errors.overwrites) {
+        writeln!(out)?;
+        overwrites::render_one(out, canvas, number, overwrite, detail.depth)?;
     }
     if errors.more_errors > 0 {
         writeln!(out, "\n{} not shown: --limit", units::counted(errors.more_errors, "more error"))?;
@@ -70,29 +81,41 @@ pub fn render_headlines(
     }
     let heading = format!("Errors: {}", counts(errors));
     writeln!(out, "\n{}", canvas.paint(Ink::Warning, &heading))?;
-    for error in errors.errors.iter().take(HEADLINES) {
-        writeln!(out, "  {}", text::shrink(canvas, &headline(canvas, error), canvas.width - 2))?;
+    let frees = errors.errors.iter().map(|error| (headline(canvas, error), Some(&error.act)));
+    let overwrites = errors.overwrites.iter();
+    let overwrites = overwrites.map(|o| (overwrites::headline(o), o.allocated.as_ref()));
+    for (headline, act) in frees.chain(overwrites).take(HEADLINES) {
+        writeln!(out, "  {}", text::shrink(canvas, &headline, canvas.width.saturating_sub(2)))?;
         let shown = |frame: &&heaptape_analysis::Frame| frame.file.is_some();
-        if let Some(frame) = error.act.backtrace.iter().find(shown) {
+        if let Some(frame) = act.and_then(|act| act.backtrace.iter().find(shown)) {
             let room = canvas.width.saturating_sub(6);
             writeln!(out, "      {}", crate::sites::fitted(canvas, Some(frame), room, true))?;
         }
     }
-    let more = if errors.errors.len() > HEADLINES { "All, with" } else { "With" };
+    let more = errors.errors.len() + errors.overwrites.len() > HEADLINES;
+    let more = if more { "All, with" } else { "With" };
     writeln!(out, "  {more} backtraces: heaptape errors {tape}")
 }
 
-fn counts_ink(errors: &Findings) -> Ink {
-    if errors.any() { Ink::Warning } else { Ink::Strong }
+/// What was found; if that is nothing, what was looked for.
+fn render_found(out: &mut dyn Write, canvas: &Canvas, errors: &Findings) -> io::Result<()> {
+    if errors.any() {
+        return writeln!(out, "{}", canvas.paint(Ink::Warning, &counts(errors)));
+    }
+    let sentences = overwrites::nothing_found(errors.guard.as_ref());
+    for line in text::wrap_words(&sentences, 0, canvas.width) {
+        writeln!(out, "{}", canvas.paint(Ink::Strong, &line))?;
+    }
+    Ok(())
 }
 
-/// `2 double frees, 1 mismatched free`.
+/// `2 double frees, 1 mismatched free`; empty where there is no error.
 pub fn counts(errors: &Findings) -> String {
     let mut counts: Vec<String> = errors.kinds.iter().map(kind_count).collect();
     if errors.unexamined > 0 {
         counts.push(format!("{} not examined", units::counted(errors.unexamined, "wrong free")));
     }
-    if counts.is_empty() { "No wrong frees.".to_owned() } else { counts.join(", ") }
+    counts.join(", ")
 }
 
 fn kind_count(count: &KindCount) -> String {
@@ -111,7 +134,7 @@ fn kind_count(count: &KindCount) -> String {
 /// [`units::counted`] puts its `s` at the end; in these names it belongs to the noun.
 fn plural(name: &str) -> String {
     let singular = name.strip_suffix('s').unwrap_or(name);
-    for noun in ["free", "realloc"] {
+    for noun in ["free", "realloc", "write"] {
         if let Some((before, after)) = singular.split_once(&format!("{noun} ")) {
             return format!("{before}{noun}s {after}");
         }
@@ -131,6 +154,9 @@ fn kind_name(kind: Kind) -> &'static str {
         Kind::Mismatched => "mismatched free",
         Kind::WrongSize => "free with a wrong size",
         Kind::WrongAlignment => "free with a wrong alignment",
+        Kind::Overflow => "overflow",
+        Kind::Underflow => "underflow",
+        Kind::WriteAfterFree => "write after free",
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::canvas::{Canvas, Ink};
 use crate::ending;
 use crate::header;
+use crate::overwrites;
 use crate::text;
 use crate::units;
 use heaptape_analysis::info::{Info, ModuleInfo, ProcessInfo};
@@ -133,6 +134,12 @@ fn render_process(
     if process.name.lost.waited_ns > 0 {
         let waited = units::lifetime(process.name.lost.waited_ns);
         writeln!(out, "{indent}  its threads waited {waited} for the recording")?;
+    }
+    if let Some(guard) = &process.guard {
+        let line = overwrites::guarding(guard);
+        for line in text::wrap_words(&line, 2, room.saturating_sub(2)) {
+            writeln!(out, "{indent}  {line}")?;
+        }
     }
     if let Some(contents) = &process.contents {
         let pause = match contents.longest_pause_ns {

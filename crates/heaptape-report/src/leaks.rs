@@ -6,7 +6,9 @@ use crate::sites;
 use crate::text;
 use crate::units;
 use heaptape_analysis::Weight;
-use heaptape_analysis::leaks::{LeakRecord, LeakSummary, Leaks, RootName, Search, Step};
+use heaptape_analysis::leaks::{
+    LeakRecord, LeakSummary, Leaks, RootName, Search, SearchName, Step,
+};
 use heaptape_analysis::suppressions::{Suppression, entry_for};
 use heaptape_tape::LeakKind;
 use std::io::{self, Write};
@@ -23,6 +25,9 @@ pub struct LeaksView {
     /// Write a suppression for each record.
     pub suppressions: bool,
 }
+
+/// Most other searches that are named, the last ones.
+const MOST_OTHERS: usize = 8;
 
 /// memcheck's words for a kind.
 fn words(kind: LeakKind) -> &'static str {
@@ -58,7 +63,11 @@ pub fn render_leaks(
     if rest > 0 {
         writeln!(out, "\nand {} (--top)", units::counted(rest, "smaller record"))?;
     }
-    writeln!(out, "\n{}", canvas.paint(Ink::Strong, "LEAK SUMMARY"))?;
+    let heading = match &leaks.since {
+        Some(since) => format!("LEAK SUMMARY of blocks allocated since {}", search_words(since)),
+        None => "LEAK SUMMARY".to_owned(),
+    };
+    writeln!(out, "\n{}", canvas.paint(Ink::Strong, &heading))?;
     render_sums(out, "", &leaks.summary)?;
     if leaks.hidden_records > 0 {
         let records = units::counted(leaks.hidden_records, "record");
@@ -71,12 +80,43 @@ pub fn render_leaks(
         units::seconds(search.time_ns),
         units::lifetime(search.pause_ns)
     );
-    writeln!(out, "  {}", canvas.paint(Ink::Faint, &line))
+    writeln!(out, "  {}", canvas.paint(Ink::Faint, &line))?;
+    render_others(out, canvas, leaks, search)
+}
+
+/// `search #2 at 4.200 s`.
+fn search_words(search: &SearchName) -> String {
+    format!("search #{} at {}", search.number, units::seconds(search.time_ns))
+}
+
+/// Which other searches of the process there are.
+fn render_others(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    leaks: &Leaks,
+    search: &Search,
+) -> io::Result<()> {
+    let others = leaks.searches.iter().filter(|other| other.number != search.number);
+    let mut words: Vec<String> = others.rev().take(MOST_OTHERS).map(search_words).collect();
+    words.reverse();
+    if words.is_empty() {
+        return Ok(());
+    }
+    let all = units::count(leaks.searches.len() as u64);
+    let note = format!(
+        "this is search #{} of {all}; others (--scan, --since): {}",
+        search.number,
+        words.join(", ")
+    );
+    for line in text::wrap_words(&note, 2, canvas.width.saturating_sub(2)) {
+        writeln!(out, "  {}", canvas.paint(Ink::Faint, &line))?;
+    }
+    Ok(())
 }
 
 fn render_no_search(out: &mut dyn Write, canvas: &Canvas) -> io::Result<()> {
-    let note = "Not searched for leaks: that is done when a process exits or crashes, not when it is killed or becomes \
-                another program, and left off by run --leaks=no.";
+    let note = "Not searched for leaks: that is done when a process exits or crashes, or by heaptape leaks PID, not when \
+                it is killed or becomes another program, and left off by run --leaks=no.";
     text::wrap_words(note, 0, canvas.width).iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 

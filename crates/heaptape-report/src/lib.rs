@@ -20,6 +20,7 @@ pub mod info;
 pub mod json;
 pub mod layout;
 pub mod leaks;
+mod overwrites;
 pub mod seeds;
 mod sites;
 pub mod summary;

@@ -105,7 +105,8 @@ impl LeakDoubts {
     pub const INHERITED_UNKNOWN: u32 = 4;
     /// Blocks are of an allocator whose memory is not known: mappings with blocks were not searched.
     pub const FOREIGN_ALLOCATOR: u32 = 8;
-    /// Not every allocation is recorded (a sample, losses): what leads to a block may be one that is not known.
+    /// Not every allocation is recorded (a sample, losses, one in the making): all other memory of the heap was
+    /// taken for roots, for what leads to a block may be one that is not known.
     pub const BLOCKS_MISSING: u32 = 16;
     /// There were more pointers than can be counted.
     pub const POINTERS_MISSING: u32 = 32;
@@ -290,4 +291,51 @@ pub(crate) fn decode(
 pub(crate) fn place_kind(number: u64) -> Result<PlaceKind, Malformed> {
     let kind = usize::try_from(number).ok().and_then(|number| PlaceKind::ALL.get(number));
     kind.copied().ok_or(Malformed("an unknown kind of root"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn owner() -> impl Strategy<Value = LeakOwner> {
+        prop_oneof![
+            Just(LeakOwner::Nobody),
+            (any::<u32>(), any::<u64>())
+                .prop_map(|(place, address)| LeakOwner::Root { place, address }),
+            (any::<u32>(), any::<u64>())
+                .prop_map(|(block, offset)| LeakOwner::Block { block, offset }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_part_is_read_as_it_was_written(
+            first in 0u32..1 << 31,
+            blocks in prop::collection::btree_map(any::<u64>(), (0usize..4, owner(), any::<u64>()), 1..50),
+        ) {
+            let blocks: Vec<LeakBlock> = blocks
+                .into_iter()
+                .map(|(addr, (kind, owner, retained))| {
+                    LeakBlock { addr, kind: LeakKind::ALL[kind], owner, retained }
+                })
+                .collect();
+            let process = ProcessId(3);
+            let key = LeaksKey { process, scan: 7, first, count: blocks.len() as u32 };
+            prop_assert_eq!(LeaksKey::parse(&key.encode()), Ok(key));
+            let mut read = Vec::new();
+            decode(&key, &encode(first, &blocks), &mut read).unwrap();
+            prop_assert_eq!(read, blocks);
+        }
+
+        #[test]
+        fn nonsense_is_refused_or_read_and_never_a_panic(
+            key in prop::collection::vec(any::<u8>(), 0..20),
+            body in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let parsed = LeaksKey::parse(&key);
+            let key = LeaksKey { process: ProcessId(0), scan: 0, first: u32::MAX - 9, count: 9 };
+            let _ = (parsed, decode(&key, &body, &mut Vec::new()));
+        }
+    }
 }

@@ -241,7 +241,7 @@ impl FrameQuality {
 
 /// Most nodes from one to the outermost. Of a deeper backtrace on a tape the callers are cut off, and the tape
 /// is taken for damaged: views walk every backtrace from end to end.
-pub const MAX_DEPTH: usize = 1 << 12;
+pub const MAX_DEPTH: usize = 16_384;
 
 /// One node of the backtrace tree: a return address and its caller's node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -661,7 +661,8 @@ pub struct Guarded {
     pub mechanism: GuardMechanism,
     /// Blocks that were.
     pub guarded: u64,
-    /// Blocks that should have been and were not: too large, or no room for more.
+    /// Blocks that should have been and were not: too large, no room for more, or of an allocator with operators
+    /// `new` of its own.
     pub unguarded: u64,
 }
 

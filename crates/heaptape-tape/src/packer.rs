@@ -36,6 +36,8 @@ pub(crate) enum Job {
     EndRun(EventsKey),
     Keyframe(Part),
     Flush,
+    /// Says that everything before it is done.
+    Tell(SyncSender<()>),
     /// Index and footer.
     Finish(Vec<(Totals, Losses)>),
 }
@@ -80,6 +82,16 @@ impl<W> Packer<W> {
             return Ok(());
         }
         Err(self.stop().err().unwrap_or_else(broken))
+    }
+
+    /// Waits until everything that was given is done. Fails when some of it has failed.
+    pub(crate) fn wait(&mut self) -> io::Result<()> {
+        let (tell, told) = mpsc::sync_channel(1);
+        self.give(Job::Tell(tell))?;
+        match told.recv() {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.stop().err().unwrap_or_else(broken)),
+        }
     }
 
     /// Whether so much waits that the next jobs may have to.
@@ -143,6 +155,8 @@ impl<W: Write> Work<W> {
                     self.blocks.block(kind::KEYFRAME, &key, &part.encode())?;
                 }
                 Job::Flush => self.blocks.flush()?,
+                // Nobody may be left to hear it.
+                Job::Tell(done) => drop(done.send(())),
                 Job::Finish(processes) => return self.blocks.finish(processes).map(Some),
             }
             self.waiting.fetch_sub(1, Ordering::Relaxed);

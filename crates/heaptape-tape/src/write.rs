@@ -309,24 +309,24 @@ impl<W: Write> TapeWriter<W> {
         self.close_full_records()
     }
 
-    /// What a search for leaks found: `blocks` by address.
-    pub fn leaks(&mut self, scan: &LeakScan, blocks: &[LeakBlock]) -> io::Result<()> {
-        let process = scan.process;
+    /// What a search for leaks found: `blocks` by address. Returns the search's number.
+    pub fn leaks(&mut self, scan: &LeakScan, blocks: &[LeakBlock]) -> io::Result<u32> {
+        let (process, number) = (scan.process, self.leak_scans);
         self.track(process)?;
         // A reader asks for the blocks that were live then.
         self.close_run(process)?;
-        self.records.leaks(&LeakScan { number: self.leak_scans, ..scan.clone() });
+        self.records.leaks(&LeakScan { number, ..scan.clone() });
         self.close_records()?;
         for (part, blocks) in blocks.chunks(leaks::PART).enumerate() {
             let first = (part * leaks::PART) as u32;
-            let key =
-                LeaksKey { process, scan: self.leak_scans, first, count: blocks.len() as u32 };
+            let key = LeaksKey { process, scan: number, first, count: blocks.len() as u32 };
             let body = leaks::encode(first, blocks);
             self.packer.give(Job::Block(kind::LEAKS, key.encode(), body))?;
         }
         self.leak_scans += 1;
-        Ok(())
+        Ok(number)
     }
+
     /// What a thread was doing at an instant.
     pub fn stack(&mut self, stack: &Stack) -> io::Result<()> {
         self.track(stack.process)?;
@@ -383,6 +383,12 @@ impl<W: Write> TapeWriter<W> {
             self.close_run(id)?;
         }
         self.packer.give(Job::Flush)
+    }
+
+    /// As [`flush`](TapeWriter::flush), and waits for it: a reader finds there what was said so far.
+    pub fn flush_now(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.packer.wait()
     }
 
     /// Writes index and footer and returns `out`.

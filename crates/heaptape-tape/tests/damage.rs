@@ -269,8 +269,9 @@ fn a_backtrace_deeper_than_any_recorded_is_cut_and_counted() {
     };
     let deepest = MAX_DEPTH as u32;
     assert_eq!(chain(deepest).condition().damaged_blocks, 0);
-    let tape = chain(10_000);
-    assert_eq!((tape.nodes().len(), tape.condition().damaged_blocks), (10_000, 1));
+    let deeper = 2 * deepest + 1000;
+    let tape = chain(deeper);
+    assert_eq!((tape.nodes().len(), tape.condition().damaged_blocks), (deeper as usize, 1));
     for (id, node) in (1..).zip(tape.nodes()) {
         let cut = id > 1 && id % deepest == 1;
         assert_eq!(node.parent, BacktraceId(if cut { 0 } else { id - 1 }));

@@ -35,6 +35,8 @@ pub const CRASH: u32 = 5;
 /// is the payload (4 bytes), or of all when it is 0. Answer: [`Welcome`], and the results after it in the same
 /// packet.
 pub const ASK_SNAPSHOT: u32 = 6;
+/// As [`ASK_SNAPSHOT`]: search for leaks.
+pub const ASK_LEAKS: u32 = 7;
 
 /// [`Welcome::options`]: record the backtraces of the first [`FIRST_FREES`] frees of each stream.
 pub const OPT_FIRST_FREE_BACKTRACES: u32 = 1;

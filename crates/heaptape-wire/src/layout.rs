@@ -5,7 +5,8 @@
 //! once and stream areas in batches, as threads come. The session memory is one [`SessionPage`].
 
 use crate::handshake;
-use crate::sync::{AtomicU32, AtomicU64};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use core::ops::Range;
 
 /// Bytes of a page on the machines we run on; areas of the shared memory are multiples of it.
 pub const PAGE: usize = 4096;
@@ -21,8 +22,10 @@ pub const MAX_STREAMS: usize = 8192;
 pub const PROCESS_BYTES: usize = PAGE + MAX_STREAMS * STREAM_BYTES;
 /// Stream areas that the target maps at once.
 pub const STREAM_BATCH: usize = 4;
-/// Most frames of one backtrace; deeper ones keep their innermost frames and are marked.
-pub const MAX_FRAMES: usize = 4096;
+/// Backtraces of so many frames and more are cut: they keep their innermost frames and are marked.
+pub const MAX_FRAMES: usize = 16_384;
+/// Fewest frames that a backtrace keeps when it is cut: shorter ones are always whole.
+pub const KEPT_FRAMES: usize = MAX_FRAMES / 2;
 
 /// [`ProcessPage::gate`]: recording.
 pub const GATE_OPEN: u32 = 1;
@@ -84,7 +87,7 @@ pub struct ProcessPage {
     pub lost_events: AtomicU64,
     /// Threads that got no stream; written by the target.
     pub lost_threads: AtomicU64,
-    /// Backtraces cut at [`MAX_FRAMES`]; written by the target.
+    /// Backtraces that were cut, see [`MAX_FRAMES`]; written by the target.
     pub truncated: AtomicU64,
     /// Nanoseconds that threads waited for ring space; written by the target.
     pub waited_ns: AtomicU64,
@@ -111,6 +114,33 @@ pub struct ProcessPage {
     /// Blocks that should have been and were not, for want of room or because they are too large; written by the
     /// target.
     pub unguarded: AtomicU64,
+    /// The address space of blocks with guard pages, which is no memory of the program's own.
+    pub arena: Span,
+    /// What the recorder knows of these blocks: it points to them, and is not the program's.
+    pub arena_table: Span,
+}
+
+/// Address space that the target tells of; empty before that.
+#[repr(C)]
+pub struct Span {
+    /// Its first byte.
+    pub start: AtomicU64,
+    /// How many.
+    pub bytes: AtomicU64,
+}
+
+impl Span {
+    /// Tells of it, before anything lies in it.
+    pub fn set(&self, start: usize, bytes: usize) {
+        self.start.store(start as u64, Ordering::Relaxed);
+        self.bytes.store(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Its first byte and the one behind it; asked of a target that stands still.
+    pub fn get(&self) -> Range<u64> {
+        let start = self.start.load(Ordering::Relaxed);
+        start..start.saturating_add(self.bytes.load(Ordering::Relaxed))
+    }
 }
 
 /// A question of a process that is about to end, and waits for the answer.

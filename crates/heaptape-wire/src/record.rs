@@ -169,6 +169,8 @@ pub const MODULE_GONE_WORDS: u64 = 4;
 pub const FORK_WORDS: u64 = 4;
 /// Words of an overwrite record.
 pub const OVERWRITE_WORDS: u64 = 7;
+/// Words of the longest short event.
+pub const MAX_SHORT_WORDS: u64 = 3;
 /// Words of the longest event record.
 pub const MAX_EVENT_WORDS: usize = 6;
 /// Longest build id and path in a module record, bytes; longer ones are cut.
@@ -227,6 +229,16 @@ pub struct ShortEvent {
     pub detail: u64,
     /// Whether it is.
     pub detailed: bool,
+    /// Whether it takes a number.
+    pub numbered: bool,
+}
+
+impl ShortEvent {
+    /// Words of its record, the number included.
+    #[inline(always)]
+    pub fn words(&self) -> u64 {
+        1 + u64::from(self.detailed) + u64::from(self.numbered)
+    }
 }
 
 impl Event {
@@ -252,7 +264,9 @@ impl Event {
             && (slack < NO_SLACK || self.usable == 0)
             && self.align_log2 == 0
             && self.api < 32;
-        let detailed = self.size != 0 || self.node != 0;
+        // Of allocations always: nearly all would be anyway, and this way nobody need look.
+        let is_new = matches!(self.kind, Kind::Alloc | Kind::ReallocAlloc);
+        let detailed = is_new || self.size != 0 || self.node != 0;
         let first = SHORT
             | what
             | if numbered { NUMBERED } else { 0 }
@@ -261,24 +275,21 @@ impl Event {
             | slack << 13
             | (self.addr >> 3) << 20;
         let detail = self.size | u64::from(self.node) << 32;
-        fits.then_some(ShortEvent { first, detail, detailed })
+        fits.then_some(ShortEvent { first, detail, detailed, numbered })
     }
 
     /// The record of this event; `number` is 0 for an event without.
     pub fn encode(&self, number: u64) -> EventWords {
         let numbered = number != 0;
-        let Some(ShortEvent { first, detail, detailed }) = self.short(numbered) else {
+        let Some(short) = self.short(numbered) else {
             let count = 5 + u64::from(numbered);
             let head = Head::new(self.kind, self.api, self.align_log2, u8::from(numbered), count);
             let node = u64::from(self.node);
             let words = [head.0, self.addr, self.size, self.usable, node, number];
             return EventWords { words, count };
         };
-        let second = if detailed { detail } else { number };
-        EventWords {
-            words: [first, second, number, 0, 0, 0],
-            count: 1 + u64::from(detailed) + u64::from(numbered),
-        }
+        let second = if short.detailed { short.detail } else { number };
+        EventWords { words: [short.first, second, number, 0, 0, 0], count: short.words() }
     }
 
     /// The event of a whole record that [`frame`] says is one.

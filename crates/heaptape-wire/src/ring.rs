@@ -27,6 +27,9 @@ pub struct Ring<'a> {
     words: &'a [AtomicU64],
 }
 
+/// Words of a line of the processors' caches.
+const LINE_WORDS: usize = 8;
+
 /// No room: the consumer has to drain first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -104,19 +107,39 @@ impl<'a> Ring<'a> {
         Ok(start)
     }
 
-    /// Fetches the words that will be written some records from now. The consumer has read them a lap ago, so
-    /// that they lie in the other processor's cache; a store that finds them there waits long.
+    /// The position up to which [`Ring::claim_promised`] may be called for records of at most `most` words: as
+    /// far as is known, there is room for them, in one piece.
+    pub fn promised(&self, cursor: &Cursor, most: u64) -> u64 {
+        let capacity = self.words.len() as u64;
+        let until_end = capacity - (cursor.position & (capacity - 1));
+        // Saturating: a tail that makes no sense reads as a full ring, as in `claim`.
+        let room = capacity.saturating_sub(cursor.position.wrapping_sub(cursor.seen_tail));
+        cursor.position.wrapping_add((room.min(until_end) + 1).saturating_sub(most))
+    }
+
+    /// Claims words at a position before [`Ring::promised`], with nothing to look at.
     #[inline(always)]
-    pub fn fetch_ahead(&self, cursor: &Cursor) {
-        const WORDS_AHEAD: u64 = 128;
-        let ahead: *const AtomicU64 = self.slot(cursor.position.wrapping_add(WORDS_AHEAD));
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        // SAFETY: a hint that has no effect on memory; the processors that lack it take it for nothing.
-        unsafe {
-            core::arch::asm!("prefetchw [{}]", in(reg) ahead, options(nostack, preserves_flags, readonly));
+    pub fn claim_promised(&self, cursor: &mut Cursor, count: u64) -> u64 {
+        let start = cursor.position;
+        cursor.position = start.wrapping_add(count);
+        start
+    }
+
+    /// Fetches `count` words from the one `ahead` words on from the cursor, which will be written soon. The consumer
+    /// has read them a lap ago, so that they lie in the other processor's cache; a store that finds them there waits
+    /// long.
+    pub fn fetch_ahead(&self, cursor: &Cursor, ahead: u64, count: u64) {
+        let first = cursor.position.wrapping_add(ahead);
+        for word in (0..count).step_by(LINE_WORDS) {
+            let line: *const AtomicU64 = self.slot(first.wrapping_add(word));
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            // SAFETY: a hint that has no effect on memory; the processors that lack it take it for nothing.
+            unsafe {
+                core::arch::asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags, readonly));
+            }
+            #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+            let _ = line;
         }
-        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-        let _ = ahead;
     }
 
     /// Writes one word of a claimed record.

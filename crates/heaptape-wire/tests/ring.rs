@@ -14,9 +14,13 @@ fn words(capacity: usize) -> Vec<AtomicU64> {
     (0..capacity).map(|_| AtomicU64::new(0)).collect()
 }
 
-/// Claims and writes a record of `count` words, not yet published.
+/// Claims, where it is promised without a look, and writes a record of `count` words, not yet published.
 fn write(ring: Ring<'_>, cursor: &mut Cursor, count: u64, number: u64) -> Result<(), Full> {
-    let start = ring.claim(cursor, count)?;
+    let start = if ring.promised(cursor, count) == cursor.position {
+        ring.claim(cursor, count)?
+    } else {
+        ring.claim_promised(cursor, count)
+    };
     ring.write(start, Head::new(Kind::Module, 0, 0, 0, count).0);
     for word in 1..count {
         ring.write(start + word, number);

@@ -59,7 +59,7 @@ fn wrong(tape: &Path, leak_gate: &mut LeakGate) -> Result<bool, Failure> {
         }
         if leak_gate.kinds != Kinds::NONE {
             let suppressions = &mut leak_gate.suppressions;
-            let mut question = Question { show: Kinds::NONE, suppressions, block: None };
+            let mut question = Question::all(Kinds::NONE, suppressions);
             let found = Leaks::compute(reading.recording(), &names, process, &mut question)
                 .map_err(|error| reading.unreadable(error))?;
             let blocks = leaks::count_errors(std::slice::from_ref(&found), leak_gate.kinds);

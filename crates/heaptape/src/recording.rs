@@ -137,7 +137,7 @@ pub(crate) fn unseen(tape: &dyn Recording, process: &Process) -> Option<String> 
     Some(format!("nothing is known of the heap of {exe}: {}", escape(child.reason.as_bytes())))
 }
 
-/// What `--guard` or `--check` could not do, and what it has found.
+/// What `--guard` or `--check` could not do.
 pub(crate) fn guard_troubles(outcome: &Outcome) -> Vec<String> {
     let mut troubles = Vec::new();
     let none = outcome.guarded.iter().filter(|g| g.mechanism == GuardMechanism::Nothing).count();
@@ -150,14 +150,19 @@ pub(crate) fn guard_troubles(outcome: &Outcome) -> Vec<String> {
     let unguarded: u64 = outcome.guarded.iter().map(|guarded| guarded.unguarded).sum();
     if unguarded > 0 {
         troubles.push(format!(
-            "{} not guarded: too large, or no room for more",
+            "{} not guarded: too large, no room for more, or of an allocator with operators new of its own",
             units::counted(unguarded, "block")
         ));
     }
-    if outcome.overwrites > 0 {
-        troubles.push(format!("{} found", units::counted(outcome.overwrites, "overwrite")));
-    }
     troubles
+}
+
+/// What `--guard` or `--check` has found without a crash, and what tells more.
+pub(crate) fn overwrites_sentence(outcome: &Outcome) -> Option<String> {
+    let overwrites = units::counted(outcome.overwrites, "overwrite");
+    let tape = quoted(outcome.tape.as_os_str());
+    let whose = if outcome.processes > 1 { " --process all" } else { "" };
+    (outcome.overwrites > 0).then(|| format!("{overwrites} found: heaptape errors {tape}{whose}"))
 }
 
 /// What guarded the blocks, and what that costs.

@@ -11,7 +11,7 @@ use std::fs;
 const HEADER: &str = "\
 # Results
 
-What `cargo xtask bench --write` measured, newest first. The newest is in `results.json` as well, every round of it.
+What `cargo xtask bench --write` measured, newest first; what guard mode costs is in [GUARD.md](GUARD.md). The newest is in `results.json` as well, every round of it.
 
 **How.** Each workload runs in interleaved rounds: bare, counted, under heaptape, under heaptrack, bare, and so on.
 *Counted* is a preloaded library of ours that only counts calls (`workloads/count.c`), the floor of what interposing

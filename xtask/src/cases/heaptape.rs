@@ -45,6 +45,7 @@ fn results(heaptape: &Path, command: &[&str], scratch: &Scratch) -> Result<Vec<V
     Ok(results.ok_or_else(|| format!("{reading:?}: no results"))?.clone())
 }
 
+/// Wrong frees, and the overwrites that guards show.
 fn errors(result: &Value, seen: &mut Seen) {
     for error in list(&result["errors"]) {
         let word = match error["kind"].as_str().unwrap_or_default() {
@@ -53,6 +54,14 @@ fn errors(result: &Value, seen: &mut Seen) {
             }
             "mismatched" | "wrong_size" | "wrong_alignment" => "mismatched_free",
             _ => "invalid_free",
+        };
+        seen.findings.insert(Finding::known(word));
+    }
+    for overwrite in list(&result["overwrites"]) {
+        let word = match overwrite["kind"].as_str().unwrap_or_default() {
+            "overflow" => "overflow_write",
+            "underflow" => "underflow_write",
+            _ => "use_after_free_write",
         };
         seen.findings.insert(Finding::known(word));
     }

@@ -57,7 +57,9 @@ fn entry(looks: &[Look], options: &Options) -> String {
     let mut text = format!("## Detected, of all mistakes\n\n{}", detected(looks, options));
     text += &format!("\n## False alarms\n\n{}", false_alarms(looks, options));
     if !options.short {
-        text += &format!("\n## Bytes of leaks\n\n{}", leaks(looks));
+        if [Tool::Plain, Tool::Memcheck].iter().all(|it| options.tools.contains(it)) {
+            text += &format!("\n## Bytes of leaks\n\n{}", leaks(looks));
+        }
         text += &format!("\n## Known differences\n\n{}", differences(looks));
     }
     text

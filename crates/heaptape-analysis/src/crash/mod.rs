@@ -4,7 +4,9 @@
 //! stacks, the blocks that hold or held the address and the registers' values. `verdict` draws the conclusion. A
 //! process that died without a word, by SIGKILL or for want of memory, is told of by [`Death`].
 
+mod abort;
 mod death;
+mod guarded;
 mod instruction;
 mod owners;
 mod verdict;
@@ -19,6 +21,7 @@ use crate::hex;
 use crate::names::{self, Frame, Held, Names};
 use crate::process::{EndingName, ProcessName};
 use crate::recording::Recording;
+use abort::Complaint;
 use heaptape_tape::{
     Access, BacktraceId, Crash, FrameQuality, Mapping, MemoryMap, Module, Process, Registers,
     Stack, TapeError,
@@ -121,6 +124,10 @@ pub enum Relation {
     After,
     /// A register points to it.
     PointedTo,
+    /// It holds or held what was given back.
+    GivenBack,
+    /// It ends where libc's own words are overwritten.
+    Suspected,
 }
 
 /// A register at the crash.
@@ -167,6 +174,7 @@ pub struct NearMapping {
     pub holds: bool,
 }
 
+const SIGABRT: i32 = 6;
 /// Events of the crashing thread that are kept.
 const LAST_EVENTS: usize = 8;
 
@@ -208,6 +216,8 @@ struct Evidence<'a> {
     stack: Option<&'a Stack>,
     /// The address concerned, if there is one.
     address: Option<u64>,
+    /// What libc's allocator aborted for.
+    complaint: Option<Complaint>,
 }
 
 fn scene(
@@ -226,11 +236,19 @@ fn scene(
     let registers = crash.registers.as_ref();
     let values =
         registers.into_iter().flat_map(|registers| registers.0[..Registers::RFLAGS].iter());
-    let owners = Owners::compute(recording, process.id, until, address, values.copied().collect())?;
+    let last_events = last_events(recording, names, process, crash, until)?;
     let mut maps = recording.memory_maps().iter().filter(|map| map.process == process.id);
+    // The one that was taken for this crash is the first that is not older.
+    let map = maps.clone().find(|map| map.time >= crash.time).or_else(|| maps.next_back());
+    let complaint = Complaint::of(crash, last_events.last(), map);
+    let complaint = complaint.filter(|_| crash.signal == SIGABRT);
+    let mut watched: Vec<u64> = values.copied().collect();
+    watched.extend(complaint.iter().flat_map(Complaint::watched));
+    let around = address.or_else(|| complaint.as_ref()?.around());
+    let owners = Owners::compute(recording, process.id, until, around, watched)?;
     let evidence = Evidence {
-        // The one that was taken for this crash is the first that is not older.
-        map: maps.clone().find(|map| map.time >= crash.time).or_else(|| maps.next_back()),
+        map,
+        complaint,
         recording,
         names,
         process,
@@ -259,7 +277,7 @@ fn scene(
         threads_missing: u64::from(crash.threads).saturating_sub(stacks().count() as u64),
         threads,
         mappings: evidence.mappings(),
-        last_events: last_events(recording, names, process, crash, until)?,
+        last_events,
         verdict: drawn.verdict,
     })
 }
@@ -356,36 +374,38 @@ impl Evidence<'_> {
         Act::of(self.recording, self.names, event)
     }
 
-    /// The blocks to be shown: the one of the verdict first, none twice.
+    /// The blocks to be shown: those of the verdict first, none twice.
     fn blocks(&self, drawn: &verdict::Drawn) -> Vec<NearBlock> {
-        let Some(address) = self.address.or(drawn.address) else { return Vec::new() };
-        let mut found: Vec<(Owner, Relation)> = Vec::new();
-        let mut add = |owner: &Owner, relation| {
-            let known = |(other, _): &(Owner, Relation)| {
+        let mut found: Vec<(Owner, Relation, u64)> = Vec::new();
+        let mut add = |owner: &Owner, relation, address| {
+            let known = |(other, ..): &(Owner, Relation, u64)| {
                 (other.block.addr, other.block.id) == (owner.block.addr, owner.block.id)
             };
             if !found.iter().any(known) {
-                found.push((*owner, relation));
+                found.push((*owner, relation, address));
             }
         };
-        if let Some((owner, relation)) = &drawn.about {
-            add(owner, *relation);
+        if let Some(address) = drawn.address.or(self.address) {
+            drawn.about.iter().for_each(|(owner, relation)| add(owner, *relation, address));
         }
-        for (nth, owner) in self.owners.all(address).rev().enumerate() {
-            let relation = match (owner.ended, nth) {
-                (None, _) => Relation::Holds,
-                (Some(_), 0) => Relation::Held,
-                (Some(_), _) => Relation::HeldBefore,
-            };
-            add(owner, relation);
+        if let Some(address) = self.address {
+            for (nth, owner) in self.owners.all(address).rev().enumerate() {
+                let relation = match (owner.ended, nth) {
+                    (None, _) => Relation::Holds,
+                    (Some(_), 0) => Relation::Held,
+                    (Some(_), _) => Relation::HeldBefore,
+                };
+                add(owner, relation, address);
+            }
+            // Far blocks say nothing: another mapping lies between.
+            let near = |owner: &&Owner| self.is_near(owner, address);
+            let (before, after) = (self.owners.before.iter(), self.owners.after.iter());
+            before.filter(near).for_each(|owner| add(owner, Relation::Before, address));
+            after.filter(near).for_each(|owner| add(owner, Relation::After, address));
         }
-        // Far blocks say nothing: another mapping lies between.
-        let near = |owner: &&Owner| self.is_near(owner, address);
-        self.owners.before.iter().filter(near).for_each(|owner| add(owner, Relation::Before));
-        self.owners.after.iter().filter(near).for_each(|owner| add(owner, Relation::After));
-        found
-            .into_iter()
-            .map(|(owner, relation)| self.near_block(&owner, relation, address))
+        let shown = found.iter();
+        shown
+            .map(|(owner, relation, address)| self.near_block(owner, *relation, *address))
             .collect()
     }
 

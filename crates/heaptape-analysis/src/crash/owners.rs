@@ -1,8 +1,11 @@
 //! Which blocks held some addresses, and which live ones lie nearest to one of them, at a crash.
 
+use super::guarded::Beside;
 use crate::extents::block_end;
 use crate::recording::Recording;
-use heaptape_tape::{Action, BlockId, Event, LiveBlock, Moment, ProcessId, TapeError};
+use heaptape_tape::{
+    Action, BlockId, Event, GuardMechanism, LiveBlock, Moment, ProcessId, TapeError,
+};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -33,6 +36,8 @@ pub(super) struct Owners {
     /// The newest mapping that held `around` and was unmapped: start and length.
     unmapped: Option<(u64, u64)>,
     around: Option<u64>,
+    /// Around it, where blocks have pages of their own.
+    beside: Option<Beside>,
 }
 
 impl Owners {
@@ -55,6 +60,7 @@ impl Owners {
             after: None,
             unmapped: None,
             around,
+            beside: around.filter(|_| has_guard_pages(recording, process)).map(Beside::new),
         };
         for block in recording.live_at_start(process)?.blocks() {
             owners.begin(*block, true);
@@ -109,6 +115,11 @@ impl Owners {
         self.unmapped
     }
 
+    /// The guarded blocks around the address whose neighbours are wanted.
+    pub(super) fn beside(&self) -> Option<&Beside> {
+        self.beside.as_ref()
+    }
+
     fn note_mapping(&mut self, event: &Event) {
         let Some(around) = self.around else { return };
         if event.addr <= around && around - event.addr < event.size {
@@ -125,6 +136,9 @@ impl Owners {
     }
 
     fn begin(&mut self, block: LiveBlock, inherited: bool) {
+        if let Some(beside) = &mut self.beside {
+            beside.begin(Owner { block, inherited, ended: None });
+        }
         for place in self.held_by(&block) {
             let owners = &mut self.owners[place];
             if owners.len() == MOST_OWNERS {
@@ -145,7 +159,13 @@ impl Owners {
             return;
         }
         let restores = event.action == Action::ReallocFail;
-        if !(restores || event.action.ends_block()) || !self.starts.contains_key(&event.addr) {
+        if !(restores || event.action.ends_block()) {
+            return;
+        }
+        if let Some(beside) = &mut self.beside {
+            beside.note(event);
+        }
+        if !self.starts.contains_key(&event.addr) {
             return;
         }
         for owners in &mut self.owners {
@@ -161,4 +181,12 @@ impl Owners {
             }
         }
     }
+}
+
+/// Whether a process has blocks on pages of their own.
+fn has_guard_pages(recording: &dyn Recording, process: ProcessId) -> bool {
+    recording.guarded().iter().any(|guarded| {
+        guarded.process == process
+            && matches!(guarded.mechanism, GuardMechanism::Markers | GuardMechanism::Mappings)
+    })
 }

@@ -7,6 +7,7 @@
 use super::instruction::{self, Instruction};
 use super::owners::Owner;
 use super::{Evidence, Relation, block_name, bytes, describe};
+use super::{abort, guarded};
 use crate::extents::block_end;
 use crate::names;
 use heaptape_tape::{Access, Crash, Mapping};
@@ -92,27 +93,32 @@ pub struct Verdict {
     pub reason: String,
 }
 
-/// A verdict and the block that it is about.
+/// A verdict and the blocks that it is about, the likeliest first.
 pub(super) struct Drawn {
     pub(super) verdict: Verdict,
-    pub(super) about: Option<(Owner, Relation)>,
+    pub(super) about: Vec<(Owner, Relation)>,
     /// The address that it is about, where the crash has none.
     pub(super) address: Option<u64>,
 }
 
 impl Drawn {
-    fn new(
+    pub(super) fn new(
         kind: Kind,
         confidence: Confidence,
         what: impl Into<String>,
         reason: impl Into<String>,
     ) -> Drawn {
         let verdict = Verdict { kind, confidence, what: what.into(), reason: reason.into() };
-        Drawn { verdict, about: None, address: None }
+        Drawn { verdict, about: Vec::new(), address: None }
     }
 
-    fn about(mut self, owner: &Owner, relation: Relation) -> Drawn {
-        self.about = Some((*owner, relation));
+    pub(super) fn about(mut self, owner: &Owner, relation: Relation) -> Drawn {
+        self.about.push((*owner, relation));
+        self
+    }
+
+    pub(super) fn at(mut self, address: u64) -> Drawn {
+        self.address = Some(address);
         self
     }
 }
@@ -148,7 +154,7 @@ pub(super) fn address(crash: &Crash, instruction: Option<&Instruction>) -> Optio
 pub(super) fn draw(evidence: &Evidence<'_>) -> Drawn {
     let crash = evidence.crash;
     if crash.signal == SIGABRT {
-        return abort(evidence);
+        return abort::draw(evidence);
     }
     if crash.code <= 0 {
         return sent(crash);
@@ -171,34 +177,7 @@ fn unknown() -> Drawn {
     )
 }
 
-fn abort(evidence: &Evidence<'_>) -> Drawn {
-    let crash = evidence.crash;
-    if !crash.message.is_empty() {
-        let message = names::text(&crash.message);
-        let reason = format!("libc ended the program: {message}");
-        return Drawn::new(Kind::Abort, Confidence::Certain, format!("abort: {message}"), reason);
-    }
-    let frames = names::backtrace(evidence.recording, evidence.names, evidence.backtrace());
-    let has = |name: &str| {
-        let own = |frame: &names::Frame| frame.short.strip_prefix("__GI_") == Some(name);
-        frames.iter().any(|frame| &*frame.short == name || own(frame))
-    };
-    if has("std::terminate") || has("__gnu_cxx::__verbose_terminate_handler") {
-        let reason = "An exception was not caught, or could not be thrown on.";
-        return Drawn::new(Kind::Abort, Confidence::Likely, "std::terminate", reason);
-    }
-    if has("abort") {
-        return Drawn::new(
-            Kind::Abort,
-            Confidence::Certain,
-            "abort()",
-            "The program called abort().",
-        );
-    }
-    sent(crash)
-}
-
-fn sent(crash: &Crash) -> Drawn {
+pub(super) fn sent(crash: &Crash) -> Drawn {
     let (what, reason) = match crash.sender {
         Some(pid) => (format!("sent by process {pid}"), format!("Process {pid} sent the signal.")),
         None => {
@@ -271,6 +250,7 @@ fn access(evidence: &Evidence<'_>) -> Drawn {
         null,
         by_live_base,
         use_after_free,
+        guarded::use_after_free,
         stack_overflow,
         bus,
         inside,
@@ -281,7 +261,13 @@ fn access(evidence: &Evidence<'_>) -> Drawn {
         near_null,
         through_freed,
     ];
-    tests.iter().find_map(|test| test(evidence)).unwrap_or_else(|| wild(evidence))
+    let drawn = tests.iter().find_map(|test| test(evidence)).unwrap_or_else(|| wild(evidence));
+    let is_bad_pointer = matches!(drawn.verdict.kind, Kind::NonCanonical | Kind::Null | Kind::Wild);
+    if is_bad_pointer && abort::is_in_allocator(evidence) {
+        abort::of_allocator(drawn)
+    } else {
+        drawn
+    }
 }
 
 /// The program counter is the address: a jump or a call to it.
@@ -496,6 +482,8 @@ fn by_other_thread(evidence: &Evidence<'_>, owner: &Owner) -> String {
 fn stack_overflow(evidence: &Evidence<'_>) -> Option<Drawn> {
     /// A frame is entered by a step of at most so much below the stack pointer, where it is probed.
     const STEP: u64 = 64 << 10;
+    /// And by a larger one where frames are not probed.
+    const LARGEST_FRAME: u64 = 1 << 30;
     let (address, map, sp) = (evidence.address?, evidence.map?, evidence.crash.sp);
     let place = map.mappings.partition_point(|mapping| mapping.end <= address);
     let holds = |mapping: &&Mapping| mapping.start <= address;
@@ -507,9 +495,12 @@ fn stack_overflow(evidence: &Evidence<'_>) -> Option<Drawn> {
     }
     .filter(|mapping| mapping.access.read && mapping.access.write)?;
     let is_main = stack.name == b"[stack]";
-    let used_up = sp < stack.start.saturating_add(STEP)
-        && sp.abs_diff(address) <= STEP.max(stack.start.saturating_sub(sp) + STEP);
-    if !used_up || !(is_main || guard.is_some()) || stack.start - address > (1 << 30) {
+    // The stack pointer is still in the stack, or has gone where the address is: into the guard or the gap before it.
+    let is_inside = (stack.start..stack.end).contains(&sp);
+    let is_beside = map.mappings.partition_point(|mapping| mapping.end <= sp) == place
+        && stack.start.saturating_sub(sp) <= LARGEST_FRAME;
+    let used_up = (is_inside || is_beside) && sp.saturating_sub(address) <= STEP;
+    if !used_up || !(is_main || guard.is_some()) {
         return None;
     }
     let whose = if is_main { "the main thread" } else { "the thread" };

@@ -17,10 +17,13 @@ use serde::Serialize;
 const ABORTED: i32 = 6;
 /// An allocator looks for what it knows of a block at most so many bytes before it.
 const BEFORE_BLOCK: u64 = 64;
+/// Before each block of glibc's is its header, and a mark in it sends glibc to the multiple of `ARENA` below that.
+const HEADER: u64 = 16;
+const ARENA: u64 = 64 << 20;
 /// All allocators give out multiples of this.
 const LEAST_ALIGNMENT: u64 = 8;
 
-/// What is wrong with a free, realloc or delete.
+/// What is wrong: with a free, realloc or delete, or with bytes that nobody should have written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -44,6 +47,12 @@ pub enum Kind {
     WrongSize,
     /// The block has another alignment than was stated.
     WrongAlignment,
+    /// Bytes behind a block were written.
+    Overflow,
+    /// Bytes before a block were written.
+    Underflow,
+    /// A block was written to after it was freed.
+    WriteAfterFree,
 }
 
 /// How sure a finding is.
@@ -242,13 +251,16 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The crash of a thread that its last act may have led to: an abort, or a fault at what was freed.
+    /// The crash of a thread that its last act may have led to: an abort, or a fault at what was freed or where glibc
+    /// then looks for its arena.
     fn crash_after(&self, last: &Event) -> Option<&'a Crash> {
         let near = last.addr.saturating_sub(BEFORE_BLOCK)..=last.addr.saturating_add(BEFORE_BLOCK);
+        let arena = last.addr.saturating_sub(HEADER) & !(ARENA - 1);
         self.recording.crashes().iter().find(|crash| {
+            let at = crash.fault_addr;
             crash.process == self.process.id
                 && crash.thread == Some(last.thread)
-                && (crash.signal == ABORTED || near.contains(&crash.fault_addr))
+                && (crash.signal == ABORTED || near.contains(&at) || at == arena)
         })
     }
 

@@ -225,6 +225,8 @@ fn name(kind: Kind) -> &'static str {
         Kind::Mismatched => "mismatched",
         Kind::WrongSize => "wrong size",
         Kind::WrongAlignment => "wrong alignment",
+        // Found in the target, not in the history.
+        Kind::Overflow | Kind::Underflow | Kind::WriteAfterFree => unreachable!("{kind:?}"),
     }
 }
 

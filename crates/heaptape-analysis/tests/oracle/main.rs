@@ -1,6 +1,7 @@
 //! Every result against a slow and obvious computation of the same, on random histories.
 
 mod address_test;
+mod crash_test;
 mod errors_test;
 mod history;
 mod layout_test;

@@ -1,9 +1,13 @@
-//! The blocks of overwrites against a search backwards from each.
+//! The blocks of overwrites against a search backwards from each; alike are those with the same backtraces.
 
 use crate::history::*;
-use heaptape_analysis::overwrites::overwritten_blocks;
+use heaptape_analysis::addr::Act;
+use heaptape_analysis::errors::{Errors, Kind};
 use heaptape_tape::*;
 use proptest::prelude::*;
+
+/// A block, and when it began and ended.
+type Told = (u64, Option<u64>, Option<u64>);
 
 proptest! {
     #[test]
@@ -30,21 +34,39 @@ proptest! {
                 seen: vec![0],
             })
             .collect();
-        let found = overwritten_blocks(&recording, &FakeNames, &process).unwrap();
-        prop_assert_eq!(found.len(), recording.overwrites.len());
-        for (block, overwrite) in found.iter().zip(&recording.overwrites) {
+        let errors = Errors::compute(&recording, &FakeNames, &process, usize::MAX).unwrap().findings;
+        let kind = errors.kinds.iter().find(|kind| kind.kind == Kind::Overflow);
+        let counted = kind.map_or((0, 0), |kind| (kind.errors as usize, kind.times as usize));
+        prop_assert_eq!(counted, (errors.overwrites.len(), recording.overwrites.len()));
+        // Alike: the kind is always the same here, the rest is the backtraces'.
+        let mut alike: Vec<(_, _, Told)> = Vec::new();
+        for overwrite in &recording.overwrites {
             let seen = overwrite.event.map_or(0, |event| all.len().min(event as usize + 1));
             let here = |event: &&Event| event.addr == overwrite.block;
             let begun = all[..seen].iter().rposition(|e| here(&e) && e.action.begins_block());
             let ended = all[begun.map_or(0, |at| at + 1)..seen]
                 .iter()
                 .find(|e| here(e) && e.action.ends_block());
-            prop_assert_eq!(block.address, overwrite.block);
-            prop_assert_eq!(
-                block.allocated.as_ref().map(|act| act.time_ns),
-                begun.map(|at| all[at].time.0)
-            );
-            prop_assert_eq!(block.freed.as_ref().map(|act| act.time_ns), ended.map(|e| e.time.0));
+            let begun = begun.map(|at| &all[at]);
+            let backtraces = (begun.map(|e| e.backtrace), ended.map(|e| e.backtrace));
+            match alike.iter_mut().find(|(known, ..)| *known == backtraces) {
+                Some((_, times, _)) => *times += 1,
+                None => alike.push((
+                    backtraces,
+                    1,
+                    (overwrite.block, begun.map(|e| e.time.0), ended.map(|e| e.time.0)),
+                )),
+            }
         }
+        let expected: Vec<(u64, Told)> = alike.into_iter().map(|(_, times, told)| (times, told)).collect();
+        let found: Vec<(u64, Told)> = errors
+            .overwrites
+            .iter()
+            .map(|o| {
+                let time = |act: &Option<Act>| act.as_ref().map(|act| act.time_ns);
+                (o.times, (o.address, time(&o.allocated), time(&o.freed)))
+            })
+            .collect();
+        prop_assert_eq!(found, expected);
     }
 }

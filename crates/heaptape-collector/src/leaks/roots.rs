@@ -71,6 +71,8 @@ pub(crate) struct Process<'a> {
     pub(crate) threads: &'a [Thread],
     /// The recorder's own memory in it.
     pub(crate) recorder: &'a [Range<u64>],
+    /// Where blocks with guard pages lie, of which all are known; empty if there are none.
+    pub(crate) arena: Range<u64>,
     /// Whether not all blocks of the heap are known: then all of it is searched.
     pub(crate) search_heap: bool,
 }
@@ -100,7 +102,7 @@ impl Roots {
                 hidden.add(start..start.saturating_add(blocks.size(block)));
             }
         } else {
-            roots.hide_allocator(process.mappings, blocks, memory, &mut hidden);
+            roots.hide_allocator(process, blocks, memory, &mut hidden);
         }
         let hidden = hidden.merged();
         let search = Search { process, modules: &modules, memory, hidden: &hidden };
@@ -202,8 +204,11 @@ impl Roots {
         let Range { start, end } = stack.range;
         let control = stack.control_block;
         if stack.tid == 0 {
-            // Nobody will ever read the stack and the storage of a thread that has ended.
-            self.search(control..end, LeakPlace::thread(0, control), search);
+            // Nobody will ever read the stack and the storage of a thread that has ended, nor what it returned when
+            // that was taken.
+            if !stack.is_joined {
+                self.search(control..end, LeakPlace::thread(0, control), search);
+            }
             return;
         }
         let used = stack.sp.map_or(start, |sp| sp.max(start));
@@ -236,11 +241,12 @@ impl Roots {
     /// Finds the memory that the allocator manages.
     fn hide_allocator(
         &mut self,
-        mappings: &[Mapping],
+        process: &Process<'_>,
         blocks: &Blocks,
         memory: &dyn Memory,
         hidden: &mut Ranges,
     ) {
+        let Process { mappings, arena, .. } = process;
         for mapping in mappings.iter().filter(|m| m.access.write && m.name.is_empty()) {
             let mut base = mapping.start.next_multiple_of(HEAP_MAX);
             while base < mapping.end {
@@ -251,11 +257,13 @@ impl Roots {
             }
         }
         let in_heap: Vec<Range<u64>> = hidden.merged();
+        hidden.add(arena.clone());
         for mapping in mappings.iter().filter(|m| m.access.write && m.name != b"[heap]") {
             let mut block = blocks.first_from(mapping.start);
             while (block as usize) < blocks.len() && blocks.start(block) < mapping.end {
                 let start = blocks.start(block);
                 match mapped_chunk(start, blocks.size(block), memory) {
+                    _ if arena.contains(&start) => {}
                     Some(chunk) => hidden.add(chunk),
                     None if in_arena(start, &in_heap, memory) => {}
                     None => {
@@ -264,8 +272,11 @@ impl Roots {
                         break;
                     }
                 }
-                // The others of this arena are in it, too.
-                let end = ranges::end_of(start, &in_heap).unwrap_or(start + 1);
+                // The others there are in it, too.
+                let end = match arena.contains(&start) {
+                    true => arena.end,
+                    false => ranges::end_of(start, &in_heap).unwrap_or(start + 1),
+                };
                 block = blocks.first_from(end.max(start + 1)).max(block + 1);
             }
         }

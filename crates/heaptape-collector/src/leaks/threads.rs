@@ -12,8 +12,9 @@ use std::ops::Range;
 const CONTROL_BYTES: usize = 0x900;
 /// The least of it that lies within the stack.
 const CONTROL_LEAST: u64 = 0x300;
-/// Where the kernel's id of the thread is; it is 0 or -1 when the thread has ended.
+/// Where the kernel's id of the thread is; when the thread has ended 0, and -1 when somebody has waited for that.
 const TID: u64 = 0x2d0;
+const JOINED: u32 = u32::MAX;
 const PAGE: u64 = 4096;
 
 /// A thread that stands still, or one of which only that is known what its control block says.
@@ -42,6 +43,8 @@ pub(super) struct Stack {
     pub(super) range: Range<u64>,
     /// 0: the thread has ended, libc keeps its stack for others to come.
     pub(super) tid: u32,
+    /// It has ended, and what it has returned was taken.
+    pub(super) is_joined: bool,
     /// From where on it is in use.
     pub(super) sp: Option<u64>,
     /// 0 on the first thread's stack, which ends without.
@@ -73,19 +76,16 @@ pub(super) fn stacks(
         let Some(bounds) = bounds(block.address, memory) else { continue };
         let bounds = bounds.start.max(range.start)..bounds.end.min(range.end);
         let thread = threads.iter().find(|thread| thread.fs_base == block.address);
-        let tid = thread.map_or_else(|| tid(block.address, memory), |thread| thread.tid);
+        let word = memory.word(block.address + TID) as u32;
+        let is_joined = thread.is_none() && word == JOINED;
+        let own = u32::try_from(word as i32).unwrap_or(0);
+        let tid = thread.map_or(own, |thread| thread.tid);
         let sp = thread.and_then(|t| t.sp).filter(|sp| bounds.contains(sp));
         if stacks.last().is_none_or(|last| last.range.end <= bounds.start) {
-            stacks.push(Stack { range: bounds, tid, sp, control_block: block.address });
+            stacks.push(Stack { range: bounds, tid, is_joined, sp, control_block: block.address });
         }
     }
     stacks
-}
-
-/// The kernel's id of a thread by its control block; 0 when it has ended.
-fn tid(block: u64, memory: &dyn Memory) -> u32 {
-    // -1 when it was joined.
-    u32::try_from(memory.word(block + TID) as u32 as i32).unwrap_or(0)
 }
 
 /// The stack that a control block says it is on.

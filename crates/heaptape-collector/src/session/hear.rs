@@ -111,6 +111,7 @@ impl Session {
             },
             EXEC => self.exec(book, &heard)?,
             ASK_SNAPSHOT => self.asked_for_snapshot(book, caller, &heard)?,
+            ASK_LEAKS => self.asked_for_leaks(book, caller, &heard)?,
             _ => caller.refuse(),
         }
         Ok(())
@@ -285,13 +286,16 @@ impl Session {
             let reason = if crash { SnapshotReason::Crash } else { SnapshotReason::Exit };
             self.snapshot(book, at, reason, since, others.as_ref())?;
         }
-        if self.settings.options & OPT_LEAKS != 0 {
-            self.search_for_leaks(book, at, report.as_ref(), others.as_ref())?;
+        let searched = if self.settings.options & OPT_LEAKS != 0 {
+            self.search(book, at, report.as_ref(), others.as_ref())?
+        } else {
+            None
+        };
+        match (report, others) {
+            (Some(report), Some(others)) => self.see_it_die(at, report.tid, others),
+            _ => self.targets[at].answer_plea(heard.purpose),
         }
-        if let (Some(report), Some(others)) = (report, others) {
-            self.see_it_die(at, report.tid, others);
-        }
-        Ok(())
+        searched.map_or(Ok(()), |searched| self.judge(book, searched).map(drop))
     }
 
     /// Whether a forked process is to begin on the tape when its parent has told where it forked.

@@ -1,6 +1,9 @@
 //! The search for leaks in a process that stands still at our word, or that we stop for it.
 
+use super::snapshots::MOST_TRIES;
 use super::*;
+use crate::control::{LeaksAnswer, SearchMade};
+use crate::hello::Heard;
 use crate::leaks::{self, Blocks, Graph, Process, ProcessReader, Roots, Thread};
 use crate::maps;
 use crate::stacks;
@@ -10,40 +13,97 @@ use crate::stacks::unwind::Images;
 use crate::sys::stop::{Stopped, StoppedThread};
 use crate::target::Origin;
 
+/// What a search has read, from which the verdicts follow without the process.
+pub(super) struct Searched {
+    /// Without its sums.
+    scan: LeakScan,
+    blocks: Blocks,
+    graph: Graph,
+}
+
 impl Session {
-    /// Searches a process for leaks; all that it has recorded is on the tape. One that cannot be read is not
-    /// searched, which the tape then says by silence.
-    pub(super) fn search_for_leaks(
+    /// Reads all memory of a process that may hold pointers. It stands still meanwhile: because it is held
+    /// `already`, or because we stop it. `None` for one that cannot be read: that it was not searched the tape then
+    /// says by silence.
+    pub(super) fn search(
         &mut self,
         book: &mut Book<TapeFile>,
         at: usize,
         crashed: Option<&CrashReport>,
         already: Option<&Stopped<'_>>,
-    ) -> io::Result<()> {
-        let target = &self.targets[at];
-        let (Some(id), Some(live)) = (target.id(), target.id().and_then(|id| book.writer.live(id)))
-        else {
-            return Ok(());
-        };
-        if target.pid == 0 {
-            return Ok(());
+    ) -> io::Result<Option<Searched>> {
+        if self.targets[at].pid == 0 {
+            return Ok(None);
         }
-        let since = Instant::now();
+        let mut stopper = std::mem::take(&mut self.stopper);
+        let searched = self.search_stopped(book, at, crashed, already, &mut stopper);
+        self.stopper = stopper;
+        searched
+    }
+
+    fn search_stopped(
+        &mut self,
+        book: &mut Book<TapeFile>,
+        at: usize,
+        crashed: Option<&CrashReport>,
+        already: Option<&Stopped<'_>>,
+        stopper: &mut Stopper,
+    ) -> io::Result<Option<Searched>> {
+        let pid = self.targets[at].pid;
+        let mut since = Instant::now();
+        for attempt in 1.. {
+            let own = if already.is_none() { stacks::stop(stopper, pid) } else { None };
+            // It has ended meanwhile, and its memory is gone.
+            if self.targets[at].is_dead() {
+                break;
+            }
+            let stopped = already.or(own.as_ref());
+            // The other threads went on until they were stopped.
+            let is_known = self.catch_up(book, at, STOPPED_PATIENCE)? && !self.is_moving(book, at);
+            // A thread stands where its record is not made yet, or in a realloc: a moment later it is through.
+            if !is_known && own.is_some() && attempt < MOST_TRIES {
+                drop(own);
+                since = Instant::now();
+                continue;
+            }
+            let doubts = if is_known { 0 } else { LeakDoubts::BLOCKS_MISSING };
+            let mut searched = self.read(book, at, crashed, stopped, doubts);
+            drop(own);
+            if let Some(searched) = &mut searched {
+                searched.scan.pause_ns = since.elapsed().as_nanos() as u64;
+            }
+            return Ok(searched);
+        }
+        Ok(None)
+    }
+
+    /// Whether a block is between its old and its new place.
+    fn is_moving(&self, book: &Book<TapeFile>, at: usize) -> bool {
+        let live = self.targets[at].id().and_then(|id| book.writer.live(id));
+        live.is_some_and(|live| live.releasing().next().is_some())
+    }
+
+    fn read(
+        &self,
+        book: &Book<TapeFile>,
+        at: usize,
+        crashed: Option<&CrashReport>,
+        stopped: Option<&Stopped<'_>>,
+        mut doubts: u32,
+    ) -> Option<Searched> {
+        let target = &self.targets[at];
+        let id = target.id()?;
+        let live = book.writer.live(id)?;
         let event = live.totals().events;
         let blocks = Blocks::new(live.blocks().map(|block| (block.addr, block.size)).collect());
-        let mut doubts = doubts(target, self.settings.sample_bytes);
-        let own = match already {
-            None => stacks::stop(&mut self.stopper, target.pid),
-            Some(_) => None,
-        };
-        let stopped = already.or(own.as_ref());
+        doubts |= doubts_of(target, self.settings.sample_bytes);
         if stopped.is_none() {
             doubts |= LeakDoubts::NOT_STOPPED;
         }
-        if stopped.as_ref().is_some_and(|stopped| !stopped.missing().is_empty()) {
+        if stopped.is_some_and(|stopped| !stopped.missing().is_empty()) {
             doubts |= LeakDoubts::THREADS_MISSING;
         }
-        let Ok(mappings) = maps::of(target.pid) else { return Ok(()) };
+        let mappings = maps::of(target.pid).ok()?;
         let mut stacks = (Images::new(&mappings), ProcessMemory::of(target.pid));
         let leaving = target.ending_thread();
         let mut thread = |stopped: &StoppedThread| match crashed {
@@ -61,36 +121,77 @@ impl Session {
             mappings: &mappings,
             threads: &threads,
             recorder: &target.recorder_memory(),
-            search_heap: doubts & LeakDoubts::INHERITED_UNKNOWN != 0,
+            arena: target.arena(),
+            search_heap: doubts & (LeakDoubts::INHERITED_UNKNOWN | LeakDoubts::BLOCKS_MISSING) != 0,
         };
         let roots = Roots::of(&process, &blocks, &memory);
         let graph = Graph::read(&blocks, &roots, &memory);
-        drop(own);
-        let pause_ns = since.elapsed().as_nanos() as u64;
         if roots.foreign_allocator {
             doubts |= LeakDoubts::FOREIGN_ALLOCATOR;
         }
         if graph.overflown {
             doubts |= LeakDoubts::POINTERS_MISSING;
         }
-        let judged = leaks::judge(&blocks, &graph);
         let scan = LeakScan {
             number: 0,
             process: id,
             time: book.now(),
             event,
-            pause_ns,
+            pause_ns: 0,
             bytes_read: memory.bytes_read(),
             bytes_unreadable: memory.bytes_unreadable(),
             doubts: LeakDoubts(doubts),
-            totals: leaks::totals(&blocks, &judged),
+            totals: Default::default(),
             places: roots.places,
         };
+        Some(Searched { scan, blocks, graph })
+    }
+
+    /// Finds out what follows, and brings it to the tape.
+    pub(super) fn judge(
+        &mut self,
+        book: &mut Book<TapeFile>,
+        searched: Searched,
+    ) -> io::Result<u32> {
+        let Searched { mut scan, blocks, graph } = searched;
+        let judged = leaks::judge(&blocks, &graph);
+        scan.totals = leaks::totals(&blocks, &judged);
         book.writer.leaks(&scan, &judged)
+    }
+
+    /// Somebody wants to know what is lost by now.
+    pub(super) fn asked_for_leaks(
+        &mut self,
+        book: &mut Book<TapeFile>,
+        caller: &Caller,
+        heard: &Heard,
+    ) -> io::Result<()> {
+        let meant = heard.payload.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
+        let is_meant =
+            |target: &Target| target.is_here() && (meant == Some(0) || meant == Some(target.pid));
+        if !self.targets.iter().any(is_meant) {
+            caller.refuse();
+            return Ok(());
+        }
+        let mut searches = Vec::new();
+        for at in 0..self.targets.len() {
+            if is_meant(&self.targets[at]) {
+                self.come_near(book, at)?;
+                if let Some(searched) = self.search(book, at, None, None)? {
+                    let process = searched.scan.process.0;
+                    searches.push(SearchMade { process, number: self.judge(book, searched)? });
+                }
+            }
+        }
+        // Who asked looks at the tape at once.
+        book.writer.flush_now()?;
+        let answer = LeaksAnswer { tape: self.tape.clone(), searches };
+        caller.answer_with(&self.welcome(0), &answer.encode());
+        Ok(())
     }
 }
 
-fn doubts(target: &Target, sample_bytes: u64) -> u32 {
+fn doubts_of(target: &Target, sample_bytes: u64) -> u32 {
     let is_forked = matches!(target.origin, Origin::Forked { .. });
     let is_missing = sample_bytes > 0 || target.losses().any();
     let all =
@@ -98,6 +199,8 @@ fn doubts(target: &Target, sample_bytes: u64) -> u32 {
     all.into_iter().filter_map(|(is, doubt)| is.then_some(doubt)).sum()
 }
 
+/// Patience for records that a thread was making when it was stopped: they do not come before it goes on.
+const STOPPED_PATIENCE: Duration = Duration::from_millis(20);
 /// The stack below its pointer that a function may use all the same.
 const RED_ZONE: u64 = 128;
 

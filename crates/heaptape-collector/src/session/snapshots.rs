@@ -27,7 +27,7 @@ const NEAR_LIMIT: Duration = Duration::from_secs(3);
 /// The address space is written down when so small a part of the time up to then has passed since the last time.
 const MAPS: u64 = 32;
 /// So often a process is let go and stopped again because of that.
-const MOST_TRIES: usize = 4;
+pub(super) const MOST_TRIES: usize = 4;
 /// Bytes of pages that wait in memory to be stored; near a limit of memory hardly any do.
 const ROOM: usize = 256 << 20;
 const LITTLE_ROOM: usize = 4 << 20;
@@ -230,7 +230,7 @@ impl Session {
         }
         // Who asked may look at the tape at once.
         self.copier.store_all(book)?;
-        book.writer.flush()?;
+        book.writer.flush_now()?;
         let answer = SnapshotAnswer { tape: self.tape.clone(), taken };
         caller.answer_with(&self.welcome(0), &answer.encode());
         Ok(())
@@ -306,7 +306,7 @@ impl Session {
     /// Brings to the tape what waits for its turn, while the process runs: it would stand still for that. Its rings
     /// are not drained meanwhile, so that a thread that records faster than we write waits for space, and we
     /// come near the present.
-    fn come_near(&mut self, book: &mut Book<TapeFile>, at: usize) -> io::Result<()> {
+    pub(super) fn come_near(&mut self, book: &mut Book<TapeFile>, at: usize) -> io::Result<()> {
         let since = Instant::now();
         for _ in 0..MOST_TRIES {
             self.drain(book)?;

@@ -64,8 +64,8 @@ pub(super) enum Bottom {
     End = 0,
     /// A frame whose step outward failed.
     Lost = 1,
-    /// The last frame within the bound. What it is depends on the number of inner ones: such a chain
-    /// lends its nodes to an equal one, but no walk ends in it.
+    /// Where a walk that was too deep was cut. Another one may end here too, if neither too few nor too many
+    /// frames lie inside.
     Deep = 2,
 }
 
@@ -74,6 +74,9 @@ pub(super) enum Bottom {
 pub(super) struct Chain {
     depth: usize,
     pub(super) bottom: Bottom,
+    /// Between these addresses lie all words, and some that were.
+    low: usize,
+    high: usize,
     known: [Known; MAX_FRAMES],
     words: [Word; MAX_FRAMES * STEP_WORDS],
 }
@@ -106,21 +109,21 @@ impl Chain {
     /// inward to `from` are right, the step outward of it is not.
     #[inline(always)]
     pub(super) fn verify(&self, window: &mut Window, from: usize) -> Result<(), usize> {
+        if !window.spans(self.low, self.high) {
+            return self.verify_slowly(window, from);
+        }
         // SAFETY: only as many words as states are pushed are counted; `push` checks.
         let words = unsafe { self.words.get_unchecked(..self.known.get_unchecked(from).words()) };
-        let seen = *window;
+        // SAFETY: inside the window, and read in the order of a walk, none after one that differs.
+        let holds = |word: &Word| unsafe { word.holds() };
         // In fours: one branch of a loop less for each word.
         let mut chunks = words.rchunks_exact(4);
         for chunk in &mut chunks {
-            if !(seen.holds(&chunk[3])
-                && seen.holds(&chunk[2])
-                && seen.holds(&chunk[1])
-                && seen.holds(&chunk[0]))
-            {
+            if !(holds(&chunk[3]) && holds(&chunk[2]) && holds(&chunk[1]) && holds(&chunk[0])) {
                 return self.verify_slowly(window, from);
             }
         }
-        if chunks.remainder().iter().rev().all(|word| seen.holds(word)) {
+        if chunks.remainder().iter().rev().all(holds) {
             Ok(())
         } else {
             self.verify_slowly(window, from)
@@ -155,14 +158,17 @@ impl Chain {
             return false;
         }
         let (mut count, mut callers) = (0, false);
+        let (mut low, mut high) = if level <= 1 { (usize::MAX, 0) } else { (self.low, self.high) };
         if let Some(outer) = level.checked_sub(1).map(|outer| &self.known[outer]) {
             (count, callers) = (outer.words(), outer.bp_matters());
             // The first read is compared first, so it comes last.
             step::words(rule, state, outer.state(), callers, |word| {
                 self.words[count] = word;
                 count += 1;
+                (low, high) = (low.min(word.address), high.max(word.address));
             });
         }
+        (self.low, self.high) = (low, high);
         let matters = if step::bp_matters(rule, callers) { MATTERS } else { 0 };
         self.known[level] =
             Known { sp: state.sp, bp: state.bp, frame, node, words: count as u32 | matters };

@@ -12,7 +12,7 @@ use crate::thread::Thread;
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use heaptape_wire::handshake as hs;
-use heaptape_wire::layout::MAX_FRAMES;
+use heaptape_wire::layout::{KEPT_FRAMES, MAX_FRAMES};
 use heaptape_wire::record::NODE_EXACT;
 
 /// Frames of ours, inside the hook, that libgcc finds before the caller's.
@@ -76,10 +76,10 @@ impl Check {
         }
     }
 
-    /// Whether the backtrace that `node` stands for is `expected`, innermost first.
+    /// Whether the backtrace that `node` stands for is `expected`, innermost first, or is cut where it may be.
     fn stands_for(&self, node: u32, expected: &[Frame]) -> bool {
         let mut node = node as usize;
-        for frame in expected {
+        for (inner, frame) in expected.iter().enumerate() {
             // SAFETY: as in `note`; zeroed memory is a node without a frame.
             let known = unsafe {
                 let Some(chunk) = (*self.tables).chunks.get(node / CHUNK) else { return false };
@@ -89,7 +89,8 @@ impl Check {
                 *chunk.add(node % CHUNK)
             };
             if known.frame != *frame {
-                return false;
+                let is_cut = known.frame == frame.truncated() && known.parent == 0;
+                return is_cut && inner + 1 >= KEPT_FRAMES;
             }
             node = known.parent as usize;
         }
@@ -158,12 +159,19 @@ fn agrees_with_libgcc(tables: &mut Tables, regs: Regs, count: usize) -> Option<b
     if exact == count || !same(exact) {
         return Some(theirs.len() == count && same(count));
     }
+    if exact + 1 == MAX_FRAMES {
+        // The callers of the last are left out.
+        return Some(same(count));
+    }
     // Code without tables: we cross it by frame pointers or end there, and mark it; for libgcc it ends there.
     (theirs.len() == count && same(count)).then_some(true)
 }
 
 /// libgcc's `_Unwind_GetIPInfo`, the same for all threads.
 static IP_INFO: AtomicUsize = AtomicUsize::new(0);
+
+/// Ends libgcc's walk (`_URC_END_OF_STACK`).
+const ENOUGH: i32 = 5;
 
 /// Called by libgcc for each frame.
 extern "C" fn push_theirs(context: *mut c_void, tables: *mut Tables) -> i32 {
@@ -174,11 +182,12 @@ extern "C" fn push_theirs(context: *mut c_void, tables: *mut Tables) -> i32 {
             core::mem::transmute(IP_INFO.load(Ordering::Relaxed));
         let ip = info(context, &raw mut is_interrupted);
         let tables = &mut *tables;
-        if let Some(place) = tables.theirs.get_mut(tables.their_count) {
-            // As we write interrupted instructions.
-            *place = ip + usize::from(is_interrupted != 0);
-            tables.their_count += 1;
-        }
+        let Some(place) = tables.theirs.get_mut(tables.their_count) else {
+            return ENOUGH;
+        };
+        // As we write interrupted instructions.
+        *place = ip + usize::from(is_interrupted != 0);
+        tables.their_count += 1;
     }
     0
 }

@@ -12,36 +12,38 @@ use super::window::Window;
 
 /// Frames, and words, of a leaf.
 pub(super) const MAX: usize = 6;
-const LEAVES: usize = 512;
+const LEAVES: usize = 1024;
 /// Leaves that begin in the same place: programs have functions of their own through which all allocations go, each
 /// called from everywhere.
 const WAYS: usize = 4;
 const SETS: usize = LEAVES / WAYS;
 
-/// One remembered walk.
+/// One remembered walk. What tells whether it still holds is in two lines of the processor's cache.
 #[repr(C, align(64))]
 pub(super) struct Leaf {
-    /// [`Leaves::epoch`] when it was made.
-    epoch: u64,
     /// Where the walk began.
     start: State,
-    start_bp_matters: bool,
-    meets_bp_matters: bool,
-    /// How many frames it has.
-    count: u8,
-    /// The number of the chain's state that it met.
+    /// The state of the chain that it met.
+    meets_frame: Frame,
+    meets_sp: usize,
+    meets_bp: usize,
+    /// [`Leaves::epoch`] when it was made.
+    epoch: u32,
+    /// The number of that state in the chain.
     at: u32,
     /// The node of that state, and of this walk.
     outer_node: u32,
     node: u32,
-    /// That state.
-    meets_frame: Frame,
-    meets_sp: usize,
-    meets_bp: usize,
-    /// The words in the order they were read, the first one again after the last: where, and what. Two
-    /// arrays, because words that were just written one half at a time are slow to copy whole.
-    addresses: [usize; MAX],
+    /// The words in the order they were read: what they were, and where, in words from `start.sp`.
     values: [usize; MAX],
+    places: [u16; MAX],
+    /// How many words there are; which of them lies highest.
+    words: u8,
+    highest: u8,
+    /// How many frames there are.
+    count: u8,
+    start_bp_matters: bool,
+    meets_bp_matters: bool,
     /// Outermost first.
     frames: [Frame; MAX],
 }
@@ -49,7 +51,7 @@ pub(super) struct Leaf {
 /// See the module. Zeroed memory is empty.
 pub(super) struct Leaves {
     /// Leaves of other epochs are forgotten; that of zeroed ones is never the current.
-    epoch: u64,
+    epoch: u32,
     /// By set, which leaf is forgotten next.
     oldest: [u8; SETS],
     leaves: [Leaf; LEAVES],
@@ -63,25 +65,29 @@ impl Leaves {
 
     #[inline(always)]
     fn set(start: State) -> usize {
-        let ip = (start.ip ^ start.ip >> 17).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let sp = (start.sp >> 4).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-        (ip ^ sp) >> 48 & (SETS - 1)
+        // Fibonacci hashing, of the low bits of both.
+        let mixed = (start.ip ^ start.sp << 24).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        mixed >> (usize::BITS - SETS.trailing_zeros())
     }
 
     /// The place of the leaf that begins at `start`, if all its words still have their values and it still
-    /// meets the chain.
+    /// meets the chain. The window has `start.sp` in it.
     #[inline(always)]
     pub(super) fn find(&self, window: &Window, chain: &Chain, start: State) -> Option<usize> {
         let first = Leaves::set(start) * WAYS;
-        (first..first + WAYS).find(|&place| {
+        for place in first..first + WAYS {
             let leaf = &self.leaves[place];
-            leaf.start.ip == start.ip
+            if leaf.start.ip == start.ip
                 && leaf.start.sp == start.sp
                 && leaf.epoch == self.epoch
                 && (!leaf.start_bp_matters || leaf.start.bp == start.bp)
-                && leaf.words().all(|word| window.holds(&word))
+                && leaf.holds(window)
                 && leaf.meets(chain)
-        })
+            {
+                return Some(place);
+            }
+        }
+        None
     }
 
     /// The leaf at a place.
@@ -98,9 +104,17 @@ impl Leaves {
         let (Some(met), Some(inner)) = (known.get(at), known.get(at + 1..)) else { return };
         let Some(first) = inner.last() else { return };
         let words = chain.words_between(at, known.len() - 1);
-        let Some(first_read) = words.last() else { return };
-        if inner.len() > MAX || words.len() > MAX {
+        // Words lie at multiples of 8, and so do all sane stack pointers.
+        if inner.len() > MAX || words.len() > MAX || start.sp & 7 != 0 {
             return;
+        }
+        let (mut values, mut places, mut highest) = ([0; MAX], [0; MAX], 0);
+        for (number, word) in words.iter().rev().enumerate() {
+            let Ok(place) = u16::try_from(word.address.wrapping_sub(start.sp) / 8) else { return };
+            (values[number], places[number]) = (word.value, place);
+            if place > places[highest] {
+                highest = number;
+            }
         }
         let set = Leaves::set(start);
         let way = usize::from(self.oldest[set]) % WAYS;
@@ -110,20 +124,14 @@ impl Leaves {
         leaf.start = start;
         leaf.start_bp_matters = first.bp_matters();
         leaf.meets_bp_matters = met.bp_matters();
+        (leaf.values, leaf.places) = (values, places);
+        (leaf.words, leaf.highest) = (words.len() as u8, highest as u8);
         leaf.count = inner.len() as u8;
         leaf.at = at as u32;
         leaf.outer_node = met.node;
         leaf.node = first.node;
         leaf.meets_frame = met.frame();
         (leaf.meets_sp, leaf.meets_bp) = (met.state().sp, met.state().bp);
-        leaf.addresses = [first_read.address; MAX];
-        leaf.values = [first_read.value; MAX];
-        for (to, word) in leaf.addresses.iter_mut().zip(words.iter().rev()) {
-            *to = word.address;
-        }
-        for (to, word) in leaf.values.iter_mut().zip(words.iter().rev()) {
-            *to = word.value;
-        }
         for (to, known) in leaf.frames.iter_mut().zip(inner) {
             *to = known.frame();
         }
@@ -140,10 +148,22 @@ impl Leaf {
         })
     }
 
+    /// Whether all its words still have their values.
     #[inline(always)]
-    fn words(&self) -> impl Iterator<Item = Word> {
-        let pairs = self.addresses.iter().zip(&self.values);
-        pairs.map(|(&address, &value)| Word { address, value })
+    fn holds(&self, window: &Window) -> bool {
+        let base = self.start.sp;
+        let at = |number: usize| base + usize::from(self.places[number % MAX]) * 8;
+        if !window.spans(base, at(usize::from(self.highest))) {
+            return false;
+        }
+        for number in 0..usize::from(self.words).min(MAX) {
+            let word = Word { address: at(number), value: self.values[number] };
+            // SAFETY: inside the window, and read in the order of a walk, none after one that differs.
+            if !unsafe { word.holds() } {
+                return false;
+            }
+        }
+        true
     }
 
     /// The number of the chain's state that it meets.
@@ -158,9 +178,15 @@ impl Leaf {
         (self.outer_node == outer_node).then_some(self.node)
     }
 
-    /// Its frames, outermost first.
-    pub(super) fn frames(&self) -> ([Frame; MAX], usize) {
-        (self.frames, self.count as usize)
+    /// How many frames it has.
+    #[inline(always)]
+    pub(super) fn count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Its frames, outermost first, at the places below `count`.
+    pub(super) fn frames(&self) -> [Frame; MAX] {
+        self.frames
     }
 
     /// Notes its node under another node of the state it meets.

@@ -13,6 +13,9 @@
 //! found are marked; where that fails too the backtrace ends with a mark. Reads outside memory known to be
 //! readable are probed first (`window`): a corrupt stack costs frames, not the program.
 //!
+//! Where a stack is deeper than `MAX_FRAMES` the walk is cut, and the cut stays where it is as long as between
+//! `KEPT_FRAMES` and `MAX_FRAMES` frames lie inside of it: so walks up and down a deep stack are as short as others.
+//!
 //! A signal handler's `longjmp` may leave any of this half-way: `Capture::settle` is called before the next
 //! use, and after it nothing that was remembered of the stack is believed.
 
@@ -32,7 +35,7 @@ use crate::thread::{Regs, Thread};
 use chain::{Bottom, Chain};
 use check::Check;
 use core::sync::atomic::{Ordering, compiler_fence};
-use heaptape_wire::layout::MAX_FRAMES;
+use heaptape_wire::layout::{KEPT_FRAMES, MAX_FRAMES};
 use heaptape_wire::record::{NODE_EXACT, NODE_FRAME_POINTER, NODE_TRUNCATED};
 use leaf::Leaves;
 use memo::Memo;
@@ -63,6 +66,11 @@ impl Frame {
     fn quality(self) -> u8 {
         (self.0 >> 62) as u8
     }
+
+    /// The frame as the outermost one, with callers that are not known.
+    fn truncated(self) -> Frame {
+        Frame::new(self.ip() as usize, NODE_TRUNCATED)
+    }
 }
 
 impl State {
@@ -85,18 +93,19 @@ struct Fresh {
 }
 
 /// A thread's memory of backtraces. Zeroed memory is a fresh one.
+#[repr(C)]
 pub(crate) struct Capture {
     window: Window,
     /// [`rules::generation`] that all that is remembered belongs to.
     generation: u32,
     /// The last id that is announced for sure.
     last_id: u32,
-    /// The id that is being announced, and where its record ends in the ring.
-    announcing: (u32, u64),
     /// What the check mode needs.
     check: Check,
-    memo: Memo,
+    /// The id that is being announced, and where its record ends in the ring.
+    announcing: (u32, u64),
     leaves: Leaves,
+    memo: Memo,
     chain: Chain,
     /// The walk in progress, innermost first.
     fresh: [Fresh; MAX_FRAMES],
@@ -186,8 +195,11 @@ fn by_leaf(thread: &mut Thread, start: State) -> Option<u32> {
     let place = leaves.find(window, chain, start)?;
     let at = leaves.leaf(place).at();
     chain.verify(window, at).ok()?;
-    if chain.bottom != Bottom::End && !ends_as_before(thread) {
-        return None;
+    if chain.bottom != Bottom::End {
+        let frames = at + 1 + leaves.leaf(place).count();
+        if !ends_early_as_before(thread, frames) {
+            return None;
+        }
     }
     let Capture { leaves, chain, .. } = &mut thread.capture;
     let outer_node = chain.known()[at].node;
@@ -200,7 +212,8 @@ fn by_leaf(thread: &mut Thread, start: State) -> Option<u32> {
 /// The node of the leaf's frames, below another node than before.
 #[inline(never)]
 fn renew(thread: &mut Thread, place: usize, outer_node: u32) -> u32 {
-    let (frames, count) = thread.capture.leaves.leaf(place).frames();
+    let leaf = thread.capture.leaves.leaf(place);
+    let (frames, count) = (leaf.frames(), leaf.count());
     let mut node = outer_node;
     for frame in &frames[..count] {
         node = child(thread, node, *frame);
@@ -212,14 +225,20 @@ fn renew(thread: &mut Thread, place: usize, outer_node: u32) -> u32 {
     node
 }
 
-/// Whether the outermost remembered state, which is still reached, is still where a walk ends.
+/// Whether a walk of `frames` frames, the outer ones those of the chain, ends where the chain does, which is before the
+/// outermost frame. Counts it if it is cut there.
 #[cold]
-fn ends_as_before(thread: &mut Thread) -> bool {
+#[inline(never)]
+fn ends_early_as_before(thread: &mut Thread, frames: usize) -> bool {
+    if thread.capture.chain.bottom == Bottom::Deep {
+        let is_enough = frames >= KEPT_FRAMES;
+        thread.page().truncated.fetch_add(u64::from(is_enough), Ordering::Relaxed);
+        return is_enough;
+    }
     let Some(outermost) = thread.capture.chain.known().first() else { return false };
     let state = outermost.state();
     let rule = rules::lookup(thread, state.ip);
-    thread.capture.chain.bottom == Bottom::Lost
-        && step::step(&mut thread.capture.window, rule, state).is_none()
+    step::step(&mut thread.capture.window, rule, state).is_none()
 }
 
 /// Walks from `start` to a state of the chain whose outer part is unchanged, or to the outermost frame, and
@@ -229,18 +248,12 @@ fn by_walk(thread: &mut Thread, start: State) -> u32 {
     let mut state = start;
     let mut quality = NODE_EXACT;
     let mut count = 0;
-    let chain = &thread.capture.chain;
     // States of the chain that may be met; those inside are passed.
-    let mut top = if chain.bottom == Bottom::Deep { 0 } else { chain.known().len() };
+    let mut top = thread.capture.chain.known().len();
     let bottom = loop {
         let frame = Frame::new(state.ip, quality);
-        if let Some(met) = meet(thread, &mut top, frame, state) {
-            if met + 1 + count < MAX_FRAMES {
-                return join(thread, start, met, count);
-            }
-            // Deeper than the bound together: which frames are left out depends on all of them.
-            thread.capture.chain.bottom = Bottom::Deep;
-            return by_walk(thread, start);
+        if let Some(met) = meet(thread, &mut top, frame, state, count) {
+            return join(thread, start, met, count);
         }
         let rule = rules::lookup(thread, state.ip);
         thread.capture.fresh[count] = Fresh { frame, sp: state.sp, bp: state.bp, rule };
@@ -248,6 +261,7 @@ fn by_walk(thread: &mut Thread, start: State) -> u32 {
         let next = step::step(&mut thread.capture.window, rule, state);
         if count == MAX_FRAMES {
             thread.page().truncated.fetch_add(1, Ordering::Relaxed);
+            count = cut(&thread.capture.fresh);
             break Bottom::Deep;
         }
         let Some(next) = next else {
@@ -264,15 +278,30 @@ fn by_walk(thread: &mut Thread, start: State) -> u32 {
     };
     if bottom != Bottom::End {
         let last = &mut thread.capture.fresh[count - 1].frame;
-        *last = Frame::new(last.ip() as usize, NODE_TRUNCATED);
+        *last = last.truncated();
     }
     replace(thread, count, bottom)
 }
 
-/// The state of the chain that the walk has come to, if the walk goes on as the remembered one did. Moves
-/// `top` outward past the states that the walk has passed.
+/// How many frames of a walk that is too deep are kept: up to the roundest address of the stack that leaves room on
+/// both sides, so that the cut stays for many walks, and others cut the same stack in the same place.
+#[cold]
+fn cut(fresh: &[Fresh; MAX_FRAMES]) -> usize {
+    const FEWEST: usize = KEPT_FRAMES + MAX_FRAMES / 8;
+    const MOST: usize = MAX_FRAMES - MAX_FRAMES / 4;
+    (FEWEST..MOST).max_by_key(|&count| fresh[count].sp ^ fresh[count - 1].sp).unwrap_or(MOST)
+}
+
+/// The state of the chain that the walk has come to after `count` frames, if the walk goes on as the remembered
+/// one did. Moves `top` outward past the states that the walk has passed.
 #[inline(always)]
-fn meet(thread: &mut Thread, top: &mut usize, frame: Frame, state: State) -> Option<usize> {
+fn meet(
+    thread: &mut Thread,
+    top: &mut usize,
+    frame: Frame,
+    state: State,
+    count: usize,
+) -> Option<usize> {
     let Capture { window, chain, .. } = &mut thread.capture;
     let known = chain.known();
     while let Some(last) = known[..*top].last() {
@@ -286,10 +315,14 @@ fn meet(thread: &mut Thread, top: &mut usize, frame: Frame, state: State) -> Opt
         return None;
     }
     match chain.verify(window, met) {
-        Ok(()) if chain.bottom == Bottom::End || ends_as_before(thread) => Some(met),
         Ok(()) => {
-            *top = 0;
-            None
+            let frames = met + 1 + count;
+            let is_it = frames < MAX_FRAMES
+                && (chain.bottom == Bottom::End || ends_early_as_before(thread, frames));
+            if !is_it {
+                *top = 0;
+            }
+            is_it.then_some(met)
         }
         Err(right) => {
             // The walk passes these states too, but then goes elsewhere.

@@ -1,7 +1,7 @@
 //! Unwind rules, compiled from the modules' tables once and found again by return address.
 //!
 //! A rule is 32 bits: how the caller's frame address (CFA) follows from `rsp` or `rbp`, and where the
-//! caller's `rbp` was saved. The table is shared by all threads: a direct-mapped array of 64-bit words
+//! caller's `rbp` was saved. The table is shared by all threads: an array of small sets of 64-bit words
 //! (tag and rule), so an entry is read and written whole.
 //!
 //! Rules belong to a *generation* of loaded modules. When a module goes, the generation is counted up
@@ -114,10 +114,37 @@ impl Rule {
     }
 }
 
-const ENTRIES: usize = 1 << 16;
-/// Tag (address bits 16..48) in the upper half, rule in the lower; 0 is empty.
-static TABLE: [AtomicU64; ENTRIES] = [const { AtomicU64::new(0) }; ENTRIES];
+/// A power of two: tags have all other bits of an address.
+const SETS: usize = 1 << 15;
+
+/// Places of addresses that are equal in their low bits, the youngest first. Tag (address bits 15..47) in the upper
+/// half, rule in the lower; 0 is empty.
+#[repr(align(16))]
+struct Set([AtomicU64; 2]);
+
+static TABLE: [Set; SETS] = [const { Set([AtomicU64::new(0), AtomicU64::new(0)]) }; SETS];
 static GENERATION: AtomicU32 = AtomicU32::new(1);
+
+impl Set {
+    #[inline(always)]
+    fn of(ip: usize) -> &'static Set {
+        &TABLE[ip & (SETS - 1)]
+    }
+
+    fn empty(&self) {
+        self.0.iter().for_each(|entry| entry.store(0, Ordering::Relaxed));
+    }
+
+    /// Keeps a rule instead of the older one. Threads that do so at once may lose one of theirs.
+    fn keep(&self, ip: usize, rule: Rule) {
+        if ip >> 47 == 0 {
+            let [young, old] = &self.0;
+            old.store(young.load(Ordering::Acquire), Ordering::Release);
+            let tag = ip as u64 >> SETS.trailing_zeros();
+            young.store(tag << 32 | u64::from(rule.0), Ordering::Release);
+        }
+    }
+}
 
 /// The current generation of loaded modules.
 #[inline(always)]
@@ -129,9 +156,7 @@ pub fn generation() -> u32 {
 /// A module has gone: all rules are forgotten, and all threads forget their backtraces.
 pub fn invalidate() {
     GENERATION.fetch_add(1, Ordering::AcqRel);
-    for entry in &TABLE {
-        entry.store(0, Ordering::Relaxed);
-    }
+    TABLE.iter().for_each(Set::empty);
     // Again: a thread that saw the new generation may have read an old entry before it was emptied.
     GENERATION.fetch_add(1, Ordering::AcqRel);
 }
@@ -139,12 +164,12 @@ pub fn invalidate() {
 /// The rules of the code from `low` to `high` may have changed: they are forgotten, and all threads forget their
 /// backtraces.
 pub(super) fn forget(low: usize, high: usize) {
-    if high - low >= ENTRIES {
+    if high - low >= SETS {
         return invalidate();
     }
     GENERATION.fetch_add(1, Ordering::AcqRel);
     for ip in low..=high {
-        TABLE[ip & (ENTRIES - 1)].store(0, Ordering::Relaxed);
+        Set::of(ip).empty();
     }
     // As in `invalidate`.
     GENERATION.fetch_add(1, Ordering::AcqRel);
@@ -157,13 +182,14 @@ pub(crate) fn lookup(thread: &mut Thread, ip: usize) -> Rule {
     if let Some(rule) = Rule::of_made_up_code(ip) {
         return rule;
     }
-    // Acquire pairs with the release below: who finds a rule knows of its module (`emit::node`).
-    let entry = TABLE[ip & (ENTRIES - 1)].load(Ordering::Acquire);
-    if entry >> 32 == ip as u64 >> 16 && entry != 0 {
-        Rule(entry as u32)
-    } else {
-        lookup_slowly(thread, ip)
+    for entry in &Set::of(ip).0 {
+        // Acquire pairs with the releases below: who finds a rule knows of its module (`emit::node`).
+        let entry = entry.load(Ordering::Acquire);
+        if entry >> 32 == ip as u64 >> SETS.trailing_zeros() && entry != 0 {
+            return Rule(entry as u32);
+        }
     }
+    lookup_slowly(thread, ip)
 }
 
 #[cold]
@@ -178,12 +204,10 @@ fn lookup_slowly(thread: &mut Thread, ip: usize) -> Rule {
         Some(object) => eh_frame::rule(&object, ip - 1),
         None => registered::rule(ip - 1).unwrap_or(Rule::bare(Kind::Fail)),
     };
-    let entry = &TABLE[ip & (ENTRIES - 1)];
-    if ip >> 48 == 0 {
-        entry.store((ip as u64 >> 16) << 32 | u64::from(rule.0), Ordering::Release);
-    }
+    let set = Set::of(ip);
+    set.keep(ip, rule);
     if generation() != before {
-        entry.store(0, Ordering::Relaxed);
+        set.empty();
     }
     rule
 }

@@ -32,6 +32,19 @@ pub(super) struct Word {
     pub(super) value: usize,
 }
 
+impl Word {
+    /// Whether it still is what it was.
+    ///
+    /// # Safety
+    /// Its address lies in a window ([`Window::spans`]), and all words that the walk read before it are what they
+    /// were.
+    #[inline(always)]
+    pub(super) unsafe fn holds(&self) -> bool {
+        // SAFETY: as said; it was read before, so it is aligned.
+        unsafe { *(self.address as *const usize) == self.value }
+    }
+}
+
 /// Most words of one step.
 pub(super) const STEP_WORDS: usize = 3;
 

@@ -72,14 +72,13 @@ impl Window {
         Some(unsafe { *(address as *const usize) })
     }
 
-    /// Whether the word lies in the window and is what it was. Words were read before: they are aligned.
+    /// Whether everything from the word at `low` to that at `high` lies in the window.
     #[inline(always)]
-    pub(super) fn holds(&self, word: &Word) -> bool {
-        // SAFETY: as in `read`.
-        self.covers(word.address) && unsafe { *(word.address as *const usize) } == word.value
+    pub(super) fn spans(&self, low: usize, high: usize) -> bool {
+        self.covers(low) && self.covers(high)
     }
 
-    /// The same for a word that may lie outside the window yet.
+    /// Whether the word, which may lie outside the window yet, is what it was.
     pub(super) fn comes_to_hold(&mut self, word: &Word) -> bool {
         self.read(word.address) == Some(word.value)
     }

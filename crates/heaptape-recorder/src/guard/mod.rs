@@ -27,8 +27,9 @@ pub(crate) use found::{Overwrite, SEEN_BYTES};
 use crate::gate;
 use crate::sys::call::{self, SignalsBlocked};
 use crate::sys::tls;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use heaptape_wire::handshake as hs;
+use heaptape_wire::layout::ProcessPage;
 
 /// The functions that are exchanged, by their places in [`Addresses`].
 #[derive(Clone, Copy)]
@@ -62,8 +63,9 @@ static INTERVAL: AtomicU32 = AtomicU32::new(0);
 static QUARANTINE: AtomicUsize = AtomicUsize::new(0);
 /// A `WITH_*`: what is in use since [`begin`].
 static MECHANISM: AtomicU32 = AtomicU32::new(hs::WITH_ANY);
-/// Whether a thread is looking all blocks over.
-static LOOKING: AtomicBool = AtomicBool::new(false);
+/// The process in which a thread is looking all blocks over; 0: none does. A forked child inherits the word, but not
+/// the thread that wrote it.
+static LOOKING: AtomicU32 = AtomicU32::new(0);
 
 /// Takes the collector's order. That of a forked child is its parent's.
 pub(crate) fn order(guard: &hs::Guard) {
@@ -77,6 +79,11 @@ pub(crate) fn order(guard: &hs::Guard) {
 /// What guards the blocks: a `WITH_*`.
 pub(crate) fn mechanism() -> u32 {
     MECHANISM.load(Ordering::Relaxed)
+}
+
+/// Whether the program has another allocator than its own.
+pub fn is_in_use() -> bool {
+    mechanism() != hs::WITH_ANY
 }
 
 /// Whether the program is to have another allocator than its own. Asked once the process has joined.
@@ -98,9 +105,15 @@ pub fn begin(beneath: &Addresses) -> Option<Addresses> {
     };
     MECHANISM.store(mechanism, Ordering::Relaxed);
     if let Some(local) = gate::if_open() {
-        local.page().guard.store(u64::from(mechanism), Ordering::Relaxed);
+        show(local.page());
     }
     Some(addresses)
+}
+
+/// Tells the collector what guards the blocks, and where they are.
+pub(crate) fn show(page: &ProcessPage) {
+    page.guard.store(u64::from(mechanism()), Ordering::Relaxed);
+    pages::show(page);
 }
 
 /// The program's own function.
@@ -122,22 +135,31 @@ fn count(guarded: bool) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Counts a block that came from elsewhere: from an `operator new` that belongs to the program's own allocator.
+pub fn passed_by() {
+    if mechanism() != hs::WITH_ANY && is_chosen() {
+        count(false);
+    }
+}
+
 /// Looks all blocks over for overwrites, unless that is being done; `when` is a `found` of the wire.
 pub(crate) fn look_over(when: u8) {
-    if mechanism() == hs::WITH_ANY {
+    if !is_in_use() {
         return;
     }
     // A handler that frees a block that this thread is looking at would wait for it in vain.
     let _signals = SignalsBlocked::new();
+    let (before, pid) = (LOOKING.load(Ordering::Relaxed), call::getpid());
     // Acquire and release pair with each other.
-    if LOOKING.swap(true, Ordering::Acquire) {
+    let taken = (Ordering::Acquire, Ordering::Relaxed);
+    if before == pid || LOOKING.compare_exchange(before, pid, taken.0, taken.1).is_err() {
         return;
     }
     match mechanism() {
         hs::WITH_RED_ZONES => red_zones::look_over(when),
         _ => pages::look_over(when),
     }
-    LOOKING.store(false, Ordering::Release);
+    LOOKING.store(0, Ordering::Release);
 }
 
 /// Whether this allocation is one of those to be guarded: each, or one in so many, chosen at random.

@@ -42,7 +42,7 @@ const PATIENCE: u32 = 100_000;
 /// Bytes of address space of the slots whose blocks were freed.
 static QUARANTINED: AtomicUsize = AtomicUsize::new(0);
 
-pub(super) use arena::begin;
+pub(super) use arena::{begin, show};
 
 /// See the module.
 pub(super) struct Pages;

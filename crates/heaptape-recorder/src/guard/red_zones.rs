@@ -39,7 +39,7 @@ static KEPT_BYTES: AtomicUsize = AtomicUsize::new(0);
 
 /// Makes the tables; what is in use then (a `WITH_*`).
 pub(super) fn begin(quarantine: usize) -> Option<u32> {
-    let capacity = (quarantine / SMALLEST).clamp(UNIT, 1 << 28).next_power_of_two();
+    let capacity = (quarantine / SMALLEST).clamp(UNIT, 1 << 28);
     (marks::begin() && KEPT.begin(capacity)).then_some(hs::WITH_RED_ZONES)
 }
 

@@ -1,96 +1,98 @@
-//! The freed blocks that are kept back, oldest first: a bounded ring that many threads may put into and take out of
-//! at once, without locks (after Vyukov's bounded queue).
+//! The freed blocks that are kept back, oldest first: two queues of slots, those that hold an address and those that
+//! are spare, so that it is bounded, and a thread that stops anywhere in here keeps at most a slot to itself.
+//!
+//! That matters in a forked child, where the other threads of its parent have all stopped somewhere: were there a step
+//! that others must wait for, nothing would be given back there any more.
 
+use super::queue::{Next, Queue};
 use crate::sys::call;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// One place: whose turn it is, and what lies there.
 #[repr(C)]
-struct Cell {
-    turn: AtomicUsize,
+struct Slot {
+    /// The block; 0 in the slot that the queue began with.
     addr: AtomicUsize,
+    next: Next,
 }
+
+/// Slots that the queues begin with.
+const LEFT_OVER: usize = 2;
 
 /// See the module.
 pub(super) struct Retained {
-    cells: AtomicUsize,
-    /// A power of two.
-    capacity: AtomicUsize,
-    head: AtomicUsize,
-    tail: AtomicUsize,
+    slots: AtomicUsize,
+    count: AtomicUsize,
+    /// Slots that were ever taken; more than there are, once there are no more.
+    carved: AtomicUsize,
+    kept: Queue,
+    spare: Queue,
 }
 
 impl Retained {
     /// One that is not ready for use.
     pub(super) const fn new() -> Retained {
         Retained {
-            cells: AtomicUsize::new(0),
-            capacity: AtomicUsize::new(0),
-            head: AtomicUsize::new(0),
-            tail: AtomicUsize::new(0),
+            slots: AtomicUsize::new(0),
+            count: AtomicUsize::new(0),
+            carved: AtomicUsize::new(LEFT_OVER),
+            kept: Queue::new(),
+            spare: Queue::new(),
         }
     }
 
-    /// Makes room for so many addresses, a power of two.
+    /// Makes room for so many addresses, and a few more.
     pub(super) fn begin(&self, capacity: usize) -> bool {
-        let cells = call::map_sparse(capacity * size_of::<Cell>());
-        self.cells.store(cells as usize, Ordering::Relaxed);
-        self.capacity.store(capacity, Ordering::Relaxed);
-        !cells.is_null()
+        let count = capacity + LEFT_OVER;
+        let slots = call::map_sparse(count * size_of::<Slot>());
+        if slots.is_null() {
+            return false;
+        }
+        self.slots.store(slots as usize, Ordering::Relaxed);
+        self.count.store(count, Ordering::Relaxed);
+        self.kept.begin(0);
+        self.spare.begin(1);
+        true
     }
 
-    /// The place of the `n`th address that is put in. Its turn counts from 0 in zeroed memory: 2·round when it is
-    /// empty, one more when it is full.
-    fn cell(&self, n: usize) -> (&'static Cell, usize) {
-        let capacity = self.capacity.load(Ordering::Relaxed);
-        // SAFETY: within the cells, which are never given back.
-        let cell = unsafe {
-            &*(self.cells.load(Ordering::Relaxed) as *const Cell).add(n & (capacity - 1))
-        };
-        (cell, n / capacity * 2)
+    fn slot(&self, index: u32) -> &'static Slot {
+        // SAFETY: within the slots, which are zeroed at first and never given back.
+        unsafe { &*(self.slots.load(Ordering::Relaxed) as *const Slot).add(index as usize) }
+    }
+
+    fn next(&self, index: u32) -> &'static Next {
+        &self.slot(index).next
+    }
+
+    /// A slot that was never taken.
+    fn carve(&self) -> Option<u32> {
+        let count = self.count.load(Ordering::Relaxed);
+        if self.carved.load(Ordering::Relaxed) >= count {
+            return None;
+        }
+        let index = self.carved.fetch_add(1, Ordering::Relaxed);
+        (index < count).then_some(index as u32)
     }
 
     /// Puts one in, unless it is full.
     pub(super) fn push(&self, addr: usize) -> bool {
-        loop {
-            let n = self.tail.load(Ordering::Relaxed);
-            let (cell, empty) = self.cell(n);
-            let turn = cell.turn.load(Ordering::Acquire);
-            if turn == empty {
-                if exchange(&self.tail, n) {
-                    cell.addr.store(addr, Ordering::Relaxed);
-                    // Release pairs with the acquire load in `pop`.
-                    cell.turn.store(empty + 1, Ordering::Release);
-                    return true;
-                }
-            } else if turn < empty {
-                return false;
-            }
-        }
+        let spare = self.spare.pop(|index| self.next(index));
+        let Some(index) = spare.or_else(|| self.carve()) else { return false };
+        self.slot(index).addr.store(addr, Ordering::Relaxed);
+        self.kept.push(index, |index| self.next(index));
+        true
     }
 
-    /// Takes the oldest out, if there is one.
+    /// Takes the oldest out, unless it is the only one.
     pub(super) fn pop(&self) -> Option<usize> {
         loop {
-            let n = self.head.load(Ordering::Relaxed);
-            let (cell, empty) = self.cell(n);
-            let turn = cell.turn.load(Ordering::Acquire);
-            if turn == empty + 1 {
-                if exchange(&self.head, n) {
-                    let addr = cell.addr.load(Ordering::Relaxed);
-                    // Release pairs with the acquire load in `push`.
-                    cell.turn.store(empty + 2, Ordering::Release);
-                    return Some(addr);
-                }
-            } else if turn < empty + 1 {
-                return None;
+            let index = self.kept.pop(|index| self.next(index))?;
+            let addr = self.slot(index).addr.load(Ordering::Relaxed);
+            self.spare.push(index, |index| self.next(index));
+            if addr != 0 {
+                return Some(addr);
             }
         }
     }
-}
-
-fn exchange(at: &AtomicUsize, n: usize) -> bool {
-    at.compare_exchange(n, n + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }
 
 #[cfg(test)]
@@ -102,11 +104,18 @@ mod tests {
     fn first_in_first_out_and_bounded() {
         let ring = Retained::new();
         assert!(ring.begin(4));
-        for round in 0..10 {
-            assert!((0..4).all(|n| ring.push(10 * round + n)));
-            assert!(!ring.push(99));
-            assert!((0..4).all(|n| ring.pop() == Some(10 * round + n)));
-            assert_eq!(ring.pop(), None);
+        let (mut put, mut taken) = (0, 0);
+        for _ in 0..10 {
+            while ring.push(put + 1) {
+                put += 1;
+                assert!(put - taken <= 6, "without a bound");
+            }
+            assert!(put - taken >= 4, "too little room");
+            while let Some(addr) = ring.pop() {
+                taken += 1;
+                assert_eq!(addr, taken);
+            }
+            assert_eq!(put - taken, 1);
         }
     }
 
@@ -120,7 +129,7 @@ mod tests {
                 let (ring, put, taken) = (&ring, &put, &taken);
                 scope.spawn(move || {
                     for n in 0..50_000 {
-                        let value = thread * 1_000_000 + n;
+                        let value = thread * 1_000_000 + n + 1;
                         if ring.push(value) {
                             put.fetch_add(value as u64, Ordering::Relaxed);
                         }
@@ -134,6 +143,9 @@ mod tests {
             }
         });
         let rest: u64 = std::iter::from_fn(|| ring.pop()).map(|value| value as u64).sum();
-        assert_eq!(put.into_inner(), taken.into_inner() + rest);
+        // One is always left.
+        assert!(ring.push(usize::MAX));
+        let last = ring.pop().unwrap_or(0) as u64;
+        assert_eq!(put.into_inner(), taken.into_inner() + rest + last);
     }
 }

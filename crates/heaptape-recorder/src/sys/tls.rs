@@ -8,12 +8,12 @@ use core::arch::{asm, global_asm};
 
 global_asm!(
     ".pushsection .tbss,\"awT\",@nobits",
-    ".p2align 5",
+    ".p2align 6",
     ".hidden heaptape_tls",
     ".globl heaptape_tls",
     ".type heaptape_tls,@object",
-    ".size heaptape_tls,32",
-    "heaptape_tls: .zero 32",
+    ".size heaptape_tls,96",
+    "heaptape_tls: .zero 96",
     ".popsection",
 );
 
@@ -23,8 +23,35 @@ pub const THREAD: usize = 0;
 pub const LEFT: usize = 8;
 /// The state of the generator that draws them.
 pub const RANDOM: usize = 16;
+/// What an operator has said about its `malloc` or `free`: this and the rest are `tag`'s.
+pub const TAG: usize = 24;
+/// See `tag::Tag`.
+pub const TAG_SIZE: usize = 32;
+/// See `tag::Tag`.
+pub const TAG_BLOCK: usize = 40;
+/// See `tag::Tag`.
+pub const TAG_SP: usize = 48;
+/// See `tag::Tag`.
+pub const TAG_CALLER: usize = 56;
+/// See `tag::Tag`.
+pub(crate) const FAILED_AT: usize = 64;
+/// What a tag holds of the countdown.
+pub(crate) const HELD: usize = 72;
 /// What [`crate::guard`] counts down, and the state of its generator.
-pub const GUARD: usize = 24;
+pub const GUARD: usize = 80;
+
+/// The lowest byte of its alternate signal stack of ours; 0: none was given (`altstack`).
+pub const STACK: usize = 88;
+
+/// libc's control block of the calling thread.
+pub fn control_block() -> *mut usize {
+    let block;
+    // SAFETY: its first word is its address, by the ABI of thread-local storage.
+    unsafe {
+        asm!("mov {0}, qword ptr fs:[0]", out(reg) block, options(nostack, readonly, preserves_flags, pure));
+    }
+    block
+}
 
 /// A word of the calling thread.
 #[inline(always)]

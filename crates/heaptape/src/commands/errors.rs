@@ -1,4 +1,4 @@
-//! `heaptape errors`: wrong frees.
+//! `heaptape errors`: wrong frees and overwrites.
 
 use crate::cli::TapeArgs;
 use crate::failure::Outcome;
@@ -7,18 +7,23 @@ use crate::terminal;
 use heaptape_analysis::errors::Errors;
 use heaptape_report::errors::{self, Detail};
 
-/// Show what was freed wrongly: twice, no block, or by the wrong function
+/// Show what was freed wrongly (twice, no block, or by the wrong function) and what was overwritten
 ///
-/// Every recording can tell, no mode is needed. Each error is shown with the act that is wrong, the earlier
-/// free and the allocation of the block, all with their backtraces. Errors of one kind with the same
-/// backtraces are shown once. What may be right, as a free of a block that was not recorded, is no error; it
-/// is counted apart.
+/// Every recording can tell of wrong frees, no mode is needed. Each error is shown with the act that is wrong,
+/// the earlier free and the allocation of the block, all with their backtraces. Errors of one kind with the
+/// same backtraces are shown once. What may be right, as a free of a block that was not recorded, is no error;
+/// it is counted apart.
+///
+/// Bytes that were written beside a block or after its free are seen in recordings with --guard or --check,
+/// where they are found at the latest when the program ends.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   heaptape errors demo.tape
   heaptape errors demo.tape --process all --depth 30
   heaptape errors demo.tape --json | jq '.results[].errors[] | {kind, address}'
-  heaptape run --error-exitcode 9 -- ./tests    to notice errors in a script")]
+  heaptape run --error-exitcode 9 -- ./tests    to notice errors in a script
+  heaptape run --check ./demo                   to find overwrites, too
+  heaptape run --guard ./demo                   to stop at bad reads and writes")]
 pub(crate) struct Args {
     #[command(flatten)]
     tape: TapeArgs,

@@ -1,11 +1,12 @@
 //! `heaptape leaks`: what was lost, what still can be reached, and through what.
 
-use crate::cli::TapeArgs;
+use crate::cli::{ProcessChoice, TapeArgs};
 use crate::failure::{Failure, Outcome};
 use crate::glue::{Reading, with_stdout};
 use crate::terminal;
 use heaptape_analysis::leaks::{self, Kinds, Leaks, Question};
 use heaptape_analysis::suppressions::{Suppression, Suppressions};
+use heaptape_collector::control::{self, SearchMade};
 use heaptape_report::{json, leaks as view};
 use heaptape_symbols::demangle;
 use serde::Serialize;
@@ -22,11 +23,17 @@ const MOST_SUPPRESSIONS: u64 = 16 << 20;
 /// When a recorded process exits or crashes, all of its memory is searched for pointers to its live blocks. The words are
 /// valgrind's: definitely lost (nothing points there), indirectly lost (only lost blocks do), possibly lost (only pointers
 /// into the middle do), still reachable.
+///
+/// Instead of the tape, the pid of a process that is being recorded may be given (or that of its heaptape run, for all
+/// that it records): it is searched now, standing still meanwhile, and goes on. All searches stay on the tape.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   heaptape leaks demo.tape
   heaptape leaks demo.tape --show-leak-kinds=all --top 50
   heaptape leaks demo.tape --block '#4711'
+  heaptape leaks 4711                        search a process that is being recorded, now
+  heaptape leaks 4711 --since 0              the same; of that, what was allocated after the first search
+  heaptape leaks demo.tape --scan 0          what an earlier search has found
   heaptape leaks demo.tape --suppressions lsan.supp --error-exitcode 1
   heaptape leaks demo.tape --gen-suppressions=all
   heaptape leaks demo.tape --json | jq '.results[0].summary.definite.bytes'")]
@@ -45,10 +52,19 @@ pub(crate) struct Args {
     /// Show one block, whatever its kind, and the whole way to it
     #[arg(long, value_name = "#N", value_parser = block)]
     block: Option<u64>,
+    /// Show the search with this number [default: the last one of the process]
+    #[arg(long, value_name = "N", value_parser = search)]
+    scan: Option<u32>,
+    /// Count and list only blocks allocated after the search with this number
+    #[arg(long, value_name = "N", value_parser = search)]
+    since: Option<u32>,
     /// Leave out what this file names: in the form of LeakSanitizer or of valgrind (repeatable)
     #[arg(long, value_name = "FILE")]
     suppressions: Vec<PathBuf>,
     /// Write a suppression for each record, in valgrind's form
+    ///
+    /// For --suppressions here and of valgrind, which compares names as they are before demangling: those of C++
+    /// are patterns that fit both.
     #[arg(long, value_name = "WHICH", value_parser = ["no", "all"], default_value = "no")]
     gen_suppressions: String,
     /// Most records
@@ -72,6 +88,31 @@ pub(super) fn kinds(text: &str) -> Result<Kinds, String> {
 fn block(text: &str) -> Result<u64, String> {
     let number = text.strip_prefix('#').unwrap_or(text);
     number.parse().map_err(|_| "expected the number of a block, such as '#12'".to_owned())
+}
+
+fn search(text: &str) -> Result<u32, String> {
+    let number = text.strip_prefix('#').unwrap_or(text);
+    number.parse().map_err(|_| "expected the number of a search, such as 0".to_owned())
+}
+
+/// The pid that stands where a tape may stand.
+fn pid(tape: &Path) -> Option<u32> {
+    tape.to_str()?.parse().ok().filter(|_| !tape.exists())
+}
+
+/// Has a process searched. Returns the tape, the processes that were searched, and the numbers of the searches.
+fn search_now(pid: u32, args: &mut TapeArgs) -> Result<Vec<u32>, Failure> {
+    let answer = control::leaks(pid).map_err(|error| Failure::request(error.to_string()))?;
+    args.tape = answer.tape;
+    args.process = match answer.searches[..] {
+        [] => {
+            let why = "ended before it could be searched, or cannot be read";
+            return Err(Failure::request(format!("process {pid} {why}")));
+        }
+        [SearchMade { process, .. }] => Some(ProcessChoice::Number(process)),
+        _ => Some(ProcessChoice::All),
+    };
+    Ok(answer.searches.iter().map(|search| search.number).collect())
 }
 
 /// The suppressions of some files.
@@ -102,18 +143,36 @@ struct WithUse<'a> {
     suppressions: Vec<&'a Suppression>,
 }
 
-pub(crate) fn run(args: Args) -> Outcome {
+fn no_search(number: u32, all: &[Leaks]) -> Failure {
+    let known = all.iter().flat_map(|leaks| &leaks.searches);
+    let known: Vec<String> = known.map(|search| format!("#{}", search.number)).collect();
+    let those = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Failure::request(format!("there is no search #{number} of this process; there are: {those}"))
+}
+
+pub(crate) fn run(mut args: Args) -> Outcome {
     let mut suppressions = suppressions(&args.suppressions)?;
+    let made = pid(&args.tape.tape).map(|pid| search_now(pid, &mut args.tape)).transpose()?;
+    let among = args.scan.map(|number| vec![number]).or(made);
     let reading = Reading::open(args.tape)?;
     let names = reading.names();
-    let all = reading.each(|process| {
+    let mut all = reading.each(|process| {
         let mut question = Question {
-            show: args.show_leak_kinds,
-            suppressions: &mut suppressions,
             block: args.block,
+            among: among.as_deref(),
+            since: args.since,
+            ..Question::all(args.show_leak_kinds, &mut suppressions)
         };
         Leaks::compute(reading.recording(), &names, process, &mut question)
     })?;
+    for number in args.scan.iter().chain(&args.since) {
+        if !all.iter().any(|leaks| leaks.searches.iter().any(|search| search.number == *number)) {
+            return Err(no_search(*number, &all));
+        }
+    }
+    if among.is_some() {
+        all.retain(|leaks| leaks.search.is_some());
+    }
     let uses: Vec<&Suppression> = suppressions.all().collect();
     let view = view::LeaksView {
         depth: args.depth,

@@ -338,7 +338,12 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
     let crashed = !quiet && tell_crash(&recorded);
     let gate = match error_exitcode {
-        0 => Gate::Passed,
+        0 => {
+            if let Some(line) = recording::overwrites_sentence(&recorded) {
+                tell(format_args!("heaptape: {line}"));
+            }
+            Gate::Passed
+        }
         _ => gate::look(&recorded.tape, &mut leak_gate),
     };
     if let Gate::Passed = gate

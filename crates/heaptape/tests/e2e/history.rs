@@ -18,13 +18,13 @@ pub(crate) fn replay(tape: &Tape, process: ProcessId, sizes: &BTreeSet<u64>) -> 
     let mut last = 0;
     for (index, event) in tape.events(process, 0).enumerate() {
         let event = event.expect("a readable event");
-        let at = format!("event {index} of process {}: {event:?}", process.0);
-        assert!(event.time.0 >= last, "time runs backwards at {at}");
+        let at = || format!("event {index} of process {}: {event:?}", process.0);
+        assert!(event.time.0 >= last, "time runs backwards at {}", at());
         last = event.time.0;
         let effect = live.apply(&event);
-        assert_ne!(effect, Effect::Unmatched, "a free of no live block, {at}");
+        assert_ne!(effect, Effect::Unmatched, "a free of no live block, {}", at());
         if let Effect::Began(_, Some(below)) = effect {
-            panic!("reused before its free: {below:?}, {at}");
+            panic!("reused before its free: {below:?}, {}", at());
         }
         history.note(&event, effect);
     }

@@ -78,6 +78,17 @@ fn of_stacks_that_overflow() {
     dies("overflow_in_thread_in_malloc", SIGSEGV);
 }
 
+/// A thread that had never recorded had no alternate stack, and its crash was not on the tape.
+#[test]
+fn of_stacks_that_overflow_in_threads_that_never_allocate() {
+    for way in ["overflow_in_silent_thread", "overflow_in_later_thread"] {
+        dies(way, SIGSEGV);
+    }
+    let tape = behaves("overflow_in_thread_of_child");
+    let [crash] = tape.crashes() else { panic!("{:?}", tape.crashes()) };
+    assert_eq!((crash.signal, crash.process.0), (SIGSEGV, 1));
+}
+
 #[test]
 fn while_other_threads_run() {
     dies("many", SIGSEGV);
@@ -89,6 +100,8 @@ fn while_other_threads_run() {
 #[test]
 fn on_little_room() {
     dies("small_signal_stack", SIGABRT);
+    // Died of SIGSEGV: the kernel found no room there for our handler.
+    dies("smallest_signal_stack", SIGABRT);
 }
 
 #[test]

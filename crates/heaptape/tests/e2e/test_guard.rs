@@ -3,10 +3,13 @@
 use super::build;
 use super::check::open;
 use super::run::{self, Outcome};
+use super::wrong;
 use heaptape_tape::{Action, Event, Found, GuardMechanism, OverwriteKind, Tape};
+use serde_json::json;
 use std::ffi::OsString;
 use std::ops::ControlFlow;
 use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 
 const SEGV: i32 = 11;
 
@@ -48,7 +51,33 @@ fn tells(options: &[&str], way: &str, kind: OverwriteKind, found: Found, offset:
     let [told] = tape.overwrites() else { panic!("{way}: {:?}", tape.overwrites()) };
     assert_eq!((told.kind, told.found, told.offset), (kind, found, offset), "{options:?} {way}");
     assert_eq!((told.size, told.length, &told.seen[..]), (60, 1, &[7][..]), "{options:?} {way}");
-    assert!(outcome.stderr.contains("1 overwrite found"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("1 overwrite found: heaptape errors"), "{}", outcome.stderr);
+}
+
+/// `heaptape errors` has the overwrite of the block of 60 bytes, with its allocation and its free.
+fn is_error(outcome: &Outcome, kind: &str, found_at: &str, is_freed: bool) {
+    let [result] = &wrong::errors(&outcome.tape())[..] else { panic!("one process") };
+    assert_eq!((&result["total"], &result["errors"]), (&json!(1), &json!([])), "{result:#}");
+    assert_eq!(result["kinds"], json!([{ "kind": kind, "errors": 1, "times": 1 }]));
+    let [error] = &result["overwrites"].as_array().expect("overwrites")[..] else {
+        panic!("{result:#}")
+    };
+    for (key, value) in [
+        ("kind", json!(kind)),
+        ("found_at", json!(found_at)),
+        ("size", json!(60)),
+        ("block", json!(1)),
+        ("seen", json!("07")),
+    ] {
+        assert_eq!(error[key], value, "{error:#}");
+    }
+    assert_eq!(error["allocated"]["backtrace"][0]["function"], "main", "{error:#}");
+    let freed = &error["freed"];
+    assert_eq!(
+        freed["backtrace"][0]["function"].as_str(),
+        is_freed.then_some("touch"),
+        "{error:#}"
+    );
 }
 
 #[test]
@@ -97,6 +126,42 @@ fn by_red_zones() {
 }
 
 #[test]
+fn overwrites_are_errors() {
+    let of = |options: &[&str], way: &str| guarded(options, &[way]).0;
+    is_error(&of(&["--guard"], "write-1-past"), "overflow", "exit", false);
+    is_error(&of(&["--guard"], "write-1-past-and-free"), "overflow", "free", true);
+    is_error(&of(&["--check"], "write-1-past-and-free"), "overflow", "free", true);
+    is_error(&of(&["--check"], "write-1-before"), "underflow", "exit", false);
+    is_error(&of(&["--check"], "write-freed"), "write_after_free", "exit", true);
+}
+
+#[test]
+fn overwrites_fail_a_gate() {
+    let gate = |option, way| guarded(&[option, "--error-exitcode=9"], &[way]).0;
+    let failed = gate("--check", "write-1-past");
+    assert_eq!(failed.status.code(), Some(9), "{}", failed.stderr);
+    assert!(failed.stderr.contains("1 overflow: heaptape errors"), "{}", failed.stderr);
+    let passed = gate("--check", "good");
+    assert_eq!(passed.status.code(), Some(0), "{}", passed.stderr);
+}
+
+/// What was found is said, and what was not looked for.
+#[test]
+fn nothing_found_is_said_of_what_was_looked_for() {
+    for (options, words) in [
+        (&[][..], "No wrong frees. Overflows and uses after free"),
+        (&["--check"], "No wrong frees and no overwrites. Reads"),
+        (&["--guard=sample:3"], "One block in 3 was guarded."),
+    ] {
+        let outcome = run::recorded(options, &[build::target("guarded").into(), "good".into()]);
+        let tape = outcome.tape();
+        let errors = Command::new(env!("CARGO_BIN_EXE_heaptape")).arg("errors").arg(&tape).output();
+        let text = String::from_utf8(errors.expect("heaptape errors").stdout).expect("UTF-8");
+        assert!(text.replace('\n', " ").contains(words), "{options:?}: {text}");
+    }
+}
+
+#[test]
 fn a_second_free_is_recorded_and_nothing_else() {
     for option in ["--guard", "--check"] {
         let (outcome, tape) = guarded(&[option], &["free-twice"]);
@@ -130,6 +195,43 @@ fn nothing_is_told_of_a_good_program() {
         assert_eq!((tape.overwrites(), tape.crashes().len()), (&[][..], 0), "{options:?}");
         let [guarded] = tape.guarded() else { panic!("{:?}", tape.guarded()) };
         assert!(guarded.guarded > 0 && guarded.mechanism != GuardMechanism::Nothing, "{guarded:?}");
+    }
+}
+
+/// php opens its extensions like that. They called libc's own `free` for blocks of ours, and crashed.
+#[test]
+fn libraries_that_bind_deeply_share_the_allocator() {
+    let way = format!("plugin:{}", build::target("guarded_plugin").display());
+    for options in [&["--guard"][..], &["--guard=left"], &["--guard=sample:1"], &["--check"]] {
+        let (outcome, tape) = guarded(options, &[&way]);
+        assert_eq!(outcome.status.code(), Some(0), "{options:?}: {}", outcome.stderr);
+        assert_eq!(tape.overwrites(), &[], "{options:?}");
+    }
+}
+
+/// A thread of the parent's that stood between two steps of the quarantine's when its child was forked kept the
+/// child from ever giving memory back.
+#[test]
+fn a_forked_child_gives_back_what_leaves_the_quarantine() {
+    let options = ["--check", "--check-quarantine=1M", "--no-backtraces", "--leaks=no"];
+    let (outcome, _) = guarded(&options, &["kept-in-children"]);
+    let most: u32 = outcome.stdout.trim().parse().expect("a number");
+    assert!(most < 20, "{most} MiB are kept: {}", outcome.stderr);
+}
+
+#[test]
+fn containers_threads_and_children_run() {
+    let program = build::target("containers");
+    let bare = run::bare(&[(&program).into()]);
+    for option in ["--guard", "--guard=left", "--guard=exact", "--guard=sample:5", "--check=100"] {
+        let outcome = run::recorded(&[option], &[(&program).into()]);
+        assert_eq!(outcome.stdout, bare.stdout, "{option}: {}", outcome.stderr);
+        assert_eq!(outcome.status.code(), Some(0), "{option}");
+        let tape = open(&outcome);
+        assert_eq!((tape.overwrites(), tape.crashes().len()), (&[][..], 0), "{option}");
+        // The launched one, a forked child, and one before and after it executed a program.
+        assert!(tape.guarded().len() >= 3, "{option}: {:?}", tape.guarded());
+        assert!(tape.guarded().iter().all(|guarded| guarded.unguarded == 0), "{option}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is lost and what is kept: every kind of root, every class, every pointer to the middle of a block that counts.
 
 use super::build::target;
-use super::run::{Outcome, bare, recorded};
+use super::run::{Outcome, bare, recorded, script};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -79,6 +79,8 @@ fn in_storage_of_threads() {
     assert_eq!(way(&case("in_tls"), 1004)[0]["what"], "thread");
     case("thread_specific");
     case("detached_thread");
+    // A joined thread's was once found in what libc keeps of its stack.
+    assert_eq!(way(&case("results_of_threads"), 1041)[0]["what"], "thread");
 }
 
 #[test]
@@ -175,4 +177,88 @@ fn suppressions_count_their_use() {
     assert_eq!(found["summary"]["definite"]["blocks"], 0);
     assert_eq!(found["suppressions"][0]["blocks"], 4);
     assert_eq!(found["suppressions"][1]["blocks"], 0);
+}
+
+/// Without ptrace nothing stands still and registers are unknown: that is said, and what is in variables, on stacks and in
+/// the storage of threads is found all the same.
+#[test]
+fn where_ptrace_is_refused() {
+    for name in ["in_global", "in_tls", "on_stack_of_thread", "thread_specific"] {
+        let heaptape = env!("CARGO_BIN_EXE_heaptape");
+        let mut words: Vec<OsString> = vec![target("no_ptrace").into()];
+        words.extend([heaptape, "run", "-q", "-o", "T.tape", "--"].map(OsString::from));
+        words.extend([target("leaks").into(), name.into()]);
+        let run = bare(&words);
+        assert!(run.status.success(), "{}", run.stderr);
+        let found = leaks(&run, &[]);
+        assert_eq!(found["search"]["doubts"].as_array().map(Vec::len), Some(1), "{name}: {found}");
+        for kind in ["definite", "indirect", "possible"] {
+            assert_eq!(found["summary"][kind]["blocks"], 0, "{name}: {found}");
+        }
+    }
+}
+
+/// A process that goes on is searched as often as somebody asks, by its pid or its launcher's; what was found stays.
+#[test]
+fn a_running_process_is_searched_and_goes_on() {
+    let text = format!(
+        "mkfifo lines; $W {} < lines > turns & launcher=$!; exec 3> lines
+        turn() {{ echo >&3; until [ $(wc -l < turns) -ge $1 ]; do sleep 0.01; done; }}
+        leaks() {{ {} leaks --json --show-leak-kinds=all $* | tr -d '\\n'; echo; }}
+        turn 1; leaks $(head -1 turns)
+        turn 2; leaks $launcher; leaks $launcher --since 0
+        exec 3>&-; wait $launcher; echo $?",
+        target("leaks_growing").display(),
+        env!("CARGO_BIN_EXE_heaptape")
+    );
+    let run = script(&text, true);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert_eq!((lines.len(), lines[3]), (4, "3"), "{} {}", run.stdout, run.stderr);
+    let said = |line: &str| -> Value {
+        serde_json::from_str::<Value>(line).expect("JSON")["results"][0].clone()
+    };
+    let count = |leaks: &Value, size, kind: &str| {
+        blocks(leaks).get(&(size, kind.to_owned())).copied().unwrap_or(0)
+    };
+    let [first, second, since] = [0, 1, 2].map(|at| said(lines[at]));
+    for (found, turns) in [(&first, 1), (&second, 2), (&since, 1)] {
+        assert_eq!(count(found, 2001, "definite"), turns, "{found}");
+        assert_eq!(count(found, 2003, "reachable"), turns, "{found}");
+        assert_eq!(found["search"]["doubts"].as_array().map(Vec::len), Some(0), "{found}");
+    }
+    assert_eq!(way(&first, 2005)[0]["what"], "stack");
+    assert_eq!(count(&since, 2005, "reachable"), 0, "{since}");
+    let numbers = |leaks: &Value| leaks["searches"].as_array().map(Vec::len);
+    assert_eq!((numbers(&first), numbers(&second), numbers(&since)), (Some(1), Some(2), Some(3)));
+    // The last one is that of the exit.
+    let at_exit = leaks(&run, &[]);
+    let number = &at_exit["search"]["number"];
+    assert_eq!((number, numbers(&at_exit)), (&3.into(), Some(4)));
+    assert_eq!(count(&at_exit, 2005, "reachable"), 0, "{at_exit}");
+    let again = leaks(&run, &["--scan", "0"]);
+    assert_eq!(again["records"], first["records"]);
+}
+
+/// Where not everything is recorded, what hangs on an unknown block is not lost, though nothing known leads there.
+#[test]
+fn what_a_sample_does_not_know_may_keep_a_block() {
+    let run = recorded(&["-q", "--sample=4096"], &[target("leaks").into(), "kept_by_many".into()]);
+    assert!(run.status.success(), "{}", run.stderr);
+    let found = leaks(&run, &[]);
+    assert_eq!(found["search"]["doubts"].as_array().map(Vec::len), Some(1), "{found}");
+    let kept: Vec<(u64, String)> =
+        blocks(&found).into_keys().filter(|it| it.0 == 100_042).collect();
+    assert_eq!(kept, [(100_042, "reachable".to_owned())], "{found}");
+}
+
+/// A forked process is told about its own blocks only, and loses none that hang on its parent's.
+#[test]
+fn of_a_forked_process_its_own_blocks_are_judged() {
+    let run = recorded(&["-q"], &[target("leaks").into(), "in_forked_child".into()]);
+    assert!(run.status.success(), "{}", run.stderr);
+    let found = leaks(&run, &["--process", "#1"]);
+    let doubts = found["search"]["doubts"].as_array().expect("doubts");
+    assert!(doubts.len() == 1 && doubts[0].as_str().unwrap().contains("only its own"), "{found}");
+    let expected = [((1043, "definite".to_owned()), 1), ((1044, "reachable".to_owned()), 1)];
+    assert_eq!(blocks(&found), expected.into(), "{found}");
 }

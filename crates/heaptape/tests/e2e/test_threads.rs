@@ -1,11 +1,19 @@
 //! Threads: their first and last acts, their number, their races.
 
-use super::check::check;
+use super::check::{self, check};
+use super::{build, run};
 use std::collections::BTreeSet;
 
 #[test]
 fn the_first_act_of_a_thread() {
     check("first_in_thread");
+}
+
+/// What is ahead of a thread's routine (`preload/threads.rs`) is not to be seen.
+#[test]
+fn how_threads_begin_is_not_to_be_seen() {
+    let words = [build::target("threads_begin").into()];
+    check::same_behaviour(&run::bare(&words), &run::recorded(&[], &words));
 }
 
 #[test]

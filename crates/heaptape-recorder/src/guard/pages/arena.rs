@@ -5,7 +5,7 @@ use super::shutter;
 use crate::guard::queue::{Next, Queue};
 use crate::sys::call;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use heaptape_wire::layout::PAGE;
+use heaptape_wire::layout::{PAGE, ProcessPage};
 
 /// Classes, of 2^0 pages on: up to 16 GiB.
 const CLASSES: usize = 23;
@@ -56,6 +56,8 @@ pub(super) struct Class {
 
 static START: AtomicUsize = AtomicUsize::new(0);
 static LENGTH: AtomicUsize = AtomicUsize::new(0);
+static TABLE: AtomicUsize = AtomicUsize::new(0);
+static TABLE_LENGTH: AtomicUsize = AtomicUsize::new(0);
 static REGION: AtomicUsize = AtomicUsize::new(1);
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static ARENA: [Class; CLASSES] = [const { Class::new() }; CLASSES];
@@ -98,7 +100,15 @@ fn reserve(bytes: usize) -> bool {
     COUNT.store(count, Ordering::Relaxed);
     START.store(start as usize, Ordering::Relaxed);
     LENGTH.store(bytes, Ordering::Relaxed);
+    TABLE.store(table as usize, Ordering::Relaxed);
+    TABLE_LENGTH.store(table_bytes, Ordering::Relaxed);
     true
+}
+
+/// Tells the collector where the blocks and what is known of them lie.
+pub(crate) fn show(page: &ProcessPage) {
+    page.arena.set(START.load(Ordering::Relaxed), LENGTH.load(Ordering::Relaxed));
+    page.arena_table.set(TABLE.load(Ordering::Relaxed), TABLE_LENGTH.load(Ordering::Relaxed));
 }
 
 const fn stride(pages_log2: usize) -> usize {
