@@ -24,13 +24,26 @@ pub(crate) enum Change {
     Stopped(i32),
 }
 
-/// The next change of the child that has not been told yet, with `stops` also that it was stopped. Does not wait.
+/// The next change of the child that has not been told yet. Does not wait. Without `stops` one that is stopped is left
+/// so, and told to whoever asks next: a tracer is told of stops whatever it asks for.
 pub(crate) fn child_change(pid: u32, stops: bool) -> io::Result<Option<Change>> {
+    if stops {
+        return change(pid, libc::WEXITED | libc::WSTOPPED);
+    }
+    match change(pid, libc::WEXITED | libc::WNOWAIT)? {
+        None | Some(Change::Stopped(_)) => Ok(None),
+        // It has ended: nothing else can come in between.
+        Some(_) => change(pid, libc::WEXITED),
+    }
+}
+
+fn change(pid: u32, what: i32) -> io::Result<Option<Change>> {
     // SAFETY: all zero is a valid siginfo_t, and it stays so when nothing has changed.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    let what = libc::WEXITED | libc::WNOHANG | if stops { libc::WSTOPPED } else { 0 };
     // SAFETY: `info` is ours.
-    check(unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, &mut info, what) })?;
+    check(unsafe {
+        libc::waitid(libc::P_PID, pid as libc::id_t, &mut info, what | libc::WNOHANG)
+    })?;
     // SAFETY: waitid fills these fields for SIGCHLD.
     let (who, status) = unsafe { (info.si_pid(), info.si_status()) };
     if who == 0 {

@@ -157,7 +157,7 @@ fn snapshots_at_times_and_peaks_are_made_when_they_are_due() {
 #[test]
 fn a_program_that_stops_too_late_for_a_snapshot_goes_on() {
     let target = build::target("slow_vfork");
-    let then = "until ready; snapshot $it >snapshot 2>&1; touch go; wait $it; echo $?";
+    let then = "until ready; snapshot $it >said 2>&1; touch go; wait $it; echo $?";
     let program = target.display().to_string();
     let bare = beside(&program, then, false);
     let recorded = beside(&program, then, true);
