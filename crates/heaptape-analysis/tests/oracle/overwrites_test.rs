@@ -44,9 +44,13 @@ proptest! {
             let seen = overwrite.event.map_or(0, |event| all.len().min(event as usize + 1));
             let here = |event: &&Event| event.addr == overwrite.block;
             let begun = all[..seen].iter().rposition(|e| here(&e) && e.action.begins_block());
-            let ended = all[begun.map_or(0, |at| at + 1)..seen]
-                .iter()
-                .find(|e| here(e) && e.action.ends_block());
+            let after = all[begun.map_or(0, |at| at + 1)..seen].iter().filter(here);
+            // A realloc that failed takes back that the block was given up.
+            let ended = after.fold(None, |ended, e| match e.action {
+                Action::ReallocFail => None,
+                action if action.ends_block() => ended.or(Some(e)),
+                _ => ended,
+            });
             let begun = begun.map(|at| &all[at]);
             let backtraces = (begun.map(|e| e.backtrace), ended.map(|e| e.backtrace));
             match alike.iter_mut().find(|(known, ..)| *known == backtraces) {
