@@ -314,11 +314,19 @@ mod tests {
     use super::*;
     use crate::maps;
     use crate::sys::stop::Stopper;
+    use std::io::Read;
     use std::process::{Child, Command, Stdio};
 
+    /// A shell that has come so far as to write something: at the loader's very first instruction there is no
+    /// caller, and that is known.
     fn sleeper() -> Child {
-        let command = ["-c", "sleep 30 & wait"];
-        Command::new("sh").args(command).stdout(Stdio::null()).spawn().expect("sh is everywhere")
+        let command = ["-c", "echo; sleep 30 >/dev/null & wait"];
+        let shell = Command::new("sh").args(command).stdout(Stdio::piped()).spawn();
+        let mut shell = shell.expect("sh is everywhere");
+        let mut said = [0];
+        let mut output = shell.stdout.take().expect("it is piped");
+        output.read_exact(&mut said).expect("it says something");
+        shell
     }
 
     /// A thread that waits in the kernel: from the system call in libc to the program's first instruction.
@@ -343,8 +351,6 @@ mod tests {
     #[test]
     fn senseless_registers_end_the_walk() {
         let mut child = sleeper();
-        // At the loader's very first instruction there is no caller, and that is known.
-        std::thread::sleep(std::time::Duration::from_millis(50));
         let mut stopper = Stopper::default();
         let stopped = stopper.stop(child.id()).expect("we are its parent");
         let maps = maps::of(child.id()).expect("it is ours");
@@ -359,7 +365,10 @@ mod tests {
                 assert!(!frames.is_empty() && frames.len() <= MAX_FRAMES);
             }
             let lost = images.walk(&mut memory, &Registers([value; Registers::COUNT]));
-            assert_eq!(lost.last().map(|frame| frame.quality), Some(FrameQuality::Truncated));
+            // Where the thread is, there may be code that says that it has no caller, as clone's does.
+            let is_sense = value == good.ip() || value == good.sp();
+            let end = lost.last().map(|frame| frame.quality);
+            assert!(is_sense || end == Some(FrameQuality::Truncated), "{value:#x}: {end:?}");
         }
         drop(stopped);
         child.kill().expect("it is ours");
