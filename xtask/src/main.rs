@@ -16,7 +16,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask TASK
   tidy   the rules that no compiler checks: floors, module docs, unsafe code, std in the target
-  test   everything a change must pass: format, lints, tidy, tests, loom, short cases and bench, docs
+  test   everything a change must pass: format, tidy, lints, docs, tests, loom, short cases and bench
   loom   the wire's protocol under every interleaving
   miri   the wire's tests under Miri, where the toolchain has it
   cases  programs with one mistake each: what heaptape finds, beside memcheck and gcc's sanitizers

@@ -10,14 +10,14 @@ pub(crate) fn run() -> Result<(), String> {
     succeed(&mut cargo(&["fmt", "--all", "--check"]))?;
     tidy::run()?;
     succeed(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    let mut documentation = cargo(&["doc", "--workspace", "--no-deps"]);
+    succeed(documentation.env("RUSTDOCFLAGS", "-D warnings"))?;
     let mut count = Count::default();
     succeed_reading(&mut cargo(&["test", "--workspace"]), |line| count.note(line))?;
     let mut modelled = Count::default();
     succeed_reading(&mut loom_command(), |line| modelled.note(line))?;
     cases::short()?;
     bench::short()?;
-    let mut documentation = cargo(&["doc", "--workspace", "--no-deps"]);
-    succeed(documentation.env("RUSTDOCFLAGS", "-D warnings"))?;
     println!(
         "==> all good: {} tests passed, {} ignored, and {} models under loom",
         count.passed, count.ignored, modelled.passed

@@ -3,7 +3,7 @@
 //!
 //! Wrong frees show in every recording. //! Two passes over the events of a process. The first goes along with whatever else reads them
 //! ([`Suspects`]): it sees blocks that end in a wrong way, and addresses that end without being a block. The
-//! second, made only where there are such addresses, looks up their history ([`watch`]). A finding is an
+//! second, made only where there are such addresses, looks up their history (`watch`). A finding is an
 //! error only if it can be nothing else; what may be right is counted apart, as undecided.
 
 mod judge;

@@ -5,7 +5,7 @@
 //! by [`real`], and around it the recorder's word for the call (`heaptape_recorder::call`).
 //!
 //! * [`heap`]: malloc and its kin. * [`cxx`]: operators new and delete. * [`maps`]: mmap and its kin.
-//! * [`guard`]: another allocator in the place of the program's.
+//! * `guard`: another allocator in the place of the program's.
 //! * [`process`]: start, end, fork, exec, dlopen, dlclose. * [`signals`]: who handles what, and where.
 //! * [`threads`]: where threads begin.
 //! * [`tables`]: unwind tables of code made at run time. * `runtime`: what a library without std must bring.

@@ -1,6 +1,6 @@
 //! Where threads begin: with an alternate signal stack of ours, if crashes are recorded (`recorder/altstack.rs`).
 //!
-//! Nothing else changes for them. `pthread_create` is left by a jump to the real one, and [`first`] by a jump to the
+//! Nothing else changes for them. `pthread_create` is left by a jump to the real one, and `first` by a jump to the
 //! program's routine: neither is ever in a backtrace, and both see the arguments and the stack that they would have.
 
 use crate::real::Real;

@@ -1,4 +1,4 @@
-//! Errors, as text: wrong frees here, overwrites in [`overwrites`].
+//! Errors, as text: wrong frees here, overwrites in `overwrites`.
 
 use crate::addr::render_act;
 use crate::canvas::{Canvas, Ink};

@@ -6,10 +6,10 @@
 //! instruction more. What one of them cannot serve (no room, too large, not chosen) comes from the program's own, and
 //! so do blocks from before; each address says whose it is.
 //!
-//! * [`pages`]: every block on pages of its own beside inaccessible ones, inaccessible again when freed.
-//! * [`red_zones`]: every block with patterns around it, and kept back, filled with a pattern, when freed.
-//! * [`family`]: malloc and its kin in terms of either.
-//! * [`found`]: what is told when bytes were changed that nobody should have written.
+//! * `pages`: every block on pages of its own beside inaccessible ones, inaccessible again when freed.
+//! * `red_zones`: every block with patterns around it, and kept back, filled with a pattern, when freed.
+//! * `family`: malloc and its kin in terms of either.
+//! * `found`: what is told when bytes were changed that nobody should have written.
 //!
 //! Nothing here takes a lock: a signal handler may allocate at any point, and any thread may fork.
 
