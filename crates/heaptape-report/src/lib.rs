@@ -21,6 +21,7 @@ pub mod json;
 pub mod layout;
 pub mod leaks;
 mod overwrites;
+pub mod page;
 pub mod seeds;
 mod sites;
 pub mod summary;
