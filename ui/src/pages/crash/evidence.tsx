@@ -1,11 +1,12 @@
 // What was recorded beside the stacks of a crash: registers, other blocks and threads, the memory map, the last events.
 
 import { data } from '../../state/state.ts';
+import { baseName } from '../../ui/name.tsx';
 import { bytes, count, exactBytes, exactTime } from '../../ui/units.ts';
 import { Backtrace, jsonLines } from '../blocks/backtrace.tsx';
 import { openBlock } from '../links.ts';
 import { blockName, relationOf } from './model.ts';
-import type { CrashBlock, CrashEvent, CrashReport, CrashThread } from './model.ts';
+import type { CrashBlock, CrashEvent, CrashReport, CrashThread, JsonFrame } from './model.ts';
 
 export function Evidence({ crash }: { crash: CrashReport }) {
   const others = crash.threads.filter((it) => !it.crashed);
@@ -125,6 +126,10 @@ function Threads({ threads, missing }: { threads: CrashThread[]; missing: number
   );
 }
 
+function siteText({ short, file, line }: JsonFrame): string {
+  return file ? `${short}  ${baseName(file)}:${line}` : short;
+}
+
 export function LastEvents({ events }: { events: CrashEvent[] }) {
   return (
     <section class="card wide">
@@ -144,7 +149,7 @@ export function LastEvents({ events }: { events: CrashEvent[] }) {
                 <td>{it.block === null ? '–' : <BlockLink id={it.block} />}</td>
                 <td class="numeric" title={exactBytes(it.size)}>{bytes(it.size)}</td>
                 <td class="mono">{it.address}</td>
-                <td class="break">{it.site ? `${it.site.short}${it.site.file ? `  ${it.site.file.split('/').at(-1)}:${it.site.line}` : ''}` : '–'}</td>
+                <td class="break">{it.site ? siteText(it.site.frame) : '–'}</td>
               </tr>
             ))}
           </tbody>

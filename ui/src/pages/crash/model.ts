@@ -43,7 +43,7 @@ export interface CrashEvent {
   size: number;
   block: number | null;
   note: string | null;
-  site: JsonFrame | null;
+  site: { frame: JsonFrame } | null;
 }
 
 export interface CrashThread {
