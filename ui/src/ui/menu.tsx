@@ -4,6 +4,8 @@ import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import './menu.css';
 
 export interface Item {
+  /** Where labels are not all different. */
+  id?: string;
   label: string;
   /** Shown beside the label: it works on the thing itself as well. */
   keys?: string;
@@ -54,7 +56,7 @@ export function Menu({ x, y, label, items, onClose }: Props) {
           <div key={index} class="menu-line" role="separator" />
         ) : (
           <button
-            key={item.label}
+            key={item.id ?? item.label}
             role="menuitem"
             aria-disabled={item.disabled !== undefined}
             title={item.disabled}
