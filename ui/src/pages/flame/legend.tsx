@@ -1,10 +1,9 @@
 // What the colours of the flame graph mean.
 
 import { category, css, difference, OTHER } from '../../ui/colour.ts';
-import { baseName, Name } from '../../ui/name.tsx';
 import { frameOf } from '../../tree/shared.ts';
-import { functionName } from '../../ui/name.tsx';
-import type { Looks } from './looks.ts';
+import { baseName, functionName, Name } from '../../ui/name.tsx';
+import { type Looks, quiet } from './looks.ts';
 
 export function Legend({ looks }: { looks: Looks }) {
   const { stacks, colouring, categories, theme } = looks;
@@ -23,9 +22,9 @@ export function Legend({ looks }: { looks: Looks }) {
   return (
     <div class="flame-legend">
       {ranked.map(([key, rank]) => (
-        <span key={key}><i style={{ background: css(category(rank, theme)) }} /> <Name text={name(key)} /></span>
+        <span key={key}><i style={{ background: css(quiet(category(rank, theme), theme)) }} /> <Name text={name(key)} /></span>
       ))}
-      <span><i style={{ background: css(category(OTHER, theme)) }} /> {colouring === 'module' ? 'other modules' : 'other call sites'}</span>
+      <span><i style={{ background: css(quiet(category(OTHER, theme), theme)) }} /> {colouring === 'module' ? 'other modules' : 'other call sites'}</span>
       {colouring === 'site' && <span class="quiet">Grey frames allocate nothing themselves.</span>}
     </div>
   );

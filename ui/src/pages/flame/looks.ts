@@ -53,9 +53,14 @@ function colourOf({ view, stacks, theme, colouring, categories, sites }: Looks, 
   return soft(category(categories.get(stacks.frames.module[view.shape.frame(node)]!) ?? OTHER, theme), fn, theme);
 }
 
-/** Quieter than in a small mark, and a little different for each function, so that neighbours can be told apart. */
+/** Quieter than in a small mark: frames are large, and text stands on them. */
+export function quiet(colour: Colour, theme: Theme): Colour {
+  return theme === 'dark' ? mix(colour, 0x0f1317, 0.46) : mix(colour, 0xffffff, 0.5);
+}
+
+/** A little different for each function, so that neighbours can be told apart. */
 function soft(colour: Colour, fn: number, theme: Theme): Colour {
-  const quiet = theme === 'dark' ? mix(colour, 0x0f1317, 0.34) : mix(colour, 0xffffff, 0.42);
-  const shade = ((Math.imul(fn + 1, 0x9e3779b1) >>> 24) / 255 - 0.5) * 0.22;
-  return shade > 0 ? mix(quiet, 0xffffff, shade) : mix(quiet, 0x000000, -shade);
+  const shade = ((Math.imul(fn + 1, 0x9e3779b1) >>> 24) / 255 - 0.5) * 0.2;
+  const base = quiet(colour, theme);
+  return shade > 0 ? mix(base, 0xffffff, shade) : mix(base, 0x000000, -shade);
 }

@@ -14,7 +14,7 @@ import { middle, turn } from './params.ts';
 import { shown } from './looks.ts';
 
 /** Selects what a frame stands for: its backtrace, or in a tree of callers its function. */
-export function choose(view: View, node: number): void {
+export function choose(view: Pick<View, 'shape'>, node: number): void {
   const { shape } = view;
   const stack = shape.stack(node);
   if (shape.fn(node) < 0) return;

@@ -43,8 +43,9 @@ export function Sandwich({ selfs, looks, order, moments }: Props) {
     return list.sort((x, y) => Math.abs(y.total) - Math.abs(x.total) || x.fn - y.fn);
   }, [base, selfs, unit.value]);
   const wanted = /^\d{1,9}$/.test(middle.value) ? Number(middle.value) : -1;
-  // The heaviest function that is the call site of something says more than main.
-  const fn = wanted >= 0 ? wanted : (rows.find((it) => looks.sites.has(it.fn)) ?? rows[0])?.fn ?? -1;
+  // The one that itself allocates most says more than main.
+  const heaviest = rows.reduce((best, row) => (Math.abs(row.self) > Math.abs(best.self) ? row : best), { fn: -1, total: 0, self: 0 });
+  const fn = wanted >= 0 ? wanted : heaviest.fn;
   return (
     <div class="sandwich" data-testid="sandwich">
       <FunctionList rows={rows} looks={looks} fn={fn} />
