@@ -34,21 +34,25 @@ export const MOST_ZOOM = 32;
 export class Geometry {
   readonly height: number;
   readonly rowBytes: number;
-  private readonly tops: number[] = [];
+  readonly segments: readonly Segment[];
+  readonly zoom: number;
+  readonly width: number;
+  readonly rowPx: number;
+  /** Room above each segment. */
+  readonly headPx: number;
+  readonly #tops: number[] = [];
 
-  constructor(
-    readonly segments: readonly Segment[],
-    readonly zoom: number,
-    readonly width: number,
-    readonly rowPx: number,
-    /** Room above each segment. */
-    readonly headPx: number,
-  ) {
+  constructor(segments: readonly Segment[], zoom: number, width: number, rowPx: number, headPx: number) {
+    this.segments = segments;
+    this.zoom = zoom;
+    this.width = width;
+    this.rowPx = rowPx;
+    this.headPx = headPx;
     this.rowBytes = 2 ** zoom;
     let y = 0;
     for (const segment of segments) {
-      this.tops.push(y);
-      y += headPx + this.rowCount(segment) * rowPx;
+      this.#tops.push(y);
+      y += headPx + this.#rowCount(segment) * rowPx;
     }
     this.height = y;
   }
@@ -57,34 +61,34 @@ export class Geometry {
     return this.rowBytes / this.width;
   }
 
-  private rowCount(segment: Segment): number {
+  #rowCount(segment: Segment): number {
     return Math.max(1, Math.ceil((segment.end - segment.start) / this.rowBytes));
   }
 
-  private row(segment: number, index: number): Row {
+  #row(segment: number, index: number): Row {
     const { start, end } = this.segments[segment]!;
     const lo = start + index * this.rowBytes;
-    return { segment, lo, hi: Math.min(end, lo + this.rowBytes), y: this.tops[segment]! + this.headPx + index * this.rowPx };
+    return { segment, lo, hi: Math.min(end, lo + this.rowBytes), y: this.#tops[segment]! + this.headPx + index * this.rowPx };
   }
 
   /** The rows that touch [top, top + height). */
   rows(top: number, height: number): Row[] {
     const rows: Row[] = [];
-    for (let segment = this.segmentAt(top); segment < this.segments.length; segment++) {
-      const first = this.tops[segment]! + this.headPx;
-      if (this.tops[segment]! >= top + height) break;
-      const last = Math.min(this.rowCount(this.segments[segment]!) - 1, Math.ceil((top + height - first) / this.rowPx) - 1);
-      for (let index = Math.max(0, Math.floor((top - first) / this.rowPx)); index <= last; index++) rows.push(this.row(segment, index));
+    for (let segment = this.#segmentAt(top); segment < this.segments.length; segment++) {
+      const first = this.#tops[segment]! + this.headPx;
+      if (this.#tops[segment]! >= top + height) break;
+      const last = Math.min(this.#rowCount(this.segments[segment]!) - 1, Math.ceil((top + height - first) / this.rowPx) - 1);
+      for (let index = Math.max(0, Math.floor((top - first) / this.rowPx)); index <= last; index++) rows.push(this.#row(segment, index));
     }
     return rows;
   }
 
   /** The last segment that begins at or above a height. */
-  private segmentAt(y: number): number {
-    let [low, high] = [0, this.tops.length - 1];
+  #segmentAt(y: number): number {
+    let [low, high] = [0, this.#tops.length - 1];
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if (this.tops[middle]! <= y) low = middle;
+      if (this.#tops[middle]! <= y) low = middle;
       else high = middle - 1;
     }
     return low;
@@ -93,9 +97,9 @@ export class Geometry {
   /** The row at a height; `null` in a head, and beyond the last. */
   rowAt(y: number): Row | null {
     if (y < 0 || this.segments.length === 0) return null;
-    const segment = this.segmentAt(y);
-    const index = Math.floor((y - this.tops[segment]! - this.headPx) / this.rowPx);
-    return index < 0 || index >= this.rowCount(this.segments[segment]!) ? null : this.row(segment, index);
+    const segment = this.#segmentAt(y);
+    const index = Math.floor((y - this.#tops[segment]! - this.headPx) / this.rowPx);
+    return index < 0 || index >= this.#rowCount(this.segments[segment]!) ? null : this.#row(segment, index);
   }
 
   /** The bytes under a point, where rows are divided into columns. */
@@ -110,7 +114,7 @@ export class Geometry {
   place(address: number): { row: Row; x: number } | null {
     const segment = this.segments.findIndex(({ start, end }) => address >= start && address < end);
     if (segment < 0) return null;
-    const row = this.row(segment, Math.floor((address - this.segments[segment]!.start) / this.rowBytes));
+    const row = this.#row(segment, Math.floor((address - this.segments[segment]!.start) / this.rowBytes));
     return { row, x: ((address - row.lo) / this.rowBytes) * this.width };
   }
 
@@ -130,11 +134,12 @@ export class Columns {
   /** Bytes of a cell, and cells of a row. */
   readonly cellBytes: number;
   readonly cells: number;
+  readonly rowBytes: number;
+  readonly count: number;
 
-  constructor(
-    readonly rowBytes: number,
-    readonly count: number,
-  ) {
+  constructor(rowBytes: number, count: number) {
+    this.rowBytes = rowBytes;
+    this.count = count;
     this.cellBytes = Math.max(1, rowBytes / 2 ** Math.ceil(Math.log2(count)));
     this.cells = rowBytes / this.cellBytes;
   }

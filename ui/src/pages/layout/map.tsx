@@ -3,21 +3,21 @@
 
 import { batch, effect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { data, goTo, filter, select, setT, t } from '../../state/state.ts';
+import { data, filter, goTo, select } from '../../state/state.ts';
 import { endGesture, gesture } from '../../state/params.ts';
 import { theme } from '../../ui/theme.ts';
-import { address, bytes } from '../../ui/units.ts';
+import { address } from '../../ui/units.ts';
 import { drawPicture } from './draw.ts';
-import { findBlock, focused, hover, look } from './hover.ts';
+import { dragged, findBlock, focused, hover, look } from './hover.ts';
 import { drawOverlay } from './overlay.ts';
 import { picture, quietStacks, shownClasses } from './seen.ts';
-import { GUTTER, columns, geometry, region, room, scrolled, scrollTo, top, view, visibleRows, zoomBy, zoomToFit } from './view.ts';
+import { GUTTER, columns, geometry, room, scrolled, scrollTo, view, visibleRows, zoomBy, zoomToFit } from './view.ts';
 
 const WHEEL_STEP = 100;
 /** So many pixels of movement make a click a drag. */
 const DRAG = 4;
 
-export function Map() {
+export function HeapMap() {
   const frame = useRef<HTMLDivElement>(null);
   const base = useRef<HTMLCanvasElement>(null);
   const over = useRef<HTMLCanvasElement>(null);

@@ -29,13 +29,14 @@ export class Raster {
   readonly edge: Uint8Array;
   /** The blocks themselves, where they were asked for. */
   blocks: Blocks | null = null;
-  private readonly most: Float64Array;
-  private readonly used: Float64Array;
+  readonly rows: readonly Row[];
+  readonly columns: Columns;
+  readonly #most: Float64Array;
+  readonly #used: Float64Array;
 
-  constructor(
-    readonly rows: readonly Row[],
-    readonly columns: Columns,
-  ) {
+  constructor(rows: readonly Row[], columns: Columns) {
+    this.rows = rows;
+    this.columns = columns;
     const length = rows.length * columns.count;
     this.kind = new Uint8Array(length);
     this.fill = new Uint8Array(length);
@@ -43,8 +44,8 @@ export class Raster {
     this.born = new Uint32Array(length);
     this.died = new Uint32Array(length);
     this.edge = new Uint8Array(length);
-    this.most = new Float64Array(length);
-    this.used = new Float64Array(length);
+    this.#most = new Float64Array(length);
+    this.#used = new Float64Array(length);
     rows.forEach((row, index) => {
       const whole = row.hi - row.lo;
       if (whole < columns.rowBytes) {
@@ -66,7 +67,7 @@ export class Raster {
         if (bytes === 0) continue;
         const from = Math.floor((cell * columns.count) / columns.cells);
         const to = Math.max(from, Math.floor(((cell + 1) * columns.count) / columns.cells) - 1);
-        this.put(base + from, base + (columns.cells >= columns.count ? from : to), bytes, cells, at, classify);
+        this.#put(base + from, base + (columns.cells >= columns.count ? from : to), bytes, cells, at, classify);
       }
     }
   }
@@ -79,30 +80,30 @@ export class Raster {
       const to = footprintEnd(blocks, index);
       while (row > 0 && this.rows[row]!.lo > from) row--;
       while (row < this.rows.length && this.rows[row]!.hi <= from) row++;
-      for (let at = row; at < this.rows.length && this.rows[at]!.lo < to; at++) this.addSpan(at, from, to, blocks, index, classify);
+      for (let at = row; at < this.rows.length && this.rows[at]!.lo < to; at++) this.#addSpan(at, from, to, blocks, index, classify);
       row = Math.min(row, this.rows.length - 1);
     }
     this.blocks = blocks;
   }
 
-  private addSpan(row: number, from: number, to: number, blocks: Blocks, index: number, classify: Classify): void {
+  #addSpan(row: number, from: number, to: number, blocks: Blocks, index: number, classify: Classify): void {
     const { lo, hi } = this.rows[row]!;
     const [first, last] = [Math.max(from, lo) - lo, Math.min(to, hi) - lo - 1];
     if (last < first) return;
     const base = row * this.columns.count;
     const [left, right] = [this.columns.of(first), this.columns.of(last)];
     const width = right - left + 1;
-    this.put(base + left, base + right, (last - first + 1) / width, blocks, index, classify);
+    this.#put(base + left, base + right, (last - first + 1) / width, blocks, index, classify);
     if (from >= lo && width >= EDGE_COLUMNS) this.edge[base + left] = 1;
   }
 
-  private put(from: number, to: number, bytes: number, of: Attributes, index: number, classify: Classify): void {
+  #put(from: number, to: number, bytes: number, of: Attributes, index: number, classify: Classify): void {
     const room = Math.max(this.columns.cellBytes, this.columns.rowBytes / this.columns.count);
     for (let at = from; at <= to; at++) {
-      this.used[at]! += bytes;
-      this.fill[at] = Math.max(1, Math.min(255, Math.round((255 * this.used[at]!) / room)));
-      if (bytes <= this.most[at]!) continue;
-      this.most[at] = bytes;
+      this.#used[at]! += bytes;
+      this.fill[at] = Math.max(1, Math.min(255, Math.round((255 * this.#used[at]!) / room)));
+      if (bytes <= this.#most[at]!) continue;
+      this.#most[at] = bytes;
       this.kind[at] = classify(of, index);
       this.stack[at] = of.stack[index]!;
       this.born[at] = of.born[index]!;

@@ -1,0 +1,3 @@
+export function TimeMap() {
+  return <p>time</p>;
+}
