@@ -114,7 +114,7 @@ export interface Blocks {
 
 /** How rows are chosen and ordered. */
 export interface BlockQuery extends Measure {
-  sort: 'id' | 'addr' | 'size' | 'born' | 'died' | 'lifetime' | 'site';
+  sort: 'id' | 'addr' | 'size' | 'born' | 'died' | 'lifetime' | 'site' | 'thread' | 'api' | 'leak';
   descending: boolean;
   offset: number;
   limit: number;
@@ -122,6 +122,8 @@ export interface BlockQuery extends Measure {
 
 export interface BlockPage {
   rows: Blocks;
+  /** How many rows fit; not `total.blocks` of a sample or of a diff (whose rows are those that came and those that went). */
+  count: number;
   /** Of all rows that fit, not only those of this page. */
   total: Weight;
 }

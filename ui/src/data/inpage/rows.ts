@@ -22,7 +22,7 @@ export function pageOf(
   chosen.sort((x, y) => x - y);
   const order = orderOf(Float64Array.from(chosen, keyOf(table, times, stacks, sites, query.sort)), query.descending);
   const page = Array.from(order.subarray(query.offset, query.offset + query.limit), (k) => chosen[k]!);
-  return { rows: table.rows(page), total };
+  return { rows: table.rows(page), count: chosen.length, total };
 }
 
 function keyOf(table: BlockTable, times: Times & TimeTable, stacks: Stacks, sites: Sites, sort: BlockQuery['sort']): (block: number) => number {
@@ -39,6 +39,12 @@ function keyOf(table: BlockTable, times: Times & TimeTable, stacks: Stacks, site
       return (block) => table.died[block]!;
     case 'lifetime':
       return (block) => lifetime(table, times, block);
+    case 'thread':
+      return (block) => table.thread[block]!;
+    case 'api':
+      return (block) => table.api[block]!;
+    case 'leak':
+      return (block) => table.leak[block]!;
     case 'site': {
       const rank = new Uint32Array(stacks.frames.count);
       const places = [...new Set(sites.ofStack)].sort((x, y) => sites.compare(x, y));
