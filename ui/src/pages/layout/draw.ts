@@ -32,7 +32,7 @@ function colour(name: string): Colour {
   return parseInt(styled(name).slice(1), 16);
 }
 
-function groundColours(): Ground {
+export function groundColours(): Ground {
   return { hole: colour('--hole'), line: colour('--muted'), warn: colour('--warn'), bg: colour('--bg') };
 }
 

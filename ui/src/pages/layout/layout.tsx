@@ -3,7 +3,7 @@
 
 import { useEffect } from 'preact/hooks';
 import { data, setT, t } from '../../state/state.ts';
-import { bytes, count, percent } from '../../ui/units.ts';
+import { bytes, count, percent, time } from '../../ui/units.ts';
 import { followGround } from './ground.ts';
 import { hoveredSite } from './hover.ts';
 import { List } from './list.tsx';
@@ -16,7 +16,7 @@ import { failure, followPicture } from './seen.ts';
 import { Fragmentation, Pins } from './side.tsx';
 import { TimeMap } from './timemap.tsx';
 import { Legend, Tools } from './tools.tsx';
-import { asTable, ground, layout, only, view } from './view.ts';
+import { asTable, ground, layout, only, scrolls, view } from './view.ts';
 import './layout.css';
 
 export function LayoutPage() {
@@ -55,7 +55,7 @@ function WithMinimap() {
   return (
     <>
       <HeapMap />
-      <Minimap />
+      {scrolls.value && <Minimap />}
       {nothing && <Nothing />}
     </>
   );
@@ -67,23 +67,23 @@ function Nothing() {
   return (
     <div class="layout-empty" role="status">
       <p>Nothing is live at T.</p>
-      <button type="button" class="tool-button" onClick={() => setT(peak.position)}>
+      <button type="button" class="text-button" onClick={() => setT(peak.position)}>
         T to the peak
       </button>
     </div>
   );
 }
 
-/** `436.9 KiB live in 2,709 blocks · 3.4 % of 12.7 MiB used` */
+/** What the picture is of: whatever is measured elsewhere, it is what is live at T. */
 function Sentence() {
   const now = layout.value;
   if (now === null) return <p class="layout-sentence">{ground.value.length === 0 ? 'Looking where the blocks lie…' : ''}</p>;
   const { total, regions } = now.layout;
   return (
     <p class="layout-sentence" data-testid="layout-sentence" aria-busy={now.t !== t.value}>
-      <b>{bytes(total.live_bytes)}</b> live in <b>{count(total.live_blocks)}</b> blocks; with headers and padding they use{' '}
+      The heap at T = {time(data.value.times.of(now.t))}: {count(total.live_blocks)} live blocks use{' '}
       <b>{percent(total.used_bytes, total.span_bytes)}</b> of the {bytes(total.span_bytes)} in {count(regions.length)}{' '}
-      {regions.length === 1 ? 'region' : 'regions'} that they are spread over.
+      {regions.length === 1 ? 'region' : 'regions'} over which they are spread; the rest are holes.
     </p>
   );
 }

@@ -59,6 +59,7 @@ export async function rasterAt(data: ProcessData, sight: Sight, t: number, class
     if (near.every(({ too_many }) => !too_many)) {
       const raster = new Raster(rows, columns);
       raster.addBlocks(joined(near.map((it) => it.rows)), classify);
+      raster.findEdges();
       return raster;
     }
   }
@@ -73,6 +74,7 @@ export async function rasterAt(data: ProcessData, sight: Sight, t: number, class
   const raster = new Raster(rows, columns);
   const byFill: Classify = sight.pages ? (of, index) => fillClass((of as (typeof cells)[0]).used[index]!, columns.cellBytes) : classify;
   wanted.forEach(({ first, count }, run) => raster.addCells(first, count, cells[run]!, byFill));
+  if (!sight.pages) raster.findEdges();
   return raster;
 }
 

@@ -33,6 +33,8 @@ export class Raster {
   readonly columns: Columns;
   readonly #most: Float64Array;
   readonly #used: Float64Array;
+  /** Bytes of each column of a row. */
+  readonly #room: Float64Array;
 
   constructor(rows: readonly Row[], columns: Columns) {
     this.rows = rows;
@@ -46,6 +48,10 @@ export class Raster {
     this.edge = new Uint8Array(length);
     this.#most = new Float64Array(length);
     this.#used = new Float64Array(length);
+    this.#room = Float64Array.from({ length: columns.count }, (_, column) => {
+      const { lo, hi } = columns.bytes(column);
+      return hi - lo;
+    });
     rows.forEach((row, index) => {
       const whole = row.hi - row.lo;
       if (whole < columns.rowBytes) {
@@ -94,14 +100,29 @@ export class Raster {
     const [left, right] = [this.columns.of(first), this.columns.of(last)];
     const width = right - left + 1;
     this.#put(base + left, base + right, (last - first + 1) / width, blocks, index, classify);
-    if (from >= lo && width >= EDGE_COLUMNS) this.edge[base + left] = 1;
+  }
+
+  /** Finds where wide blocks begin. Call once, when all is added: neighbours with another birth are other blocks. */
+  findEdges(): void {
+    const { count } = this.columns;
+    let before = -1;
+    for (let row = 0, at = 0; row < this.rows.length; row++) {
+      for (const end = at + count; at < end; ) {
+        const from = at;
+        const [kind, born] = [this.kind[at]!, this.born[at]!];
+        while (at < end && this.kind[at] === kind && this.born[at] === born) at++;
+        const own = kind === HOLE || kind === OUTSIDE ? -1 : born;
+        if (own >= 0 && own !== before && at - from >= EDGE_COLUMNS) this.edge[from] = 1;
+        before = own;
+      }
+    }
   }
 
   #put(from: number, to: number, bytes: number, of: Attributes, index: number, classify: Classify): void {
-    const room = Math.max(this.columns.cellBytes, this.columns.rowBytes / this.columns.count);
+    const { count } = this.columns;
     for (let at = from; at <= to; at++) {
       this.#used[at]! += bytes;
-      this.fill[at] = Math.max(1, Math.min(255, Math.round((255 * this.#used[at]!) / room)));
+      this.fill[at] = Math.max(1, Math.min(255, Math.round((255 * this.#used[at]!) / this.#room[at % count]!)));
       if (bytes <= this.#most[at]!) continue;
       this.#most[at] = bytes;
       this.kind[at] = classify(of, index);

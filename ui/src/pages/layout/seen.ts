@@ -7,6 +7,7 @@ import { categories, difference } from '../../ui/colour.ts';
 import { classesOf, scale, type Class, type Classes } from './classes.ts';
 import { sitesOf } from './hover.ts';
 import { changes, haunt, rasterAt, APPEARED, type Look, type Picture, type Sight } from './picture.ts';
+import type { Attributes } from './raster.ts';
 import { changing, colourBy, columns, geometry, ghosts, ground, marks, only, scrolled, view, visibleRows } from './view.ts';
 
 export const picture = signal<Picture | null>(null);
@@ -29,13 +30,22 @@ const CHANGES: Class[] = [
   { label: 'stayed', colour: (theme) => (theme === 'dark' ? 0x6b7682 : 0x7d8894) },
 ];
 
+/** Call sites have their colours wherever sites are what is told apart. */
+const bySite = computed<Classes>(() => classesOf('site', data.value, 0, ranks.value ?? new Map()));
+/** The class of each stack by its site. */
+export const siteClass = computed(() => {
+  const stack = Uint32Array.from({ length: data.value.stacks.count }, (_, index) => index);
+  const { classify } = bySite.value;
+  return Uint8Array.from(stack, (index) => classify({ stack } as Attributes, index));
+});
+
 const wanted = computed<Look>(() => (changing.value ? 'changes' : view.value === 'pages' ? 'pages' : 'classes'));
 
 /** What the colours of a picture of this kind mean. */
 export function classesFor(kind: Look): Class[] {
   return kind === 'classes' ? classes.value.classes : kind === 'pages' ? FILLS : CHANGES;
 }
-export const legend = computed(() => classesFor(wanted.value));
+export const legend = computed(() => (view.value === 'time' ? bySite.value.classes : classesFor(wanted.value)));
 export const shownClasses = computed(() => classesFor(picture.value?.look ?? wanted.value));
 
 /** Which stacks have no colour, because one site alone is shown. */

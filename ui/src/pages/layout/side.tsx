@@ -79,13 +79,13 @@ export function Fragmentation() {
       <h2>Fragmentation{region.value !== null && <span class="quiet"> of this region</span>}</h2>
       <dl>
         <Fact name="used" value={percent(space.used_bytes, space.span_bytes)} title={`Bytes of live blocks with headers and padding, of the bytes of all pages from the first live block to the last: ${exactBytes(space.used_bytes)} of ${exactBytes(space.span_bytes)}`}>
-          {bytes(space.used_bytes)} of {bytes(space.span_bytes)}
+          of {bytes(space.span_bytes)}
         </Fact>
         <Fact name="external" value={external} title="External fragmentation: 1 − largest hole / bytes of all holes. Near 100 %: much is free, but in small pieces.">
           largest hole {bytes(holes.largest_bytes)}
         </Fact>
         <Fact name="internal" value={percent(space.slack_bytes, space.live_bytes + space.slack_bytes)} title="Internal fragmentation: usable bytes that nobody asked for, of all usable bytes.">
-          {bytes(space.slack_bytes)} not asked for
+          {bytes(space.slack_bytes)} spare
         </Fact>
         <Fact name="holes" value={count(holes.count)} title="Unused stretches between live blocks, of 32 bytes and more">
           {bytes(holes.bytes)} in all
@@ -178,9 +178,9 @@ export function Pins() {
             {count(total.pages.under_25)} pages, {bytes(total.pages.under_25 * page_bytes)}, are held by the blocks in them.
           </p>
           <div class="pin-head" aria-hidden="true">
-            <span>site</span>
+            
             <span>pages</span>
-            <span>hold</span>
+            <span>held</span>
             <span>own</span>
           </div>
           {pins.slice(0, MOST_PINS).map(({ site, pages, held_bytes, own_bytes }) => (

@@ -1,6 +1,6 @@
 // Above the map: how it is seen, and what its colours mean.
 
-import type { Signal } from '@preact/signals';
+import { signal, type Signal } from '@preact/signals';
 import { data, selected } from '../../state/state.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { css } from '../../ui/colour.ts';
@@ -19,27 +19,33 @@ const VIEWS: { id: View; name: string; hint: string }[] = [
   { id: 'time', name: 'time × address', hint: 'Time from left to right, addresses from top to bottom' },
 ];
 
-/** One of a few words. */
-function Choice<T extends string>({ label, of, options, disabled }: { label: string; of: Signal<T>; options: { id: T; name: string; hint: string }[]; disabled?: string | undefined }) {
+/** One of a few words; where there is little room, a list. */
+function Choice<T extends string>({ label, of, options, short = false }: { label: string; of: Signal<T>; options: { id: T; name: string; hint: string }[]; short?: boolean }) {
+  if (short)
+    return (
+      <select aria-label={label} value={of.value} data-testid={`layout-${label}`} onChange={(event) => (of.value = event.currentTarget.value as T)}>
+        {options.map(({ id, name }) => (
+          <option key={id} value={id}>
+            {name}
+          </option>
+        ))}
+      </select>
+    );
   return (
-    <div class="choice" role="radiogroup" aria-label={label} title={disabled}>
+    <div class="segments" role="group" aria-label={label}>
       {options.map(({ id, name, hint }) => (
-        <button
-          key={id}
-          type="button"
-          role="radio"
-          data-testid={`layout-${label}-${id}`}
-          aria-checked={of.value === id}
-          disabled={disabled !== undefined}
-          title={disabled ?? hint}
-          onClick={() => (of.value = id)}
-        >
+        <button key={id} type="button" data-testid={`layout-${label}-${id}`} aria-pressed={of.value === id} title={hint} onClick={() => (of.value = id)}>
           {name}
         </button>
       ))}
     </div>
   );
 }
+
+/** Whether there is little room. */
+const query = matchMedia('(max-width: 1240px)');
+const narrow = signal(query.matches);
+query.addEventListener('change', () => (narrow.value = query.matches));
 
 /** Why colours cannot be chosen now; undefined: they can. */
 function colourIsGiven(): string | undefined {
@@ -57,7 +63,7 @@ export function Tools() {
       {given === undefined && (
         <span class="tool">
           <span class="quiet">colour</span>
-          <Choice label="colour" of={colourBy} options={COLOURS} />
+          <Choice label="colour" of={colourBy} options={COLOURS} short={narrow.value} />
         </span>
       )}
       {view.value !== 'time' && <Zoom />}
@@ -65,8 +71,8 @@ export function Tools() {
       <Changes />
       <span class="tool-space" />
       <GoTo />
-      <button type="button" class="tool-button" aria-pressed={asTable.value} data-testid="layout-table" title="A table in the picture's place (y)" onClick={() => (asTable.value = !asTable.value)}>
-        <Icon name="table" size={14} /> table
+      <button type="button" class="text-button" aria-pressed={asTable.value} data-testid="layout-table" aria-label="Table" title="A table in the picture's place (y)" onClick={() => (asTable.value = !asTable.value)}>
+        <Icon name="table" size={14} /> {!narrow.value && 'table'}
       </button>
     </div>
   );
@@ -76,16 +82,16 @@ function Zoom() {
   const perPx = geometry.value.bytesPerPx;
   return (
     <span class="tool zoom">
-      <button type="button" class="tool-button" aria-label="Zoom out" title="Zoom out (−)" data-testid="layout-zoom-out" onClick={() => zoomBy(-1)}>
+      <button type="button" class="text-button" aria-label="Zoom out" title="Zoom out (−)" data-testid="layout-zoom-out" onClick={() => zoomBy(-1)}>
         <Icon name="minus" size={14} />
       </button>
       <span class="zoom-text" title={`A row is ${bytes(geometry.value.rowBytes)}`}>
         {view.value === 'pages' ? `${bytes(geometry.value.rowBytes)}/row` : perPx < 1 ? `${perPx.toFixed(2)} B/px` : `${bytes(perPx)}/px`}
       </span>
-      <button type="button" class="tool-button" aria-label="Zoom in" title="Zoom in (+)" data-testid="layout-zoom-in" onClick={() => zoomBy(1)}>
+      <button type="button" class="text-button" aria-label="Zoom in" title="Zoom in (+)" data-testid="layout-zoom-in" onClick={() => zoomBy(1)}>
         <Icon name="plus" size={14} />
       </button>
-      <button type="button" class="tool-button" disabled={zoom.value === 0} title="All of it at once (f)" data-testid="layout-fit" onClick={zoomToFit}>
+      <button type="button" class="text-button" disabled={zoom.value === 0} title="All of it at once (f)" data-testid="layout-fit" onClick={zoomToFit}>
         fit
       </button>
     </span>
@@ -117,14 +123,14 @@ function Changes() {
   return (
     <button
       type="button"
-      class="tool-button"
+      class="text-button"
       data-testid="layout-diff"
       aria-pressed={changing.value}
       disabled={set === null}
       title={set === null ? 'Set two marks first: move T, press a; move T, press b' : `What changed from ${time(times.of(set.a))} to ${time(times.of(set.b))}`}
       onClick={() => (diff.value = !diff.value)}
     >
-      changes A–B
+      {narrow.value ? 'A–B' : 'changes A–B'}
     </button>
   );
 }

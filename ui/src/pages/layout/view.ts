@@ -47,10 +47,10 @@ export const layout = signal<{ t: number; layout: Layout } | null>(null);
 
 /** Room for the picture, CSS pixels, without the gutter. */
 export const room = signal({ width: 800, height: 500, scale: 1 });
-export const GUTTER = 88;
+export const GUTTER = 102;
 const HEAD = 20;
-/** From so many segments on they have no heads, only space between them. */
-const MANY = 9;
+/** Segments have heads if these take no more than so much of the height; else there is only space between them. */
+const HEADS_SHARE = 0.3;
 const GAP = 4;
 
 /** The segments in the picture. */
@@ -68,7 +68,7 @@ export const marks = computed(() => {
 /** Whether the picture is one of changes. */
 export const changing = computed(() => diff.value && marks.value !== null && view.value !== 'time');
 
-const heads = (segments: readonly Segment[]) => (segments.length >= MANY ? GAP : HEAD);
+const heads = (count: number, height: number) => (count * HEAD > HEADS_SHARE * height ? GAP : HEAD);
 /** Rows at a zoom that was chosen; of few bytes they have room for names. */
 const rowHeight = (exponent: number) => (exponent <= 14 ? 20 : 13);
 const LEAST_ROW = 9;
@@ -80,7 +80,7 @@ const LEAST_CELL = 3;
 export const geometry = computed<Geometry>(() => {
   const segments = shown.value;
   const { width, height } = room.value;
-  const head = heads(segments);
+  const head = heads(segments.length, height);
   if (view.value === 'pages') return pageGeometry(segments, width, height, head);
   const fit = fitZoom(segments, height, () => LEAST_ROW, head, LEAST_ZOOM);
   if (zoom.value !== 0) {
@@ -115,6 +115,9 @@ export const scrolled = computed(() => {
   const wanted = top.value === null ? 0 : geometry.value.topOf(top.value);
   return Math.max(0, Math.min(wanted, height - room.value.height));
 });
+
+/** Whether there is more than is in sight. */
+export const scrolls = computed(() => geometry.value.height > room.value.height + 1);
 
 export const visibleRows = computed(() => geometry.value.rows(scrolled.value, room.value.height));
 
