@@ -6,6 +6,7 @@ import { App } from './app.tsx';
 import { connect } from './data/connect.ts';
 import { PAGES } from './pages/index.ts';
 import { follow, hash, page } from './state/params.ts';
+import { listen } from './state/keys.ts';
 import * as state from './state/state.ts';
 
 /** For tests: whether all is drawn, and the state as links write it. */
@@ -42,6 +43,7 @@ async function start(): Promise<void> {
     if (arrived) keepToPages();
     return arrived;
   });
+  listen();
   document.getElementById('static')?.remove();
   render(<App />, document.getElementById('app')!);
   window.__ht.perf['ready_ms'] = performance.now();

@@ -18,7 +18,7 @@ export function FilterBox() {
   const open = useSignal(false);
   const chosen = useSignal(-1);
   const input = useRef<HTMLInputElement>(null);
-  const pause = useRef<ReturnType<typeof setTimeout>>();
+  const pause = useRef<ReturnType<typeof setTimeout>>(undefined);
   useSignalEffect(() => {
     // Set elsewhere: by a link, by Back, by a page.
     if (filter.value !== typed.peek().trim()) typed.value = filter.value;

@@ -12,7 +12,7 @@ import { isZoomed, run, view } from '../state/view.ts';
 import { theme } from '../ui/theme.ts';
 import { time } from '../ui/units.ts';
 import { draw, mostOf, type Place } from './draw.ts';
-import { Gestures } from './gestures.ts';
+import { Gestures } from './gestures.tsx';
 import { Overview } from './overview.tsx';
 import { showsRss } from './rss.ts';
 import { Tools } from './tools.tsx';
