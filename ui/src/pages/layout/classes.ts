@@ -89,13 +89,18 @@ function decades(data: ProcessData): number[] {
   return Array.from({ length: DECADES }, (_, step) => 10 ** (top - DECADES + 1 + step));
 }
 
+/** `100 ms`: of round lengths the zeros after the point say nothing. */
+function plain(length: number): string {
+  return duration(length).replace(/\.0+ /, ' ');
+}
+
 function byAge(data: ProcessData, t: number): Classes {
   const ends = decades(data);
   const now = data.times.of(t);
   // Positions compare faster than times: the first position of each age.
   const since = ends.map((age) => data.times.at(now - age));
   const classes: Class[] = ends.map((age, step) => ({
-    label: `< ${duration(age)}`,
+    label: `< ${plain(age)}`,
     colour: (theme) => scale(1 - step / DECADES, theme),
   }));
   classes.push({ label: 'older', colour: (theme) => scale(0, theme) });
@@ -112,7 +117,7 @@ function byLifetime(data: ProcessData): Classes {
   const ends = decades(data);
   const { times } = data;
   const classes: Class[] = ends.map((length, step) => ({
-    label: `< ${duration(length)}`,
+    label: `< ${plain(length)}`,
     colour: (theme) => scale(step / DECADES, theme),
   }));
   classes.push({ label: 'longer', colour: (theme) => scale(1, theme) });

@@ -14,7 +14,6 @@ import { footprintEnd } from './raster.ts';
 import { GUTTER, layout, room } from './view.ts';
 
 const FONT = '11px system-ui, sans-serif';
-const LETTER = 6.2;
 /** Blocks so wide have a name, pages so wide have lines. */
 const NAMED_PX = 60;
 const PAGE_PX = 8;
@@ -167,8 +166,21 @@ function names(context: CanvasRenderingContext2D, picture: Picture, classes: rea
     const kind = raster.kind[row * raster.columns.count + raster.columns.of(Math.max(from, lo) - lo)]!;
     const behind = quiet?.[stack[index]!] ? undefined : classes[kind - 1]?.colour(theme);
     context.fillStyle = behind === undefined ? styled('--text') : inkOn(behind);
-    const title = `#${blocks.id[index]}  ${bytes(blocks.size[index]!)}  ${functionName(data.stacks.frames, sites.ofStack[stack[index]!]!)}`;
-    context.fillText(cut(title, Math.floor((right - left - 8) / LETTER)), GUTTER + left + 5, y - scrolled + geometry.rowPx / 2);
+    const name = functionName(data.stacks.frames, sites.ofStack[stack[index]!]!);
+    const title = fitting(context, `#${blocks.id[index]}`, bytes(blocks.size[index]!), name, right - left - 10);
+    context.fillText(title, GUTTER + left + 5, y - scrolled + geometry.rowPx / 2);
   }
 }
 
+/** As much of a block's title as there is room for: numbers whole or not at all, the name cut. */
+function fitting(context: CanvasRenderingContext2D, id: string, size: string, name: string, room: number): string {
+  const width = (text: string) => context.measureText(text).width;
+  const numbers = `${id}  ${size}`;
+  if (width(numbers) > room) return width(id) > room ? '' : id;
+  const whole = `${numbers}  ${name}`;
+  const needed = width(whole);
+  if (needed <= room) return whole;
+  // Cut in proportion, with a letter to spare.
+  const letters = Math.floor(((room - width(numbers)) / (needed - width(numbers))) * (name.length + 2)) - 3;
+  return letters < 5 ? numbers : `${numbers}  ${cut(name, letters)}`;
+}

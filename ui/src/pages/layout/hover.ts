@@ -7,6 +7,7 @@ import { Sites } from '../../data/inpage/sites.ts';
 import type { ProcessData } from '../../data/types.ts';
 import type { Spot } from './geometry.ts';
 import { dominant } from './picture.ts';
+import { changing, marks } from './view.ts';
 import { HOLE, OUTSIDE, type Raster } from './raster.ts';
 
 export interface Hover {
@@ -48,15 +49,26 @@ export interface Found {
   index: number;
   lo: number;
   hi: number;
+  /** When. */
+  position: number;
 }
 
 const MOST = 1 << 18;
 
-/** The block that a spot stands for: that with most bytes in it. */
+/** The block that a spot stands for: that with most bytes in it, at the first of these moments that has one. */
 export async function findBlock(lo: number, hi: number, signal?: AbortSignal): Promise<Found | null> {
-  const { rows } = await data.value.live(t.value, lo, hi, MOST, signal);
-  const index = dominant(rows, lo, hi);
-  return index < 0 ? null : { blocks: rows, index, lo, hi };
+  for (const position of moments()) {
+    const { rows } = await data.value.live(position, lo, hi, MOST, signal);
+    const index = dominant(rows, lo, hi);
+    if (index >= 0) return { blocks: rows, index, lo, hi, position };
+  }
+  return null;
+}
+
+/** What the map is of: T, or the later and the earlier mark. */
+function moments(): number[] {
+  const set = marks.peek();
+  return changing.peek() && set !== null ? [set.b, set.a] : [t.peek()];
 }
 
 /** The bytes that a drag over the map has chosen so far. */

@@ -3,9 +3,11 @@
 
 import { useEffect } from 'preact/hooks';
 import { data, setT, t } from '../../state/state.ts';
+import { useQuery } from '../../state/query.ts';
 import { bytes, count, percent, time } from '../../ui/units.ts';
 import { followGround } from './ground.ts';
 import { hoveredSite } from './hover.ts';
+import { useKeys } from '../../state/keys.ts';
 import { List } from './list.tsx';
 import { HeapMap } from './map.tsx';
 import { followMarks } from './marked.ts';
@@ -16,14 +18,18 @@ import { failure, followPicture } from './seen.ts';
 import { Fragmentation, Pins } from './side.tsx';
 import { TimeMap } from './timemap.tsx';
 import { Legend, Tools } from './tools.tsx';
-import { asTable, ground, layout, only, scrolls, view } from './view.ts';
+import { asTable, changing, ground, layout, marks, only, scrolls, view, zoomToFit } from './view.ts';
 import './layout.css';
 
 export function LayoutPage() {
   useEffect(followGround, []);
   useEffect(followPicture, []);
   useEffect(followMarks, []);
-  useEffect(listen, []);
+  useKeys([
+    { keys: ['y'], does: 'Map, table', run: () => void (asTable.value = !asTable.value) },
+    { keys: ['o'], does: 'Only the site under the pointer, all', run: () => void (only.value = only.value === null ? hoveredSite.value : null) },
+    { keys: ['f'], does: 'Zoom the map so that all fits', run: zoomToFit },
+  ]);
   if (data.value.info.block_count === 0) return <p class="layout-nothing">No block was allocated: there is nothing to lay out.</p>;
   return (
     <div class="layout-page" data-testid="layout">
@@ -39,10 +45,9 @@ export function LayoutPage() {
       <div class="layout-body">
         <Regions />
         <div class="layout-picture">{asTable.value ? <List /> : view.value === 'time' ? <TimeMap /> : <WithMinimap />}</div>
-        <aside class="layout-side" aria-label="Fragmentation">
-          <Readout />
-          <Fragmentation />
+        <aside class="layout-side" aria-label="What the map adds up to">
           <Pins />
+          <Fragmentation />
         </aside>
       </div>
     </div>
@@ -54,9 +59,12 @@ function WithMinimap() {
   const nothing = now !== null && now.layout.total.live_blocks === 0;
   return (
     <>
-      <HeapMap />
-      {scrolls.value && <Minimap />}
-      {nothing && <Nothing />}
+      <div class="layout-maps">
+        <HeapMap />
+        {scrolls.value && <Minimap />}
+        {nothing && <Nothing />}
+      </div>
+      <Readout />
     </>
   );
 }
@@ -79,6 +87,7 @@ function Sentence() {
   const now = layout.value;
   if (now === null) return <p class="layout-sentence">{ground.value.length === 0 ? 'Looking where the blocks lie…' : ''}</p>;
   const { total, regions } = now.layout;
+  if (changing.value) return <Changes />;
   return (
     <p class="layout-sentence" data-testid="layout-sentence" aria-busy={now.t !== t.value}>
       The heap at T = {time(data.value.times.of(now.t))}: {count(total.live_blocks)} live blocks use{' '}
@@ -88,16 +97,26 @@ function Sentence() {
   );
 }
 
-/** Keys of this page. */
-function listen(): () => void {
-  const down = (event: KeyboardEvent) => {
-    const target = event.target as HTMLElement;
-    if (event.ctrlKey || event.altKey || event.metaKey || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
-    if (event.key === 'y') asTable.value = !asTable.value;
-    else if (event.key === 'o') only.value = only.value === null ? hoveredSite.value : null;
-    else return;
-    event.preventDefault();
-  };
-  addEventListener('keydown', down);
-  return () => removeEventListener('keydown', down);
+/** What became of it between the marks. */
+function Changes() {
+  const { times } = data.value;
+  const { a, b } = marks.value!;
+  const answer = useQuery((signal) => {
+    const set = marks.value;
+    if (set === null) return null;
+    const whole = { t: 0, ...set, q: '' };
+    return Promise.all([data.value.total({ ...whole, metric: 'kept' }, signal), data.value.total({ ...whole, metric: 'diff' }, signal)]);
+  });
+  const [kept, net] = answer.value.value ?? [];
+  return (
+    <p class="layout-sentence" data-testid="layout-sentence" aria-busy={answer.value.pending}>
+      The heap at mark B = {time(times.of(b))} against mark A = {time(times.of(a))}
+      {kept !== undefined && net !== undefined && (
+        <>
+          : <b>{bytes(kept.bytes)}</b> in {count(kept.blocks)} blocks appeared, <b>{bytes(kept.bytes - net.bytes)}</b> in{' '}
+          {count(kept.blocks - net.blocks)} are gone.
+        </>
+      )}
+    </p>
+  );
 }

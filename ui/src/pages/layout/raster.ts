@@ -97,9 +97,10 @@ export class Raster {
     const [first, last] = [Math.max(from, lo) - lo, Math.min(to, hi) - lo - 1];
     if (last < first) return;
     const base = row * this.columns.count;
-    const [left, right] = [this.columns.of(first), this.columns.of(last)];
-    const width = right - left + 1;
-    this.#put(base + left, base + right, (last - first + 1) / width, blocks, index, classify);
+    for (let column = this.columns.of(first); column <= this.columns.of(last); column++) {
+      const own = this.columns.bytes(column);
+      this.#put(base + column, base + column, Math.min(last + 1, own.hi) - Math.max(first, own.lo), blocks, index, classify);
+    }
   }
 
   /** Finds where wide blocks begin. Call once, when all is added: neighbours with another birth are other blocks. */

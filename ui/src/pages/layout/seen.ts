@@ -3,7 +3,8 @@
 
 import { computed, effect, signal } from '@preact/signals';
 import { data, t } from '../../state/state.ts';
-import { categories, difference } from '../../ui/colour.ts';
+import { categories, difference, type Colour } from '../../ui/colour.ts';
+import type { Theme } from '../../ui/theme.ts';
 import { classesOf, scale, type Class, type Classes } from './classes.ts';
 import { sitesOf } from './hover.ts';
 import { changes, haunt, rasterAt, APPEARED, type Look, type Picture, type Sight } from './picture.ts';
@@ -19,11 +20,18 @@ const classes = computed<Classes>(() =>
   classesOf(colourBy.value, data.value, colourBy.value === 'age' ? t.value : 0, ranks.value ?? new Map()),
 );
 
-/** How full pages are; the first of them is outlined, too. */
+/** The fullest are not the brightest there are: what matters is hardly used pages. These are outlined, too. */
+const FULL = 0.72;
 const FILLS: Class[] = ['< 25 % used', '< 50 %', '< 75 %', '< 100 %', 'full'].map((label, index) => ({
   label,
-  colour: (theme) => scale(index / 4, theme),
+  colour: (theme) => fillColour(index, theme),
 }));
+
+/** The colour of a class of `fillClass`, from 0. */
+export function fillColour(index: number, theme: Theme): Colour {
+  return scale((FULL * index) / 4, theme);
+}
+
 const CHANGES: Class[] = [
   { label: 'appeared', colour: (theme) => difference(1, theme) },
   { label: 'gone', colour: (theme) => difference(-1, theme) },

@@ -1,6 +1,6 @@
 // Beside the map: how fragmented the heap is at T, and who keeps nearly empty pages.
 
-import { batch } from '@preact/signals';
+import { batch, signal } from '@preact/signals';
 import type { Layout, Space } from '../../data/types.ts';
 import { useQuery } from '../../state/query.ts';
 import { data, select } from '../../state/state.ts';
@@ -9,8 +9,8 @@ import { css } from '../../ui/colour.ts';
 import { FrameName } from '../../ui/name.tsx';
 import { theme } from '../../ui/theme.ts';
 import { bytes, count, exactBytes, percent } from '../../ui/units.ts';
-import { scale } from './classes.ts';
 import { holesBySize } from './holes.ts';
+import { fillColour } from './seen.ts';
 import { ground, layout, pin, region, view } from './view.ts';
 
 const PAGES: { key: keyof Space['pages']; label: string; fill: number | null }[] = [
@@ -102,7 +102,7 @@ export function Fragmentation() {
         {PAGES.map(({ key, label, fill }) => (
           <div key={key} class="layout-fill" data-testid={`pages-${key}`}>
             <span>{label}</span>
-            <Bar share={most === 0 ? 0 : pages[key] / most} colour={fill === null ? 'var(--muted)' : css(scale(fill / 4, theme.value))} />
+            <Bar share={most === 0 ? 0 : pages[key] / most} colour={fill === null ? 'var(--muted)' : css(fillColour(fill, theme.value))} />
             <span class="numeric">{count(pages[key])}</span>
           </div>
         ))}
@@ -150,7 +150,10 @@ function HoleSizes() {
   );
 }
 
-const MOST_PINS = 50;
+/** So many sites are listed at first, and so many at all. */
+const FEW_PINS = 5;
+const MOST_PINS = 200;
+const allPins = signal(false);
 
 export function Pins() {
   const now = layout.value;
@@ -183,7 +186,7 @@ export function Pins() {
             <span>held</span>
             <span>own</span>
           </div>
-          {pins.slice(0, MOST_PINS).map(({ site, pages, held_bytes, own_bytes }) => (
+          {pins.slice(0, allPins.value ? MOST_PINS : FEW_PINS).map(({ site, pages, held_bytes, own_bytes }) => (
             <button
               key={site}
               type="button"
@@ -200,7 +203,12 @@ export function Pins() {
               <span class="numeric">{bytes(own_bytes)}</span>
             </button>
           ))}
-          {pins.length > MOST_PINS && <p class="quiet">{count(pins.length - MOST_PINS)} more sites with fewer pages.</p>}
+          {pins.length > FEW_PINS && (
+            <button type="button" class="text-button" onClick={() => (allPins.value = !allPins.value)}>
+              {allPins.value ? `the first ${FEW_PINS}` : `all ${count(pins.length)} sites`}
+            </button>
+          )}
+          {allPins.value && pins.length > MOST_PINS && <p class="quiet">{count(pins.length - MOST_PINS)} more have fewer pages.</p>}
         </>
       )}
     </section>

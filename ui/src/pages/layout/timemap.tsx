@@ -8,8 +8,9 @@ import { endGesture, gesture } from '../../state/params.ts';
 import { useQuery } from '../../state/query.ts';
 import { data, select, setT, t } from '../../state/state.ts';
 import { functionName } from '../../ui/name.tsx';
+import { timeTicks } from '../../strip/scale.ts';
 import { theme } from '../../ui/theme.ts';
-import { address, bytes, exactTime, percent, time } from '../../ui/units.ts';
+import { address, bytes, exactTime, percent } from '../../ui/units.ts';
 import { groundColours, styled } from './draw.ts';
 import { Columns, type Segment } from './geometry.ts';
 import { findBlock, sitesOf } from './hover.ts';
@@ -24,6 +25,8 @@ const GAP = 4;
 /** So many segments at most are drawn, the largest ones. */
 const MOST = 12;
 const LEAST_HEIGHT = 6;
+/** Room between two addresses. */
+const LABEL_PX = 24;
 
 /** A stretch of addresses and its place on the canvas, CSS pixels. */
 interface Band extends Segment {
@@ -172,21 +175,16 @@ function draw(canvas: HTMLCanvasElement, seen: Drawn): void {
     context.fillStyle = styled('--text');
     if (index === 0 || band.height >= 14 || index % 2 === 0) context.fillText(address(band.start), GUTTER - 8, band.y + 6);
     context.fillStyle = styled('--muted');
-    for (let y = 32; y < band.height - 8; y += 32)
-      context.fillText(`+${bytes((y / band.height) * (band.end - band.start))}`, GUTTER - 8, band.y + y);
+    const perPx = (band.end - band.start) / band.height;
+    const step = 2 ** Math.ceil(Math.log2(perPx * LABEL_PX));
+    for (let into = step; into / perPx < band.height - 8; into += step) context.fillText(`+${bytes(into)}`, GUTTER - 8, band.y + into / perPx);
   });
   const bottom = size.value.height - AXIS / 2;
-  const ticks = Math.max(2, Math.floor(seen.width / 110));
-  for (let tick = 0; tick <= ticks; tick++) {
-    const x = GUTTER + (seen.width * tick) / ticks;
-    context.textAlign = tick === 0 ? 'left' : tick === ticks ? 'right' : 'center';
-    context.fillText(label(seen, seen.from + ((seen.to - seen.from) * tick) / ticks), x, bottom);
+  for (const { ns, label } of timeTicks(seen.from, seen.to, Math.floor(seen.width / 90))) {
+    const x = GUTTER + ((ns - seen.from) / (seen.to - seen.from)) * seen.width;
+    context.textAlign = x < GUTTER + 24 ? 'left' : x > GUTTER + seen.width - 24 ? 'right' : 'center';
+    context.fillText(label, x, bottom);
   }
-}
-
-/** A time with as many digits as tell two ticks apart. */
-function label({ from, to }: Drawn, at: number): string {
-  return to - from < 1e8 ? exactTime(at) : time(at);
 }
 
 function drawT(canvas: HTMLCanvasElement, seen: Drawn): void {
@@ -197,9 +195,9 @@ function drawT(canvas: HTMLCanvasElement, seen: Drawn): void {
   if (x < GUTTER || x > GUTTER + seen.width) return;
   const height = size.value.height - AXIS;
   context.fillStyle = styled('--bg');
-  context.fillRect(Math.round(x) - 2, 0, 4, height);
+  context.fillRect(Math.round(x) - 2, 0, 3, height);
   context.fillStyle = styled('--text');
-  context.fillRect(Math.round(x) - 1, 0, 2, height);
+  context.fillRect(Math.round(x) - 1, 0, 1, height);
 }
 
 /** The time and the bytes at a point. */
