@@ -40,7 +40,8 @@ export class InPage implements ProcessData {
   readonly times: TimeTable;
   readonly samples: Samples;
   readonly #blocks: BlockTable;
-  readonly #curve: Curve;
+  /** Live bytes over the run. */
+  readonly curve: Curve;
   readonly #sites: Sites;
   readonly #ground: Ground;
   readonly #contents: Contents | null;
@@ -53,7 +54,7 @@ export class InPage implements ProcessData {
     this.times = new TimeTable(tables.times, info.start_ns, info.event_count);
     this.samples = samples;
     this.#blocks = new BlockTable(tables.blocks, this.stacks.count);
-    this.#curve = new Curve(this.#blocks, info.event_count);
+    this.curve = new Curve(this.#blocks, info.event_count);
     this.#sites = new Sites(this.stacks);
     this.#ground = ground;
     this.#contents = tables.contents && new Contents(tables.contents);
@@ -61,11 +62,11 @@ export class InPage implements ProcessData {
   }
 
   async peak(a: number, b: number): Promise<{ position: number } & Weight> {
-    return this.#curve.peak(a, b);
+    return this.curve.peak(a, b);
   }
 
   async envelope(from_ns: number, to_ns: number, buckets: number): Promise<Envelope> {
-    return this.#curve.envelope(this.times, from_ns, to_ns, buckets);
+    return this.curve.envelope(this.times, from_ns, to_ns, buckets);
   }
 
   async weigh(measure: Measure): Promise<StackWeights> {
@@ -73,7 +74,7 @@ export class InPage implements ProcessData {
       bytes: new Float64Array(this.stacks.count),
       blocks: new Float64Array(this.stacks.count),
       total: { bytes: 0, blocks: 0 },
-      at: positionOf(measure, this.#curve),
+      at: positionOf(measure, this.curve),
     };
     const { stack, weightBytes, weightBlocks } = this.#blocks;
     this.#each(measure, (block, sign) => {
@@ -178,7 +179,7 @@ export class InPage implements ProcessData {
   }
 
   #each(measure: Measure, take: (block: number, sign: number) => void): void {
-    const at = positionOf(measure, this.#curve);
+    const at = positionOf(measure, this.curve);
     forEachBlock(this.#blocks, measure, at, this.#maskOf(measure.q, at), take);
   }
 

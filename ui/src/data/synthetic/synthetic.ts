@@ -8,6 +8,8 @@ import { blockTables, HEAP, nameTables } from './tables.ts';
 
 export interface Wishes {
   blocks: number;
+  /** Backtraces at least. */
+  stacks: number;
   seed: number;
   crash: boolean;
 }
@@ -17,8 +19,15 @@ const MODULES = [
   { path: '/usr/lib/x86_64-linux-gnu/libc.so.6', start: '0x7f20d0000000', end: '0x7f20d0200000' },
 ];
 
-export function syntheticSource({ blocks = 30_000, seed = 1, crash: crashes = true }: Partial<Wishes> = {}): DataSource {
-  const { ends, ...names } = nameTables();
+/** What a report of it holds. */
+export interface Synthetic {
+  overview: Overview;
+  tables: Tables;
+  samples: Samples;
+}
+
+export function synthesize({ blocks = 30_000, stacks = 0, seed = 1, crash: crashes = true }: Partial<Wishes> = {}): Synthetic & { process: InPage } {
+  const { ends, ...names } = nameTables(stacks, seed);
   const made = blockTables(blocks, ends, seed);
   const tables: Tables = { ...names, blocks: made.blocks, times: made.times, flows: null, contents: contentsOf(made), source: sourceOf() };
   const end_ns = 2_001_500_000;
@@ -36,20 +45,18 @@ export function syntheticSource({ blocks = 30_000, seed = 1, crash: crashes = tr
     has_contents: true,
   };
   const samples: Samples = samplesOf(end_ns);
-  const process = new InPage(info, tables, samples, groundOf(4096, { exe: MODULES[0]!.path, modules: MODULES }));
   const overview = overviewOf(info);
-  return {
-    overview,
-    in_page: true,
-    async open() {
-      const peak = await process.peak(0, made.events);
-      info.peak = { ...peak, time_ns: process.times.of(peak.position) };
-      const { bytes, blocks: left } = await process.total({ metric: 'live', t: made.events, a: 0, b: made.events, q: '' });
-      info.at_exit = { bytes, blocks: left };
-      info.summary = summary(info);
-      return process;
-    },
-  };
+  const process = new InPage(info, tables, samples, groundOf(4096, overview.info.processes[0]));
+  const peak = process.curve.peak(0, made.events);
+  info.peak = { ...peak, time_ns: process.times.of(peak.position) };
+  info.at_exit = process.curve.at(made.events);
+  info.summary = summary(info);
+  return { overview, tables, samples, process };
+}
+
+export function syntheticSource(wishes: Partial<Wishes> = {}): DataSource {
+  const { overview, process } = synthesize(wishes);
+  return { overview, in_page: true, open: async () => process };
 }
 
 function overviewOf(info: ProcessInfo): Overview {

@@ -50,11 +50,11 @@ export function blocksOf(of: Blocks): Block[] {
 }
 
 /** The first position at which it is live. */
-export function startOf(block: Block): number {
+export function startOf(block: Pick<Block, 'inherited' | 'born'>): number {
   return block.inherited ? 0 : block.born + 1;
 }
 
-export function isLive(block: Block, position: number): boolean {
+export function isLive(block: Pick<Block, 'inherited' | 'born' | 'died'>, position: number): boolean {
   return startOf(block) <= position && position <= block.died;
 }
 

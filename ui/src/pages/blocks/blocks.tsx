@@ -1,5 +1,6 @@
 // Blocks one by one: which, how large, how old, by whom; and of the one that is selected, all that is known.
 
+import '../parts.css';
 import './blocks.css';
 import { param } from '../../state/params.ts';
 import { data, measure, select, selected, source } from '../../state/state.ts';
@@ -43,7 +44,7 @@ export function BlocksPage() {
           <Table<Row>
             label="Blocks"
             testid="blocks"
-            columns={columns(at)}
+            columns={columns(at, chosen !== null)}
             count={rows.count}
             row={rows.row}
             rowKey={({ of, at: k }) => of.id[k]!}
@@ -72,13 +73,13 @@ function Totals({ rows, total }: { rows: number; total: { bytes: number; blocks:
   );
 }
 
-/** `at`: the position at which ages are taken. */
-function columns(at: number): Column<Row>[] {
+/** `at`: the position at which ages are taken. Beside a block there is room for the narrow ones only. */
+function columns(at: number, narrow: boolean): Column<Row>[] {
   const { stacks, times, info } = data.value;
   const column = (key: Order['sort'], title: string, width: string, hint: string, cell: (block: Block) => preact.ComponentChildren, numeric = false) => ({
     key, title, width, hint, numeric, cell: ({ of, at: k }: Row) => cell(blockAt(of, k)),
   });
-  return [
+  const all = [
     column('id', 'Block', '82px', 'The rank of its allocation', (it) => `#${it.id}`, true),
     column('addr', 'Address', '116px', 'Where it begins', (it) => <span class="mono">{address(it.addr)}</span>),
     column('size', 'Size', '76px', 'Bytes that were asked for', (it) => <span title={exactBytes(it.size)}>{bytes(it.size)}</span>, true),
@@ -87,13 +88,16 @@ function columns(at: number): Column<Row>[] {
     ), true),
     column('lifetime', 'Lifetime', '86px', 'From its allocation to its end', (it) => spell(lifetime(it, times), 'never freed'), true),
     column('thread', 'Thread', '104px', 'Which thread allocated it', (it) => <Name text={info.threads[it.thread]?.name ?? '–'} tail={4} />),
-    column('site', 'Call site', 'minmax(230px, 1fr)', 'The first function outside of allocators and their wrappers', (it) => (
+    column('site', 'Call site', 'minmax(190px, 1fr)', 'The first function outside of allocators and their wrappers', (it) => (
       it.stack === 0 ? <span class="muted">no backtrace</span> : <FrameName frames={stacks.frames} frame={stacks.site[it.stack]!} />
     )),
     column('api', 'Function', '104px', 'What was called', (it) => <Name text={source.value.overview.apis[it.api] ?? '–'} tail={4} />),
     column('leak', 'Leak', '78px', 'What the search for leaks called it; – where it was freed or not searched', (it) => LEAK_CLASSES[it.leak] ?? '–'),
   ];
+  return narrow ? all.filter((it) => NARROW.has(it.key)) : all;
 }
+
+const NARROW = new Set(['id', 'size', 'born', 'lifetime', 'site']);
 
 function spell(ns: number | null, none: string): string {
   return ns === null ? none : duration(ns);

@@ -42,9 +42,25 @@ export function withHoles(blocks: Brick[]): Brick[] {
   return bricks;
 }
 
+/** Room that a brick's labels need. */
+function least(brick: Brick): number {
+  return brick.kind === 'hole' ? 62 : brick.main ? 150 : 84;
+}
+
+/** As many bricks around the main one as there is room for; at least its next ones. */
+function fitting(bricks: Brick[], width: number): Brick[] {
+  const main = Math.max(0, bricks.findIndex((it) => it.main));
+  let [from, to] = [0, bricks.length];
+  const needed = () => bricks.slice(from, to).reduce((sum, brick) => sum + least(brick), 0);
+  while (needed() > width && (main - from > 2 || to - main > 3)) {
+    if (main - from >= to - 1 - main) from++;
+    else to--;
+  }
+  return bricks.slice(from, to);
+}
+
 /** Room for each brick: more for larger ones, enough for a label, never nothing. */
 function widths(bricks: Brick[], width: number): number[] {
-  const least = (brick: Brick) => (brick.kind === 'hole' ? 62 : brick.main ? 150 : 84);
   const fixed = bricks.reduce((sum, brick) => sum + least(brick), 0);
   const weight = (brick: Brick) => Math.log2(2 + brick.size) * (brick.main ? 2 : brick.kind === 'hole' ? 0.5 : 1);
   const weights = bricks.reduce((sum, brick) => sum + weight(brick), 0);
@@ -52,9 +68,10 @@ function widths(bricks: Brick[], width: number): number[] {
   return bricks.map((brick) => least(brick) + (spare * weight(brick)) / Math.max(1, weights));
 }
 
-export function Neighbourhood({ bricks, mark, onOpen, label }: Props) {
+export function Neighbourhood({ bricks: all, mark, onOpen, label }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const room = useWidth(box);
+  const bricks = fitting(all, room - 2);
   const wide = widths(bricks, room - 2);
   const total = wide.reduce((sum, it) => sum + it, 0);
   let x = 1;

@@ -23,7 +23,8 @@ export function Neighbours({ block }: { block: Block }) {
   );
 }
 
-async function around(block: Block, position: number, signal: AbortSignal): Promise<Brick[]> {
+/** A block and what lies around it at a position. */
+export async function around(block: Place, position: number, signal: AbortSignal): Promise<Brick[]> {
   const end = block.addr + Math.max(1, block.size);
   let found: Block[] = [];
   for (let reach = NEAREST; reach <= FARTHEST; reach *= 16) {
@@ -35,7 +36,10 @@ async function around(block: Block, position: number, signal: AbortSignal): Prom
   return bricks(block, found, position);
 }
 
-function bricks(block: Block, live: Block[], position: number): Brick[] {
+/** As much of a block as its neighbours must know. */
+export type Place = Pick<Block, 'id' | 'addr' | 'size' | 'born' | 'died' | 'inherited'>;
+
+function bricks(block: Place, live: Block[], position: number): Brick[] {
   const end = block.addr + Math.max(1, block.size);
   const there = live.filter((it) => it.addr < end && it.addr + Math.max(1, it.size) > block.addr);
   const before = live.filter((it) => it.addr < block.addr && !there.includes(it)).slice(-NEIGHBOURS);

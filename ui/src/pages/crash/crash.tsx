@@ -1,13 +1,15 @@
 // Where the run ended: what happened, in which block, who allocated and freed it, and what was going on around it.
 
+import '../parts.css';
 import './crash.css';
 import { data } from '../../state/state.ts';
+import { useQuery } from '../../state/query.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { count, duration, exactTime, time } from '../../ui/units.ts';
 import { Backtrace, jsonLines } from '../blocks/backtrace.tsx';
 import { Neighbourhood } from '../blocks/neighbourhood.tsx';
 import { openBlock, openMap } from '../links.ts';
-import { CopyText } from './copy.tsx';
+import { CopyText } from '../copy.tsx';
 import { DeathOf } from './death.tsx';
 import { Evidence } from './evidence.tsx';
 import { accessOf, asText, blockName, picture, relationOf, signalName } from './model.ts';
@@ -80,14 +82,13 @@ const CONFIDENCE: Record<string, string> = {
 };
 
 function Picture({ crash }: { crash: CrashReport }) {
-  const bricks = picture(crash);
-  if (bricks.length === 0) {
-    return <p class="crash-nowhere">{nowhere(crash)}</p>;
-  }
+  const answer = useQuery((signal) => picture(crash, data.value, signal), [crash]);
+  const bricks = answer.value.value ?? [];
+  if (crash.blocks.length === 0) return <p class="crash-nowhere">{nowhere(crash)}</p>;
   const mark = crash.address === null ? undefined : Number(crash.address);
   const reached = mark !== undefined && bricks.some((it) => mark >= it.addr && mark < it.addr + Math.max(1, it.size));
   return (
-    <section class="crash-picture" aria-label="The neighbourhood of the address">
+    <section class="crash-picture" aria-label="The neighbourhood of the address" data-testid="picture">
       <Neighbourhood bricks={bricks} mark={mark} onOpen={openBlock} label="Blocks around the address, lower addresses left" />
       <p class="muted">
         {reached ? 'The cross is the address. ' : mark !== undefined ? `The address ${crash.address} is not near this block. ` : ''}

@@ -1,7 +1,9 @@
 // What `heaptape crash --json` says (docs/json.md), with the types that this page relies on, and the picture made of it.
 
+import type { ProcessData } from '../../data/types.ts';
 import { exactTime } from '../../ui/units.ts';
 import { withHoles, type Brick } from '../blocks/neighbourhood.tsx';
+import { around } from '../blocks/neighbours.tsx';
 
 export interface JsonFrame {
   function: string;
@@ -118,17 +120,22 @@ export function relationOf(block: CrashBlock): string {
   return words[block.relation] ?? block.relation.replaceAll('_', ' ');
 }
 
-/** The block that the verdict is about, its neighbours and the holes between; empty without a block near the address. */
-export function picture(crash: CrashReport): Brick[] {
+/** The block that the verdict is about, what lay around it at the crash, and a hole up to the address if it is near. */
+export async function picture(crash: CrashReport, data: ProcessData, signal: AbortSignal): Promise<Brick[]> {
   const main = crash.blocks[0];
+  if (!main) return [];
   const near = ['holds', 'held', 'before', 'after', 'given_back'];
-  const blocks = crash.blocks
-    .filter((it, index) => index === 0 || near.includes(it.relation))
-    .map((it) => brick(it, it === main));
-  // A freed block's place may have been given to others since: what is under another brick is not drawn twice.
-  const apart = blocks.filter((it) => it.main || blocks[0] === undefined || !overlap(it, blocks[0]));
-  return withMark(withHoles(apart), crash.address === null ? undefined : Number(crash.address));
+  const named = crash.blocks.slice(1).filter((it) => near.includes(it.relation)).map((it) => brick(it, false));
+  const own = brick(main, true);
+  // A freed block's place may have been given to others since: what is under the main brick is not drawn twice.
+  const known = [own, ...named.filter((it) => !overlap(it, own))];
+  const live = await around({ ...own, id: own.id ?? 0, ...SPAN }, data.times.at(crash.time_ns), signal);
+  const more = live.filter((it) => it.kind === 'live' && known.every((brick) => !overlap(it, brick)));
+  return withMark(withHoles([...known, ...more]), crash.address === null ? undefined : Number(crash.address));
 }
+
+/** The crash itself says what is live. */
+const SPAN = { born: 0, died: 0, inherited: true };
 
 function brick(block: CrashBlock, main: boolean): Brick {
   return { kind: block.freed ? 'freed' : 'live', id: block.block, addr: Number(block.address), size: block.size, main };
