@@ -93,7 +93,7 @@ pub(super) const LOST: Ruling = Ruling {
         });
         let finding = |&(site, lost): &(SiteId, crate::Weight)| {
             let grave = lost.bytes >= GRAVE_LOST_BYTES || lost.blocks >= GRAVE_LOST_BLOCKS;
-            let severity = if grave { Severity::High } else { Severity::Medium };
+            let severity = if grave { Severity::High } else { Severity::Low };
             let mut parts = sentence![
                 Part::Site,
                 " leaks ",

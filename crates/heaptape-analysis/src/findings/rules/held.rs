@@ -3,7 +3,7 @@
 use super::*;
 
 /// Of a peak below this nobody asks who holds it.
-const MIN_PEAK: u64 = MIB;
+const MIN_PEAK: u64 = 4 * MIB;
 /// Percent of the peak that one site must hold.
 const PEAK_PERCENT: u64 = 40;
 /// Bytes from which on it matters.
@@ -26,7 +26,7 @@ const SPIKE_PERCENT: u64 = 5;
 
 /// Percent of the peak, and bytes, that are kept until the end.
 const KEPT_PERCENT: u64 = 25;
-const MIN_KEPT: u64 = MIB;
+const MIN_KEPT: u64 = 8 * MIB;
 
 pub(super) const PEAK_SHARE: Ruling = Ruling {
     rule: Rule::PeakShare,
@@ -188,9 +188,9 @@ pub(super) const NEVER_FREED: Ruling = Ruling {
             Part::Bytes(kept.bytes),
             " in ",
             Part::count(kept.blocks, "block"),
-            " are still in use at the end, which is no leak: most of ",
+            " are never freed, but something points to them: no leak; ",
             Part::Site,
-            ", ",
+            " has most of it, ",
             Part::Bytes(held.bytes),
         ];
         let links = vec![Link::to(Page::Flame).metric("leaked"), Link::to(Page::Leaks)];
