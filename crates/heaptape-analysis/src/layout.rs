@@ -182,8 +182,9 @@ pub(crate) fn page_bytes(recording: &dyn Recording) -> u64 {
 /// Whether glibc gave a block a mapping of its own, judged by its size and where it lies.
 #[inline]
 pub(crate) fn has_own_mapping(block: &LiveBlock, page_bytes: u64) -> bool {
-    let whole_pages =
-        || block.usable == 0 || block.usable.saturating_add(MAPPING_HEADER).is_multiple_of(page_bytes);
+    let whole_pages = || {
+        block.usable == 0 || block.usable.saturating_add(MAPPING_HEADER).is_multiple_of(page_bytes)
+    };
     block.size.max(block.usable) >= MIN_OWN_MAPPING
         && block.addr % page_bytes == MAPPING_HEADER
         && whole_pages()

@@ -17,6 +17,7 @@
 //! * [`contents`]: what blocks contained.
 //! * [`crash`]: why it died.
 //! * [`errors`]: what was given back that was not to be given back so.
+//! * [`lifetimes`], [`stacks`], [`times`]: all blocks with their whole lives, for pages that wind.
 //! * [`estimate`]: what a sample says about the whole.
 //! * [`info`]: what was recorded and what was not.
 
@@ -39,6 +40,7 @@ mod hex;
 pub mod info;
 pub mod layout;
 pub mod leaks;
+pub mod lifetimes;
 pub mod memory;
 pub mod metric;
 pub mod moment;
@@ -55,10 +57,12 @@ pub mod series;
 pub mod site_series;
 pub mod sites;
 pub mod sizes;
+pub mod stacks;
 pub mod summary;
 pub mod suppressions;
 mod table;
 pub mod temporary;
+pub mod times;
 pub mod tree;
 pub mod unresolved;
 pub mod usage;

@@ -8,9 +8,7 @@
 use crate::extents::block_end;
 use crate::layout::has_own_mapping;
 use crate::recording::Recording;
-use heaptape_tape::{
-    Effect, LiveBlock, Mapping, PlaceKind, ProcessId, Sample, TimeNs,
-};
+use heaptape_tape::{Effect, LiveBlock, Mapping, PlaceKind, ProcessId, Sample, TimeNs};
 use serde::Serialize;
 
 /// Samples of [`RssExplained`] at most: of more, the ones with most RSS in equal parts of the list, the first and the last.
@@ -256,7 +254,8 @@ impl<'a> RssWatch<'a> {
             bytes: layer(index),
         });
         let short = chosen.iter().any(|&i| {
-            whole && self.at[i].asked > self.samples[i].rss_anon.saturating_add(self.samples[i].swap)
+            whole
+                && self.at[i].asked > self.samples[i].rss_anon.saturating_add(self.samples[i].swap)
         });
         RssExplained {
             time_ns: chosen.iter().map(|&i| self.samples[i].time.0).collect(),
@@ -284,7 +283,10 @@ const LAYERS: [(&str, &str); 7] = [
         "Rest of private memory",
         "Free memory inside the allocator and its headers, stacks, variables of modules, and what was mapped without malloc.",
     ),
-    ("Files", "Pages of the program, its libraries and other mapped files; the kernel can drop them."),
+    (
+        "Files",
+        "Pages of the program, its libraries and other mapped files; the kernel can drop them.",
+    ),
     ("Shared memory", "The recorder's own streams, and what the program shares."),
     ("Unaccounted", "Counted by the kernel in RSS and in none of its parts."),
 ];

@@ -118,7 +118,10 @@ mod tests {
             Rss:                  12 kB\nAnonymous:            12 kB\nTHPeligible:           0\n\
             7ffc4000-7ffc5000 rwxs 00000000 00:00 0 \n";
         let (mappings, resident) = parse_smaps(text);
-        assert_eq!(mappings.iter().map(|m| m.start).collect::<Vec<_>>(), [0x5583, 0x7ffc1000, 0x7ffc4000]);
+        assert_eq!(
+            mappings.iter().map(|m| m.start).collect::<Vec<_>>(),
+            [0x5583, 0x7ffc1000, 0x7ffc4000]
+        );
         assert_eq!(resident, [4096, 12_288, 0]);
         let (mappings, resident) = with_residence(std::process::id()).unwrap();
         assert!(mappings.len() == resident.len() && resident.iter().sum::<u64>() > 0);

@@ -78,7 +78,9 @@ fn finding_document(finding: &Finding) -> FindingDocument<'_> {
         let place = match (&frame.file, frame.line) {
             (Some(file), 0) => file_name(file).to_owned(),
             (Some(file), line) => format!("{}:{line}", file_name(file)),
-            (None, _) => frame.module.as_ref().map_or(String::new(), |module| format!("[{module}]")),
+            (None, _) => {
+                frame.module.as_ref().map_or(String::new(), |module| format!("[{module}]"))
+            }
         };
         format!("{} {place}", frame.short).trim_end().to_owned()
     });

@@ -22,6 +22,7 @@ pub mod json;
 pub mod layout;
 pub mod leaks;
 mod overwrites;
+pub mod page;
 mod rss;
 pub mod seeds;
 mod sites;

@@ -111,8 +111,7 @@ impl Gathered {
         let temporary = by_site(temporaries.map(|(id, weight)| (id, *weight)), sites);
         let followed: Vec<SiteId> = never_freed.iter().take(FOLLOWED).map(|held| held.0).collect();
         let rows: FxHashMap<SiteId, usize> = followed.iter().copied().zip(0..).collect();
-        let sums = growth
-            .sums(followed.len(), |backtrace| rows.get(&sites.of(backtrace)).copied());
+        let sums = growth.sums(followed.len(), |backtrace| rows.get(&sites.of(backtrace)).copied());
         let mut chained: FxHashMap<SiteId, Chained> = FxHashMap::default();
         for (backtrace, chains) in &watched.chains {
             chained.entry(sites.of(*backtrace)).or_default().add(chains);
@@ -164,8 +163,7 @@ impl Gathered {
             }
         }
         let enough = alike.into_iter().filter(|&(_, blocks)| blocks >= MIN_ALIKE);
-        self.alike =
-            enough.map(|((site, size), blocks)| Alike { site, size, blocks }).collect();
+        self.alike = enough.map(|((site, size), blocks)| Alike { site, size, blocks }).collect();
         let key = |alike: &Alike| (Reverse(alike.size * alike.blocks), alike.site, alike.size);
         self.alike.sort_unstable_by_key(key);
         self.rounding = rounding.into_values().collect();

@@ -79,6 +79,7 @@ impl Findings {
 
 /// Whether two findings say nearly the same of one place.
 fn same_place(a: &Finding, b: &Finding) -> bool {
-    let named = |finding: &Finding| finding.site.as_ref().and_then(|site: &Site| site.frame.clone());
+    let named =
+        |finding: &Finding| finding.site.as_ref().and_then(|site: &Site| site.frame.clone());
     a.rule.topic() == b.rule.topic() && a.site.is_some() && named(a) == named(b)
 }

@@ -64,7 +64,8 @@ pub(super) const ROUNDING: Ruling = Ruling {
     },
     cannot: of_whole_recordings,
     find: |evidence| {
-        let much = evidence.gathered.rounding.iter().map(|sum| (sum, sum.usable_bytes - sum.asked_bytes));
+        let much =
+            evidence.gathered.rounding.iter().map(|sum| (sum, sum.usable_bytes - sum.asked_bytes));
         let much = much.filter(|&(sum, more)| {
             more >= MIN_ROUNDING && is_share(more, sum.asked_bytes, ROUNDING_PERCENT)
         });

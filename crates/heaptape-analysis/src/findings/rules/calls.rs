@@ -120,9 +120,11 @@ pub(super) const EMPTY: Ruling = Ruling {
     cannot: of_whole_recordings,
     find: |evidence| {
         let calls = evidence.totals.allocs;
-        let many = evidence.gathered.empty.iter().filter(|&&(_, count)| {
-            count >= MIN_EMPTY && is_share(count, calls, EMPTY_PERCENT)
-        });
+        let many = evidence
+            .gathered
+            .empty
+            .iter()
+            .filter(|&&(_, count)| count >= MIN_EMPTY && is_share(count, calls, EMPTY_PERCENT));
         let finding = |&(site, count): &(SiteId, u64)| {
             let parts = sentence![
                 Part::Site,

@@ -39,7 +39,9 @@ pub(super) const CRASH: Ruling = Ruling {
 
 pub(super) const ERRORS: Ruling = Ruling {
     rule: Rule::Errors,
-    looks_for: || sentence!["wrong frees, reallocs and deletes, and overwrites where blocks are guarded"],
+    looks_for: || {
+        sentence!["wrong frees, reallocs and deletes, and overwrites where blocks are guarded"]
+    },
     cannot: always,
     find: |evidence| {
         let errors = evidence.errors;
@@ -88,9 +90,11 @@ pub(super) const LOST: Ruling = Ruling {
     },
     cannot: |evidence| evidence.leaks.is_none().then_some("nobody searched for leaks"),
     find: |evidence| {
-        let lost = evidence.gathered.lost.iter().filter(|(_, lost)| {
-            lost.bytes >= MIN_LOST_BYTES || lost.blocks >= MIN_LOST_BLOCKS
-        });
+        let lost = evidence
+            .gathered
+            .lost
+            .iter()
+            .filter(|(_, lost)| lost.bytes >= MIN_LOST_BYTES || lost.blocks >= MIN_LOST_BLOCKS);
         let finding = |&(site, lost): &(SiteId, crate::Weight)| {
             let grave = lost.bytes >= GRAVE_LOST_BYTES || lost.blocks >= GRAVE_LOST_BLOCKS;
             let severity = if grave { Severity::High } else { Severity::Low };

@@ -148,7 +148,8 @@ pub(super) const SPIKE: Ruling = Ruling {
         if peak < LARGE || is_share(high, all, SPIKE_PERCENT) {
             return Vec::new();
         }
-        let spike_ns = (u128::from(evidence.span_ns()) * u128::from(high)).div_ceil(u128::from(all.max(1)));
+        let spike_ns =
+            (u128::from(evidence.span_ns()) * u128::from(high)).div_ceil(u128::from(all.max(1)));
         let parts = sentence![
             "More than half of the peak of ",
             Part::Bytes(peak),
