@@ -57,12 +57,7 @@ fn parts(moment: &Moment) -> Vec<String> {
 }
 
 fn private_bytes(end: &AtEnd) -> u64 {
-    let beside = [
-        end.stack_bytes,
-        end.thread_stack_bytes,
-        end.module_bytes,
-        end.other_bytes,
-    ];
+    let beside = [end.stack_bytes, end.thread_stack_bytes, end.module_bytes, end.other_bytes];
     end.allocator_bytes() + beside.iter().sum::<u64>()
 }
 

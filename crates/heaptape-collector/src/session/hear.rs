@@ -295,7 +295,8 @@ impl Session {
         }
         // Most processes end before a sample is due, and the last one is the one that is looked at.
         if !self.settings.sample_interval.is_zero()
-            && let Some(sample) = sample::sample(target.pid, book.now(), false)
+            && let Some(sample) =
+                sample::sample(target.pid, book.time(clock::monotonic_ns()), false)
         {
             book.writer.sample(id, &sample)?;
         }
