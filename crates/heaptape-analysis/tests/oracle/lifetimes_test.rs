@@ -1,9 +1,10 @@
 //! The table of all blocks against the live set of every moment, of histories that make no sense at all.
 
 use crate::history::{process, recording, steps};
+use heaptape_analysis::flows::{Flow, Flows};
 use heaptape_analysis::lifetimes::{Lifetime, Lifetimes, NEVER, flags};
 use heaptape_analysis::temporary::Temporaries;
-use heaptape_analysis::{MemoryRecording, Recording};
+use heaptape_analysis::{MemoryRecording, Recording, Weight};
 use heaptape_tape::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -135,7 +136,7 @@ fn check_temporary(recording: &MemoryRecording, of: ProcessId) -> Result<(), Tes
     let mut live = recording.live_at_start(of).unwrap();
     for event in events {
         let effect = live.apply(event);
-        temporaries.note(event, &effect, |block| drop(found.insert(of_live(&block))));
+        temporaries.note(event, &effect, |block| found.extend([of_live(&block)]));
     }
     found.extend(temporaries.finish().map(|block| of_live(&block)));
     prop_assert_eq!(rows, found);
@@ -166,5 +167,61 @@ proptest! {
         let expected: Vec<Lifetime> = all.blocks.into_iter().filter(|it| it.size >= size).collect();
         prop_assert_eq!(some.blocks, expected);
         prop_assert_eq!(some.of_blocks, all.of_blocks);
+    }
+}
+
+/// Bytes and blocks by backtrace, of those blocks that a measure counts.
+fn sums<'a, T: 'a>(
+    all: impl IntoIterator<Item = &'a T>,
+    of: impl Fn(&T) -> Option<(BacktraceId, Weight)>,
+) -> std::collections::BTreeMap<BacktraceId, Weight> {
+    let mut sums = std::collections::BTreeMap::new();
+    for (backtrace, weight) in all.into_iter().filter_map(of) {
+        *sums.entry(backtrace).or_insert(Weight::default()) += weight;
+    }
+    sums.retain(|_, weight| weight.blocks > 0);
+    sums
+}
+
+proptest! {
+    /// At lines of the grid, flows measure what their blocks do, however coarse the grid had to be.
+    #[test]
+    fn flows_are_exact_on_their_grid(
+        steps in steps(), at in 0_u64..60, events in any_events(), most in 1_u64..120,
+    ) {
+        let recording = forked(&steps, at, events);
+        let process = ProcessId(1);
+        let flows = Flows::of(&recording, process, most).unwrap();
+        let all = Lifetimes::of(&recording, process, &|_| true).unwrap().blocks;
+        prop_assert!(flows.rows.len() as u64 <= most || flows.grid == 1);
+        let count = recording.event_count(process);
+        let lines: Vec<u32> =
+            (0..=flows.grid).map(|nth| (u64::from(nth) * count / u64::from(flows.grid)) as u32).collect();
+        for (nth, &a) in lines.iter().enumerate().step_by(1.max(lines.len() / 9)) {
+            let live = |flow: &Flow| (flow.born == NEVER || flow.born < a) && a <= flow.died;
+            prop_assert_eq!(
+                sums(&flows.rows, |it| live(it).then_some((it.backtrace, it.weight))),
+                sums(&all, |it| it.is_live(a).then_some((it.backtrace, Weight::block(it.size))))
+            );
+            for &b in lines[nth..].iter().step_by(1.max(lines.len() / 7)) {
+                let kept = |born: u32, died: u32| a <= born && born < b && b <= died && born != NEVER;
+                prop_assert_eq!(
+                    sums(&flows.rows, |it| kept(it.born, it.died).then_some((it.backtrace, it.weight))),
+                    sums(&all, |it| kept(it.born, it.died).then_some((it.backtrace, Weight::block(it.size))))
+                );
+                let within = |rank: u32| a <= rank && rank < b;
+                prop_assert_eq!(
+                    sums(&flows.rows, |it| within(it.died).then_some((it.backtrace, it.weight))),
+                    sums(&all, |it| within(it.died).then_some((it.backtrace, Weight::block(it.size))))
+                );
+                prop_assert_eq!(
+                    sums(&flows.rows, |it| within(it.born).then_some((it.backtrace, it.temporary))),
+                    sums(&all, |it| (within(it.born) && it.is(flags::TEMPORARY))
+                        .then_some((it.backtrace, Weight::block(it.size))))
+                );
+            }
+        }
+        let kept = all.iter().filter(|block| flows.kept.has(block)).count() as u64;
+        prop_assert!(kept <= most, "{} of {}", kept, most);
     }
 }
