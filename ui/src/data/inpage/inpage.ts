@@ -120,7 +120,7 @@ export class InPage implements ProcessData {
       this.#listing = { key, ...listing };
     }
     const { blocks, total } = this.#listing;
-    return { rows: this.#blocks.rows(blocks.subarray(offset, offset + limit)), total };
+    return { rows: this.#blocks.rows(blocks.subarray(offset, offset + limit)), count: blocks.length, total };
   }
 
   async block(id: number): Promise<Blocks> {

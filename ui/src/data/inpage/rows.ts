@@ -46,7 +46,7 @@ export async function listingOf(
 }
 
 function keysOf(
-  table: BlockTable, times: TimeTable, stacks: Stacks, sort: 'addr' | 'size' | 'died' | 'lifetime' | 'site',
+  table: BlockTable, times: TimeTable, stacks: Stacks, sort: Exclude<BlockQuery['sort'], 'id' | 'born'>,
 ): (block: number) => number {
   switch (sort) {
     case 'addr':
@@ -57,6 +57,12 @@ function keysOf(
       return (block) => table.died[block]!;
     case 'lifetime':
       return (block) => lifetime(table, times, block);
+    case 'thread':
+      return (block) => table.thread[block]!;
+    case 'api':
+      return (block) => table.api[block]!;
+    case 'leak':
+      return (block) => table.leak[block]!;
     case 'site': {
       const rank = new Uint32Array(stacks.frames.count);
       const sites = [...new Set(stacks.site)].sort((x, y) => compareSites(stacks.frames, x, y));
