@@ -18,8 +18,10 @@ interface Props {
   shape: Shape;
   /** Its children are the first rows. */
   root: number;
-  /** By it rows are ordered; those of none are left out. Never negative. */
+  /** Rows without it are left out. Never negative. */
   weight: (node: number) => number;
+  /** By it rows are ordered, the largest first; the weight where not given. */
+  rank?: (node: number) => number;
   name: (node: number) => string;
   place: (node: number) => string;
   marked?: (node: number) => boolean;
@@ -41,7 +43,8 @@ export function TreeTable(props: Props) {
   const [turned, setTurned] = useState<{ shape: Shape; nodes: Set<number> }>({ shape, nodes: new Set() });
   // What is open by itself is not in the set, but what was turned round by hand.
   const nodes = turned.shape === shape ? turned.nodes : new Set<number>();
-  const rows = useMemo(() => list(shape, root, weight, nodes), [shape, root, weight, nodes]);
+  const rank = props.rank ?? weight;
+  const rows = useMemo(() => list(shape, root, weight, rank, nodes), [shape, root, weight, rank, nodes]);
   const toggle = (node: number) => {
     const next = new Set(nodes);
     if (!next.delete(node)) next.add(node);
@@ -99,22 +102,22 @@ export function TreeTable(props: Props) {
   );
 }
 
-/** The rows, from the root's children down. A chain of only children is open by itself; `turned`: what is not as it would be. */
-function list(shape: Shape, root: number, weight: (node: number) => number, turned: ReadonlySet<number>): TreeRow[] {
+/** So much of all has the heaviest path, as far as it is open by itself. */
+const HALF = 0.5;
+
+/** The rows, from the root's children down; `turned`: nodes that are not open or closed as they would be by themselves. */
+function list(shape: Shape, root: number, weight: (node: number) => number, rank: (node: number) => number, turned: ReadonlySet<number>): TreeRow[] {
   const rows: TreeRow[] = [];
+  const least = HALF * weight(root);
   const below = (node: number) =>
-    Array.from(shape.children(node)).filter((child) => weight(child) > 0).sort((x, y) => weight(y) - weight(x) || x - y);
-  const todo: { node: number; level: number; chain: boolean }[] = [];
-  const push = (children: number[], level: number, chain: boolean) => {
-    for (const node of children.reverse()) todo.push({ node, level, chain: chain && children.length === 1 });
-  };
-  push(below(root), 1, true);
+    Array.from(shape.children(node)).filter((child) => weight(child) > 0).sort((x, y) => rank(y) - rank(x) || x - y);
+  const todo = below(root).reverse().map((node) => ({ node, level: 1 }));
   while (todo.length > 0) {
-    const { node, level, chain } = todo.pop()!;
+    const { node, level } = todo.pop()!;
     const children = below(node);
-    const open = children.length === 0 ? undefined : chain !== turned.has(node);
+    const open = children.length === 0 ? undefined : weight(node) >= least !== turned.has(node);
     rows.push({ node, level, open });
-    if (open) push(children, level + 1, chain);
+    if (open) todo.push(...children.reverse().map((child) => ({ node: child, level: level + 1 })));
   }
   return rows;
 }

@@ -5,7 +5,7 @@ import { nodeName } from '../../tree/shared.ts';
 import { value, type View } from '../../tree/view.ts';
 import { category, type Colour, difference, mix, OTHER } from '../../ui/colour.ts';
 import type { Theme } from '../../ui/theme.ts';
-import { inUnit } from '../../ui/units.ts';
+import { inUnit, percent } from '../../ui/units.ts';
 import type { Box } from './boxes.ts';
 import type { Look } from './paint.ts';
 
@@ -38,6 +38,11 @@ export function look(looks: Looks, box: Box): Look {
     dim: looks.fits !== null && looks.fits[fn] !== 1,
     change: looks.colouring === 'change' ? Math.sign(own) : 0,
   };
+}
+
+/** A change as a share of what there was, with its sign. */
+export function shownShare(change: number, before: number): string {
+  return `${change > 0 ? '+' : change < 0 ? '\u2212' : ''}${percent(Math.abs(change), before)}`;
 }
 
 const NEUTRAL: Record<Theme, Colour> = { dark: 0x303a44, light: 0xd9e0e7 };

@@ -24,11 +24,13 @@ interface Props {
   order: Order;
   found: { bytes: number; blocks: number; nodes: number; fns: number } | null;
   lineOf: ((node: number) => number[]) | null;
+  /** Whether functions and stacks have the numbers that they have on other pages; without, nothing is selected. */
+  own?: boolean;
 }
 
 type Open = { kind: 'frame'; node: number; x: number; y: number } | { kind: 'small'; box: Box; x: number; y: number } | null;
 
-export function Single({ view, looks, order, found, lineOf }: Props) {
+export function Single({ view, looks, order, found, lineOf, own = true }: Props) {
   const { shape } = view;
   const { stacks } = looks;
   const [focus, setFocus] = useState(0);
@@ -43,7 +45,7 @@ export function Single({ view, looks, order, found, lineOf }: Props) {
     setFocus(node);
   };
   const pick = (node: number) => {
-    if (shape.fn(node) < 0) return;
+    if (shape.fn(node) < 0 || !own) return;
     choose(view, node);
     picked.value = { selection: selection.value, node };
   };
@@ -107,7 +109,7 @@ export function Single({ view, looks, order, found, lineOf }: Props) {
           testid="flame-canvas"
         />
       )}
-      {open?.kind === 'frame' && <FrameMenu {...open} view={view} stacks={stacks} onZoom={zoomTo} onPick={pick} onClose={() => setOpen(null)} />}
+      {open?.kind === 'frame' && own && <FrameMenu {...open} view={view} stacks={stacks} onZoom={zoomTo} onPick={pick} onClose={() => setOpen(null)} />}
       {open?.kind === 'small' && <SmallMenu {...open} nodes={open.box.small!} view={view} stacks={stacks} onZoom={zoomTo} onClose={() => setOpen(null)} />}
     </>
   );

@@ -17,6 +17,7 @@ import { middle } from '../flame/params.ts';
 import { useLines, useMoments } from '../flame/use.ts';
 import { Measured, widthOf } from './cells.tsx';
 import type { ColumnDef } from './columns.ts';
+import { sorted } from './params.ts';
 import { useMetrics, type Values } from './use.ts';
 
 interface TreeOfProps {
@@ -48,6 +49,12 @@ function TreeOf({ shape, known, columns, label, testid }: TreeOfProps) {
   const own = of(metric.value, unit.value);
   // A difference is ordered by what changed; rows that cancel out are left out.
   const weight = useMemo(() => (node: number) => Math.abs(own?.total(node) ?? 0), [own]);
+  const descending = !sorted.value.startsWith('-');
+  const by = columns.find((it) => it.id === sorted.value.replace('-', '')) ?? columns[0]!;
+  const rank = useMemo(() => {
+    if (by.id === metric.value && descending) return undefined;
+    return (node: number) => (Number.isNaN(value(by, node)) ? -Infinity : value(by, node) * (descending ? 1 : -1));
+  }, [by.id, descending, ...known.values(), unit.value, shape]);
   const lineOf = useLines(shape, useMoments().value);
   const mark = data.value.times.of(t.value) / Math.max(1, data.value.info.end_ns - data.value.info.start_ns);
   const { stacks } = data.value;
@@ -65,7 +72,8 @@ function TreeOf({ shape, known, columns, label, testid }: TreeOfProps) {
   return (
     <TreeTable
       shape={shape} root={0} weight={weight} name={(node) => nodeName(shape, stacks, node)} place={(node) => nodePlace(shape, stacks, node)}
-      columns={drawn} selected={isSelected}
+      columns={drawn} selected={isSelected} sort={{ key: by.id, descending }} {...(rank && { rank })}
+      onSort={(id) => columns.some((it) => it.id === id && id !== 'line') && (sorted.value = by.id === id && descending ? `-${id}` : id === metric.value ? '' : id)}
       onSelect={(node) => (shape === merged.value ? choose({ shape }, node) : shape.fn(node) >= 0 && select('fn', shape.fn(node)))}
       totals={{ name: nodeName(shape, stacks, 0), ...Object.fromEntries(columns.filter((it) => it.id !== 'line' && it.id !== 'self').map((def) => [def.id, def.write(value(def, 0), unit.value)])) }}
       label={label} testid={testid}
@@ -93,7 +101,8 @@ export function Callers({ columns }: { columns: ColumnDef[] }) {
     { key: 'name', title: 'function', width: 'minmax(90px, 1fr)', cell: (row) => <Name text={fnName(row.fn, stacks, frameOf(stacks, row.fn))} /> },
     { key: 'total', title: def.title, numeric: true, width: '92px', hint: def.hint, cell: (row) => <Measured def={def} value={row.total} most={most} /> },
   ];
-  const without = columns.filter((it) => it.id !== 'self');
+  // There is half the room.
+  const fewer = columns.filter((it) => it.id !== 'self').slice(0, 4);
   return (
     <div class="sandwich">
       <Table columns={functions} count={list.length} row={(index) => list[index]} rowKey={(row) => row.fn} selected={(row) => row.fn === fn}
@@ -102,7 +111,7 @@ export function Callers({ columns }: { columns: ColumnDef[] }) {
         {(['callers', 'callees'] as const).map((half) => (
           <div class="sandwich-half" key={half}>
             <h3>{half === 'callers' ? 'who calls it' : 'what it calls'}</h3>
-            <TreeOf shape={shapes[half]} known={known} columns={without} label={half} testid={`tables-${half}`} />
+            <TreeOf shape={shapes[half]} known={known} columns={fewer} label={half} testid={`tables-${half}`} />
           </div>
         ))}
       </div>
