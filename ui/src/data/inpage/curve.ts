@@ -1,7 +1,7 @@
 // Live bytes by position, as steps: at one position, the most and least over a stretch, by clock time.
 
 import type { Envelope, Weight } from '../types.ts';
-import type { BlockTable } from './blocks.ts';
+import { byDeath, type Numbers, type Population } from './blocks.ts';
 import type { TimeTable } from './times.ts';
 
 /** Positions of one part of the index. */
@@ -16,9 +16,22 @@ interface Place extends Weight {
   dead: number;
 }
 
-export class Curve {
-  readonly #table: BlockTable;
+/** What is live by position, and by time. */
+export interface LiveCurve {
+  at(position: number): Weight;
+  /** The first position of most live bytes in `(a, b]`; `b` where that is empty. */
+  peak(a: number, b: number): { position: number } & Weight;
+  envelope(from_ns: number, to_ns: number, buckets: number): Envelope;
+}
+
+export class Curve implements LiveCurve {
   readonly #events: number;
+  readonly #times: TimeTable | null;
+  readonly #start: Uint32Array;
+  readonly #died: Uint32Array;
+  readonly #byDeath: Uint32Array;
+  readonly #weightBytes: Numbers;
+  readonly #weightBlocks: Float64Array | null;
   readonly #bytes: Float64Array;
   readonly #blocks: Float64Array;
   readonly #begun: Uint32Array;
@@ -27,9 +40,16 @@ export class Curve {
   readonly #least: Float64Array;
   readonly #most: Float64Array;
 
-  constructor(table: BlockTable, events: number) {
-    this.#table = table;
+  /** Without `times` it has no envelope. */
+  constructor(population: Population, events: number, times: TimeTable | null = null) {
     this.#events = events;
+    this.#times = times;
+    this.#start = population.start;
+    this.#died = population.died;
+    this.#byDeath = byDeath(population);
+    const { bytes, blocks } = population.weights('live');
+    this.#weightBytes = bytes;
+    this.#weightBlocks = blocks;
     const parts = (events >>> PART_BITS) + 1;
     this.#bytes = new Float64Array(parts);
     this.#blocks = new Float64Array(parts);
@@ -63,7 +83,6 @@ export class Curve {
     return { bytes: place.bytes, blocks: place.blocks };
   }
 
-  /** The first position of most live bytes in `(a, b]`; `b` where that is empty. */
   peak(a: number, b: number): { position: number } & Weight {
     const first = Math.min(a + 1, b);
     const most = this.range(first, b).most;
@@ -98,7 +117,8 @@ export class Curve {
   }
 
   /** By buckets of clock time, as `heaptape summary` cuts them: a time's bucket is `⌊(time − from) × buckets / span⌋`. */
-  envelope(times: TimeTable, from_ns: number, to_ns: number, buckets: number): Envelope {
+  envelope(from_ns: number, to_ns: number, buckets: number): Envelope {
+    const times = this.#times!;
     const envelope: Envelope = {
       from_ns, to_ns, min: new Float64Array(buckets), max: new Float64Array(buckets), last: new Float64Array(buckets),
     };
@@ -133,21 +153,20 @@ export class Curve {
 
   /** To the next position: what died there goes, what began there comes. */
   #step(place: Place): void {
-    const { died, byDeath, weightBytes, weightBlocks } = this.#table;
-    for (; place.dead < byDeath.length && died[byDeath[place.dead]!] === place.position; place.dead++) {
-      const block = byDeath[place.dead]!;
-      place.bytes -= weightBytes[block]!;
-      place.blocks -= weightBlocks ? weightBlocks[block]! : 1;
+    const order = this.#byDeath;
+    for (; place.dead < order.length && this.#died[order[place.dead]!] === place.position; place.dead++) {
+      const block = order[place.dead]!;
+      place.bytes -= this.#weightBytes[block]!;
+      place.blocks -= this.#weightBlocks ? this.#weightBlocks[block]! : 1;
     }
     place.position++;
     this.#begin(place);
   }
 
   #begin(place: Place): void {
-    const { start, weightBytes, weightBlocks } = this.#table;
-    for (; place.begun < start.length && start[place.begun] === place.position; place.begun++) {
-      place.bytes += weightBytes[place.begun]!;
-      place.blocks += weightBlocks ? weightBlocks[place.begun]! : 1;
+    for (; place.begun < this.#start.length && this.#start[place.begun] === place.position; place.begun++) {
+      place.bytes += this.#weightBytes[place.begun]!;
+      place.blocks += this.#weightBlocks ? this.#weightBlocks[place.begun]! : 1;
     }
   }
 }

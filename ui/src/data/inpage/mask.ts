@@ -1,8 +1,8 @@
 // Filters, asked of blocks: 1 for each that passes.
 
-import { isWithin, type Flag, type Interval, type MeasureField, type TextField, type Pattern, type Test, type Token } from '../filter.ts';
+import { apiName, isWithin, type Flag, type Interval, type MeasureField, type TextField, type Pattern, type Test, type Token } from '../filter.ts';
 import { NEVER, type ProcessInfo, type Stacks } from '../types.ts';
-import { ENDS_IN_REALLOC, INHERITED, OF_REALLOC, TEMPORARY, type BlockTable } from './blocks.ts';
+import { byDeath, ENDS_IN_REALLOC, INHERITED, OF_REALLOC, TEMPORARY, type BlockTable } from './blocks.ts';
 import { lifetime } from './histograms.ts';
 import type { TimeTable } from './times.ts';
 
@@ -68,7 +68,7 @@ function asking(test: Test, ground: Ground, at: number): (block: number) => bool
     case 'leak':
       return (i) => test.kinds.includes(blocks.leak[i]!);
     case 'api': {
-      const called = Uint8Array.from({ length: 256 }, (_, api) => Number(test.pattern.matches(apis[api] ?? '')));
+      const called = Uint8Array.from({ length: 256 }, (_, api) => Number(apis[api] !== undefined && apiName(apis[api]) === test.name));
       return (i) => called[blocks.api[i]!] === 1;
     }
   }
@@ -141,11 +141,12 @@ function stacksWith(stacks: Stacks, field: TextField, pattern: Pattern): Uint8Ar
 function reallocsOf(blocks: BlockTable): Uint32Array {
   const moves = new Uint32Array(blocks.count);
   const released = new Map<number, number>();
-  const { byDeath, died, start } = blocks;
+  const { died, start } = blocks;
+  const dying = byDeath(blocks);
   let dead = 0;
   for (let i = 0; i < blocks.count; i++) {
-    for (; dead < byDeath.length && died[byDeath[dead]!]! < start[i]!; dead++) {
-      const block = byDeath[dead]!;
+    for (; dead < dying.length && died[dying[dead]!]! < start[i]!; dead++) {
+      const block = dying[dead]!;
       if (blocks.flags[block]! & ENDS_IN_REALLOC) released.set(blocks.freedThread[block]!, moves[block]! + 1);
     }
     if (blocks.flags[i]! & OF_REALLOC) moves[i] = released.get(blocks.thread[i]!) ?? 1;
