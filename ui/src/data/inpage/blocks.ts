@@ -205,9 +205,26 @@ export class AddressOrder {
   }
 }
 
-/** Those that were freed, by death, then birth. */
-export function byDeath({ died }: Population): Uint32Array {
-  return orderByRank(freed(died), died);
+/** Those that were freed, by death, then birth; of so many events. */
+export function byDeath({ died }: Population, events: number): Uint32Array {
+  return byOwnDeath(died, events) ?? orderByRank(freed(died), died);
+}
+
+/** Where no event ended two, each can be put at its death's place at once; else `null`. */
+function byOwnDeath(died: Uint32Array, events: number): Uint32Array | null {
+  const at = new Uint32Array(events);
+  for (let i = 0; i < died.length; i++) {
+    const death = died[i]!;
+    if (death === NEVER) continue;
+    if (death >= events || at[death] !== 0) return null;
+    at[death] = i + 1;
+  }
+  let count = 0;
+  for (let death = 0; death < events; death++) {
+    const block = at[death]!;
+    if (block !== 0) at[count++] = block - 1;
+  }
+  return at.slice(0, count);
 }
 
 function freed(died: Uint32Array): Uint32Array<ArrayBuffer> {

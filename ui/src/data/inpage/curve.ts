@@ -6,7 +6,6 @@ import type { TimeTable } from './times.ts';
 
 /** Positions of one part of the index. */
 const PART_BITS = 6;
-const PART = 1 << PART_BITS;
 
 /** A place in the curve: what is live at `position`, and what the next change is. */
 interface Place extends Weight {
@@ -46,7 +45,7 @@ export class Curve implements LiveCurve {
     this.#times = times;
     this.#start = population.start;
     this.#died = population.died;
-    this.#byDeath = byDeath(population);
+    this.#byDeath = byDeath(population, events);
     const { bytes, blocks } = population.weights('live');
     this.#weightBytes = bytes;
     this.#weightBlocks = blocks;
@@ -57,23 +56,38 @@ export class Curve implements LiveCurve {
     this.#dead = new Uint32Array(parts);
     this.#least = new Float64Array(parts);
     this.#most = new Float64Array(parts);
-    const place: Place = { position: 0, begun: 0, dead: 0, bytes: 0, blocks: 0 };
-    this.#begin(place);
+    this.#fill(parts);
+  }
+
+  /** Walks all positions once; as `#step` does, but this is most of what a page waits for when it opens. */
+  #fill(parts: number): void {
+    const [start, died, order] = [this.#start, this.#died, this.#byDeath];
+    const [weightBytes, weightBlocks] = [this.#weightBytes, this.#weightBlocks];
+    let [position, begun, dead, bytes, blocks] = [0, 0, 0, 0, 0];
     for (let part = 0; part < parts; part++) {
-      this.#bytes[part] = place.bytes;
-      this.#blocks[part] = place.blocks;
-      this.#begun[part] = place.begun;
-      this.#dead[part] = place.dead;
-      const last = Math.min(events, (part << PART_BITS) + PART - 1);
-      let [least, most] = [place.bytes, place.bytes];
-      while (place.position < last) {
-        this.#step(place);
-        if (place.bytes < least) least = place.bytes;
-        if (place.bytes > most) most = place.bytes;
+      let [least, most] = [Infinity, -Infinity];
+      const next = Math.min(this.#events + 1, (part + 1) << PART_BITS);
+      for (let first = true; position < next; position++, first = false) {
+        for (; begun < start.length && start[begun] === position; begun++) {
+          bytes += weightBytes[begun]!;
+          blocks += weightBlocks ? weightBlocks[begun]! : 1;
+        }
+        if (first) {
+          this.#bytes[part] = bytes;
+          this.#blocks[part] = blocks;
+          this.#begun[part] = begun;
+          this.#dead[part] = dead;
+        }
+        if (bytes < least) least = bytes;
+        if (bytes > most) most = bytes;
+        for (; dead < order.length && died[order[dead]!] === position; dead++) {
+          const block = order[dead]!;
+          bytes -= weightBytes[block]!;
+          blocks -= weightBlocks ? weightBlocks[block]! : 1;
+        }
       }
       this.#least[part] = least;
       this.#most[part] = most;
-      if (place.position < events) this.#step(place);
     }
   }
 

@@ -80,7 +80,7 @@ function withFlag(blocks: BlockTable, flag: Flag): (block: number) => boolean {
   return (i) => (blocks.flags[i]! & bit) !== 0;
 }
 
-function asMeasured(field: MeasureField, within: Interval, { blocks, times }: Ground, at: number): (block: number) => boolean {
+function asMeasured(field: MeasureField, within: Interval, { blocks, times, info }: Ground, at: number): (block: number) => boolean {
   switch (field) {
     case 'size':
       return (i) => isWithin(blocks.size[i]!, within);
@@ -97,7 +97,7 @@ function asMeasured(field: MeasureField, within: Interval, { blocks, times }: Gr
     case 'freed':
       return (i) => blocks.died[i] !== NEVER && isWithin(times.of(blocks.died[i]! + 1), within);
     case 'realloc': {
-      const moves = reallocsOf(blocks);
+      const moves = reallocsOf(blocks, info.event_count);
       return (i) => isWithin(moves[i]!, within);
     }
   }
@@ -138,11 +138,11 @@ function stacksWith(stacks: Stacks, field: TextField, pattern: Pattern): Uint8Ar
 }
 
 /** How many reallocs led to each block: its thread's last release by a realloc was the block before it. */
-function reallocsOf(blocks: BlockTable): Uint32Array {
+function reallocsOf(blocks: BlockTable, events: number): Uint32Array {
   const moves = new Uint32Array(blocks.count);
   const released = new Map<number, number>();
   const { died, start } = blocks;
-  const dying = byDeath(blocks);
+  const dying = byDeath(blocks, events);
   let dead = 0;
   for (let i = 0; i < blocks.count; i++) {
     for (; dead < dying.length && died[dying[dead]!]! < start[i]!; dead++) {
