@@ -2,7 +2,8 @@
 
 import { column, optional, type Columns } from '../columns.ts';
 import { NEVER, type Blocks, type Metric } from '../types.ts';
-import { lowerBound, orderByRank, orderOf, upperBound } from './search.ts';
+import { lowerBound, orderByRank, orderInSlices, upperBound } from './search.ts';
+import { Slices } from './slices.ts';
 import { within } from './backtraces.ts';
 
 /** Bits of `flags`. */
@@ -48,6 +49,7 @@ export class BlockTable implements Population {
   /** Halves of the addresses, until the address order has them. */
   #halves: { low: Uint32Array; high: Uint32Array } | null;
   #byAddress: AddressOrder | undefined;
+  #ordering: Promise<AddressOrder> | undefined;
 
   constructor(table: Columns, stacks: number) {
     const born = column(table, 'born', 'u32');
@@ -106,13 +108,21 @@ export class BlockTable implements Population {
     return Math.max(this.size[block]!, this.usable[block]!);
   }
 
-  get byAddress(): AddressOrder {
-    if (!this.#byAddress) {
-      const addresses = Float64Array.from(this.start, (_, block) => this.addr(block));
-      this.#byAddress = new AddressOrder(this, addresses);
-      this.#halves = null;
-    }
-    return this.#byAddress;
+  /** Made when it is first asked for, in slices. */
+  byAddress(): Promise<AddressOrder> {
+    return (this.#ordering ??= this.#orderByAddress(new Slices()));
+  }
+
+  async #orderByAddress(slices: Slices): Promise<AddressOrder> {
+    const addresses = new Float64Array(this.count);
+    await slices.each(0, this.count, (from, to) => {
+      for (let i = from; i < to; i++) addresses[i] = this.addr(i);
+    });
+    const order = new AddressOrder(await orderInSlices(addresses, false, slices), this);
+    await slices.each(0, this.count, (from, to) => order.fill(this, addresses, from, to));
+    this.#byAddress = order;
+    this.#halves = null;
+    return order;
   }
 
   /** The blocks of these indices, as the pages take them. */
@@ -164,9 +174,12 @@ export class AddressOrder {
   /** The largest end of all blocks up to every 256th: where to begin for what reaches into a range. */
   readonly #reach: Float64Array;
 
-  constructor(table: BlockTable, addresses: Float64Array) {
+  #reached = 0;
+
+  /** To be filled from the first place to the last. */
+  constructor(block: Uint32Array, table: BlockTable) {
     const count = (this.count = table.count);
-    this.block = orderOf(addresses);
+    this.block = block;
     this.place = new Uint32Array(count);
     this.addr = new Float64Array(count);
     this.extent = table.size instanceof Uint32Array && table.usable instanceof Uint32Array ? new Uint32Array(count) : new Float64Array(count);
@@ -174,8 +187,10 @@ export class AddressOrder {
     this.died = new Uint32Array(count);
     this.stack = new Uint32Array(count);
     this.#reach = new Float64Array(Math.ceil(count / 256));
-    let reach = 0;
-    for (let k = 0; k < count; k++) {
+  }
+
+  fill(table: BlockTable, addresses: Float64Array, from: number, to: number): void {
+    for (let k = from; k < to; k++) {
       const i = this.block[k]!;
       this.place[i] = k;
       this.addr[k] = addresses[i]!;
@@ -183,8 +198,8 @@ export class AddressOrder {
       this.start[k] = table.start[i]!;
       this.died[k] = table.died[i]!;
       this.stack[k] = table.stack[i]!;
-      reach = Math.max(reach, this.end(k), this.addr[k]! + 1);
-      this.#reach[k >>> 8] = reach;
+      this.#reached = Math.max(this.#reached, this.end(k), this.addr[k]! + 1);
+      this.#reach[k >>> 8] = this.#reached;
     }
   }
 

@@ -7,7 +7,7 @@ import type {
   ProcessInfo, Samples, SiteSeries, SourceView, Stacks, StackWeights, TimeMap, Weight,
 } from '../types.ts';
 import { readFrames, readStacks, readStrings } from './backtraces.ts';
-import { BlockTable, type Population } from './blocks.ts';
+import { BlockTable, type AddressOrder, type Population } from './blocks.ts';
 import { cellsOf, Owners } from './cells.ts';
 import { Contents } from './contents.ts';
 import { Curve, type LiveCurve } from './curve.ts';
@@ -81,6 +81,11 @@ export class InPage implements ProcessData {
     this.#source = tables.source;
   }
 
+  /** Makes what the first page of addresses would have to wait for. */
+  async prepare(): Promise<void> {
+    await this.#blocks.byAddress();
+  }
+
   async peak(a: number, b: number): Promise<{ position: number } & Weight> {
     return this.curve.peak(a, b);
   }
@@ -140,7 +145,7 @@ export class InPage implements ProcessData {
   }
 
   async history(addr: number, limit: number): Promise<Blocks> {
-    const { byAddress } = this.#blocks;
+    const byAddress = await this.#blocks.byAddress();
     const [from, to] = byAddress.range(addr, addr + 1);
     const found: number[] = [];
     for (let k = from; k < to; k++) if (byAddress.touches(k, addr, addr + 1)) found.push(byAddress.block[k]!);
@@ -149,24 +154,27 @@ export class InPage implements ProcessData {
   }
 
   async live(t: number, lo: number, hi: number, limit: number): Promise<LiveRange> {
-    const { byAddress } = this.#blocks;
-    const live = this.#liveIn(t, lo, hi);
+    const byAddress = await this.#blocks.byAddress();
+    const live = this.#liveIn(byAddress, t, lo, hi);
     const too_many = live.length > limit;
     return { rows: this.#blocks.rows(too_many ? [] : live.map((place) => byAddress.block[place]!)), too_many };
   }
 
   async cells(t: number, lo: number, cell_bytes: number, count: number): Promise<Cells> {
     // A block's padding reaches up to the next one: both beside the grid have a say.
-    const live = this.#liveIn(t, lo - MIN_HOLE_BYTES, lo + cell_bytes * count + MIN_HOLE_BYTES);
-    return cellsOf(this.#blocks, live, lo, cell_bytes, count, this.#owners);
+    const order = await this.#blocks.byAddress();
+    const live = this.#liveIn(order, t, lo - MIN_HOLE_BYTES, lo + cell_bytes * count + MIN_HOLE_BYTES);
+    return cellsOf(this.#blocks, order, live, lo, cell_bytes, count, this.#owners);
   }
 
   async layout(t: number): Promise<Layout> {
-    return layoutOf(this.#blocks, this.#liveIn(t, 0, Infinity), this.#ground, this.stacks);
+    const order = await this.#blocks.byAddress();
+    return layoutOf(this.#blocks, order, this.#liveIn(order, t, 0, Infinity), this.#ground, this.stacks);
   }
 
   async pinned(t: number, site: number): Promise<Float64Array> {
-    return pinnedBy(this.#blocks, this.#liveIn(t, 0, Infinity), this.#ground, this.stacks, site);
+    const order = await this.#blocks.byAddress();
+    return pinnedBy(this.#blocks, order, this.#liveIn(order, t, 0, Infinity), this.#ground, this.stacks, site);
   }
 
   async histograms(measure: Measure, signal?: AbortSignal): Promise<Histograms> {
@@ -181,7 +189,7 @@ export class InPage implements ProcessData {
   }
 
   async time_map(lo: number, hi: number, a: number, b: number, width: number, height: number, signal?: AbortSignal): Promise<TimeMap> {
-    return timeMapOf(this.#blocks.byAddress, this.times, { lo, hi, a, b, width, height }, new Slices(signal));
+    return timeMapOf(await this.#blocks.byAddress(), this.times, { lo, hi, a, b, width, height }, new Slices(signal));
   }
 
   async contents(id: number, t: number): Promise<ContentsView> {
@@ -195,12 +203,11 @@ export class InPage implements ProcessData {
   }
 
   async events(before: number, lo: number, hi: number, most: number): Promise<EventRow[]> {
-    return eventsOf(this.#blocks, this.times, before, lo, hi, most);
+    return eventsOf(this.#blocks, await this.#blocks.byAddress(), this.times, before, lo, hi, most);
   }
 
   /** Places of the blocks live at `t` that touch `[lo, hi)`; good until the next call. */
-  #liveIn(t: number, lo: number, hi: number): Uint32Array {
-    const { byAddress } = this.#blocks;
+  #liveIn(byAddress: AddressOrder, t: number, lo: number, hi: number): Uint32Array {
     const { start, died } = byAddress;
     const [from, to] = byAddress.range(lo, hi);
     const inside = lowerBound(byAddress.addr, lo);
