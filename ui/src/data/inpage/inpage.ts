@@ -157,7 +157,7 @@ export class InPage implements ProcessData {
     const byAddress = await this.#blocks.byAddress();
     const live = this.#liveIn(byAddress, t, lo, hi);
     const too_many = live.length > limit;
-    return { rows: this.#blocks.rows(too_many ? [] : live.map((place) => byAddress.block[place]!)), too_many };
+    return { rows: this.#blocks.rowsAt(too_many ? live.subarray(0, 0) : live), too_many };
   }
 
   async cells(t: number, lo: number, cell_bytes: number, count: number): Promise<Cells> {
