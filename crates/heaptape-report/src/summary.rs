@@ -4,18 +4,34 @@ use crate::canvas::{Canvas, Ink};
 use crate::chart;
 use crate::ending;
 use crate::errors;
+use crate::findings::{self, FindingsDocument};
 use crate::header;
 use crate::layout;
 use crate::leaks;
+use crate::rss;
 use crate::sites;
 use crate::text;
 use crate::units;
 use heaptape_analysis::Weight;
 use heaptape_analysis::summary::Summary;
+use serde::Serialize;
 use std::io::{self, Write};
 
 /// Most columns of the curve.
 const CURVE: usize = 48;
+
+/// A summary as JSON has it: with the sentences of what stands out.
+#[derive(Serialize)]
+pub struct SummaryDocument<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    findings: FindingsDocument<'a>,
+}
+
+/// A summary as JSON has it.
+pub fn document(summary: &Summary) -> SummaryDocument<'_> {
+    SummaryDocument { summary, findings: findings::document(&summary.findings) }
+}
 
 /// Writes the summary. `tape` is the tape as a word for the shell, for the next commands.
 pub fn render_summary(
@@ -32,6 +48,7 @@ pub fn render_summary(
     if summary.allocated.calls > 0 || summary.peak.live.total.blocks > 0 {
         render_curve(out, canvas, summary)?;
     }
+    findings::render_findings(out, canvas, &summary.findings)?;
     errors::render_headlines(out, canvas, &tape_words(canvas, tape, summary), &summary.errors)?;
     if !summary.peak.live.sites.is_empty() {
         writeln!(out, "\n{}", canvas.paint(Ink::Strong, "Peak, by call site"))?;
@@ -45,6 +62,9 @@ pub fn render_summary(
             writeln!(out)?;
             layout::render_sentence(out, canvas, summary.process.end_ns, &summary.layout)?;
         }
+    }
+    if let Some(residence) = &summary.residence {
+        rss::render_residence(out, canvas, residence)?;
     }
     render_more(out, canvas, tape, summary)
 }
