@@ -7,7 +7,7 @@
 use super::columns::{Form, Table};
 use super::overview::Overview;
 use super::{APP_CSS, APP_JS, still};
-use crate::seeds::html::{GENERATOR, Text};
+use crate::html::{GENERATOR, Text};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use base64::write::EncoderWriter;

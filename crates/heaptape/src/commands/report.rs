@@ -140,7 +140,8 @@ fn gather(reading: &Reading, wishes: &Wishes) -> Result<(Overview, File), Failur
     let names = reading.names();
     let chosen = reading.processes()?;
     let info = Info::compute(reading.recording(), &names);
-    let first = chosen.first().map_or(0, |process| process.id.0);
+    let launched = chosen.iter().find(|it| reading.launched().is_some_and(|one| one.id == it.id));
+    let first = launched.or(chosen.first()).map_or(0, |process| process.id.0);
     let mut overview = Overview::of(reading.recording(), &reading.file_name(), info, first);
     let file = tempfile::tempfile().map_err(spooled)?;
     let blobs = Blobs::new(BufWriter::new(file));

@@ -172,9 +172,6 @@ fn results(
     let died = !crashes.crashes.is_empty() || crashes.death.is_some();
     Ok(Results {
         summary: Some(Summary::compute(recording, names, process, SITES)?),
-        findings: Vec::new(),
-        checked: Vec::new(),
-        rss: None,
         errors: Some(Errors::compute(recording, names, process, ERRORS)?),
         leaks: leaks.search.is_some().then_some(leaks),
         crash: died.then_some(crashes),
