@@ -8,7 +8,9 @@
 use crate::extents::block_end;
 use crate::layout::has_own_mapping;
 use crate::recording::Recording;
-use heaptape_tape::{Effect, LiveBlock, Mapping, PlaceKind, ProcessId, Sample, TimeNs};
+use heaptape_tape::{
+    Effect, LiveBlock, Mapping, PlaceKind, ProcessId, Sample, TimeNs, Totals,
+};
 use serde::Serialize;
 
 /// Samples of [`RssExplained`] at most: of more, the ones with most RSS in equal parts of the list, the first and the last.
@@ -44,6 +46,8 @@ pub struct Layer {
 /// What is known of the resident memory of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Residence {
+    /// Most RSS at any moment, as the kernel remembers it, also between samples; `None`: the tape does not say.
+    pub highest_bytes: Option<u64>,
     /// The sample with most RSS; of several, the last.
     pub peak: Moment,
     /// The last sample.
@@ -134,12 +138,14 @@ pub struct RssWatch<'a> {
     until_ns: u64,
 }
 
-/// Live bytes.
+/// What is live.
 #[derive(Clone, Copy, Default)]
 struct Held {
+    /// Bytes asked for.
     asked: u64,
-    usable: u64,
-    /// Asked for, of blocks with a mapping of their own.
+    /// Usable bytes beyond those.
+    slack: u64,
+    /// Bytes asked for, of blocks with a mapping of their own.
     mapped: u64,
 }
 
@@ -155,16 +161,20 @@ impl<'a> RssWatch<'a> {
         let (now, at) = (Held::default(), Vec::new());
         let mut watch = RssWatch { samples, page_bytes, now, at, until_ns: 0 };
         watch.until_ns = watch.next_sample_ns();
-        live.for_each(|block| watch.begin(block));
+        live.for_each(|block| {
+            watch.now.asked = watch.now.asked.saturating_add(block.size);
+            watch.begin(block);
+        });
         watch
     }
 
     /// Takes notice of what an event did.
     #[inline]
-    pub fn note(&mut self, time: TimeNs, effect: &Effect) {
+    pub fn note(&mut self, time: TimeNs, effect: &Effect, totals: &Totals) {
         while time.0 > self.until_ns {
             self.take_sample();
         }
+        self.now.asked = totals.live_bytes;
         match effect {
             Effect::Began(block, overlaid) => {
                 if let Some(gone) = overlaid {
@@ -190,21 +200,18 @@ impl<'a> RssWatch<'a> {
 
     #[inline]
     fn begin(&mut self, block: &LiveBlock) {
-        self.now.asked = self.now.asked.wrapping_add(block.size);
-        self.now.usable = self.now.usable.wrapping_add(block.usable.max(block.size));
-        self.now.mapped = self.now.mapped.wrapping_add(self.mapped(block));
+        self.now.slack = self.now.slack.wrapping_add(block.usable.saturating_sub(block.size));
+        if has_own_mapping(block, self.page_bytes) {
+            self.now.mapped = self.now.mapped.wrapping_add(block.size);
+        }
     }
 
     #[inline]
     fn end(&mut self, block: &LiveBlock) {
-        self.now.asked = self.now.asked.wrapping_sub(block.size);
-        self.now.usable = self.now.usable.wrapping_sub(block.usable.max(block.size));
-        self.now.mapped = self.now.mapped.wrapping_sub(self.mapped(block));
-    }
-
-    #[inline]
-    fn mapped(&self, block: &LiveBlock) -> u64 {
-        if has_own_mapping(block, self.page_bytes) { block.size } else { 0 }
+        self.now.slack = self.now.slack.wrapping_sub(block.usable.saturating_sub(block.size));
+        if has_own_mapping(block, self.page_bytes) {
+            self.now.mapped = self.now.mapped.wrapping_sub(block.size);
+        }
     }
 
     /// Bytes that it takes.
@@ -221,7 +228,9 @@ impl<'a> RssWatch<'a> {
         let moment = |index: usize| self.moment(index, whole);
         let last = self.samples.len().checked_sub(1)?;
         let peak = (0..=last).max_by_key(|&i| self.samples[i].rss)?;
+        let highest = self.samples.iter().map(|sample| sample.rss_peak).max();
         Some(Residence {
+            highest_bytes: highest.filter(|&bytes| bytes > 0),
             peak: moment(peak),
             last: moment(last),
             at_end,
@@ -239,7 +248,7 @@ impl<'a> RssWatch<'a> {
             shared_bytes: sample.rss_shmem,
             swap_bytes: sample.swap,
             live_bytes: whole.then_some(held.asked),
-            usable_bytes: whole.then_some(held.usable),
+            usable_bytes: whole.then_some(held.asked.saturating_add(held.slack)),
         }
     }
 
@@ -309,7 +318,7 @@ fn layers(sample: &Sample, held: &Held, whole: bool) -> [u64; LAYERS.len()] {
     };
     let blocks = of_private(held.asked.saturating_sub(held.mapped));
     let large = of_private(held.mapped);
-    let rounding = of_private(held.usable.saturating_sub(held.asked));
+    let rounding = of_private(held.slack);
     [blocks, large, rounding, rest, file, shared, left]
 }
 

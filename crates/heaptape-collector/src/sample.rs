@@ -85,6 +85,7 @@ pub(crate) fn sample(pid: u32, time: TimeNs, pss: bool) -> Option<Sample> {
         rss_shmem: kibibytes(&status, "RssShmem:").unwrap_or(0),
         pss: rollup.flatten().and_then(|text| kibibytes(&text, "Pss:")).unwrap_or(0),
         swap: kibibytes(&status, "VmSwap:").unwrap_or(0),
+        rss_peak: kibibytes(&status, "VmHWM:").unwrap_or(0),
     })
 }
 
@@ -121,6 +122,7 @@ mod tests {
         assert_eq!(facts.ppid, std::os::unix::process::parent_id());
         let sample = sample(pid, TimeNs(7), true).unwrap();
         assert!(sample.rss >= sample.rss_anon && sample.rss_anon > 0 && sample.pss > 0);
+        assert!(sample.rss_peak > 0);
         assert!(!is_stopped(pid));
     }
 

@@ -352,6 +352,8 @@ impl Facts {
             rss_shmem: f.number()?,
             pss: f.number()?,
             swap: f.number()?,
+            // The first tapes end here.
+            rss_peak: if f.is_empty() { 0 } else { f.number()? },
         };
         self.samples[process.0 as usize].push(sample);
         self.others += 2 * size_of::<Sample>() as u64;

@@ -462,6 +462,8 @@ pub struct Sample {
     pub pss: u64,
     /// Swapped-out anonymous memory.
     pub swap: u64,
+    /// Most that was resident so far, as the kernel remembers it; 0 when not known.
+    pub rss_peak: u64,
 }
 
 /// A child that could not be recorded, and why.
