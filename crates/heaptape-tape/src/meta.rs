@@ -242,6 +242,11 @@ impl Records {
             for bytes in [s.rss, s.rss_anon, s.rss_file, s.rss_shmem, s.pss, s.swap, s.rss_peak] {
                 f.number(bytes);
             }
+            if let Some(p) = &s.private {
+                for bytes in [p.heap, p.arenas, p.stack, p.files, p.other] {
+                    f.number(bytes);
+                }
+            }
         });
     }
 
