@@ -2,7 +2,7 @@
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { useQuery } from '../../state/query.ts';
-import { data, select, unit } from '../../state/state.ts';
+import { data, select, source, unit } from '../../state/state.ts';
 import { css, sequential } from '../../ui/colour.ts';
 import { Name } from '../../ui/name.tsx';
 import { theme } from '../../ui/theme.ts';
@@ -63,7 +63,9 @@ function Lines({ path, text, file, line, share }: { path: string; text: Text; fi
     observer.observe(scroller.current!);
     return () => observer.disconnect();
   }, []);
-  const show = (index: number) => (scroller.current!.scrollTop = Math.max(0, index * ROW - scroller.current!.clientHeight / 2));
+  const show = (index: number) => {
+    scroller.current!.scrollTop = Math.max(0, index * ROW - scroller.current!.clientHeight / 2);
+  };
   useEffect(() => show(rows.findIndex((row) => 'number' in row && row.number === line)), [line, text]);
   const first = Math.max(0, Math.floor(top / ROW) - 10);
   const last = Math.min(rows.length, Math.ceil((top + height) / ROW) + 10);
@@ -134,13 +136,13 @@ function Missing({ path, text, file, share }: { path: string; text: Text; file: 
         </>
       )}
       <p class="muted">If the source is elsewhere, write the report with</p>
-      <pre>heaptape report --source-map {folder}=/where/it/is {data.value.info.name}.tape</pre>
+      <pre>heaptape report --source-map {folder}=/where/it/is {source.value.overview.tape}</pre>
       <table class="plain">
         <thead>
           <tr><th class="numeric">line</th><th class="numeric">{unit.value}</th><th>function</th></tr>
         </thead>
         <tbody>
-          {file.lines.slice(0, 40).map((it) => (
+          {file.lines.filter((it) => it[share] !== 0).slice(0, 40).map((it) => (
             <tr key={it.line}>
               <td class="numeric">{it.line}</td>
               <td class="numeric">{inUnit(it[share], unit.value)}</td>
