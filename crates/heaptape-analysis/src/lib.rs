@@ -6,6 +6,9 @@
 //! never by the length of the recording.
 //!
 //! * [`summary`]: how much, when, by whom.
+//! * [`findings`]: what stands out.
+//! * [`rss`]: why resident memory is what it is.
+//! * [`site_series`]: live bytes of call sites over time.
 //! * [`at`]: the heap at a moment.
 //! * [`layout`]: where the live blocks lie.
 //! * [`tree`]: who called whom.
@@ -14,6 +17,7 @@
 //! * [`contents`]: what blocks contained.
 //! * [`crash`]: why it died.
 //! * [`errors`]: what was given back that was not to be given back so.
+//! * [`lifetimes`], [`stacks`], [`times`]: all blocks with their whole lives, for pages that wind.
 //! * [`estimate`]: what a sample says about the whole.
 //! * [`info`]: what was recorded and what was not.
 
@@ -28,6 +32,7 @@ pub mod estimate;
 pub mod events;
 pub mod extents;
 pub mod filter;
+pub mod findings;
 pub mod free_backtraces;
 pub mod growth;
 pub mod guarding;
@@ -35,6 +40,7 @@ mod hex;
 pub mod info;
 pub mod layout;
 pub mod leaks;
+pub mod lifetimes;
 pub mod memory;
 pub mod metric;
 pub mod moment;
@@ -46,13 +52,17 @@ pub mod process;
 pub mod ranking;
 pub mod recording;
 pub mod replay;
+pub mod rss;
 pub mod series;
+pub mod site_series;
 pub mod sites;
 pub mod sizes;
+pub mod stacks;
 pub mod summary;
 pub mod suppressions;
 mod table;
 pub mod temporary;
+pub mod times;
 pub mod tree;
 pub mod unresolved;
 pub mod usage;

@@ -1,7 +1,7 @@
 // The line that says what is measured: the metric's sentence with its figures, the range and what happened in it, and the
 // controls of both. All graphs and tables below it show just this.
 
-import { beginAtT, endAtT, mark, showDifference, wholeRange } from '../state/actions.ts';
+import { wholeRange } from '../state/actions.ts';
 import { METRICS, sentence } from '../state/metrics.ts';
 import { useQuery } from '../state/query.ts';
 import { a, b, data, filter, measure, metric, source, unit, wholeRun } from '../state/state.ts';
@@ -30,11 +30,6 @@ export function SentenceLine() {
       )}
       {wholeRun.value ? <Pointed /> : <Range />}
       <span class="sentence-controls">
-        <button class="text-button" title="Range begins at T ([)" onClick={beginAtT}>[ T</button>
-        <button class="text-button" title="Range ends at T (])" onClick={endAtT}>T ]</button>
-        <button class="text-button" title="Mark A at T (a)" onClick={() => mark('a')}>mark A</button>
-        <button class="text-button" title="Mark B at T (b)" onClick={() => mark('b')}>B</button>
-        <button class="text-button" title="Difference between the marks (x)" onClick={showDifference}>B − A</button>
         <label class="sentence-metric">
           <span class="unseen">Metric</span>
           <select data-testid="metric" title="What is measured (m)" value={metric.value} onChange={(event) => (metric.value = event.currentTarget.value as Metric)}>

@@ -343,7 +343,8 @@ impl Session {
         if self.due.wants_map(self.targets[at].number, reason, time)
             && let Ok(mappings) = maps::of(pid)
         {
-            book.writer.memory_map(&MemoryMap { process, time, mappings })?;
+            let resident = Vec::new();
+            book.writer.memory_map(&MemoryMap { process, time, mappings, resident })?;
         }
         Ok(Some(Snapshot {
             process,
