@@ -28,9 +28,9 @@ async function open(overview: Overview, process: number): Promise<ProcessData> {
   if (!info.included) throw new Error(info.why_not ?? `process ${process} is not in this report`);
   const [strings, frames, stacks, blocks, times, samples, flows, contents, source] = await Promise.all([
     required(process, 'strings'), required(process, 'frames'), required(process, 'stacks'), required(process, 'blocks'), required(process, 'times'),
-    table(process, 'samples'), table(process, 'flows'), table(process, 'contents'), text(process, 'source'),
+    table(process, 'samples'), table(process, 'flows'), table(process, 'contents'), json(process, 'source'),
   ]);
-  const tables: Tables = { strings, frames, stacks, blocks, times, flows, contents, source: source === null ? null : (JSON.parse(source) as SourceFiles) };
+  const tables: Tables = { strings, frames, stacks, blocks, times, flows, contents, source: source as SourceFiles | null };
   return new InPage(info, tables, samplesOf(samples), groundOf(info.page_bytes, infoOf(overview, info)), overview.apis);
 }
 
@@ -61,6 +61,12 @@ async function table(process: number, name: string): Promise<Columns | null> {
   } catch (error) {
     throw new Error(`the table ${name} of process ${process} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+/** What is JSON, packed as tables are. */
+async function json(process: number, name: string): Promise<unknown> {
+  const packed = text(process, name);
+  return packed === null ? null : JSON.parse(new TextDecoder().decode(await inflateBase64(packed)));
 }
 
 /** What an element holds; it is taken out of the page, which need not keep it. */
