@@ -82,7 +82,7 @@ function Growth({ site, mark }: { site: LeakSite; mark: number }) {
   return (
     <span class="leak-growth">
       <Sparkline values={site.series} width={110} height={20} mark={mark} label={`Live bytes, up to ${bytes(Math.max(...site.series))}, ${name}`} />
-      {site.growing && <span class="mark mark-growing">growing</span>}
+      {site.growing && <span class="tag tag-growing">growing</span>}
     </span>
   );
 }
