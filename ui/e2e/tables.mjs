@@ -1,6 +1,6 @@
 // The tables of a report, read from its file without the page's own code: docs/page.md, Columns.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { inflateRawSync } from 'node:zlib';
 
 const ARRAYS = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, f64: Float64Array };
@@ -49,4 +49,14 @@ function element(html, id) {
   const from = html.indexOf('>', html.indexOf(`id="${id}"`)) + 1;
   if (from === 0) throw new Error(`there is no ${id}`);
   return html.slice(from, html.indexOf('</script', from));
+}
+
+/** Writes a copy of a report whose overview `change` has changed; its path. */
+export function variantOf(path, name, change) {
+  const html = readFileSync(path, 'utf8');
+  const overview = overviewOf(path);
+  change(overview);
+  const written = path.replace(/[^/]*$/, `${name}.html`);
+  writeFileSync(written, html.replace(element(html, 'overview'), () => JSON.stringify(overview).replaceAll('<', '\\u003c')));
+  return written;
 }
