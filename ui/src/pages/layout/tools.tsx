@@ -9,7 +9,7 @@ import { theme } from '../../ui/theme.ts';
 import { bytes, time } from '../../ui/units.ts';
 import { COLOURS } from './classes.ts';
 import { GoTo } from './goto.tsx';
-import { hoveredSite, sitesOf } from './hover.ts';
+import { hoveredSite } from './hover.ts';
 import { legend } from './seen.ts';
 import { asTable, changing, colourBy, diff, geometry, ghosts, marks, only, view, zoom, zoomBy, zoomToFit, type View } from './view.ts';
 
@@ -172,7 +172,7 @@ export function Legend() {
             disabled={only.value === null && spare === null}
             onChange={(event) => (only.value = event.currentTarget.checked ? spare : null)}
           />
-          {only.value === null ? 'only one site' : <>only <FrameName frames={frames} frame={sitesOf(data.value).of(only.value)} /></>}
+          {only.value === null ? 'only one site' : <>only <FrameName frames={frames} frame={only.value} /></>}
         </label>
       )}
     </div>

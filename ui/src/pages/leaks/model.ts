@@ -1,7 +1,6 @@
 // Never freed blocks by call site, with when they came and whether they grow; and what `heaptape leaks --json` says.
 
 import { NEVER, type Measure, type ProcessData } from '../../data/types.ts';
-import { Sites } from '../../data/inpage/sites.ts';
 import { SERIES_POINTS, siteSeries } from '../../state/weights.ts';
 import type { JsonFrame } from '../crash/model.ts';
 
@@ -62,8 +61,7 @@ export async function leakSites(data: ProcessData, measure: Measure, signal: Abo
   const leaked: Measure = { ...measure, metric: 'leaked' };
   const rows = { ...leaked, sort: 'born' as const, descending: false, offset: 0, limit: MOST_ROWS };
   const [weights, page, series] = await Promise.all([data.weigh(leaked, signal), data.blocks(rows, signal), siteSeries(data)]);
-  const places = new Sites(data.stacks);
-  const keyOf = (stack: number) => (stack === 0 ? -1 : places.ofStack[stack]!);
+  const keyOf = (stack: number) => (stack === 0 ? -1 : data.stacks.site[stack]!);
   const sites = new Map<number, LeakSite>();
   const most = new Map<number, number>();
   weights.blocks.forEach((blocks, stack) => {
