@@ -27,7 +27,7 @@ export class Measure {
     if (this.width(text) <= room) return text;
     // Of a function without a name, its place in the module tells more than the module.
     const place = /\+0x[0-9a-f]+$/.exec(text);
-    if (place && this.width(`…${place[0]}`) <= room) return `…${place[0]}`;
+    if (place) return this.width(`…${place[0]}`) <= room ? `…${place[0]}` : '';
     let [fits, tooMany] = [0, Math.min([...text].length, Math.ceil(room / 2))];
     while (fits + 1 < tooMany) {
       const middle = (fits + tooMany) >> 1;

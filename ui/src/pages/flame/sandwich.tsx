@@ -73,7 +73,7 @@ function FunctionList({ rows, looks, fn }: { rows: Row[]; looks: Looks; fn: numb
   ];
   return (
     <div class="sandwich-list">
-      <input type="search" placeholder="search functions (regular expression)" aria-label="Search functions" value={search.value}
+      <input type="search" placeholder="search functions (regex)" aria-label="Search functions" value={search.value}
         onInput={(event) => compile(event.currentTarget.value) && (search.value = event.currentTarget.value)} />
       <Table
         columns={columns} count={list.length} row={(index) => list[index]} rowKey={(row) => row.fn} sort={sort}

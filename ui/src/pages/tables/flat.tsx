@@ -128,11 +128,12 @@ function useGroups(by: By): Groups {
   }, [by, stacks, info, tree]);
 }
 
-function RowName({ groups, id }: { groups: Groups; id: number }) {
+/** The name and place of a row. */
+export function RowName({ groups, id }: { groups: Groups; id: number }) {
   return (
-    <span class="row-name">
+    <span class="frame-name">
       <Name text={groups.name(id)} title={groups.whole(id)} />
-      <span class="quiet row-place">{groups.place(id)}</span>
+      <span class="frame-place"><Name text={groups.place(id)} tail={9} /></span>
     </span>
   );
 }
