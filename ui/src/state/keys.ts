@@ -44,7 +44,7 @@ const step = (pixels: number) => () => act.stepPixels(pixels);
 const aroundT = () => data.value.times.of(t.value);
 
 const KEYS: Key[] = [
-  { keys: Object.keys(PAGE_KEYS).filter((key) => key !== 'e'), does: 'Pages, in their order', group: 'Pages', run: (event) => goTo(PAGE_KEYS[event.key]!) },
+  { keys: [...'1234567890'], does: 'Pages, in their order', group: 'Pages', run: (event) => goTo(PAGE_KEYS[event.key]!) },
   { keys: ['e'], does: 'Crash, if there was one', group: 'Pages', run: () => data.value.info.crash !== null && goTo('crash') },
   { keys: ['ArrowLeft', 'ArrowRight'], does: 'T by a pixel of the strip', group: 'Time', run: (event) => step(event.key === 'ArrowLeft' ? -1 : 1)() },
   { keys: ['Shift+ArrowLeft', 'Shift+ArrowRight'], does: 'T by ten', group: 'Time', run: (event) => step(event.key === 'ArrowLeft' ? -10 : 10)() },

@@ -30,27 +30,37 @@ export function cellsOf(table: BlockTable, live: Uint32Array, lo: number, cell_b
   const { place: owner, bytes: owned } = owners;
   const { addr, extent } = table.byAddress;
   const hi = lo + cell_bytes * count;
-  let reached = 0;
+  let reached = lo;
+  let cell = 0;
+  let edge = lo + cell_bytes;
+  const credit = (place: number, bytes: number) => {
+    used[cell]! += bytes;
+    if (bytes <= owned[cell]!) return;
+    owned[cell] = bytes;
+    owner[cell] = place;
+  };
   for (let n = 0; n < live.length; n++) {
     const place = live[n]!;
-    const from = Math.max(lo, reached, addr[place]!);
-    let end = Math.max(addr[place]! + extent[place]!, reached);
+    let from = Math.max(reached, addr[place]!);
+    let end = Math.max(reached, addr[place]! + extent[place]!);
     if (n + 1 < live.length) {
       const gap = addr[live[n + 1]!]! - end;
       if (gap > 0 && gap < MIN_HOLE_BYTES) end += gap;
     }
     reached = end;
-    const to = end < hi ? end : hi;
+    const to = Math.min(hi, end);
     if (from >= to) continue;
-    const last = Math.floor((to - 1 - lo) / cell_bytes);
-    for (let k = Math.floor((from - lo) / cell_bytes); k <= last; k++) {
-      const begin = lo + k * cell_bytes;
-      const bytes = Math.min(to, begin + cell_bytes) - Math.max(from, begin);
-      used[k]! += bytes;
-      if (bytes <= owned[k]!) continue;
-      owned[k] = bytes;
-      owner[k] = place;
+    if (from >= edge) {
+      cell = Math.floor((from - lo) / cell_bytes);
+      edge = lo + (cell + 1) * cell_bytes;
     }
+    while (to > edge) {
+      credit(place, edge - from);
+      from = edge;
+      cell++;
+      edge = lo + (cell + 1) * cell_bytes;
+    }
+    credit(place, to - from);
   }
   return described(table, { lo, cell_bytes, used }, owners);
 }

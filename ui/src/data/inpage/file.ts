@@ -31,7 +31,7 @@ async function open(overview: Overview, process: number): Promise<ProcessData> {
     table(process, 'samples'), table(process, 'flows'), table(process, 'contents'), text(process, 'source'),
   ]);
   const tables: Tables = { strings, frames, stacks, blocks, times, flows, contents, source: source === null ? null : (JSON.parse(source) as SourceFiles) };
-  return new InPage(info, tables, samplesOf(samples), groundOf(info.page_bytes, infoOf(overview, info)));
+  return new InPage(info, tables, samplesOf(samples), groundOf(info.page_bytes, infoOf(overview, info)), overview.apis);
 }
 
 function infoOf(overview: Overview, info: ProcessInfo): unknown {

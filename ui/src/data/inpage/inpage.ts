@@ -1,7 +1,7 @@
 // A process's data, answered in the page from its columns.
 
 import type { Columns } from '../columns.ts';
-import { evaluate, parseFilter } from '../filter.ts';
+import { parseFilter } from '../filter.ts';
 import type {
   BlockPage, BlockQuery, Blocks, Cells, ContentsView, Envelope, EventRow, Histograms, Layout, LiveRange, Measure, ProcessData,
   ProcessInfo, Samples, SiteSeries, SourceView, Stacks, StackWeights, TimeMap, Weight,
@@ -15,8 +15,10 @@ import { eventsOf } from './events.ts';
 import { MIN_HOLE_BYTES } from './extents.ts';
 import { histogramsOf } from './histograms.ts';
 import { layoutOf, pinnedBy, type Ground } from './layout.ts';
+import { dependsOnMoment, maskOf } from './mask.ts';
 import { listingOf, type Listing } from './rows.ts';
 import { forEachBlock, positionOf, type Mask, type Selection } from './select.ts';
+import { lowerBound } from './search.ts';
 import { seriesOf } from './series.ts';
 import { Slices } from './slices.ts';
 import { sourceOf, type SourceFiles } from './source.ts';
@@ -35,6 +37,9 @@ export interface Tables {
   source: SourceFiles | null;
 }
 
+/** Filters that are kept evaluated. */
+const MOST_MASKS = 4;
+
 export class InPage implements ProcessData {
   readonly info: ProcessInfo;
   readonly stacks: Stacks;
@@ -44,16 +49,20 @@ export class InPage implements ProcessData {
   /** Live bytes over the run. */
   readonly curve: Curve;
   readonly #ground: Ground;
+  readonly #apis: string[];
   readonly #contents: Contents | null;
   readonly #source: SourceFiles | null;
   readonly #owners = new Owners();
   #scratch: Uint32Array | undefined;
   /** The last list that was asked for: it is scrolled. */
   #listing: ({ key: string } & Listing) | undefined;
-  #mask: { q: string; at: number; mask: Mask } | undefined;
+  /** Filters evaluated last, the newest first; `at`: the moment that ages were counted to. */
+  readonly #masks: { q: string; at: number | null; mask: Mask }[] = [];
 
-  constructor(info: ProcessInfo, tables: Tables, samples: Samples, ground: Ground) {
+  /** `apis`: those of the overview. */
+  constructor(info: ProcessInfo, tables: Tables, samples: Samples, ground: Ground, apis: string[]) {
     this.info = info;
+    this.#apis = apis;
     this.stacks = readStacks(tables.stacks, readFrames(tables.frames, readStrings(tables.strings)));
     this.times = new TimeTable(tables.times, info.start_ns, info.event_count);
     this.samples = samples;
@@ -183,10 +192,17 @@ export class InPage implements ProcessData {
     const { byAddress } = this.#blocks;
     const { start, died } = byAddress;
     const [from, to] = byAddress.range(lo, hi);
-    const live = (this.#scratch ??= new Uint32Array(this.#blocks.count));
+    const inside = lowerBound(byAddress.addr, lo);
+    const live = (this.#scratch ??= new Uint32Array(this.#blocks.count + 1));
+    // As an unsigned number it is compared without a conversion, and adding truths spares jumps that cannot be foreseen.
+    const at = t >>> 0;
     let count = 0;
-    for (let k = from; k < to; k++) {
-      if (start[k]! <= t && died[k]! >= t && byAddress.touches(k, lo, hi)) live[count++] = k;
+    for (let k = from; k < inside; k++) {
+      if (start[k]! <= at && died[k]! >= at && byAddress.touches(k, lo, hi)) live[count++] = k;
+    }
+    for (let k = inside; k < to; k++) {
+      live[count] = k;
+      count += Number(start[k]! <= at) & Number(died[k]! >= at);
     }
     return live.subarray(0, count);
   }
@@ -198,11 +214,14 @@ export class InPage implements ProcessData {
 
   #maskOf(q: string, at: number): Mask {
     if (q.trim() === '') return null;
-    if (this.#mask?.q !== q || this.#mask.at !== at) {
-      const { filter, wrong } = parseFilter(q);
-      if (wrong) throw new Error(wrong.message);
-      this.#mask = { q, at, mask: evaluate(filter, this.#blocks, this.stacks, this.times, this.info, at) };
-    }
-    return this.#mask.mask;
+    const known = this.#masks.find((it) => it.q === q && (it.at === null || it.at === at));
+    if (known) return known.mask;
+    const { tokens, wrong } = parseFilter(q);
+    if (wrong.length > 0) throw new Error(wrong[0]!.message);
+    const ground = { blocks: this.#blocks, stacks: this.stacks, times: this.times, info: this.info, apis: this.#apis };
+    const mask = maskOf(tokens, ground, at);
+    this.#masks.unshift({ q, at: dependsOnMoment(tokens) ? at : null, mask });
+    this.#masks.length = Math.min(this.#masks.length, MOST_MASKS);
+    return mask;
   }
 }
