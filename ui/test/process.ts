@@ -105,7 +105,7 @@ function tablesOf(blocks: Block[], clock: number[], sampled: boolean): Tables {
     stacks: columns({ parent: u32(STACKS.parent), frame: u32(STACKS.frame), site: u32(STACKS.site) }),
     blocks: columns(named),
     times: columns({ position: u32(changes.map((rank) => rank + 1)), time_lo: u32(changes.map((rank) => clock[rank]!)), time_hi: u32(changes.map(() => 0)) }),
-    flows: null, contents: null, source: null,
+    flows: null, timeline: null, contents: null, source: null,
   };
 }
 

@@ -33,6 +33,7 @@ export interface Tables {
   blocks: Columns;
   times: Columns;
   flows: Columns | null;
+  timeline: Columns | null;
   contents: Columns | null;
   source: SourceFiles | null;
 }
