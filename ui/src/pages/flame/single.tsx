@@ -105,6 +105,7 @@ export function Single({ view, looks, order, found, lineOf, own = true }: Props)
           }}
           spoken={(node, rows) => spoken(view, looks, node, rows)}
           label={`Flame graph, ${turn.value === 'top' ? 'from the outermost function down' : 'from the allocating function to its callers'}`}
+          autoFocus
           testid="flame-canvas"
         />
       )}
