@@ -123,15 +123,24 @@ export function Table<Row>(props: Props<Row>) {
     );
   }
   return (
-    <div class="table" role={props.tree ? 'treegrid' : 'table'} aria-label={props.label} aria-rowcount={count + 1} data-testid={props.testid}>
-      <div class="table-scroller" ref={scroller} tabIndex={0} onKeyDown={onKeyDown} onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
+    <div class="table" data-testid={props.testid}>
+      <div
+        class="table-scroller"
+        role={props.tree ? 'treegrid' : 'table'}
+        aria-label={props.label}
+        aria-rowcount={count + 1}
+        ref={scroller}
+        tabIndex={0}
+        onKeyDown={onKeyDown}
+        onScroll={(event) => setTop(event.currentTarget.scrollTop)}
+      >
         <div class="table-head" role="row" style={{ height: `${rowHeight}px`, gridTemplateColumns: template }}>
           {columns.map((column) => {
             const sorted = props.sort?.key === column.key;
             const order = sorted ? (props.sort!.descending ? 'descending' : 'ascending') : undefined;
             return (
               <div key={column.key} role="columnheader" aria-sort={order} class={column.numeric ? 'numeric' : undefined} title={column.hint}>
-                {props.onSort ? (
+                {props.onSort && column.title !== '' ? (
                   <button onClick={() => ((scroller.current!.scrollTop = 0), props.onSort!(column.key))}>
                     {column.title}
                     {sorted && <span aria-hidden="true">{props.sort!.descending ? ' ▾' : ' ▴'}</span>}
