@@ -7,12 +7,13 @@
 use super::columns::{Form, Table};
 use super::overview::Overview;
 use super::{APP_CSS, APP_JS, still};
-use crate::seeds::html::{GENERATOR, Text};
+use crate::html::{GENERATOR, Text};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use base64::write::EncoderWriter;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::io::{self, Read, Write};
 
@@ -30,24 +31,27 @@ impl<W: Write> Blobs<W> {
 
     /// Writes a table of a process.
     pub fn table(&mut self, process: u32, name: &str, table: &Table<'_>) -> io::Result<()> {
-        self.blob("application/octet-stream", process, name, |out| {
-            let text = EncoderWriter::new(out, &BASE64_STANDARD);
-            let mut deflate = DeflateEncoder::new(text, Compression::default());
-            table.write(&mut deflate, Form::Compressible)?;
-            deflate.finish()?.finish().map(|_| ())
-        })
+        self.blob(process, name, |out| table.write(out, Form::Compressible))
+    }
+
+    /// Writes what is JSON about a process.
+    pub fn json(&mut self, process: u32, name: &str, value: &impl Serialize) -> io::Result<()> {
+        self.blob(process, name, |out| serde_json::to_writer(out, value).map_err(io::Error::from))
     }
 
     fn blob(
         &mut self,
-        kind: &str,
         process: u32,
         name: &str,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
-        write!(self.out, "<script type=\"{kind}\" id=\"p{process}-{name}\">")?;
-        write(&mut self.out)?;
-        writeln!(self.out, "</script>")
+        let out = &mut self.out;
+        write!(out, "<script type=\"application/octet-stream\" id=\"p{process}-{name}\">")?;
+        let text = EncoderWriter::new(&mut *out, &BASE64_STANDARD);
+        let mut deflate = DeflateEncoder::new(text, Compression::default());
+        write(&mut deflate)?;
+        deflate.finish()?.finish()?;
+        writeln!(out, "</script>")
     }
 
     /// What they were written to.

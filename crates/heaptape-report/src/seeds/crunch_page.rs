@@ -4,7 +4,7 @@
 //! The bytes shown are bounded; what is left out is said where it is left out, and is whole in `heap/`.
 
 use super::crunch::Remaining;
-use super::html::{Text, write_foot, write_head};
+use crate::html::{Text, write_foot, write_head};
 use heaptape_tape::Totals;
 use std::io::{self, Write};
 

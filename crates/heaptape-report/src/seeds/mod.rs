@@ -2,6 +2,5 @@
 
 pub mod crunch;
 pub mod crunch_page;
-pub(crate) mod html;
 pub mod usage_page;
 pub mod vizzy;
