@@ -7,16 +7,16 @@ import type { Theme } from '../../ui/theme.ts';
 import { address, bytes, count } from '../../ui/units.ts';
 import type { Class } from './classes.ts';
 import type { Geometry, Row } from './geometry.ts';
-import { sitesOf } from './hover.ts';
 import { paint, palette, type Frame, type Ground } from './paint.ts';
 import type { Picture } from './picture.ts';
 import { footprintEnd } from './raster.ts';
 import { GUTTER, layout, room } from './view.ts';
 
-const FONT = '11px system-ui, sans-serif';
+export const FONT = '12px system-ui, sans-serif';
 /** Blocks so wide have a name, pages so wide have lines. */
 const NAMED_PX = 60;
 const PAGE_PX = 8;
+const NAMED_ROW = 14;
 /** Room between two addresses in the gutter. */
 const LABEL_PX = 22;
 
@@ -78,7 +78,7 @@ export function drawPicture(canvas: HTMLCanvasElement, picture: Picture | null, 
   if (look !== 'pages') pageLines(context, picture);
   gutter(context, geometry, raster.rows, scrolled);
   heads(context, geometry, raster.rows, scrolled);
-  if (raster.blocks !== null && geometry.rowPx >= 13) names(context, picture, classes, quiet, theme);
+  if (raster.blocks !== null && geometry.rowPx >= NAMED_ROW) names(context, picture, classes, quiet, theme);
   window.__ht.perf['layout_draw_ms'] = performance.now() - began;
 }
 
@@ -152,7 +152,6 @@ function usedIn(start: number, end: number): string {
 function names(context: CanvasRenderingContext2D, picture: Picture, classes: readonly Class[], quiet: Uint8Array | null, theme: Theme): void {
   const { geometry, scrolled, raster, data } = picture;
   const blocks = raster.blocks!;
-  const sites = sitesOf(data);
   context.textAlign = 'left';
   let row = 0;
   for (let index = 0; index < blocks.count; index++) {
@@ -166,7 +165,7 @@ function names(context: CanvasRenderingContext2D, picture: Picture, classes: rea
     const kind = raster.kind[row * raster.columns.count + raster.columns.of(Math.max(from, lo) - lo)]!;
     const behind = quiet?.[stack[index]!] ? undefined : classes[kind - 1]?.colour(theme);
     context.fillStyle = behind === undefined ? styled('--text') : inkOn(behind);
-    const name = functionName(data.stacks.frames, sites.ofStack[stack[index]!]!);
+    const name = functionName(data.stacks.frames, data.stacks.site[stack[index]!]!);
     const title = fitting(context, `#${blocks.id[index]}`, bytes(blocks.size[index]!), name, right - left - 10);
     context.fillText(title, GUTTER + left + 5, y - scrolled + geometry.rowPx / 2);
   }

@@ -4,7 +4,6 @@ import { batch, signal } from '@preact/signals';
 import { data, select, setT, t } from '../../state/state.ts';
 import { functionName } from '../../ui/name.tsx';
 import { address, time } from '../../ui/units.ts';
-import { sitesOf } from './hover.ts';
 import { liveAt } from './marked.ts';
 import { ground, showAddress, shown } from './view.ts';
 import { NEVER } from '../../data/types.ts';
@@ -79,11 +78,10 @@ async function goToBlock(id: number): Promise<void> {
 async function goToFunction(name: string): Promise<void> {
   const of = data.value;
   const wanted = name.replace(/\+(0x)?[0-9a-f]+$/i, '').toLowerCase();
-  const sites = sitesOf(of);
   const weights = await of.weigh({ metric: 'live', t: t.value, a: 0, b: of.info.event_count, q: '' });
   const matching = new Map<number, number>();
   let named = false;
-  sites.ofStack.forEach((site, stack) => {
+  of.stacks.site.forEach((site, stack) => {
     if (stack === 0 || !functionName(of.stacks.frames, site, true).toLowerCase().includes(wanted)) return;
     named = true;
     if (weights.bytes[stack]! > 0) matching.set(site, (matching.get(site) ?? 0) + weights.bytes[stack]!);
@@ -100,7 +98,7 @@ async function goToFunction(name: string): Promise<void> {
 
 /** The address at which the largest blocks of a site are; `null`: none is large enough to be seen. */
 async function mostOf(site: number): Promise<number | null> {
-  const { ofStack } = sitesOf(data.value);
+  const { site: ofStack } = data.value.stacks;
   let [found, most]: [number | null, number] = [null, 0];
   const segments = shown.value.length > 0 ? shown.value : ground.value;
   for (const { start, end } of segments) {

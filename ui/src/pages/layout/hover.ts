@@ -3,8 +3,6 @@
 import { computed, signal } from '@preact/signals';
 import type { Blocks } from '../../data/types.ts';
 import { data, t } from '../../state/state.ts';
-import { Sites } from '../../data/inpage/sites.ts';
-import type { ProcessData } from '../../data/types.ts';
 import type { Spot } from './geometry.ts';
 import { dominant } from './picture.ts';
 import { changing, marks } from './view.ts';
@@ -20,19 +18,10 @@ export const hover = signal<Hover | null>(null);
 /** The address at which the keyboard is; `null`: the map has no focus. */
 export const focused = signal<number | null>(null);
 
-const places = new WeakMap<ProcessData, Sites>();
-
-/** Call sites of a process: frames that are one place are one site. */
-export function sitesOf(of: ProcessData): Sites {
-  const known = places.get(of) ?? new Sites(of.stacks);
-  places.set(of, known);
-  return known;
-}
-
 /** The site whose blocks are outlined: that of the block under the pointer. */
 export const hoveredSite = computed(() => {
   const stack = hover.value?.stack;
-  return stack === null || stack === undefined ? null : sitesOf(data.value).ofStack[stack]!;
+  return stack === null || stack === undefined ? null : data.value.stacks.site[stack]!;
 });
 
 /** What a raster knows of a spot. */

@@ -7,7 +7,6 @@ import { FrameName } from '../../ui/name.tsx';
 import { Table, type Column } from '../../ui/table.tsx';
 import { address, bytes, count, duration, exactBytes, percent } from '../../ui/units.ts';
 import { KINDS } from './draw.ts';
-import { sitesOf } from './hover.ts';
 import { layout, visibleRows } from './view.ts';
 
 const MOST = 100_000;
@@ -45,7 +44,6 @@ export function List() {
 
 function BlockTable({ blocks }: { blocks: Blocks | undefined }) {
   const of = data.value;
-  const sites = sitesOf(of);
   const now = of.times.of(t.value);
   const columns: Column<number>[] = [
     { key: 'id', title: 'block', numeric: true, width: '90px', cell: (k) => `#${blocks!.id[k]}` },
@@ -53,7 +51,7 @@ function BlockTable({ blocks }: { blocks: Blocks | undefined }) {
     { key: 'size', title: 'size', numeric: true, width: '80px', cell: (k) => <span title={exactBytes(blocks!.size[k]!)}>{bytes(blocks!.size[k]!)}</span> },
     { key: 'age', title: 'age', numeric: true, width: '90px', cell: (k) => (blocks!.born[k] === NEVER ? 'inherited' : duration(now - of.times.of(blocks!.born[k]! + 1))) },
     { key: 'thread', title: 'thread', numeric: true, width: '80px', cell: (k) => of.info.threads[blocks!.thread[k]!]?.tid ?? '–' },
-    { key: 'site', title: 'site', width: 'minmax(160px, 1fr)', cell: (k) => <FrameName frames={of.stacks.frames} frame={sites.ofStack[blocks!.stack[k]!]!} /> },
+    { key: 'site', title: 'site', width: 'minmax(160px, 1fr)', cell: (k) => <FrameName frames={of.stacks.frames} frame={of.stacks.site[blocks!.stack[k]!]!} /> },
   ];
   return (
     <Table

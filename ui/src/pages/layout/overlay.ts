@@ -4,7 +4,7 @@
 import { data, selected } from '../../state/state.ts';
 import { theme } from '../../ui/theme.ts';
 import { prepare, styled } from './draw.ts';
-import { dragged, focused, hover, hoveredSite, sitesOf } from './hover.ts';
+import { dragged, focused, hover, hoveredSite } from './hover.ts';
 import { pinnedPages, selectedBlock } from './marked.ts';
 import type { Picture } from './picture.ts';
 import { HOLE, OUTSIDE } from './raster.ts';
@@ -17,7 +17,7 @@ export function drawOverlay(canvas: HTMLCanvasElement): void {
   const seen = picture.value;
   if (seen === null) return;
   const chosen = selected.value;
-  if (chosen?.kind === 'site') outlineSite(context, seen, sitesOf(data.value).of(chosen.id), '--accent');
+  if (chosen?.kind === 'site') outlineSite(context, seen, chosen.id, '--accent');
   if (hoveredSite.value !== null && quietStacks.value === null && seen.look === 'classes') outlineSite(context, seen, hoveredSite.value, '--text');
   context.lineWidth = 2;
   context.strokeStyle = styled('--accent');
@@ -43,7 +43,7 @@ export function drawOverlay(canvas: HTMLCanvasElement): void {
 
 /** All columns whose stack has a site: a line above and below, and at both ends. */
 function outlineSite(context: CanvasRenderingContext2D, { geometry, scrolled, raster, data }: Picture, site: number, colour: string): void {
-  const { ofStack } = sitesOf(data);
+  const { site: ofStack } = data.stacks;
   const { count } = raster.columns;
   const width = geometry.width / count;
   const height = Math.max(2, geometry.rowPx - 1);

@@ -8,7 +8,7 @@ import { data, t } from '../../state/state.ts';
 import { FrameName, functionName } from '../../ui/name.tsx';
 import { address, bytes, count, duration, exactBytes, percent, time } from '../../ui/units.ts';
 import { effect } from '@preact/signals';
-import { dragged, findBlock, focused, hover, sitesOf, type Found } from './hover.ts';
+import { dragged, findBlock, focused, hover, type Found } from './hover.ts';
 import { focusedBytes } from './map.tsx';
 import { footprintEnd } from './raster.ts';
 import { changing, only, view } from './view.ts';
@@ -59,10 +59,10 @@ export function Readout() {
           <span class="quiet">Let go to list the blocks there.</span>
         </p>
       ) : spot === null ? (
-        <>
-          <p class="quiet">Point at the map to see what lies there. Click selects the block, a drag lists the blocks of a range.</p>
-          <p class="quiet">The wheel zooms, Shift and the wheel scroll; o shows one site alone; y shows a table.</p>
-        </>
+        <p class="quiet readout-hint">
+          Point: what lies there. Click: select the block. Drag: list the blocks of a range. Wheel: zoom; with Shift: scroll. o: this site alone. y: as a
+          table.
+        </p>
       ) : found.value ? (
         <BlockText found={found.value} data={data.value} />
       ) : found.value === null ? (
@@ -85,7 +85,7 @@ function age(of: ProcessData, rows: Blocks, index: number, position: number): st
 }
 
 function BlockText({ found: { blocks, index, lo, hi, position }, data: of }: { found: Found; data: ProcessData }) {
-  const site = sitesOf(of).ofStack[blocks.stack[index]!]!;
+  const site = of.stacks.site[blocks.stack[index]!]!;
   const thread = of.info.threads[blocks.thread[index]!];
   const died = blocks.died[index]!;
   const usable = blocks.usable[index]!;
@@ -143,6 +143,6 @@ function spoken(at: Found | null | undefined, spot: { lo: number; hi: number } |
   if (spot === null || at === undefined) return '';
   if (at === null) return `Hole at ${address(spot.lo)}`;
   const { blocks, index, position } = at;
-  const site = functionName(data.value.stacks.frames, sitesOf(data.value).ofStack[blocks.stack[index]!]!);
+  const site = functionName(data.value.stacks.frames, data.value.stacks.site[blocks.stack[index]!]!);
   return `Block ${blocks.id[index]} at ${address(blocks.addr[index]!)}, ${bytes(blocks.size[index]!)}, age ${age(data.value, blocks, index, position)}, ${site}`;
 }

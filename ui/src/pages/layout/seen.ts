@@ -6,7 +6,6 @@ import { data, t } from '../../state/state.ts';
 import { categories, difference, type Colour } from '../../ui/colour.ts';
 import type { Theme } from '../../ui/theme.ts';
 import { classesOf, scale, type Class, type Classes } from './classes.ts';
-import { sitesOf } from './hover.ts';
 import { changes, haunt, rasterAt, APPEARED, type Look, type Picture, type Sight } from './picture.ts';
 import type { Attributes } from './raster.ts';
 import { changing, colourBy, columns, geometry, ghosts, ground, marks, only, scrolled, view, visibleRows } from './view.ts';
@@ -59,9 +58,8 @@ export const shownClasses = computed(() => classesFor(picture.value?.look ?? wan
 /** Which stacks have no colour, because one site alone is shown. */
 export const quietStacks = computed<Uint8Array | null>(() => {
   if (only.value === null || view.value === 'pages') return null;
-  const sites = sitesOf(data.value);
-  const site = sites.of(only.value);
-  return Uint8Array.from(sites.ofStack, (of) => (of === site ? 0 : 1));
+  const site = only.value;
+  return Uint8Array.from(data.value.stacks.site, (of) => (of === site ? 0 : 1));
 });
 
 /** Asks for what is in sight, again and again as it changes; gives back how to stop. */

@@ -11,9 +11,9 @@ import { functionName } from '../../ui/name.tsx';
 import { timeTicks } from '../../strip/scale.ts';
 import { theme } from '../../ui/theme.ts';
 import { address, bytes, exactTime, percent } from '../../ui/units.ts';
-import { groundColours, styled } from './draw.ts';
+import { FONT, groundColours, styled } from './draw.ts';
 import { Columns, type Segment } from './geometry.ts';
-import { findBlock, sitesOf } from './hover.ts';
+import { findBlock } from './hover.ts';
 import { paint, palette } from './paint.ts';
 import { Raster } from './raster.ts';
 import { legend, siteClass } from './seen.ts';
@@ -149,7 +149,7 @@ function prepare(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
   canvas.style.height = `${height}px`;
   const context = canvas.getContext('2d')!;
   context.scale(scale, scale);
-  context.font = '11px system-ui, sans-serif';
+  context.font = FONT;
   context.textBaseline = 'middle';
   return context;
 }
@@ -227,7 +227,7 @@ function listen(element: HTMLElement, seen: () => Drawn | undefined): () => void
     }
     const { cells, cell, ns, lo } = point;
     const used = cells.fill[cell]!;
-    const site = sitesOf(data.peek()).ofStack[cells.stack[cell]!]!;
+    const site = data.peek().stacks.site[cells.stack[cell]!]!;
     const whose = used === 0 ? 'hole' : `${percent(used, 1)} used, most by ${functionName(data.peek().stacks.frames, site)}`;
     pointed.value = `${exactTime(ns)}  ${address(lo)}  ${whose}`;
   };

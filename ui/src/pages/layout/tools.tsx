@@ -9,7 +9,7 @@ import { theme } from '../../ui/theme.ts';
 import { bytes, time } from '../../ui/units.ts';
 import { COLOURS } from './classes.ts';
 import { GoTo } from './goto.tsx';
-import { hoveredSite, sitesOf } from './hover.ts';
+import { hoveredSite } from './hover.ts';
 import { legend } from './seen.ts';
 import { asTable, changing, colourBy, diff, geometry, ghosts, marks, only, view, zoom, zoomBy, zoomToFit, type View } from './view.ts';
 
@@ -139,27 +139,30 @@ function Changes() {
 export function Legend() {
   const frames = data.value.stacks.frames;
   const now = theme.value;
+  const labels = legend.value.map(({ label }) => label);
+  // Places in one function, or threads of one name, are told apart.
+  const twice = new Set(labels.filter((label, index) => labels.indexOf(label) !== index));
   const shapes = changing.value ? ['▲ ', '▽ ', ''] : null;
   const spare = only.value ?? (selected.value?.kind === 'site' ? selected.value.id : hoveredSite.value);
   return (
     <div class="layout-legend" data-testid="layout-legend" aria-label="Legend">
       {legend.value.map(({ label, note, colour }, index) => (
-        <span key={label + index} class="swatch" title={note ? `${label}  ${note}` : label}>
+        <span key={label + index} class="layout-swatch" title={note ? `${label}  ${note}` : label}>
           <i
             class={changing.value && index < 2 ? `hatch-${index}` : view.value === 'pages' && index === 0 ? 'sparse' : undefined}
             style={{ background: css(colour(now)) }}
           />
           {shapes?.[index]}
-          <Name text={label} />
+          <Name text={note !== undefined && twice.has(label) ? `${label} ${note}` : label} />
         </span>
       ))}
       {ghosts.value > 0 && view.value === 'rows' && !changing.value && (
-        <span class="swatch">
+        <span class="layout-swatch">
           <i class="ghost" />
           freed within {ghosts.value} ms
         </span>
       )}
-      <span class="swatch">
+      <span class="layout-swatch">
         <i class="hole" />
         hole
       </span>
@@ -172,7 +175,7 @@ export function Legend() {
             disabled={only.value === null && spare === null}
             onChange={(event) => (only.value = event.currentTarget.checked ? spare : null)}
           />
-          {only.value === null ? 'only one site' : <>only <FrameName frames={frames} frame={sitesOf(data.value).of(only.value)} /></>}
+          {only.value === null ? 'only one site' : <>only <FrameName frames={frames} frame={only.value} /></>}
         </label>
       )}
     </div>

@@ -47,7 +47,7 @@ export const layout = signal<{ t: number; layout: Layout } | null>(null);
 
 /** Room for the picture, CSS pixels, without the gutter. */
 export const room = signal({ width: 800, height: 500, scale: 1 });
-export const GUTTER = 102;
+export const GUTTER = 108;
 const HEAD = 20;
 /** Segments have heads if these take no more than so much of the height; else there is only space between them. */
 const HEADS_SHARE = 0.3;
@@ -71,7 +71,7 @@ export const changing = computed(() => diff.value && marks.value !== null && vie
 const heads = (count: number, height: number) => (count * HEAD > HEADS_SHARE * height ? GAP : HEAD);
 /** Rows at a zoom that was chosen; of few bytes they have room for names. */
 const rowHeight = (exponent: number) => (exponent <= 14 ? 20 : 13);
-const LEAST_ROW = 9;
+const leastRow = (exponent: number) => (exponent <= 14 ? 15 : 9);
 const MOST_ROW = 28;
 const MOST_CELL = 22;
 const LEAST_CELL = 3;
@@ -82,14 +82,14 @@ export const geometry = computed<Geometry>(() => {
   const { width, height } = room.value;
   const head = heads(segments.length, height);
   if (view.value === 'pages') return pageGeometry(segments, width, height, head);
-  const fit = fitZoom(segments, height, () => LEAST_ROW, head, LEAST_ZOOM);
+  const fit = fitZoom(segments, height, leastRow, head, LEAST_ZOOM);
   if (zoom.value !== 0) {
     const exponent = Math.max(LEAST_ZOOM, Math.min(MOST_ZOOM, zoom.value));
     return new Geometry(segments, exponent, width, rowHeight(exponent), head);
   }
   const rows = new Geometry(segments, fit, width, 1, 0).height;
   const grown = Math.floor((height - segments.length * head) / Math.max(1, rows));
-  return new Geometry(segments, fit, width, Math.max(LEAST_ROW, Math.min(MOST_ROW, grown)), head);
+  return new Geometry(segments, fit, width, Math.max(leastRow(fit), Math.min(MOST_ROW, grown)), head);
 });
 
 function pageGeometry(segments: readonly Segment[], width: number, height: number, head: number): Geometry {
