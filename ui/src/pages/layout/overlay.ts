@@ -9,7 +9,7 @@ import { pinnedPages, selectedBlock } from './marked.ts';
 import type { Picture } from './picture.ts';
 import { HOLE, OUTSIDE } from './raster.ts';
 import { picture, quietStacks } from './seen.ts';
-import { GUTTER } from './view.ts';
+import { GUTTER, room } from './view.ts';
 
 export function drawOverlay(canvas: HTMLCanvasElement): void {
   void theme.value;
@@ -17,14 +17,13 @@ export function drawOverlay(canvas: HTMLCanvasElement): void {
   const seen = picture.value;
   if (seen === null) return;
   const chosen = selected.value;
-  if (chosen?.kind === 'site') outlineSite(context, seen, chosen.id, '--accent');
-  if (hoveredSite.value !== null && quietStacks.value === null && seen.look === 'classes') outlineSite(context, seen, hoveredSite.value, '--text');
-  context.lineWidth = 2;
-  context.strokeStyle = styled('--accent');
-  for (const page of pinnedPages.value ?? []) outlineBytes(context, seen, page, page + data.value.info.page_bytes);
+  const outlined = pinnedPages.value === null && chosen?.kind === 'site' ? chosen.id : null;
+  if (outlined !== null && seen.look === 'classes') outlineSite(context, seen, outlined);
+  if (hoveredSite.value !== null && quietStacks.value === null && seen.look === 'classes') outlineSite(context, seen, hoveredSite.value);
+  if (pinnedPages.value !== null) showOnly(context, seen, pinnedPages.value, data.value.info.page_bytes);
   const block = selectedBlock.value;
   if (block !== null) {
-    outlineBytes(context, seen, block.lo, block.hi);
+    mark(context, seen, block.lo, block.hi);
     pointAt(context, seen, block.lo);
   }
   const over = hover.value;
@@ -42,7 +41,7 @@ export function drawOverlay(canvas: HTMLCanvasElement): void {
 }
 
 /** All columns whose stack has a site: a line above and below, and at both ends. */
-function outlineSite(context: CanvasRenderingContext2D, { geometry, scrolled, raster, data }: Picture, site: number, colour: string): void {
+function outlineSite(context: CanvasRenderingContext2D, { geometry, scrolled, raster, data }: Picture, site: number): void {
   const { site: ofStack } = data.stacks;
   const { count } = raster.columns;
   const width = geometry.width / count;
@@ -64,7 +63,7 @@ function outlineSite(context: CanvasRenderingContext2D, { geometry, scrolled, ra
     }
   });
   context.lineWidth = 1;
-  context.strokeStyle = styled(colour);
+  context.strokeStyle = styled('--text');
   context.stroke();
 }
 
@@ -86,6 +85,30 @@ function outlineBytes(context: CanvasRenderingContext2D, seen: Picture, lo: numb
   for (const { x, y, width } of parts(seen, lo, hi)) {
     const wide = Math.max(least, width);
     context.strokeRect(x + half - (wide - width) / 2, y + half, Math.max(1, wide - 2 * half), height - 2 * half);
+  }
+}
+
+/** An outline that is seen on any colour. */
+function mark(context: CanvasRenderingContext2D, seen: Picture, lo: number, hi: number): void {
+  for (const [width, colour] of [[4, '--bg'], [2, '--text']] as const) {
+    context.lineWidth = width;
+    context.strokeStyle = styled(colour);
+    outlineBytes(context, seen, lo, hi, 5);
+  }
+}
+
+/** Pages outlined, all else faded. */
+function showOnly(context: CanvasRenderingContext2D, seen: Picture, pages: Float64Array, bytes: number): void {
+  const { width, height } = room.value;
+  context.fillStyle = styled('--bg');
+  context.globalAlpha = 0.7;
+  context.fillRect(GUTTER, 0, width, height);
+  context.globalAlpha = 1;
+  context.lineWidth = 1;
+  context.strokeStyle = styled('--text');
+  for (const page of pages) {
+    for (const { x, y, width } of parts(seen, page, page + bytes)) context.clearRect(x, y, width, seen.geometry.rowPx);
+    outlineBytes(context, seen, page, page + bytes, 5);
   }
 }
 
