@@ -8,7 +8,7 @@ import { SentenceLine } from './shell/sentence.tsx';
 import { Tabs } from './shell/tabs.tsx';
 import { Toast } from './shell/toast.tsx';
 import { page } from './state/params.ts';
-import { data } from './state/state.ts';
+import { data, selected } from './state/state.ts';
 import { Strip } from './strip/strip.tsx';
 
 export function App() {
@@ -25,7 +25,8 @@ export function App() {
         <main class="page" id="page" data-testid={`page-${page.value}`}>
           <Current key={page.value} />
         </main>
-        <Inspector />
+        {/* The page of blocks shows the selected one itself, and more of it. */}
+        {!(page.value === 'blocks' && selected.value?.kind === 'block') && <Inspector />}
       </div>
       <Help />
       <Toast />

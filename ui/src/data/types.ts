@@ -297,6 +297,8 @@ export interface DataSource {
   overview: Overview;
   /** Whether this is a file, not a server. */
   in_page: boolean;
+  /** A second recording to compare with: what is more or less in it than in this one. Nothing: there is none. */
+  other?: DataSource;
   open(process: number): Promise<ProcessData>;
 }
 

@@ -7,7 +7,6 @@ import { METRICS } from '../state/metrics.ts';
 import { useQuery } from '../state/query.ts';
 import { data, filter, measure, metric, t } from '../state/state.ts';
 import { siteSeries, wholeRunWeights } from '../state/weights.ts';
-import { sitesOf } from '../ui/colour.ts';
 import { functionName, Name, wholeFrame } from '../ui/name.tsx';
 import { Sparkline } from '../ui/sparkline.tsx';
 import { bytes, count, exactBytes, percent, time } from '../ui/units.ts';
@@ -48,9 +47,8 @@ function frameOf({ stacks }: ProcessData, kind: Kind, id: number): number | null
 function membersOf(data: ProcessData, kind: Kind, id: number): Uint8Array {
   const { stacks } = data;
   const members = new Uint8Array(stacks.count);
-  const sites = sitesOf(data);
   for (let k = 1; k < stacks.count; k++) {
-    if (kind === 'site') members[k] = sites.ofStack[k] === sites.of(id) ? 1 : 0;
+    if (kind === 'site') members[k] = data.stacks.site[k] === id ? 1 : 0;
     else {
       const own = kind === 'stack' ? k === id : stacks.frames.fn[stacks.frame[k]!] === id;
       members[k] = own || members[stacks.parent[k]!] ? 1 : 0;
@@ -117,7 +115,7 @@ function Figures({ members }: { members: Uint8Array }) {
 function Growth({ data, frame }: { data: ProcessData; frame: number }) {
   const answer = useQuery(() => siteSeries(data), [frame]);
   const series = answer.value.value;
-  const row = series ? series.sites.indexOf(sitesOf(data).of(frame)) : -1;
+  const row = series ? series.sites.indexOf(frame) : -1;
   if (!series || row < 0) return null;
   const values = series.bytes.subarray(row * series.points, (row + 1) * series.points);
   const most = values.reduce((x, y) => Math.max(x, y), 0);

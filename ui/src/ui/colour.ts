@@ -4,7 +4,6 @@
 // 3:1 against a hole, and so chosen that neighbours differ for those who do not see green. Which thing has which colour
 // is decided by its rank in the whole run: it does not change while T moves. Meaning is never in colour alone.
 
-import { Sites } from '../data/inpage/sites.ts';
 import type { ProcessData } from '../data/types.ts';
 import type { Theme } from './theme.ts';
 
@@ -114,16 +113,7 @@ export type Kind = 'site' | 'fn' | 'file' | 'module';
 
 /** The key by which a call site's frame is told apart; frames of one key have one colour. */
 export function keyOf(data: ProcessData, frame: number, kind: Kind): number {
-  return kind === 'site' ? sitesOf(data).of(frame) : data.stacks.frames[kind][frame]!;
-}
-
-const sites = new WeakMap<ProcessData, Sites>();
-
-/** The call sites of a process: frames of one place are one site. */
-export function sitesOf(data: ProcessData): Sites {
-  const known = sites.get(data) ?? new Sites(data.stacks);
-  sites.set(data, known);
-  return known;
+  return kind === 'site' ? frame : data.stacks.frames[kind][frame]!;
 }
 
 const ranked = new WeakMap<ProcessData, Map<Kind, Promise<Map<number, number>>>>();

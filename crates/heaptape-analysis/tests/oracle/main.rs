@@ -5,6 +5,7 @@ mod crash_test;
 mod errors_test;
 mod history;
 mod layout_test;
+mod lifetimes_test;
 mod overwrites_test;
 mod sample_test;
 mod summary_test;

@@ -7,6 +7,7 @@ import { crash, errors, findings, leaks, rss, summary } from './documents.ts';
 import { blockTables, HEAP, nameTables } from './tables.ts';
 
 export interface Wishes {
+  contents: boolean;
   blocks: number;
   /** Backtraces at least. */
   stacks: number;
@@ -26,10 +27,10 @@ export interface Synthetic {
   samples: Samples;
 }
 
-export function synthesize({ blocks = 30_000, stacks = 0, seed = 1, crash: crashes = true }: Partial<Wishes> = {}): Synthetic & { process: InPage } {
+export function synthesize({ blocks = 30_000, stacks = 0, seed = 1, contents = true, crash: crashes = true }: Partial<Wishes> = {}): Synthetic & { process: InPage } {
   const { ends, ...names } = nameTables(stacks, seed);
   const made = blockTables(blocks, ends, seed);
-  const tables: Tables = { ...names, blocks: made.blocks, times: made.times, flows: null, contents: contentsOf(made), source: sourceOf() };
+  const tables: Tables = { ...names, blocks: made.blocks, times: made.times, flows: null, contents: contents ? contentsOf(made) : null, source: sourceOf() };
   const end_ns = 2_001_500_000;
   const info: ProcessInfo = {
     id: 0, pid: 22871, name: 'demo', argv: ['./demo', '--sessions', '3000'], start_ns: 0, end_ns,
@@ -42,7 +43,7 @@ export function synthesize({ blocks = 30_000, stacks = 0, seed = 1, crash: crash
     snapshots: [0.3, 0.6, 1].map((share) => ({
       position: Math.floor(share * made.events), time_ns: Math.floor(share * end_ns), reason: share === 1 ? 'exit' : 'interval',
     })),
-    has_contents: true,
+    has_contents: contents,
   };
   const samples: Samples = samplesOf(end_ns);
   const overview = overviewOf(info);

@@ -37,16 +37,20 @@ function frameLine(frames: Frames, frame: number): Line {
 
 /** The lines of a backtrace of `--json`; `frames` to find their source by. */
 export function jsonLines(backtrace: JsonFrame[], frames: Frames): Line[] {
-  return backtrace.map((it) => ({
-    name: it.short,
-    place: it.file ? `${baseName(it.file)}:${it.line}` : it.module,
-    title: [it.function, it.file ? `${it.file}:${it.line}` : '', it.module, it.why ?? ''].filter((line) => line !== '').join('\n'),
-    quiet: !it.named || RUNTIME.test(it.short),
-    frame: it.file ? findFrame(frames, it.file, it.line) : null,
-  }));
+  return backtrace.map((it) => {
+    const frame = it.file ? findFrame(frames, it.file, it.line) : null;
+    return {
+      name: it.short,
+      place: it.file ? `${baseName(it.file)}:${it.line}` : it.module,
+      title: [it.function, it.file ? `${it.file}:${it.line}` : '', it.module, it.why ?? ''].filter((line) => line !== '').join('\n'),
+      quiet: !it.named || RUNTIME.test(it.short) || (frame !== null && (frames.flags[frame]! & 4) !== 0),
+      frame,
+    };
+  });
 }
 
-const RUNTIME = /^(_start|__libc_start\w*|start_thread|clone3?|__clone3?)$/;
+/** What every backtrace begins and ends with. */
+const RUNTIME = /^(_start|__libc_start\w*|start_thread|clone3?|__clone3?|malloc|calloc|realloc|operator new(\[\])?)$/;
 
 /** A frame of this file and line. */
 export function findFrame(frames: Frames, file: string, line: number): number | null {

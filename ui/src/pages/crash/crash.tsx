@@ -9,7 +9,7 @@ import { count, duration, exactTime, time } from '../../ui/units.ts';
 import { Backtrace, jsonLines } from '../blocks/backtrace.tsx';
 import { Neighbourhood } from '../blocks/neighbourhood.tsx';
 import { openBlock, openMap } from '../links.ts';
-import { CopyText } from './copy.tsx';
+import { CopyText } from '../copy.tsx';
 import { DeathOf } from './death.tsx';
 import { Evidence } from './evidence.tsx';
 import { accessOf, asText, blockName, picture, relationOf, signalName } from './model.ts';

@@ -5,7 +5,7 @@ import type { Metric, StackWeights, Unit, Weight } from '../../data/types.ts';
 import { useQuery } from '../../state/query.ts';
 import { a, b, data, filter, goTo, metric, select, selected, t, unit, wholeRun } from '../../state/state.ts';
 import { Bar } from '../../ui/bar.tsx';
-import { categories, category, css, OTHER, sitesOf } from '../../ui/colour.ts';
+import { categories, category, css, OTHER } from '../../ui/colour.ts';
 import { Button } from '../../ui/button.tsx';
 import { Icon } from '../../ui/icons.tsx';
 import { FrameName } from '../../ui/name.tsx';
@@ -42,7 +42,7 @@ interface Row {
 
 /** The heaviest sites, and what the rest weighs. */
 function rank({ bytes, blocks }: StackWeights, unit: Unit): { rows: Row[]; rest: Weight; restSites: number } {
-  const { ofStack } = sitesOf(data.value);
+  const ofStack = data.value.stacks.site;
   const sums = new Map<number, Weight>();
   for (let stack = 0; stack < blocks.length; stack++) {
     if (blocks[stack] === 0) continue;
