@@ -88,12 +88,25 @@ function outlineBytes(context: CanvasRenderingContext2D, seen: Picture, lo: numb
   }
 }
 
-/** An outline that is seen on any colour. */
+/** An outline around all of [lo, hi), one shape over several rows, that is seen on any colour. */
 function mark(context: CanvasRenderingContext2D, seen: Picture, lo: number, hi: number): void {
+  const found = parts(seen, lo, hi);
+  const [first, last] = [found[0], found.at(-1)];
+  if (first === undefined || last === undefined) return;
+  const height = Math.max(2, seen.geometry.rowPx - 1);
+  context.beginPath();
+  if (first === last) context.rect(first.x - 1, first.y, Math.max(4, first.width + 1), height);
+  else {
+    const [left, right] = [GUTTER + 1, GUTTER + seen.geometry.width - 1];
+    const [end, bottom] = [last.x + last.width, last.y + height];
+    const corners: [number, number][] = [[first.x, first.y], [right, first.y], [right, last.y], [end, last.y], [end, bottom], [left, bottom], [left, first.y + height], [first.x, first.y + height]];
+    corners.forEach(([x, y]) => context.lineTo(Math.max(left, Math.min(right, x)), y));
+    context.closePath();
+  }
   for (const [width, colour] of [[4, '--bg'], [2, '--text']] as const) {
     context.lineWidth = width;
     context.strokeStyle = styled(colour);
-    outlineBytes(context, seen, lo, hi, 5);
+    context.stroke();
   }
 }
 

@@ -98,10 +98,10 @@ function BlockText({ found: { blocks, index, lo, hi, position }, data: of }: { f
         <b class="fact" title={exactBytes(size)}>
           {bytes(size)}
         </b>
-        {usable > size && <span class="fact quiet">of {bytes(usable)} usable</span>}
         <FrameName frames={of.stacks.frames} frame={site} />
       </p>
       <p>
+        {usable > size && <Fact name="usable" value={bytes(usable)} />}
         <Fact name="age" value={age(of, blocks, index, position)} />
         <Fact name="freed" value={died === NEVER ? 'never' : `at ${time(of.times.of(died + 1))}`} />
         <Fact name="thread" value={thread === undefined ? '–' : `${thread.tid} ${thread.name}`} />

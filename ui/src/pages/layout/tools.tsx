@@ -1,6 +1,6 @@
 // Above the map: how it is seen, and what its colours mean.
 
-import { signal, type Signal } from '@preact/signals';
+import type { Signal } from '@preact/signals';
 import { data, selected } from '../../state/state.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { css } from '../../ui/colour.ts';
@@ -11,7 +11,7 @@ import { COLOURS } from './classes.ts';
 import { GoTo } from './goto.tsx';
 import { hoveredSite } from './hover.ts';
 import { legend } from './seen.ts';
-import { asTable, changing, colourBy, diff, geometry, ghosts, marks, only, view, zoom, zoomBy, zoomToFit, type View } from './view.ts';
+import { asTable, changing, colourBy, diff, geometry, ghosts, marks, narrow, only, view, zoom, zoomBy, zoomToFit, type View } from './view.ts';
 
 const VIEWS: { id: View; name: string; hint: string }[] = [
   { id: 'rows', name: 'rows', hint: 'The address space as lines of text: lower addresses further left and further up' },
@@ -41,11 +41,6 @@ function Choice<T extends string>({ label, of, options, short = false }: { label
     </div>
   );
 }
-
-/** Whether there is little room. */
-const query = matchMedia('(max-width: 1240px)');
-const narrow = signal(query.matches);
-query.addEventListener('change', () => (narrow.value = query.matches));
 
 /** Why colours cannot be chosen now; undefined: they can. */
 function colourIsGiven(): string | undefined {

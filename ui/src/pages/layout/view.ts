@@ -18,27 +18,27 @@ const hex: Codec<number | null> = {
   parse: (written) => (/^[0-9a-f]{1,13}$/.test(written) ? parseInt(written, 16) : null),
 };
 
-export const view = param<View>('lv', 'rows', oneOf('rows', 'pages', 'time'));
-export const colourBy = param<ColourBy>('lc', 'site', oneOf('site', 'size', 'age', 'lifetime', 'thread', 'leak'));
+export const view = param<View>('map', 'rows', oneOf('rows', 'pages', 'time'));
+export const colourBy = param<ColourBy>('map-colour', 'site', oneOf('site', 'size', 'age', 'lifetime', 'thread', 'leak'));
 /** Rows of 2^k bytes; 0: so that all fits. */
-export const zoom = param('lz', 0, integer);
+export const zoom = param('map-zoom', 0, integer);
 /** The address at the top; `null`: the first. */
-export const top = param('la', null, hex);
+export const top = param('map-top', null, hex);
 /** An address of the region that alone is shown; `null`: all. */
-export const region = param('lr', null, hex);
+export const region = param('map-region', null, hex);
 /** The frame of the site whose blocks alone have colours. */
-export const only = param('lo', null, none);
+export const only = param('map-only', null, none);
 /** The frame of the site whose nearly empty pages are outlined. */
-export const pin = param('lp', null, none);
+export const pin = param('map-pin', null, none);
 /** Whether what changed from mark A to mark B is shown. */
-export const diff = param('ld', false, flag);
+export const diff = param('map-changes', false, flag);
 /** Blocks freed within so many milliseconds before T are shown as ghosts; 0: none. */
-export const ghosts = param('lg', 0, integer);
+export const ghosts = param('map-ghosts', 0, integer);
 /** Whether a table stands in the picture's place. */
-export const asTable = param('lt', false, flag);
+export const asTable = param('map-table', false, flag);
 /** The part of the time × address picture that is seen: `first position-last position`, `lowest-highest address`. */
-export const timeWindow = param('lx', '', text);
-export const addressWindow = param('ly', '', text);
+export const timeWindow = param('map-time', '', text);
+export const addressWindow = param('map-range', '', text);
 
 /** All stretches of the address space in which blocks were seen, by address; grows as moments are looked at. */
 export const ground = signal<Segment[]>([]);
@@ -52,6 +52,10 @@ const HEAD = 20;
 /** Segments have heads if these take no more than so much of the height; else there is only space between them. */
 const HEADS_SHARE = 0.3;
 const GAP = 4;
+
+/** Whether there is little room: the page's width, not the window's, decides, as the inspector takes some. */
+export const narrow = computed(() => room.value.width < NARROW);
+const NARROW = 640;
 
 /** The segments in the picture. */
 export const shown = computed<Segment[]>(() => {
