@@ -115,8 +115,17 @@ export function Table<Row>(props: Props<Row>) {
     );
   }
   return (
-    <div class="table" role={props.tree ? 'treegrid' : 'table'} aria-label={props.label} aria-rowcount={count + 1} data-testid={props.testid}>
-      <div class="table-scroller" ref={scroller} tabIndex={0} onKeyDown={onKeyDown} onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
+    <div class="table" data-testid={props.testid}>
+      <div
+        class="table-scroller"
+        ref={scroller}
+        role={props.tree ? 'treegrid' : 'table'}
+        aria-label={props.label}
+        aria-rowcount={count + 1}
+        tabIndex={0}
+        onKeyDown={onKeyDown}
+        onScroll={(event) => setTop(event.currentTarget.scrollTop)}
+      >
         <div class="table-head" role="row" style={{ height: `${rowHeight}px`, gridTemplateColumns: template }}>
           {columns.map((column) => {
             const sorted = props.sort?.key === column.key;

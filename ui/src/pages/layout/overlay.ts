@@ -11,6 +11,9 @@ import { HOLE, OUTSIDE } from './raster.ts';
 import { picture, quietStacks } from './seen.ts';
 import { GUTTER, room } from './view.ts';
 
+/** Pages are outlined so large at least. */
+const LEAST_PAGE = 5;
+
 export function drawOverlay(canvas: HTMLCanvasElement): void {
   void theme.value;
   const context = prepare(canvas);
@@ -120,8 +123,12 @@ function showOnly(context: CanvasRenderingContext2D, seen: Picture, pages: Float
   context.lineWidth = 1;
   context.strokeStyle = styled('--text');
   for (const page of pages) {
-    for (const { x, y, width } of parts(seen, page, page + bytes)) context.clearRect(x, y, width, seen.geometry.rowPx);
-    outlineBytes(context, seen, page, page + bytes, 5);
+    for (const part of parts(seen, page, page + bytes)) {
+      const [left, right] = [Math.round(part.x), Math.round(part.x + Math.max(LEAST_PAGE, part.width))];
+      const [above, below] = [Math.round(part.y), Math.round(part.y + Math.max(LEAST_PAGE, seen.geometry.rowPx)) - 1];
+      context.clearRect(left, above, right - left - 1, below - above);
+      context.strokeRect(left + 0.5, above + 0.5, right - left - 2, below - above - 1);
+    }
   }
 }
 
