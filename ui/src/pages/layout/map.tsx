@@ -42,6 +42,9 @@ export function HeapMap() {
       class="map"
       ref={frame}
       data-testid="layout-map"
+      data-top={visibleRows.value[0]?.lo}
+      data-row-bytes={geometry.value.rowBytes}
+      data-row-px={geometry.value.rowPx}
       tabIndex={0}
       role="application"
       aria-label="Map of the heap at T. Arrows move, plus and minus zoom, Enter selects the block, y shows a table."

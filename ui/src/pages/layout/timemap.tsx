@@ -11,7 +11,7 @@ import { functionName } from '../../ui/name.tsx';
 import { timeTicks } from '../../strip/scale.ts';
 import { theme } from '../../ui/theme.ts';
 import { address, bytes, exactTime, percent } from '../../ui/units.ts';
-import { groundColours, styled } from './draw.ts';
+import { FONT, groundColours, styled } from './draw.ts';
 import { Columns, type Segment } from './geometry.ts';
 import { findBlock } from './hover.ts';
 import { paint, palette } from './paint.ts';
@@ -149,7 +149,7 @@ function prepare(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
   canvas.style.height = `${height}px`;
   const context = canvas.getContext('2d')!;
   context.scale(scale, scale);
-  context.font = '11px system-ui, sans-serif';
+  context.font = FONT;
   context.textBaseline = 'middle';
   return context;
 }
@@ -159,6 +159,7 @@ function draw(canvas: HTMLCanvasElement, seen: Drawn): void {
   const { scale } = size.value;
   const colours = palette(legend.value, theme.value, groundColours());
   const classes = siteClass.value;
+  let last = -Infinity;
   seen.bands.forEach((band, index) => {
     const { width, height, fill, stack } = seen.cells[index]!;
     const raster = new Raster(Array.from({ length: height }, (_, y) => ({ segment: 0, lo: 0, hi: width, y })), new Columns(width, width));
@@ -173,7 +174,11 @@ function draw(canvas: HTMLCanvasElement, seen: Drawn): void {
     context.putImageData(image, Math.round(GUTTER * scale), Math.round(band.y * scale));
     context.textAlign = 'right';
     context.fillStyle = styled('--text');
-    if (index === 0 || band.height >= 14 || index % 2 === 0) context.fillText(address(band.start), GUTTER - 8, band.y + 6);
+    const y = Math.max(7, band.y + 6);
+    if (y - last >= 13) {
+      context.fillText(address(band.start), GUTTER - 8, y);
+      last = y;
+    }
     context.fillStyle = styled('--muted');
     const perPx = (band.end - band.start) / band.height;
     const step = 2 ** Math.ceil(Math.log2(perPx * LABEL_PX));
