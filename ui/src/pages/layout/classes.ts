@@ -37,7 +37,7 @@ export interface Classes {
 const DECADES = 5;
 
 /** More is brighter in the dark theme and darker in the light one; the least still stands out from a hole. */
-const FAINTEST = 0.36;
+const FAINTEST = 0.4;
 export function scale(share: number, theme: Theme): Colour {
   return sequential(FAINTEST + (1 - FAINTEST) * share, theme);
 }
