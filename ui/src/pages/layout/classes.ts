@@ -35,6 +35,8 @@ export interface Classes {
 }
 
 const DECADES = 5;
+/** How far down the scale ages go: the faintest colours are too much like the grey of what is older. */
+const AGED = 0.75;
 
 /**
  * More is brighter in the dark theme and darker in the light one; the least still stands out from a hole. In the light
@@ -46,7 +48,7 @@ export function scale(share: number, theme: Theme): Colour {
   const below = Math.min(ON_LIGHT.length - 2, Math.floor(at));
   return mix(ON_LIGHT[below]!, ON_LIGHT[below + 1]!, at - below);
 }
-const FAINTEST = 0.4;
+const FAINTEST = 0.38;
 const ON_LIGHT: readonly Colour[] = [0x199474, 0x2a788e, 0x3f4788, 0x440154, 0x140010];
 
 /** How blocks are coloured at a position; `sites` is the category of a site's frame. */
@@ -108,7 +110,7 @@ function byAge(data: ProcessData, t: number): Classes {
   const since = ends.map((age) => data.times.at(now - age));
   const classes: Class[] = ends.map((age, step) => ({
     label: `< ${plain(age)}`,
-    colour: (theme) => scale(1 - step / (DECADES - 1), theme),
+    colour: (theme) => scale(1 - (AGED * step) / (DECADES - 1), theme),
   }));
   // What has been there all along recedes.
   classes.push({ label: 'older', colour: (theme) => category(OTHER, theme) });
