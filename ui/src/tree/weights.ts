@@ -74,7 +74,7 @@ export async function moments(data: ProcessData, q: string, signal: AbortSignal)
   const count = Math.max(8, Math.min(48, Math.floor(MOST_NUMBERS / data.stacks.count)));
   const bytes = [];
   for (let k = 0; k < count; k++) {
-    const t = data.times.at(((end_ns - start_ns) * (k + 1)) / count);
+    const t = data.times.at(start_ns + ((end_ns - start_ns) * (k + 1)) / count);
     const answer = await data.weigh({ metric: 'live', t, a: 0, b: data.info.event_count, q }, signal);
     bytes.push(answer.bytes);
     await new Promise((resume) => setTimeout(resume, 0));

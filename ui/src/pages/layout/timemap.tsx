@@ -2,7 +2,7 @@
 // in the strip above it, addresses from top to bottom like in the rows.
 
 import { effect, signal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { TimeMap as Cells } from '../../data/types.ts';
 import { endGesture, gesture } from '../../state/params.ts';
 import { useQuery } from '../../state/query.ts';
@@ -84,7 +84,7 @@ export function TimeMap() {
   const frame = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const over = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = frame.current!;
     const observer = new ResizeObserver(() => {
       size.value = { width: Math.max(64, element.clientWidth - GUTTER), height: Math.max(60, element.clientHeight), scale: devicePixelRatio || 1 };
@@ -102,9 +102,9 @@ export function TimeMap() {
     const whole = { from: of.times.of(a), to: Math.max(of.times.of(a) + 1, of.times.of(b)) };
     return Promise.all(bands.map((band) => of.time_map(band.start, band.end, a, b, width, band.height, signal))).then((cells) => ({ bands, cells, ...whole, width }));
   });
-  useEffect(() => effect(() => answer.value.value && draw(canvas.current!, answer.value.value)), []);
-  useEffect(() => effect(() => answer.value.value && drawT(over.current!, answer.value.value)), []);
-  useEffect(() => listen(frame.current!, () => answer.peek().value), []);
+  useLayoutEffect(() => effect(() => answer.value.value && draw(canvas.current!, answer.value.value)), []);
+  useLayoutEffect(() => effect(() => answer.value.value && drawT(over.current!, answer.value.value)), []);
+  useLayoutEffect(() => listen(frame.current!, () => answer.peek().value), []);
   const zoomed = timeWindow.value !== '' || addressWindow.value !== '';
   const hidden = stretches().length - MOST;
   return (

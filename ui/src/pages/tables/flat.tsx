@@ -4,9 +4,9 @@ import { useMemo } from 'preact/hooks';
 import type { Metric, Unit } from '../../data/types.ts';
 import { copy } from '../../state/actions.ts';
 import { useQuery } from '../../state/query.ts';
-import { data, goTo, metric, select, selected, t, unit } from '../../state/state.ts';
+import { data, goTo, metric, select, selected, unit } from '../../state/state.ts';
 import { compile } from '../../tree/search.ts';
-import { merged, threadName } from '../../tree/shared.ts';
+import { merged, momentOfRun, threadName } from '../../tree/shared.ts';
 import { treesOf } from '../../tree/weights.ts';
 import { Name } from '../../ui/name.tsx';
 import { Sparkline } from '../../ui/sparkline.tsx';
@@ -55,7 +55,6 @@ export function FlatTable({ by, columns }: { by: By; columns: ColumnDef[] }) {
   const lines = useLines(rows, columns.some((it) => it.id === 'line'));
   if (error !== '') return <p class="failure" role="alert">{error}</p>;
 
-  const mark = data.value.times.of(t.value) / Math.max(1, data.value.info.end_ns - data.value.info.start_ns);
   const drawn: Column<number>[] = columns.map((def) => ({
     key: def.id,
     title: def.title,
@@ -65,7 +64,7 @@ export function FlatTable({ by, columns }: { by: By; columns: ColumnDef[] }) {
     cell: (row) => {
       if (def.id !== 'line') return <Measured def={def} value={value(def, row)} most={most.get(def.id)!} />;
       const line = lines?.map((it) => it[row]!);
-      return line && <Sparkline values={line} width={100} height={18} mark={mark} label={`Live bytes over the run, at most ${bytes(Math.max(...line))}`} />;
+      return line && <Sparkline values={line} width={100} height={18} mark={momentOfRun.value} label={`Live bytes over the run, at most ${bytes(Math.max(...line))}`} />;
     },
   }));
   const name: Column<number> = {
@@ -129,11 +128,12 @@ function useGroups(by: By): Groups {
   }, [by, stacks, info, tree]);
 }
 
-function RowName({ groups, id }: { groups: Groups; id: number }) {
+/** The name and place of a row. */
+export function RowName({ groups, id }: { groups: Groups; id: number }) {
   return (
-    <span class="row-name">
+    <span class="frame-name">
       <Name text={groups.name(id)} title={groups.whole(id)} />
-      <span class="quiet row-place">{groups.place(id)}</span>
+      <span class="frame-place"><Name text={groups.place(id)} tail={9} /></span>
     </span>
   );
 }
