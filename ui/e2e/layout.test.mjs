@@ -291,6 +291,7 @@ test('without a mouse: arrows move, + and − zoom, Enter selects, y shows a tab
   await page.keyboard.press('-');
   assert.equal(await param(page, 'map-zoom'), '12');
   await page.keyboard.press('y');
+  await page.getByTestId('layout-blocks').getByRole('row').nth(5).waitFor();
   assert.ok(await page.getByTestId('layout-blocks').getByRole('row').count() > 5);
   await page.keyboard.press('y');
   assert.equal(await page.getByTestId('layout-blocks').count(), 0);
