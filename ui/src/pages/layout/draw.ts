@@ -7,7 +7,7 @@ import type { Theme } from '../../ui/theme.ts';
 import { address, bytes, count } from '../../ui/units.ts';
 import type { Class } from './classes.ts';
 import type { Geometry, Row } from './geometry.ts';
-import { paint, palette, type Frame, type Ground } from './paint.ts';
+import { paint, palette, type Frame, type Ground, type Quiet } from './paint.ts';
 import type { Picture } from './picture.ts';
 import { footprintEnd } from './raster.ts';
 import { GUTTER, layout, room } from './view.ts';
@@ -54,7 +54,7 @@ export function prepare(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
 
 let pixels = new ImageData(1, 1);
 
-export function drawPicture(canvas: HTMLCanvasElement, picture: Picture | null, classes: readonly Class[], quiet: Uint8Array | null, theme: Theme): void {
+export function drawPicture(canvas: HTMLCanvasElement, picture: Picture | null, classes: readonly Class[], quiet: Quiet | null, theme: Theme): void {
   const began = performance.now();
   const context = prepare(canvas);
   if (picture === null) return;
@@ -147,7 +147,7 @@ function usedIn(start: number, end: number): string {
 }
 
 /** `#id size name` on blocks that have the room for it. */
-function names(context: CanvasRenderingContext2D, picture: Picture, classes: readonly Class[], quiet: Uint8Array | null, theme: Theme): void {
+function names(context: CanvasRenderingContext2D, picture: Picture, classes: readonly Class[], quiet: Quiet | null, theme: Theme): void {
   const { geometry, scrolled, raster, data } = picture;
   const blocks = raster.blocks!;
   context.textAlign = 'left';
@@ -161,7 +161,7 @@ function names(context: CanvasRenderingContext2D, picture: Picture, classes: rea
     if (right - left < NAMED_PX) continue;
     const { stack } = blocks;
     const kind = raster.kind[row * raster.columns.count + raster.columns.of(Math.max(from, lo) - lo)]!;
-    const behind = quiet?.[stack[index]!] ? undefined : classes[kind - 1]?.colour(theme);
+    const behind = quiet?.(stack[index]!, blocks.born[index]!) ? undefined : classes[kind - 1]?.colour(theme);
     context.fillStyle = behind === undefined ? styled('--text') : inkOn(behind);
     const name = functionName(data.stacks.frames, data.stacks.site[stack[index]!]!);
     const title = fitting(context, `#${blocks.id[index]}`, bytes(blocks.size[index]!), name, right - left - 10);

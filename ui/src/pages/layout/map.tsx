@@ -10,7 +10,7 @@ import { address } from '../../ui/units.ts';
 import { drawPicture } from './draw.ts';
 import { dragged, findBlock, focused, hover, look } from './hover.ts';
 import { drawOverlay } from './overlay.ts';
-import { picture, quietStacks, shownClasses } from './seen.ts';
+import { picture, quiet, shownClasses } from './seen.ts';
 import { GUTTER, columns, geometry, room, scrolled, scrollTo, view, visibleRows, zoomBy, zoomToFit } from './view.ts';
 
 const WHEEL_STEP = 100;
@@ -34,7 +34,7 @@ export function HeapMap() {
     measure();
     return () => observer.disconnect();
   }, []);
-  useLayoutEffect(() => onFrame(() => drawPicture(base.current!, picture.value, shownClasses.value, quietStacks.value, theme.value)), []);
+  useLayoutEffect(() => onFrame(() => drawPicture(base.current!, picture.value, shownClasses.value, quiet.value, theme.value)), []);
   useLayoutEffect(() => onFrame(() => drawOverlay(over.current!)), []);
   useLayoutEffect(() => listen(frame.current!), []);
   return (
