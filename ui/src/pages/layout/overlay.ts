@@ -36,11 +36,7 @@ export function drawOverlay(canvas: HTMLCanvasElement): void {
     outlineBytes(context, seen, over.spot.lo, over.spot.hi);
   }
   if (dragged.value !== null) shade(context, seen, dragged.value.lo, dragged.value.hi);
-  if (focused.value !== null && canvas.parentElement?.matches(':focus-visible')) {
-    context.lineWidth = 2;
-    context.strokeStyle = styled('--focus');
-    outlineBytes(context, seen, focused.value, focused.value + 1, 6);
-  }
+  if (focused.value !== null && canvas.parentElement?.matches(':focus-visible')) mark(context, seen, focused.value, focused.value + 1);
 }
 
 /** All columns whose stack has a site: a line above and below, and at both ends. */
