@@ -32,6 +32,11 @@ export interface GraphProps {
   testid: string;
 }
 
+/** Whether the last thing that was done, was done by a key. */
+let byKeyboard = false;
+addEventListener('keydown', () => (byKeyboard = true), true);
+addEventListener('pointerdown', () => (byKeyboard = false), true);
+
 export function Graph(props: GraphProps) {
   const { view, zoom, up, order, focus } = props;
   const scroller = useRef<HTMLDivElement>(null);
@@ -68,7 +73,7 @@ export function Graph(props: GraphProps) {
   useEffect(() => setHover(null), [rows]);
   // Who came to this page by the keyboard goes on by it; who is in a control stays there.
   useEffect(() => {
-    if (props.autoFocus && window.__ht.ready && document.activeElement === document.body) canvas.current!.focus({ preventScroll: true });
+    if (props.autoFocus && byKeyboard && document.activeElement === document.body) canvas.current!.focus({ preventScroll: true });
   }, []);
 
   const find = (event: MouseEvent): Box | null => {
