@@ -88,5 +88,5 @@ export function SmallMenu({ view, stacks, nodes, x, y, onZoom, onClose }: Omit<F
     run: () => onZoom(node),
   }));
   if (nodes.length > MOST_SMALL) items.push({ label: `and ${nodes.length - MOST_SMALL} smaller ones`, run: onClose, disabled: 'Zoom in to see them' });
-  return <Menu x={x} y={y} label={`${nodes.length} small frames`} items={items} onClose={onClose} />;
+  return <Menu x={x} y={y} titled label={`${nodes.length} frames too narrow to draw`} items={items} onClose={onClose} />;
 }
