@@ -43,7 +43,7 @@ const columns = (named: Record<string, Column>): Columns => ({ meta: {}, columns
 const u32 = (values: number[]) => Uint32Array.from(values);
 
 /** `apart`: no block overlaps another one that lives at the same time. */
-export function randomProcess(seed: number, apart = false): Made {
+export function randomProcess(seed: number, apart = false, cells = 0): Made {
   const random = new Random(seed);
   const events = 1 + random.below(60);
   const clock: number[] = [];
@@ -56,8 +56,10 @@ export function randomProcess(seed: number, apart = false): Made {
   if (apart) moveApart(blocks);
   blocks.forEach((block, k) => (block.id = k + 1));
   const ground: Ground = { page_bytes: PAGE, executable_end: 0x10000, modules: [0x8000, 0x30000] };
-  const info = { start_ns: 500, end_ns: clock.at(-1)! + 700, event_count: events, threads: [{ tid: 70, name: 'main' }, { tid: 71, name: 'io' }], snapshots: [] };
-  const process = new InPage(info as unknown as ProcessInfo, tablesOf(blocks, clock, sampled), NO_SAMPLES, ground, ['malloc', 'calloc']);
+  const info = { start_ns: 500, end_ns: clock.at(-1)! + 700, event_count: events, peak: { position: 0, bytes: 0, blocks: 0 }, threads: [{ tid: 70, name: 'main' }, { tid: 71, name: 'io' }], snapshots: [] };
+  const tables = tablesOf(blocks, clock, sampled);
+  if (cells > 0) Object.assign(tables, cappedTables(blocks, events, cells));
+  const process = new InPage(info as unknown as ProcessInfo, tables, NO_SAMPLES, ground, ['malloc', 'calloc']);
   return { process, blocks, events, clock, ground, random };
 }
 
@@ -107,6 +109,23 @@ function tablesOf(blocks: Block[], clock: number[], sampled: boolean): Tables {
     times: columns({ position: u32(changes.map((rank) => rank + 1)), time_lo: u32(changes.map((rank) => clock[rank]!)), time_hi: u32(changes.map(() => 0)) }),
     flows: null, timeline: null, contents: null, source: null,
   };
+}
+
+/** Flows of all blocks on a grid of so many cells, and a timeline of one bucket. */
+function cappedTables(blocks: Block[], events: number, cells: number): Partial<Tables> {
+  const line = (rank: number) => {
+    let cell = 0;
+    while (cell + 1 < cells && Math.floor(((cell + 1) * events) / cells) <= rank) cell++;
+    return Math.floor((cell * events) / cells);
+  };
+  const rows = blocks.map((it) => ({ ...it, born: it.inherited ? NEVER : line(it.born), died: it.died === NEVER ? NEVER : line(it.died) }));
+  rows.sort((x, y) => x.born - y.born || x.died - y.died);
+  const sum = (of: (row: Block) => number) => Float64Array.from(rows, of);
+  const of = (key: 'born' | 'died' | 'stack') => u32(rows.map((it) => it[key]));
+  const named = { born: of('born'), died: of('died'), stack: of('stack'), bytes: sum((it) => it.bytes), blocks: sum((it) => it.blocks),
+    temp_bytes: sum((it) => (it.flags & 1) * it.bytes), temp_blocks: sum((it) => (it.flags & 1) * it.blocks) };
+  const one = new Float64Array(1);
+  return { flows: { meta: { grid: cells }, columns: named }, timeline: { meta: { from_ns: 0, to_ns: 1 }, columns: { min: one, max: one, last: one } } };
 }
 
 /** Runs a test with many processes; says which one failed. */

@@ -63,7 +63,7 @@ pub struct Lifetime {
     pub api: u8,
     /// See [`flags`].
     pub flags: u8,
-    /// What the last search for leaks said: 0 nothing, else 1 + the number of its [`LeakKind`].
+    /// What the last search for leaks said: 0 nothing, 1 definite, 2 indirect, 3 possible, 4 reachable.
     pub leak: u8,
 }
 
@@ -142,7 +142,7 @@ impl Lifetimes {
         let found = recording.leak_blocks(scan)?;
         let kinds: FxHashMap<u64, LeakKind> = found.iter().map(|it| (it.addr, it.kind)).collect();
         for block in self.blocks.iter_mut().filter(|block| block.is_live(position)) {
-            block.leak = kinds.get(&block.addr).map_or(0, |kind| 1 + *kind as u8);
+            block.leak = kinds.get(&block.addr).map_or(0, |kind| 4 - *kind as u8);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 // What may be written where the caret stands in a filter.
 
-import { KEYS, LEAKS, WORDS } from './filter.ts';
+import { apiName, KEYS, LEAKS, WORDS } from './filter.ts';
 import type { Overview, ProcessInfo, Stacks } from './types.ts';
 
 /** Most offers at once. */
@@ -49,7 +49,7 @@ function values(key: string, begun: string, stacks: Stacks, info: ProcessInfo, o
     case 'leak':
       return offered(key, begun, LEAKS);
     case 'api':
-      return offered(key, begun, overview.apis);
+      return offered(key, begun, overview.apis.map(apiName));
     default:
       return [];
   }

@@ -22,7 +22,7 @@ export type Test =
   | { kind: 'id'; id: number }
   | { kind: 'flag'; flag: Flag }
   | { kind: 'leak'; kinds: number[] }
-  | { kind: 'api'; pattern: Pattern };
+  | { kind: 'api'; name: string };
 
 /** `any`: a word without a key: function, file or module. `site`: of the call site only. */
 export type TextField = 'fn' | 'file' | 'mod' | 'site' | 'any';
@@ -61,7 +61,7 @@ export const KEYS: Record<string, string> = {
   addr: 'where it lies: addr:0x5555…, addr:0x5555..0x6666',
   id: 'its number: id:41237',
   leak: 'leak class: leak:definite',
-  api: 'the function called: api:realloc',
+  api: 'the function called: api:realloc, api:operator-new',
   realloc: 'reallocs that led to it: realloc:>3',
 };
 
@@ -148,7 +148,7 @@ function keyTest(key: string, value: string): Test | null {
       return kinds.length === value.split(',').length ? { kind: 'leak', kinds } : null;
     }
     default:
-      return { kind: 'api', pattern: new Pattern(value) };
+      return { kind: 'api', name: apiName(value) };
   }
 }
 
@@ -205,6 +205,11 @@ function parseAddress(text: string): number | null {
 
 function unquoted(text: string): string {
   return text.replaceAll('"', '');
+}
+
+/** The function called, in one word: `operator-new`. */
+export function apiName(api: string): string {
+  return api.replaceAll(' ', '-');
 }
 
 /** The example of a key. */

@@ -113,10 +113,10 @@ function nameOf(event: KeyboardEvent): string {
   return `${event.ctrlKey ? 'Ctrl+' : ''}${event.shiftKey && named ? 'Shift+' : ''}${event.key}`;
 }
 
-/** Whether the key belongs to the control that has the focus: text in an input, a choice in a list, a press of a button. */
+/** Whether the key belongs to what has the focus: text in an input, a choice in a list, a press of a button, a dialog. */
 function isTyping(event: KeyboardEvent): boolean {
   const target = event.target instanceof Element ? event.target : null;
-  if (target?.closest('input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]')) return true;
+  if (target?.closest('input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable], dialog')) return true;
   const presses = event.key === ' ' || event.key === 'Enter';
   return presses && target?.closest('button, a, summary, input') != null;
 }

@@ -18,7 +18,6 @@ use heaptape_analysis::rss::RssExplained;
 use heaptape_analysis::summary::Summary;
 use heaptape_tape::{Api, Process};
 use serde::{Serialize, Serializer};
-use std::io::{self, Write};
 
 /// The version of the layout that pages know.
 pub const VERSION: u32 = 1;
@@ -240,11 +239,6 @@ impl Overview {
             third_party: super::THIRD_PARTY,
         }
     }
-
-    /// Writes it as JSON that can stand in a `<script>`: without `<`.
-    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        serde_json::to_writer(WithoutLess(out), self).map_err(io::Error::from)
-    }
 }
 
 impl ProcessInfo {
@@ -309,25 +303,6 @@ fn losses(info: &Info) -> Vec<String> {
     lines
 }
 
-/// JSON has `<` in strings only, and there `\u003c` is the same.
-struct WithoutLess<'a>(&'a mut dyn Write);
-
-impl Write for WithoutLess<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for (nth, piece) in bytes.split(|byte| *byte == b'<').enumerate() {
-            if nth > 0 {
-                self.0.write_all(b"\\u003c")?;
-            }
-            self.0.write_all(piece)?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
 /// Seconds since 1970 as `2026-11-22T07:29:52+00:00`.
 fn iso_8601(unix: u64) -> String {
     let (days, seconds) = (unix / 86_400, unix % 86_400);
@@ -359,14 +334,5 @@ mod tests {
             assert_eq!(iso_8601(unix), text);
         }
         assert!(iso_8601(u64::MAX / 1_000_000_000).starts_with("2554"));
-    }
-
-    #[test]
-    fn json_cannot_end_its_script() {
-        let mut out = Vec::new();
-        serde_json::to_writer(WithoutLess(&mut out), "</script><!--<").unwrap();
-        let text = String::from_utf8(out).unwrap();
-        assert!(!text.contains('<'));
-        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), "</script><!--<");
     }
 }

@@ -8,6 +8,7 @@ mod output;
 pub(crate) mod page;
 mod progress;
 mod reading;
+pub(crate) mod report;
 pub(crate) mod sources;
 
 pub(crate) use block_files::{BlockError, BlockFiles};

@@ -20,7 +20,7 @@ const AROUND: u32 = 5;
 /// Bytes of a file that is read.
 const MOST_OF_A_FILE: u64 = 8 << 20;
 /// Bytes of all lines of a process.
-const MOST: usize = 16 << 20;
+const MOST: usize = 4 << 20;
 /// Bytes of a line that are shown.
 const MOST_OF_A_LINE: usize = 400;
 /// How names of source files end. Those of C++'s library have no ending.

@@ -1,7 +1,7 @@
 // A grid of equal cells over the address space: what lies in each.
 
 import type { Cells } from '../types.ts';
-import type { BlockTable } from './blocks.ts';
+import type { AddressOrder, BlockTable } from './blocks.ts';
 import { MIN_HOLE_BYTES } from './extents.ts';
 
 /** By cell, the place of the block with most bytes in it, and how many: kept from one grid to the next. */
@@ -24,11 +24,13 @@ export class Owners {
  * `live`: places of the live blocks that may reach into the grid, ascending. Extents are those of `extents`, in a loop of
  * its own: a map is drawn at every frame of a drag.
  */
-export function cellsOf(table: BlockTable, live: Uint32Array, lo: number, cell_bytes: number, count: number, owners: Owners): Cells {
+export function cellsOf(
+  table: BlockTable, order: AddressOrder, live: Uint32Array, lo: number, cell_bytes: number, count: number, owners: Owners,
+): Cells {
   const used = new Float64Array(count);
   owners.clear(count);
   const { place: owner, bytes: owned } = owners;
-  const { addr, extent } = table.byAddress;
+  const { addr, extent } = order;
   const hi = lo + cell_bytes * count;
   let reached = lo;
   let cell = 0;
@@ -62,12 +64,12 @@ export function cellsOf(table: BlockTable, live: Uint32Array, lo: number, cell_b
     }
     credit(place, to - from);
   }
-  return described(table, { lo, cell_bytes, used }, owners);
+  return described(table, order, { lo, cell_bytes, used }, owners);
 }
 
 /** With what there is to say of each cell's owner. */
 function described(
-  table: BlockTable, { lo, cell_bytes, used }: Pick<Cells, 'lo' | 'cell_bytes' | 'used'>, { place: owner, bytes: owned }: Owners,
+  table: BlockTable, order: AddressOrder, { lo, cell_bytes, used }: Pick<Cells, 'lo' | 'cell_bytes' | 'used'>, { place: owner, bytes: owned }: Owners,
 ): Cells {
   const count = used.length;
   const stack = new Uint32Array(count);
@@ -76,7 +78,6 @@ function described(
   const died = new Uint32Array(count);
   const thread = new Uint16Array(count);
   const leak = new Uint8Array(count);
-  const order = table.byAddress;
   for (let k = 0; k < count; k++) {
     if (owned[k] === 0) continue;
     const place = owner[k]!;

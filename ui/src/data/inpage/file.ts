@@ -7,6 +7,9 @@ import { InPage, type Tables } from './inpage.ts';
 import { groundOf } from './layout.ts';
 import type { SourceFiles } from './source.ts';
 
+/** By then the page has been drawn. */
+const PREPARE_AFTER_MS = 500;
+
 /** Opens processes as they are asked for, each once. */
 export function fileSource(overview: Overview): DataSource {
   const opened = new Map<number, Promise<ProcessData>>();
@@ -31,7 +34,9 @@ async function open(overview: Overview, process: number): Promise<ProcessData> {
     table(process, 'samples'), table(process, 'flows'), table(process, 'timeline'), table(process, 'contents'), sourceOf(process),
   ]);
   const tables: Tables = { strings, frames, stacks, blocks, times, flows, timeline, contents, source };
-  return new InPage(info, tables, samplesOf(samples), groundOf(info.page_bytes, infoOf(overview, info)), overview.apis);
+  const data = new InPage(info, tables, samplesOf(samples), groundOf(info.page_bytes, infoOf(overview, info)), overview.apis);
+  setTimeout(() => void data.prepare(), PREPARE_AFTER_MS);
+  return data;
 }
 
 function infoOf(overview: Overview, info: ProcessInfo): unknown {

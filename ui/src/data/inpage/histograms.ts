@@ -106,7 +106,7 @@ class Counts {
     const sizes = this.#sizes.read();
     const lifetimes = this.#lifetimes.read();
     const exact = [...this.#small.read().entries(), ...this.#large].filter(([, weight]) => weight.blocks !== 0);
-    exact.sort(([x, v], [y, w]) => w.blocks - v.blocks || y - x);
+    exact.sort(([x, v], [y, w]) => w.blocks - v.blocks || x - y);
     return {
       sizes, lifetimes, unfreed: this.#unfreed.at(0),
       exact: exact.slice(0, MOST_SIZES).map(([size, weight]) => ({ size, weight })),

@@ -1,8 +1,8 @@
 // Filters, asked of blocks: 1 for each that passes.
 
-import { isWithin, type Flag, type Interval, type MeasureField, type TextField, type Pattern, type Test, type Token } from '../filter.ts';
+import { apiName, isWithin, type Flag, type Interval, type MeasureField, type TextField, type Pattern, type Test, type Token } from '../filter.ts';
 import { NEVER, type ProcessInfo, type Stacks } from '../types.ts';
-import { ENDS_IN_REALLOC, INHERITED, OF_REALLOC, TEMPORARY, type BlockTable } from './blocks.ts';
+import { byDeath, ENDS_IN_REALLOC, INHERITED, OF_REALLOC, TEMPORARY, type BlockTable } from './blocks.ts';
 import { lifetime } from './histograms.ts';
 import type { TimeTable } from './times.ts';
 
@@ -68,7 +68,7 @@ function asking(test: Test, ground: Ground, at: number): (block: number) => bool
     case 'leak':
       return (i) => test.kinds.includes(blocks.leak[i]!);
     case 'api': {
-      const called = Uint8Array.from({ length: 256 }, (_, api) => Number(test.pattern.matches(apis[api] ?? '')));
+      const called = Uint8Array.from({ length: 256 }, (_, api) => Number(apis[api] !== undefined && apiName(apis[api]) === test.name));
       return (i) => called[blocks.api[i]!] === 1;
     }
   }
@@ -80,7 +80,7 @@ function withFlag(blocks: BlockTable, flag: Flag): (block: number) => boolean {
   return (i) => (blocks.flags[i]! & bit) !== 0;
 }
 
-function asMeasured(field: MeasureField, within: Interval, { blocks, times }: Ground, at: number): (block: number) => boolean {
+function asMeasured(field: MeasureField, within: Interval, { blocks, times, info }: Ground, at: number): (block: number) => boolean {
   switch (field) {
     case 'size':
       return (i) => isWithin(blocks.size[i]!, within);
@@ -97,7 +97,7 @@ function asMeasured(field: MeasureField, within: Interval, { blocks, times }: Gr
     case 'freed':
       return (i) => blocks.died[i] !== NEVER && isWithin(times.of(blocks.died[i]! + 1), within);
     case 'realloc': {
-      const moves = reallocsOf(blocks);
+      const moves = reallocsOf(blocks, info.event_count);
       return (i) => isWithin(moves[i]!, within);
     }
   }
@@ -138,14 +138,15 @@ function stacksWith(stacks: Stacks, field: TextField, pattern: Pattern): Uint8Ar
 }
 
 /** How many reallocs led to each block: its thread's last release by a realloc was the block before it. */
-function reallocsOf(blocks: BlockTable): Uint32Array {
+function reallocsOf(blocks: BlockTable, events: number): Uint32Array {
   const moves = new Uint32Array(blocks.count);
   const released = new Map<number, number>();
-  const { byDeath, died, start } = blocks;
+  const { died, start } = blocks;
+  const dying = byDeath(blocks, events);
   let dead = 0;
   for (let i = 0; i < blocks.count; i++) {
-    for (; dead < byDeath.length && died[byDeath[dead]!]! < start[i]!; dead++) {
-      const block = byDeath[dead]!;
+    for (; dead < dying.length && died[dying[dead]!]! < start[i]!; dead++) {
+      const block = dying[dead]!;
       if (blocks.flags[block]! & ENDS_IN_REALLOC) released.set(blocks.freedThread[block]!, moves[block]! + 1);
     }
     if (blocks.flags[i]! & OF_REALLOC) moves[i] = released.get(blocks.thread[i]!) ?? 1;
