@@ -23,10 +23,13 @@ const TURNS: { id: Turn; name: string; hint: string }[] = [
   { id: 'sandwich', name: 'sandwich', hint: 'The callers and callees of one function' },
 ];
 
+const CAPPED = 'This report does not hold every block, and of the others not the threads';
+
 export function Tools({ view, looks, order, weighed }: { view: View; looks: Looks; order: Order; weighed: Weighed }) {
   const [menu, setMenu] = useState<{ x: number; y: number } | null>(null);
   const signed = metric.value === 'diff';
   const single = turn.value !== 'sandwich';
+  const capped = data.value.info.capped !== null;
   const own = program.value;
   const programName = own < 0 ? '' : baseName(data.value.stacks.frames.strings[own]!);
   const colours: { id: Exclude<Colouring, 'auto'>; name: string; hint: string; disabled?: boolean }[] = [
@@ -58,8 +61,8 @@ export function Tools({ view, looks, order, weighed }: { view: View; looks: Look
         </button>
       )}
       {single && data.value.info.threads.length > 1 && (
-        <label class="flame-label">
-          <input type="checkbox" checked={threaded.value} data-testid="flame-threads"
+        <label class="flame-label" title={capped ? CAPPED : undefined}>
+          <input type="checkbox" checked={threaded.value && !capped} disabled={capped} data-testid="flame-threads"
             onChange={(event) => { const on = event.currentTarget.checked; batch(() => { threaded.value = on; zoomPath.value = []; }); }} />
           by thread
         </label>

@@ -1,6 +1,6 @@
 // Tables: who asked for the memory, in rows: grouped one way or another, or as trees.
 
-import { metric, unit } from '../../state/state.ts';
+import { data, metric, unit } from '../../state/state.ts';
 import { compile } from '../../tree/search.ts';
 import { fold } from '../../tree/shared.ts';
 import type { Fold } from '../../tree/fold.ts';
@@ -31,11 +31,13 @@ const TREES: { id: Rows; name: string; hint: string }[] = [
 export function Tables() {
   const by = rows.value;
   const columns = columnsOf(by);
+  // Of blocks that are not in a capped report, nobody knows thread or size.
+  const capped = data.value.info.capped !== null;
   const flat = FLAT.some((it) => it.id === by);
   return (
     <div class="tables">
       <div class="flame-tools">
-        <Choice label="One row for each" options={FLAT} value={by} onChange={(id) => (rows.value = id)} testid="tables-by" />
+        <Choice label="One row for each" options={FLAT.map((it) => ({ ...it, disabled: capped && (it.id === 'thread' || it.id === 'size') }))} value={by} onChange={(id) => (rows.value = id)} testid="tables-by" />
         <Choice label="As a tree" options={TREES} value={by} onChange={(id) => (rows.value = id)} testid="tables-tree" />
         {(!flat || by === 'function') && (
           <label class="flame-label">
