@@ -11,7 +11,7 @@ import { Order } from './boxes.ts';
 import type { Looks } from './looks.ts';
 import { moduleColours } from './modules.ts';
 import { Legend } from './legend.tsx';
-import { Nothing } from './nothing.tsx';
+import { Nothing } from '../nothing.tsx';
 import { alphabetical, colouring, turn } from './params.ts';
 import { Sandwich } from './sandwich.tsx';
 import { Single } from './single.tsx';
@@ -50,7 +50,7 @@ export function Flame() {
     <div class="flame">
       <Tools view={view} looks={looks} order={order} weighed={answer} />
       {view.width.total(0) === 0 ? (
-        <Nothing />
+        <Nothing what="blocks" />
       ) : turn.value === 'sandwich' ? (
         <Sandwich selfs={answer.selfs} looks={looks} order={alphabetical.value} moments={moments.value} />
       ) : (
