@@ -74,9 +74,6 @@ function together(selfs: Selfs, stacks: number): Selfs {
 export function useMoments(): ReadonlySignal<Answer<Moments & { of: ProcessData }>> {
   return useQuery(async (signal) => {
     const [of, q] = [data.value, filter.value];
-    // What is looked at first comes first.
-    await new Promise((resume) => setTimeout(resume, 300));
-    signal.throwIfAborted();
     return { of, ...(await moments(of, q, signal)) };
   });
 }
