@@ -40,7 +40,7 @@ export function hide(fn: number): void {
 
 /** Threads by their ids: an id may have been given out more than once, and filters know threads by ids. */
 export function threadsById(info: ProcessInfo): ProcessInfo['threads'] {
-  return [...new Map(info.threads.toReversed().map((thread) => [thread.tid, thread])).values()].reverse();
+  return [...new Map([...info.threads].reverse().map((thread) => [thread.tid, thread])).values()].reverse();
 }
 
 /** The thread that tree k of a forest is of; the last may be of all others. */

@@ -80,7 +80,7 @@ export function FrameMenu({ view, stacks, node, x, y, onZoom, onPick, onClose }:
 const MOST_SMALL = 200;
 
 export function SmallMenu({ view, stacks, nodes, x, y, onZoom, onClose }: Omit<FrameProps, 'node' | 'onPick'> & { nodes: number[] }) {
-  const sorted = nodes.toSorted((one, other) => view.width.total(other) - view.width.total(one)).slice(0, MOST_SMALL);
+  const sorted = [...nodes].sort((one, other) => view.width.total(other) - view.width.total(one)).slice(0, MOST_SMALL);
   const items: Item[] = sorted.map((node) => ({
     id: String(node),
     label: nodeName(view.shape, stacks, node),
