@@ -60,7 +60,7 @@ export function Graph(props: GraphProps) {
   // The root is in sight first.
   useLayoutEffect(() => {
     scroller.current!.scrollTop = up ? high : 0;
-  }, [up, zoom, view.shape, rows.length === 0]);
+  }, [up, zoom, view.shape, rows.length === 0, size.height]);
   const scene: Scene = {
     rows, ...size, top, up, hover, focus, focused, context: rows.findIndex((boxes) => boxes[0]?.node === zoom),
     look: props.look, chosen: props.chosen, colours: useMemo(palette, [theme.value]),
