@@ -14,6 +14,8 @@
 //! * [`contents`]: what blocks contained.
 //! * [`crash`]: why it died.
 //! * [`errors`]: what was given back that was not to be given back so.
+//! * [`lifetimes`], [`stacks`], [`times`]: all blocks with their whole lives, for pages that wind.
+//! * [`index`], [`block_filter`]: the same of any tape, within bounds.
 //! * [`estimate`]: what a sample says about the whole.
 //! * [`info`]: what was recorded and what was not.
 
@@ -21,6 +23,7 @@
 
 pub mod addr;
 pub mod at;
+pub mod block_filter;
 pub mod contents;
 pub mod crash;
 pub mod errors;
@@ -32,9 +35,11 @@ pub mod free_backtraces;
 pub mod growth;
 pub mod guarding;
 mod hex;
+pub mod index;
 pub mod info;
 pub mod layout;
 pub mod leaks;
+pub mod lifetimes;
 pub mod memory;
 pub mod metric;
 pub mod moment;
@@ -49,10 +54,12 @@ pub mod replay;
 pub mod series;
 pub mod sites;
 pub mod sizes;
+pub mod stacks;
 pub mod summary;
 pub mod suppressions;
 mod table;
 pub mod temporary;
+pub mod times;
 pub mod tree;
 pub mod unresolved;
 pub mod usage;

@@ -1,0 +1,154 @@
+//! An index of a process's history, made by one replay: any moment of a tape of any length in a few milliseconds.
+//!
+//! The history is cut into *cells* of equally many events. A block that is born and ends in one cell is *short*: of
+//! those only sums by cell and backtrace are kept ([`short`]). All others are *long*, and kept one by one
+//! ([`long`]). What is live at a position are the long ones that are, and short ones of one cell; that cell's
+//! events are replayed alone ([`cell`]). So are the two cells in which a range begins and ends: what lies between are
+//! sums. [`curve`] has the live bytes over time.
+//!
+//! Cells are as short as memory allows: where the index grows too large, cells are joined two by two, and what is short
+//! then is summed up. The answers stay exact; the replay of a cell takes longer.
+
+pub mod build;
+pub mod cell;
+pub mod curve;
+pub mod find;
+pub mod histograms;
+pub mod list;
+pub mod long;
+pub mod measure;
+pub mod place;
+pub mod series;
+pub mod short;
+pub mod span;
+pub mod winder;
+
+use crate::estimate::Sampling;
+use crate::lifetimes::Lifetime;
+use crate::metric::Weight;
+use crate::times::Times;
+use curve::Curve;
+use heaptape_tape::{LiveBlock, ProcessId, TapeError, ThreadId};
+use long::Long;
+use rustc_hash::FxHashMap;
+use short::Short;
+use std::fmt;
+
+/// The events of the shortest cells.
+pub const LEAST_CELL: u32 = 1 << 16;
+
+/// A process's history, made ready for questions. See [`winder::Winder`], which asks them.
+#[derive(Debug)]
+pub struct Index {
+    /// Whose.
+    pub process: ProcessId,
+    /// How many events it has.
+    pub events: u32,
+    /// How many blocks, inherited ones included.
+    pub of_blocks: u64,
+    /// When the events happened.
+    pub times: Times,
+    /// Live bytes by time.
+    pub curve: Curve,
+    /// Events of a cell: a power of two.
+    cell_events: u32,
+    /// By cell: what the history was like when it began.
+    begun: Vec<Begun>,
+    long: Long,
+    short: Short,
+    sampling: Option<Sampling>,
+    /// What the last search for leaks said of short blocks, by birth.
+    leaks: FxHashMap<u32, u8>,
+}
+
+/// What a history was like when a cell began.
+#[derive(Clone, Debug, Default)]
+struct Begun {
+    /// Blocks begun so far.
+    allocs: u64,
+    /// What was live.
+    live: Weight,
+    /// Blocks released by a realloc whose outcome was still to come.
+    releasing: Vec<(ThreadId, LiveBlock)>,
+}
+
+impl Index {
+    /// How many cells there are.
+    pub fn cells(&self) -> u32 {
+        self.events.div_ceil(self.cell_events)
+    }
+
+    /// Events of a cell: the next power of two where memory did not allow for shorter ones.
+    pub fn cell_events(&self) -> u32 {
+        self.cell_events
+    }
+
+    /// How many blocks are kept one by one.
+    pub fn long_blocks(&self) -> usize {
+        self.long.len()
+    }
+
+    /// About the bytes of memory that it takes.
+    pub fn bytes(&self) -> u64 {
+        let begun = self.begun.capacity() * size_of::<Begun>();
+        self.times.bytes() + self.curve.bytes() + self.long.bytes() + self.short.bytes() + begun as u64
+    }
+
+    /// What a block weighs: of a sample, by estimate.
+    #[inline]
+    pub fn weigh(&self, block: &Lifetime) -> Weight {
+        match self.sampling {
+            None => Weight::block(block.size),
+            Some(sampling) => sampling.weight(block.size, block.id),
+        }
+    }
+
+    /// The cell with the event of that rank.
+    fn cell_of(&self, rank: u32) -> u32 {
+        rank / self.cell_events
+    }
+
+    /// The position at which a cell begins.
+    fn start_of(&self, cell: u32) -> u32 {
+        cell.saturating_mul(self.cell_events).min(self.events)
+    }
+
+    /// Whether a position lies between two cells, or at the end.
+    fn is_between(&self, position: u32) -> bool {
+        position.is_multiple_of(self.cell_events) || position >= self.events
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum AskError {
+    /// The recording cannot be read there.
+    Tape(TapeError),
+    /// Nobody waits for it any more.
+    Stopped,
+}
+
+impl fmt::Display for AskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AskError::Tape(error) => error.fmt(f),
+            AskError::Stopped => f.write_str("given up"),
+        }
+    }
+}
+
+impl std::error::Error for AskError {}
+
+impl From<TapeError> for AskError {
+    fn from(error: TapeError) -> AskError {
+        AskError::Tape(error)
+    }
+}
+
+/// Whether whoever asked has gone away.
+pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// Fails where whoever asked has gone away.
+fn unless_stopped(stop: Stop<'_>) -> Result<(), AskError> {
+    if stop() { Err(AskError::Stopped) } else { Ok(()) }
+}
