@@ -23,6 +23,10 @@ need python3 python3
 need sqlite3 sqlite3
 need valgrind valgrind
 need xz xz-utils
+# The page of reports: made with Node, tried in a browser.
+need node nodejs
+need npm npm
+need chromium chromium
 # Headers and the static libc for the target programs.
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 

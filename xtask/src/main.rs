@@ -1,4 +1,4 @@
-//! Developer tasks: `cargo xtask tidy | test | loom | miri | cases | bench`.
+//! Developer tasks: `cargo xtask tidy | test | loom | miri | ui | cases | bench`.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +10,7 @@ mod packages;
 mod provenance;
 mod test;
 mod tidy;
+mod ui;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,8 @@ usage: cargo xtask TASK
   test   everything a change must pass: format, tidy, lints, docs, tests, loom, short cases and bench
   loom   the wire's protocol under every interleaving
   miri   the wire's tests under Miri, where the toolchain has it
+  ui     the page of reports, made of ui/: the bundle that is committed (needs Node)
+         --check       whether it is what ui/ gives; the page's tests, in a browser too
   cases  programs with one mistake each: what heaptape finds, beside memcheck and gcc's sanitizers
          --short       heaptape alone, in the modes that have something to say
          --only NAME   only cases whose name contains NAME
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(),
         Some("loom") => test::loom(),
         Some("miri") => test::miri(),
+        Some("ui") => ui::run(&words[1..]),
         Some("cases") => cases::run(&words[1..]),
         Some("bench") => bench::run(&words[1..]),
         _ => Err(USAGE.to_owned()),

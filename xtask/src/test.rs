@@ -4,6 +4,7 @@ use crate::bench;
 use crate::cases;
 use crate::command::{cargo, root, succeed, succeed_reading};
 use crate::tidy;
+use crate::ui;
 
 /// All of it.
 pub(crate) fn run() -> Result<(), String> {
@@ -16,6 +17,7 @@ pub(crate) fn run() -> Result<(), String> {
     succeed_reading(&mut cargo(&["test", "--workspace"]), |line| count.note(line))?;
     let mut modelled = Count::default();
     succeed_reading(&mut loom_command(), |line| modelled.note(line))?;
+    ui::check()?;
     cases::short()?;
     bench::short()?;
     println!(

@@ -1,14 +1,15 @@
-//! Which backtraces' live bytes only grow.
+//! The live bytes of every backtrace at equally spaced moments, and which of them only grow.
 //!
-//! *Growing* means: at 16 equally spaced moments of the recording the live bytes never fell, and they
-//! rose in at least four of the steps.
+//! Moment i of n (from 0) is the end of the i-th of n equal parts of the recording: all events up to that time have
+//! happened, and the last moment is the end. *Growing* means: at [`MOMENTS`] of them the live bytes never fell, and
+//! they rose in at least four of the steps.
 
 use crate::estimate::Weigh;
 use crate::table::Table;
 use heaptape_tape::{BacktraceId, Effect, LiveBlock, LiveSet};
 
 /// Moments that are compared.
-const MOMENTS: usize = 16;
+pub const MOMENTS: usize = 16;
 /// Steps in which the bytes must have risen.
 const MIN_RISES: usize = 4;
 
@@ -26,6 +27,8 @@ pub struct Growth<W> {
     weigh: W,
     start_ns: u64,
     end_ns: u64,
+    /// How many moments there are.
+    count: usize,
     rows: Table<BacktraceId, Row>,
     /// Of the moments that have passed: who had how many live bytes, without those that had none.
     moments: Vec<Vec<(BacktraceId, u64)>>,
@@ -34,10 +37,21 @@ pub struct Growth<W> {
 }
 
 impl<W: Weigh> Growth<W> {
-    /// Follows a process from `start_ns` to `end_ns` that begins with `live`.
+    /// Follows a process from `start_ns` to `end_ns` that begins with `live`, at [`MOMENTS`] moments.
     pub fn new(weigh: W, start_ns: u64, end_ns: u64, live: &LiveSet) -> Growth<W> {
+        Growth::at_moments(weigh, start_ns, end_ns, MOMENTS, live)
+    }
+
+    /// The same at `count` moments.
+    pub fn at_moments(
+        weigh: W,
+        start_ns: u64,
+        end_ns: u64,
+        count: usize,
+        live: &LiveSet,
+    ) -> Growth<W> {
         let (rows, moments) = (Table::default(), Vec::new());
-        let mut growth = Growth { weigh, start_ns, end_ns, rows, moments, until_ns: 0 };
+        let mut growth = Growth { weigh, start_ns, end_ns, count, rows, moments, until_ns: 0 };
         growth.until_ns = growth.next_moment();
         live.blocks().for_each(|block| growth.begin(block));
         growth
@@ -64,11 +78,11 @@ impl<W: Weigh> Growth<W> {
 
     /// When the next moment is; the end of all times after the last one.
     fn next_moment(&self) -> u64 {
-        if self.moments.len() == MOMENTS {
+        if self.moments.len() >= self.count {
             return u64::MAX;
         }
         let span = u128::from(self.end_ns.saturating_sub(self.start_ns));
-        self.start_ns + (span * (self.moments.len() as u128 + 1) / MOMENTS as u128) as u64
+        self.start_ns + (span * (self.moments.len() as u128 + 1) / self.count as u128) as u64
     }
 
     #[cold]
@@ -95,7 +109,7 @@ impl<W: Weigh> Growth<W> {
 
     /// The history is over: later moments see what is live now.
     pub fn finish(&mut self) {
-        while self.moments.len() < MOMENTS {
+        while self.moments.len() < self.count {
             self.take_moment();
         }
     }
@@ -111,14 +125,14 @@ impl<W: Weigh> Growth<W> {
         self.rows.bytes() + moments.sum::<u64>() * size_of::<(BacktraceId, u64)>() as u64
     }
 
-    /// Of `count` groups of backtraces, each numbered by `group`: whether its sum only grew. Call
+    /// Of `count` groups of backtraces, each numbered by `group`: the live bytes at each moment. Call
     /// [`Growth::finish`] first.
-    pub fn growing(
+    pub fn sums(
         &self,
         count: usize,
         mut group: impl FnMut(BacktraceId) -> Option<usize>,
-    ) -> Vec<bool> {
-        let mut sums = vec![[0_u64; MOMENTS]; count];
+    ) -> Vec<Vec<u64>> {
+        let mut sums = vec![vec![0_u64; self.count]; count];
         for (index, moment) in self.moments.iter().enumerate() {
             for &(backtrace, bytes) in moment {
                 if let Some(group) = group(backtrace) {
@@ -126,11 +140,12 @@ impl<W: Weigh> Growth<W> {
                 }
             }
         }
-        sums.iter().map(only_grew).collect()
+        sums
     }
 }
 
-fn only_grew(sums: &[u64; MOMENTS]) -> bool {
+/// Whether live bytes at some moments only grew: see the module.
+pub fn only_grew(sums: &[u64]) -> bool {
     let mut before = 0;
     let mut rises = 0;
     for &bytes in sums {

@@ -172,6 +172,24 @@ impl Layout {
     }
 }
 
+/// Bytes of a page of the recorded machine; 4096 where the tape states nonsense.
+pub(crate) fn page_bytes(recording: &dyn Recording) -> u64 {
+    let stated = u64::from(recording.header().page_size);
+    let plausible = stated.is_power_of_two() && (512..=1 << 24).contains(&stated);
+    if plausible { stated } else { 4096 }
+}
+
+/// Whether glibc gave a block a mapping of its own, judged by its size and where it lies.
+#[inline]
+pub(crate) fn has_own_mapping(block: &LiveBlock, page_bytes: u64) -> bool {
+    let whole_pages = || {
+        block.usable == 0 || block.usable.saturating_add(MAPPING_HEADER).is_multiple_of(page_bytes)
+    };
+    block.size.max(block.usable) >= MIN_OWN_MAPPING
+        && block.addr % page_bytes == MAPPING_HEADER
+        && whole_pages()
+}
+
 /// What is known about the address space of a process.
 struct Ground {
     page_bytes: u64,
@@ -183,8 +201,6 @@ struct Ground {
 
 impl Ground {
     fn of(recording: &dyn Recording, process: ProcessId) -> Ground {
-        let stated = u64::from(recording.header().page_size);
-        let plausible = stated.is_power_of_two() && (512..=1 << 24).contains(&stated);
         let own: Vec<&Module> =
             recording.modules().iter().filter(|module| module.process == process).collect();
         let exe = crate::process::get(recording, process).map(|process| &process.exe);
@@ -192,7 +208,7 @@ impl Ground {
         let mut modules: Vec<u64> = own.iter().map(|module| module.start).collect();
         modules.sort_unstable();
         Ground {
-            page_bytes: if plausible { stated } else { 4096 },
+            page_bytes: page_bytes(recording),
             executable_end: executable.map(|module| module.end),
             modules,
         }
@@ -220,13 +236,7 @@ impl Ground {
     }
 
     fn kind(&self, block: &LiveBlock) -> RegionKind {
-        let page = self.page_bytes;
-        let whole_pages =
-            block.usable == 0 || block.usable.saturating_add(MAPPING_HEADER).is_multiple_of(page);
-        if block.size.max(block.usable) >= MIN_OWN_MAPPING
-            && block.addr % page == MAPPING_HEADER
-            && whole_pages
-        {
+        if has_own_mapping(block, self.page_bytes) {
             return RegionKind::Mmap;
         }
         let in_brk = self.executable_end.is_some_and(|end| {

@@ -6,6 +6,9 @@
 //! never by the length of the recording.
 //!
 //! * [`summary`]: how much, when, by whom.
+//! * [`findings`]: what stands out.
+//! * [`rss`]: why resident memory is what it is.
+//! * [`site_series`]: live bytes of call sites over time.
 //! * [`at`]: the heap at a moment.
 //! * [`layout`]: where the live blocks lie.
 //! * [`tree`]: who called whom.
@@ -31,6 +34,7 @@ pub mod estimate;
 pub mod events;
 pub mod extents;
 pub mod filter;
+pub mod findings;
 pub mod free_backtraces;
 pub mod growth;
 pub mod guarding;
@@ -51,7 +55,9 @@ pub mod process;
 pub mod ranking;
 pub mod recording;
 pub mod replay;
+pub mod rss;
 pub mod series;
+pub mod site_series;
 pub mod sites;
 pub mod sizes;
 pub mod stacks;

@@ -156,8 +156,7 @@ impl Builder {
         let next = frames.len() as u32;
         let id = *self.by_key.entry(key).or_insert(next);
         if id == next {
-            let key =
-                (Arc::clone(&frame.function), frame.file.clone(), frame.module.clone());
+            let key = (Arc::clone(&frame.function), frame.file.clone(), frame.module.clone());
             let functions = self.functions.len() as u32;
             let function = *self.functions.entry(key).or_insert(functions);
             let wrapper = wrappers::is_wrapper(frame);

@@ -1,10 +1,11 @@
 //! How much memory, when, and by whom.
 
-use crate::errors::{Findings, Suspects};
+use crate::errors::{self, Suspects};
 use crate::estimate::{Exact, Sampling, Variance, Weigh};
-use crate::growth::Growth;
+use crate::findings::{Evidence, Findings, Gathered, Watch};
+use crate::growth::{self, Growth};
 use crate::info::{CrashInfo, Lost, UnrecordedChild};
-use crate::layout::Layout;
+use crate::layout::{self, Layout};
 use crate::leaks::LeakSummary;
 use crate::metric::{Unit, Weight, Weights};
 use crate::names::Names;
@@ -12,6 +13,7 @@ use crate::process::ProcessName;
 use crate::ranking::Ranking;
 use crate::recording::Recording;
 use crate::replay::{self, Gather};
+use crate::rss::{self, Residence, RssWatch};
 use crate::series::{Series, SeriesBuilder};
 use crate::sites::{SiteId, Sites};
 use crate::sizes::Sizes;
@@ -31,8 +33,8 @@ pub const SERIES_BUCKETS: usize = 240;
 /// Errors that are listed in a summary at most.
 const ERRORS: usize = 10;
 
-/// Bytes of tables by backtrace node: growth, weights, sites, and what was looked at.
-const BYTES_BY_NODE: u64 = 16 + 16 + 8 + unresolved::BYTES_BY_NODE;
+/// Bytes of tables by backtrace node: growth, temporary blocks, weights, sites, and what was looked at.
+const BYTES_BY_NODE: u64 = 16 + 16 + 16 + 8 + unresolved::BYTES_BY_NODE;
 
 /// The summary of one process.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -65,9 +67,14 @@ pub struct Summary {
     /// Frames of the allocations' backtraces that have no name.
     pub unresolved: Unresolved,
     /// Wrong frees.
-    pub errors: Findings,
+    pub errors: errors::Findings,
     /// What was lost when it was last searched for leaks; `None`: it was not. Nothing is suppressed.
     pub leaks: Option<LeakSummary>,
+    /// What the kernel said of its resident memory; `None`: nothing.
+    pub residence: Option<Residence>,
+    /// What stands out. JSON has it with sentences, which the report makes.
+    #[serde(skip)]
+    pub findings: Findings,
 }
 
 /// The first moment of most live bytes.
@@ -144,17 +151,25 @@ impl Summary {
             live: pass.never_freed(recording, &live, &mut sites, top),
             inherited: inherited(weigh, recording, process.id, &live),
         };
+        let allocated = pass.allocated(&totals);
+        let watched = pass.watch.finish();
+        let mut gathered =
+            Gathered::at_end(recording, process.id, &live, (&pass.growth, watched), &mut sites)?;
         recording.afford(live.bytes().saturating_add(tables))?;
         let mut layout = Layout::of(recording, process.id, &live, &mut sites);
+        let whole = weigh.sampling().is_none();
+        let at_end = rss::at_end(recording, process.id, &layout.blocks);
+        let residence = pass.residence.finish(whole, at_end);
         // Two live sets and a list are more than one: a summary shows no single block.
         layout.blocks = Vec::new();
         drop(live);
         let at_peak = recording.live_at(process.id, Moment::Event(totals.peak_event))?;
-        let peak =
-            Ranking::of(&Weights::of_live(recording, &at_peak), &mut sites, Unit::Bytes, top);
-        drop(at_peak);
+        let weights = Weights::of_live(recording, &at_peak);
+        let peak = Ranking::of(&weights, &mut sites, Unit::Bytes, top);
+        gathered.at_peak(&weights, &at_peak, &mut sites);
+        drop((at_peak, weights));
         let own_threads = recording.threads().iter().filter(|t| t.process == process.id).count();
-        Ok(Summary {
+        let mut summary = Summary {
             processes: recording.processes().len() as u64,
             threads: own_threads as u64,
             lost_elsewhere: lost_elsewhere(recording, process.id),
@@ -162,15 +177,31 @@ impl Summary {
             crash: CrashInfo::of(recording, process.id),
             peak: Peak { time_ns: totals.peak_time.0.max(name.start_ns), live: peak },
             never_freed,
-            allocated: pass.allocated(&totals),
-            temporary: weigh.sampling().is_none().then_some(pass.temporary),
+            allocated,
+            temporary: whole.then_some(pass.temporary),
             layout,
             leaks: LeakSummary::last(recording, process.id),
-            errors: Findings::of(recording, names, process, &pass.suspects, ERRORS)?,
+            errors: errors::Findings::of(recording, names, process, &pass.suspects, ERRORS)?,
             unresolved: Unresolved::of(recording, names, pass.growth.backtraces()),
             series: pass.series.finish(),
+            residence,
+            findings: Findings::default(),
             process: name,
-        })
+        };
+        summary.findings = Findings::of(&Evidence {
+            sites: &sites,
+            whole,
+            totals: &totals,
+            series: &summary.series,
+            layout: &summary.layout,
+            errors: &summary.errors,
+            crash: summary.crash.as_ref(),
+            leaks: summary.leaks,
+            residence: summary.residence.as_ref(),
+            failed: summary.allocated.failed,
+            gathered: &gathered,
+        });
+        Ok(summary)
     }
 }
 
@@ -207,13 +238,20 @@ struct Pass<'a, W> {
     series: SeriesBuilder,
     growth: Growth<W>,
     suspects: Suspects<'a>,
+    watch: Watch<W>,
+    residence: RssWatch<'a>,
 }
 
 impl<W: Weigh> Gather for Pass<'_, W> {
     #[inline]
     fn note(&mut self, event: &Event, effect: &Effect, totals: &Totals) {
-        let (weigh, temporary) = (self.weigh, &mut self.temporary);
-        self.temporaries.note(event, effect, |block| *temporary += weigh.weigh(&block));
+        self.watch.note(event, effect);
+        self.residence.note(event.time, effect);
+        let (weigh, temporary, watch) = (self.weigh, &mut self.temporary, &mut self.watch);
+        self.temporaries.note(event, effect, |block| {
+            *temporary += weigh.weigh(&block);
+            watch.temporary(&block);
+        });
         self.growth.note(event.time.0, effect);
         self.suspects.note(event, effect);
         self.series.set(event.time.0, totals.live_bytes);
@@ -227,7 +265,7 @@ impl<W: Weigh> Gather for Pass<'_, W> {
     }
 
     fn bytes(&self) -> u64 {
-        self.growth.bytes()
+        self.growth.bytes() + self.watch.bytes() + self.residence.bytes()
     }
 }
 
@@ -254,10 +292,13 @@ impl<'a, W: Weigh> Pass<'a, W> {
             series: SeriesBuilder::new(start, end, SERIES_BUCKETS, at_start.bytes),
             growth: Growth::new(weigh, start, end, &live),
             suspects: Suspects::of(recording, names, id),
+            watch: Watch::new(weigh, layout::page_bytes(recording)),
+            residence: RssWatch::new(recording, id, live.blocks()),
         };
         let totals = replay::whole_weighed(weigh, recording, id, &mut live, &mut pass)?;
         for block in std::mem::take(&mut pass.temporaries).finish() {
             pass.temporary += weigh.weigh(&block);
+            pass.watch.temporary(&block);
         }
         pass.growth.finish();
         Ok((live, totals, pass))
@@ -299,11 +340,11 @@ impl<'a, W: Weigh> Pass<'a, W> {
             .zip(&ranking.sites)
             .map(|(rank, entry)| (sites.of(entry.backtrace), rank))
             .collect();
-        let growing = self
+        let series = self
             .growth
-            .growing(ranking.sites.len(), |backtrace| shown.get(&sites.of(backtrace)).copied());
-        for (entry, growing) in ranking.sites.iter_mut().zip(growing) {
-            entry.growing = Some(growing);
+            .sums(ranking.sites.len(), |backtrace| shown.get(&sites.of(backtrace)).copied());
+        for (entry, series) in ranking.sites.iter_mut().zip(series) {
+            entry.growing = Some(growth::only_grew(&series));
         }
         ranking
     }

@@ -1,5 +1,5 @@
-//! The memory of a process's cgroup, as far as it can be read: a process that was killed for want of memory tells
-//! nothing any more, its cgroup does.
+//! The memory of a process's cgroup, as far as it can be read: how near it is to its limit, and what the kernel
+//! says after a death, when a process that was killed for want of memory tells nothing any more.
 
 use heaptape_tape::{CgroupMemory, ProcessId, TimeNs};
 use std::ffi::OsStr;
@@ -7,6 +7,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+/// Where cgroups are mounted, on every system we know.
+const ROOT: &str = "/sys/fs/cgroup";
 /// Version 1 says that there is no limit by a number as large as can be.
 const NO_LIMIT: u64 = 1 << 62;
 
@@ -15,7 +17,9 @@ const NO_LIMIT: u64 = 1 << 62;
 pub(crate) struct Cgroup {
     /// As `/proc/PID/cgroup` names it.
     path: Vec<u8>,
+    /// Its folder, and that of the outermost group that we see.
     folder: PathBuf,
+    root: PathBuf,
     names: &'static Names,
 }
 
@@ -27,6 +31,8 @@ struct Names {
     current: &'static str,
     peak: &'static str,
     events: &'static str,
+    /// Beyond which the kernel reclaims or kills. Version 1's soft limit only says who is to give way first.
+    limits: &'static [&'static str],
 }
 
 const VERSION_2: Names = Names {
@@ -35,6 +41,7 @@ const VERSION_2: Names = Names {
     current: "memory.current",
     peak: "memory.peak",
     events: "memory.events",
+    limits: &["memory.max", "memory.high"],
 };
 
 const VERSION_1: Names = Names {
@@ -43,6 +50,7 @@ const VERSION_1: Names = Names {
     current: "memory.usage_in_bytes",
     peak: "memory.max_usage_in_bytes",
     events: "memory.oom_control",
+    limits: &["memory.limit_in_bytes"],
 };
 
 impl Cgroup {
@@ -52,26 +60,43 @@ impl Cgroup {
             return None;
         }
         let text = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
-        let roots: [(&'static Names, &str); 3] = [
-            (&VERSION_1, "/sys/fs/cgroup/memory"),
-            (&VERSION_2, "/sys/fs/cgroup"),
-            (&VERSION_2, "/sys/fs/cgroup/unified"),
+        Cgroup::named_in(&text, Path::new(ROOT))
+    }
+
+    /// The same, from the text of `/proc/PID/cgroup` and where cgroups are mounted.
+    fn named_in(text: &[u8], mounted: &Path) -> Option<Cgroup> {
+        let roots = [
+            (&VERSION_1, mounted.join("memory")),
+            (&VERSION_2, mounted.to_owned()),
+            (&VERSION_2, mounted.join("unified")),
         ];
         roots.into_iter().find_map(|(names, root)| {
-            let path = path_in(&text, std::ptr::eq(names, &VERSION_1))?;
+            let path = path_in(text, std::ptr::eq(names, &VERSION_1))?;
             let inside = OsStr::from_bytes(path.strip_prefix(b"/")?);
             // In a container the root may be the group itself, under its name outside.
-            [Path::new(root).join(inside), PathBuf::from(root)]
+            let folder = [root.join(inside), root.clone()]
                 .into_iter()
-                .find(|folder| folder.join(names.current).is_file())
-                .map(|folder| Cgroup { path: path.to_vec(), folder, names })
+                .find(|folder| folder.join(names.current).is_file())?;
+            Some(Cgroup { path: path.to_vec(), folder, root, names })
         })
+    }
+
+    /// The share of its limit that its memory takes, in percent: of every group from this one up to the root, that
+    /// of the nearest to its limit. `None` where there is no limit or it cannot be read.
+    pub(crate) fn percent_used(&self) -> Option<u64> {
+        let groups = self.folder.ancestors().take_while(|group| group.starts_with(&self.root));
+        let shares = groups.filter_map(|group| {
+            let used = number(&group.join(self.names.current))?;
+            let limit =
+                self.names.limits.iter().filter_map(|limit| number(&group.join(limit))).min()?;
+            used.checked_mul(100)?.checked_div(limit)
+        });
+        shares.max()
     }
 
     /// What the kernel says now.
     pub(crate) fn read(&self, process: ProcessId, time: TimeNs) -> CgroupMemory {
-        let text = |name: &str| fs::read_to_string(self.folder.join(name)).ok();
-        let number = |name: &str| text(name)?.trim().parse().ok().filter(|&value| value < NO_LIMIT);
+        let number = |name: &str| number(&self.folder.join(name));
         CgroupMemory {
             process,
             time,
@@ -80,9 +105,17 @@ impl Cgroup {
             high: number(self.names.high),
             current: number(self.names.current),
             peak: number(self.names.peak),
-            oom_kills: text(self.names.events).and_then(|text| oom_kills(&text)),
+            oom_kills: fs::read_to_string(self.folder.join(self.names.events))
+                .ok()
+                .and_then(|text| oom_kills(&text)),
         }
     }
+}
+
+/// The number in a file; `max` is none.
+fn number(file: &Path) -> Option<u64> {
+    let number: Option<u64> = fs::read_to_string(file).ok()?.trim().parse().ok();
+    number.filter(|&value| value < NO_LIMIT)
 }
 
 /// The path in `/proc/PID/cgroup`: of the memory controller of version 1 (`4:memory:/path`), or of version 2
@@ -113,6 +146,32 @@ mod tests {
         assert_eq!(path_in(mixed, false), Some(&b"/c"[..]));
         assert_eq!(path_in(b"0::/c\n", true), None);
         assert_eq!(path_in(b"x\n\n", false), None);
+    }
+
+    #[test]
+    fn the_nearest_limit_counts() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let percent = |groups: &str| {
+            Cgroup::named_in(groups.as_bytes(), root.path()).and_then(|it| it.percent_used())
+        };
+        assert_eq!(percent("0::/a/b\n"), None, "nothing is limited");
+        write("a/b/memory.current", "900\n");
+        write("a/b/memory.max", "max\n");
+        assert_eq!(percent("0::/a/b\n"), None);
+        write("a/memory.current", "920\n");
+        write("a/memory.max", "1000\n");
+        assert_eq!(percent("0::/a/b\n"), Some(92));
+        write("a/b/memory.high", "910\n");
+        assert_eq!(percent("0::/a/b\n"), Some(98));
+        write("memory/c/memory.usage_in_bytes", "50\n");
+        write("memory/c/memory.limit_in_bytes", "100\n");
+        assert_eq!(percent("3:cpu:/c\n2:memory:/c\n"), Some(50));
+        assert_eq!(percent("3:cpu:/c\nnonsense\n0::/../../..\n"), None);
     }
 
     #[test]

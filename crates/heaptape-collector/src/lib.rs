@@ -32,7 +32,6 @@ mod jit;
 mod launch;
 mod leaks;
 mod maps;
-mod memory_limit;
 mod order;
 mod output;
 pub mod preflight;

@@ -1,4 +1,4 @@
-//! The address space of a process, as `/proc/PID/maps` tells it.
+//! The address space of a process, as `/proc/PID/maps` and `smaps` tell it.
 
 use heaptape_tape::{Mapping, MappingAccess};
 use std::fs;
@@ -10,6 +10,40 @@ const MOST: usize = 1 << 17;
 /// The mappings of a process, by address.
 pub(crate) fn of(pid: u32) -> io::Result<Vec<Mapping>> {
     Ok(parse(&fs::read(format!("/proc/{pid}/maps"))?))
+}
+
+/// The mappings of a process, by address, and the bytes of resident memory without a file in each. Costs the kernel a walk
+/// over the page tables.
+pub(crate) fn with_residence(pid: u32) -> io::Result<(Vec<Mapping>, Vec<u64>)> {
+    let text = fs::read(format!("/proc/{pid}/smaps"))?;
+    // A kernel may come without it, or refuse it, by saying nothing.
+    if text.is_empty() {
+        return Ok((of(pid)?, Vec::new()));
+    }
+    Ok(parse_smaps(&text))
+}
+
+fn parse_smaps(text: &[u8]) -> (Vec<Mapping>, Vec<u64>) {
+    let (mut mappings, mut resident): (Vec<Mapping>, Vec<u64>) = (Vec::new(), Vec::new());
+    for text in text.split(|&byte| byte == b'\n') {
+        if let Some(kibibytes) = text.strip_prefix(b"Anonymous:") {
+            let number = std::str::from_utf8(kibibytes).ok().and_then(|text| {
+                text.trim().strip_suffix("kB")?.trim_end().parse::<u64>().ok()?.checked_mul(1024)
+            });
+            if let (Some(last), Some(bytes)) = (resident.last_mut(), number) {
+                *last = bytes;
+            }
+        } else if let Some(mapping) = line(text)
+            && mappings.last().is_none_or(|before| before.end <= mapping.start)
+        {
+            if mappings.len() == MOST {
+                break;
+            }
+            mappings.push(mapping);
+            resident.push(0);
+        }
+    }
+    (mappings, resident)
 }
 
 /// Lines that cannot be read are left out: a path may hold anything but a newline, which is escaped.
@@ -74,6 +108,23 @@ mod tests {
             assert_eq!(parse(text.as_bytes()), []);
         }
         assert_eq!(parse(b"1000-3000 rw-p 0 0:0 0\n2000-4000 rw-p 0 0:0 0\n").len(), 1);
+    }
+
+    #[test]
+    fn resident_bytes_belong_to_the_mapping_above_them() {
+        let text = b"5583-5585 r--p 00001000 fd:01 1442           /usr/bin/a\n\
+            Size:                  8 kB\nAnonymous:             4 kB\nVmFlags: rd mr mw me\n\
+            7ffc1000-7ffc3000 rw-p 00000000 00:00 0                          [stack]\n\
+            Rss:                  12 kB\nAnonymous:            12 kB\nTHPeligible:           0\n\
+            7ffc4000-7ffc5000 rwxs 00000000 00:00 0 \n";
+        let (mappings, resident) = parse_smaps(text);
+        assert_eq!(
+            mappings.iter().map(|m| m.start).collect::<Vec<_>>(),
+            [0x5583, 0x7ffc1000, 0x7ffc4000]
+        );
+        assert_eq!(resident, [4096, 12_288, 0]);
+        let (mappings, resident) = with_residence(std::process::id()).unwrap();
+        assert!(mappings.len() == resident.len() && resident.iter().sum::<u64>() > 0);
     }
 
     #[test]

@@ -24,7 +24,7 @@ const MAX_MODULES: usize = 4096;
 struct Known {
     start: AtomicUsize,
     end: AtomicUsize,
-    /// Of path and build id: tells a module from another that was loaded in its place.
+    /// See [`identity`].
     identity: AtomicU64,
 }
 
@@ -180,11 +180,15 @@ fn name(map: &LinkMap) -> &[u8] {
     unsafe { CStr::from_ptr(map.name.cast()).to_bytes() }
 }
 
-/// A hash of path and build id.
+/// What tells a module from another one at the same place: its build id, which is a hash already; where it has
+/// none, a hash of its path. Asked for each rule that is computed, so it must not take long.
 fn identity(object: &Object) -> u64 {
     // SAFETY: as in `announce`.
     let map = unsafe { &*object.link_map };
-    fnv1a(build_id(object, map), fnv1a(name(map), FNV_START))
+    match build_id(object, map).first_chunk() {
+        Some(&id) => u64::from_ne_bytes(id),
+        None => fnv1a(name(map), FNV_START),
+    }
 }
 
 #[repr(C)]

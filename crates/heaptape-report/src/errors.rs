@@ -118,7 +118,7 @@ pub fn counts(errors: &Findings) -> String {
     counts.join(", ")
 }
 
-fn kind_count(count: &KindCount) -> String {
+pub(crate) fn kind_count(count: &KindCount) -> String {
     let name = units::counted(count.errors, kind_name(count.kind));
     let name = match count.errors {
         1 => name,

@@ -4,18 +4,34 @@ use crate::canvas::{Canvas, Ink};
 use crate::chart;
 use crate::ending;
 use crate::errors;
+use crate::findings::{self, FindingsDocument};
 use crate::header;
 use crate::layout;
 use crate::leaks;
+use crate::rss;
 use crate::sites;
 use crate::text;
 use crate::units;
 use heaptape_analysis::Weight;
 use heaptape_analysis::summary::Summary;
+use serde::Serialize;
 use std::io::{self, Write};
 
 /// Most columns of the curve.
 const CURVE: usize = 48;
+
+/// A summary as JSON has it: with the sentences of what stands out.
+#[derive(Serialize)]
+pub struct SummaryDocument<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    findings: FindingsDocument<'a>,
+}
+
+/// A summary as JSON has it.
+pub fn document(summary: &Summary) -> SummaryDocument<'_> {
+    SummaryDocument { summary, findings: findings::document(&summary.findings) }
+}
 
 /// Writes the summary. `tape` is the tape as a word for the shell, for the next commands.
 pub fn render_summary(
@@ -26,10 +42,13 @@ pub fn render_summary(
 ) -> io::Result<()> {
     render_head(out, canvas, tape, summary)?;
     writeln!(out)?;
-    render_figures(out, canvas, summary)?;
+    for figure in figures(canvas, summary) {
+        render_figure(out, canvas, &figure)?;
+    }
     if summary.allocated.calls > 0 || summary.peak.live.total.blocks > 0 {
         render_curve(out, canvas, summary)?;
     }
+    findings::render_findings(out, canvas, &summary.findings)?;
     errors::render_headlines(out, canvas, &tape_words(canvas, tape, summary), &summary.errors)?;
     if !summary.peak.live.sites.is_empty() {
         writeln!(out, "\n{}", canvas.paint(Ink::Strong, "Peak, by call site"))?;
@@ -43,6 +62,9 @@ pub fn render_summary(
             writeln!(out)?;
             layout::render_sentence(out, canvas, summary.process.end_ns, &summary.layout)?;
         }
+    }
+    if let Some(residence) = &summary.residence {
+        rss::render_residence(out, canvas, residence)?;
     }
     render_more(out, canvas, tape, summary)
 }
@@ -91,9 +113,29 @@ fn render_head(
     header::render_unresolved(out, canvas, &summary.unresolved)
 }
 
-fn render_figures(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io::Result<()> {
-    let (peak, kept, allocated) =
-        (&summary.peak.live.total, &summary.never_freed.live.total, &summary.allocated);
+/// What a summary says in figures.
+pub(crate) struct Figure {
+    /// Of what.
+    pub(crate) label: &'static str,
+    /// The figure.
+    pub(crate) figure: String,
+    /// What else is to be said.
+    pub(crate) details: Vec<String>,
+}
+
+/// Peak, what was left, and all that was done.
+pub(crate) fn figures(canvas: &Canvas, summary: &Summary) -> Vec<Figure> {
+    let figure = |label, figure, details| Figure { label, figure, details };
+    let (peak, kept) = (&summary.peak.live.total, &summary.never_freed.live.total);
+    let peak_error = summary.peak.live.error.as_ref();
+    let peak_text = vec![
+        format!(
+            "{} at {}",
+            sites::exactly(canvas, peak, peak_error),
+            units::seconds(summary.peak.time_ns)
+        ),
+        sites::blocks(canvas, peak, peak_error),
+    ];
     let kept_error = summary.never_freed.live.error.as_ref();
     let mut at_exit = vec![
         sites::exactly(canvas, kept, kept_error),
@@ -103,6 +145,30 @@ fn render_figures(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io
     if inherited.blocks > 0 {
         at_exit.push(format!("{} of them inherited over fork", units::count(inherited.blocks)));
     }
+    let mut figures = vec![
+        figure("Peak", units::bytes(peak.bytes), peak_text),
+        figure("At exit", units::bytes(kept.bytes), at_exit),
+    ];
+    if let Some(leaks) = &summary.leaks {
+        let [lost, words] = leaks::in_short(leaks);
+        figures.push(figure("Lost", lost, vec![words]));
+    }
+    let allocated = units::bytes(summary.allocated.bytes);
+    figures.push(figure("Allocated", allocated, acts(canvas, summary)));
+    if let Some(temporary) = summary.temporary {
+        let words = format!(
+            "of calls: {} freed before their thread's next allocation",
+            units::counted(temporary.blocks, "block")
+        );
+        let share = units::share(temporary.blocks, summary.allocated.calls);
+        figures.push(figure("Temporary", share, vec![words]));
+    }
+    figures
+}
+
+/// What was allocated and freed, in words.
+fn acts(canvas: &Canvas, summary: &Summary) -> Vec<String> {
+    let allocated = &summary.allocated;
     let sum = Weight { bytes: allocated.bytes, blocks: allocated.calls };
     let mut acts = vec![sites::exactly(canvas, &sum, allocated.error.as_ref())];
     if let (Some(median), Some(largest)) = (allocated.median_bytes, allocated.largest_bytes) {
@@ -117,40 +183,13 @@ fn render_figures(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io
     ];
     let odd = odd.into_iter().filter(|(number, ..)| *number > 0);
     acts.extend(odd.map(|(number, one, which)| units::counted(number, one) + which));
-    let peak_error = summary.peak.live.error.as_ref();
-    let peak_text = [
-        format!(
-            "{} at {}",
-            sites::exactly(canvas, peak, peak_error),
-            units::seconds(summary.peak.time_ns)
-        ),
-        sites::blocks(canvas, peak, peak_error),
-    ];
-    render_figure(out, canvas, "Peak", &units::bytes(peak.bytes), &peak_text)?;
-    render_figure(out, canvas, "At exit", &units::bytes(kept.bytes), &at_exit)?;
-    if let Some(leaks) = &summary.leaks {
-        let [figure, words] = leaks::in_short(leaks);
-        render_figure(out, canvas, "Lost", &figure, &[words])?;
-    }
-    render_figure(out, canvas, "Allocated", &units::bytes(allocated.bytes), &acts)?;
-    let Some(temporary) = summary.temporary else { return Ok(()) };
-    let share = units::share(temporary.blocks, allocated.calls);
-    let words = format!(
-        "of calls: {} freed before their thread's next allocation",
-        units::counted(temporary.blocks, "block")
-    );
-    render_figure(out, canvas, "Temporary", &share, &[words])
+    acts
 }
 
 /// One line of the block of figures; what does not fit goes on below.
-fn render_figure(
-    out: &mut dyn Write,
-    canvas: &Canvas,
-    label: &str,
-    figure: &str,
-    details: &[String],
-) -> io::Result<()> {
+fn render_figure(out: &mut dyn Write, canvas: &Canvas, figure: &Figure) -> io::Result<()> {
     const BEFORE: usize = 2 + 9 + 1 + 10 + 3;
+    let Figure { label, figure, details } = figure;
     let room = canvas.width.saturating_sub(BEFORE).max(20);
     let words = text::wrap_words(&details.join(", "), 0, room);
     let head = format!("  {label:<9} {}   ", canvas.paint(Ink::Strong, &text::right(figure, 10)));

@@ -76,8 +76,11 @@ pub fn lifetime(ns: u64) -> String {
     }
 }
 
-/// A moment to the nanosecond, in seconds: `0.609123456`.
+/// A moment in seconds, exactly: `0.609123`, as tapes are to the microsecond; `0.609123456` where one is not.
 pub fn exact_seconds(ns: u64) -> String {
+    if ns.is_multiple_of(1000) {
+        return seconds_to_us(ns);
+    }
     format!("{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000)
 }
 
@@ -153,6 +156,7 @@ mod tests {
         assert_eq!(lifetime(999), "999 ns");
         assert_eq!(lifetime(12_400_000), "12.4 ms");
         assert_eq!(exact_seconds(1_000_000_001), "1.000000001");
+        assert_eq!(exact_seconds(2_463_000), "0.002463");
     }
 
     #[test]

@@ -498,7 +498,7 @@ impl Facts {
     fn memory_map(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
         let process = self.known_process(f)?;
         let time = self.time(f)?;
-        let count = self.texts(f, size_of::<Mapping>() + TEXT_BYTES)?;
+        let count = self.texts(f, size_of::<Mapping>() + size_of::<u64>() + TEXT_BYTES)?;
         let mut mappings = Vec::with_capacity(count);
         let mut before = 0u64;
         for _ in 0..count {
@@ -509,7 +509,10 @@ impl Facts {
             mappings.push(Mapping { start, end, access, offset, name });
             before = end;
         }
-        self.memory_maps.push(MemoryMap { process, time, mappings });
+        // The first tapes end here.
+        let known = if f.is_empty() { 0 } else { count };
+        let resident = (0..known).map(|_| f.number()).collect::<Result<_, _>>()?;
+        self.memory_maps.push(MemoryMap { process, time, mappings, resident });
         Ok(())
     }
 

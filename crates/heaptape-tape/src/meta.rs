@@ -285,6 +285,9 @@ impl Records {
                 f.number(access_bits(mapping.access)).number(mapping.offset).bytes(&mapping.name);
                 before = mapping.end;
             }
+            for bytes in &map.resident {
+                f.number(*bytes);
+            }
         });
     }
 

@@ -433,6 +433,8 @@ pub struct MemoryMap {
     pub time: TimeNs,
     /// The mappings; none overlap.
     pub mappings: Vec<Mapping>,
+    /// Bytes of resident memory without a file in each mapping; empty where they were not asked for.
+    pub resident: Vec<u64>,
 }
 
 impl MemoryMap {

@@ -6,7 +6,7 @@ mod small;
 
 use heaptape_tape::*;
 use proptest::prelude::*;
-use small::{EXAMPLE_EVENTS, blocks, example, frame, open, open_bytes};
+use small::{EXAMPLE_EVENTS, blocks, diagnosed, example, frame, open, open_bytes};
 use std::sync::{Arc, Mutex};
 
 const CHILD: ProcessId = ProcessId(1);
@@ -38,6 +38,18 @@ fn exercise(tape: &Tape) -> u64 {
         }
         let _ = (tape.totals(id), tape.peak(id), tape.samples(id), tape.milestones(id).count());
     }
+    for scan in tape.leak_scans() {
+        errors += u64::from(tape.leak_blocks(scan).is_err());
+    }
+    for map in tape.memory_maps() {
+        let _ = map.at(0x1040);
+    }
+    for stack in tape.stacks() {
+        assert!((stack.backtrace.0 as usize) <= tape.nodes().len());
+        assert!(stack.thread.is_none_or(|thread| (thread.0 as usize) < tape.threads().len()));
+    }
+    let accesses = tape.crashes().iter().map(Crash::access).count();
+    assert!(accesses + tape.overwrites().len() + tape.guarded().len() + tape.cgroups().len() < 99);
     for (id, node) in (1u32..).zip(tape.nodes()) {
         assert!(node.parent.0 < id);
         assert!(node.module.is_none_or(|module| (module.0 as usize) < tape.modules().len()));
@@ -47,6 +59,32 @@ fn exercise(tape: &Tape) -> u64 {
 
 fn events(tape: &Tape, process: ProcessId) -> Vec<Event> {
     tape.events(process, 0).collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn what_went_wrong_comes_back_as_it_was_told() {
+    let tape = open_bytes(&diagnosed());
+    let [scan] = tape.leak_scans() else { panic!("one search") };
+    assert_eq!((scan, tape.leak_blocks(scan).unwrap()), (&small::search(MAIN), small::judged()));
+    assert_eq!(tape.crashes()[0].message, b"free(): invalid pointer");
+    assert_eq!((tape.stacks()[0].backtrace, tape.stacks()[0].crash), (BacktraceId(2), Some(0)));
+    assert_eq!((tape.overwrites()[0].offset, &tape.overwrites()[0].seen[..]), (-8, &[1, 2, 3][..]));
+    assert_eq!(tape.guarded()[0].mechanism, GuardMechanism::RedZones);
+    assert_eq!(tape.memory_maps()[0].at(0x7800).unwrap().name, b"[stack]");
+    assert_eq!((tape.cgroups()[0].max, tape.cgroups()[0].high), (Some(1 << 20), None));
+}
+
+/// What the writer said of blocks that the cut has taken is not believed, and nothing of it does harm.
+#[test]
+fn a_tape_of_what_went_wrong_may_be_cut_anywhere() {
+    let bytes = diagnosed();
+    for cut in 24..bytes.len() {
+        let tape = open_bytes(&bytes[..cut]);
+        exercise(&tape);
+        let whole_blocks = blocks(&bytes).take_while(|block| block.end <= cut).last();
+        let good_bytes = whole_blocks.map_or(24, |block| block.end as u64);
+        assert_eq!(tape.condition().good_bytes, good_bytes, "cut at {cut}");
+    }
 }
 
 #[test]
@@ -86,9 +124,14 @@ fn a_tape_cut_at_any_byte_gives_every_whole_block_before_the_cut() {
 
 #[test]
 fn a_flipped_bit_in_any_byte_is_noticed() {
-    let bytes = example();
+    for bytes in [example(), diagnosed()] {
+        flip_each_byte(&bytes);
+    }
+}
+
+fn flip_each_byte(bytes: &[u8]) {
     for at in 0..bytes.len() {
-        let mut bytes = bytes.clone();
+        let mut bytes = bytes.to_vec();
         bytes[at] ^= 1 << (at % 8);
         let Ok(tape) = open(&bytes) else {
             assert!(at < 24, "only the head of the file makes it no tape");
@@ -387,17 +430,18 @@ fn lengths_that_lie_are_not_believed() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(1200))]
 
     /// The worst case: contents that make no sense under checksums that are right.
     #[test]
     fn hostile_bodies_do_no_harm(
+        wrong: bool,
         which: prop::sample::Index,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         in_key: bool,
         cut_footer: bool,
     ) {
-        let bytes = example();
+        let bytes = if wrong { diagnosed() } else { example() };
         let all: Vec<_> = blocks(&bytes).collect();
         let victim = &all[which.index(all.len())];
         let (mut key, mut body) = (victim.key.clone(), victim.body.clone());

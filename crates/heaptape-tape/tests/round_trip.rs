@@ -233,7 +233,8 @@ fn what_is_said_of_a_process_comes_back() {
         mapping(0x3000, 0x4000, b"[heap]"),
         mapping(u64::MAX - 0x1fff, u64::MAX, b""),
     ];
-    let map = MemoryMap { process: ProcessId(0), time: TimeNs(5000), mappings };
+    let resident = vec![4096; mappings.len()];
+    let map = MemoryMap { process: ProcessId(0), time: TimeNs(5000), mappings, resident };
     tape.memory_map(&map).unwrap();
     let tape = small::open_bytes(&tape.finish().unwrap());
     assert_eq!(tape.memory_maps(), std::slice::from_ref(&map));

@@ -5,7 +5,7 @@
 
 use crate::commands::{
     addr, at, contents, crash, crunch, doctor, errors, events, info, install_aliases, layout,
-    leaks, run, snapshot, strip, summary, tree, vizzyreport, vizzytrace,
+    leaks, report, run, snapshot, strip, summary, tree, vizzyreport, vizzytrace,
 };
 use crate::failure::Failure;
 use crate::terminal::Color;
@@ -36,6 +36,7 @@ pub(crate) enum Command {
     #[command(visible_alias = "record")]
     Run(run::Args),
     Summary(summary::Args),
+    Report(report::Args),
     Errors(errors::Args),
     At(at::Args),
     Layout(layout::Args),

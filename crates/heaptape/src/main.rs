@@ -39,6 +39,7 @@ fn run(argv: Vec<OsString>) -> Outcome {
     match command {
         Command::Run(args) => commands::run::run(args),
         Command::Summary(args) => commands::summary::run(args),
+        Command::Report(args) => commands::report::run(args),
         Command::Errors(args) => commands::errors::run(args),
         Command::At(args) => commands::at::run(args),
         Command::Layout(args) => commands::layout::run(args),

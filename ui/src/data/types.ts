@@ -47,11 +47,11 @@ export interface Frames {
   strings: string[];
 }
 
-/** Backtraces as a tree of frames, outermost first: `parent < own index`. Stack 0 is the root: no backtrace. */
+/** Backtraces as a tree of frames, outermost first: `parent < own index`. Stack 0 is the root: no backtrace; so is frame 0. */
 export interface Stacks {
   count: number;
   parent: Uint32Array;
-  /** The frame; of stack 0 meaningless. */
+  /** The frame; of stack 0 frame 0, which is called "(no backtrace)". */
   frame: Uint32Array;
   /** The frame that is the call site of a backtrace that ends here: the first one outside wrappers. */
   site: Uint32Array;
@@ -106,7 +106,8 @@ export interface Blocks {
   freed_thread: Uint16Array;
   /** Index into `Overview.apis`. */
   api: Uint8Array;
-  /** Bit 0: temporary; bit 1: came of a realloc; bit 2: inherited over fork; bit 3: its end is a realloc. */
+  /** Bit 0: temporary; bit 1: came of a realloc; bit 2: inherited over fork; bit 3: its end is a realloc;
+   *  bit 4: its free was missed, and another block began at its address. */
   flags: Uint8Array;
   /** Leak class: 0 not searched, 1 definite, 2 indirect, 3 possible, 4 reachable. */
   leak: Uint8Array;

@@ -491,6 +491,7 @@ fn describe(owner: &Owner, address: u64) -> String {
     let place = match offset {
         0 => "start of".to_owned(),
         offset if offset < block.size => format!("{} into", bytes(offset)),
+        offset if offset == block.size => "right behind".to_owned(),
         offset => format!("{} past the end of", bytes(offset - block.size)),
     };
     format!("{place} {state}{} ({})", block_name(owner), bytes(block.size))

@@ -85,6 +85,7 @@ fn with_stacks() -> MemoryRecording {
             mapping(at(0x11000), at(0x80000), true, ""),
             mapping(at(0xf000_0000), at(0xf010_0000), true, "[stack]"),
         ],
+        resident: Vec::new(),
     }];
     recording
 }

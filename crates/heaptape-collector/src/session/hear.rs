@@ -279,13 +279,17 @@ impl Session {
         self.catch_up(book, at, FREEZE_PATIENCE)?;
         let target = &mut self.targets[at];
         let Some(id) = target.id() else { return Ok(()) };
-        let misfreed = book.writer.live(id).is_some_and(|live| live.totals().unmatched_frees > 0);
         let report =
             if heard.purpose == CRASH { hello::crash_report(&heard.payload) } else { None };
         let others = if report.is_some() { stacks::stop(stopper, target.pid) } else { None };
-        // What lay where something that is no block was freed; or where it crashed.
-        let map = (heard.purpose == CRASH || misfreed).then(|| maps::of(target.pid).ok()).flatten();
-        let map = map.map(|mappings| MemoryMap { process: id, time: book.now(), mappings });
+        // What was resident; what lay where something that is no block was freed, or where it crashed.
+        let map = maps::with_residence(target.pid).ok();
+        let map = map.map(|(mappings, resident)| MemoryMap {
+            process: id,
+            time: book.now(),
+            mappings,
+            resident,
+        });
         if let Some(map) = &map {
             book.writer.memory_map(map)?;
         }

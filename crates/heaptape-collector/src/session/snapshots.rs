@@ -3,10 +3,10 @@
 //! process goes on.
 
 use super::*;
+use crate::cgroup::Cgroup;
 use crate::control::{SnapshotAnswer, Taken};
 use crate::hello::Heard;
 use crate::maps;
-use crate::memory_limit;
 use crate::stacks;
 use crate::sys::stop::Stopped;
 use std::collections::VecDeque;
@@ -167,7 +167,7 @@ impl Session {
     /// Whether a process has come nearer to the limit of its memory by a step.
     fn nears_limit(&mut self, at: usize) -> Option<SnapshotReason> {
         let target = self.targets.get(at).filter(|target| target.is_here())?;
-        let percent = memory_limit::percent_used(target.pid)?;
+        let percent = Cgroup::of(target.pid)?.percent_used()?;
         let steps = (percent.checked_sub(NEAR_PERCENT)?) / STEP_PERCENT + 1;
         let last = self.due.near.entry(target.number).or_default();
         let nearer = steps > *last;
@@ -343,7 +343,8 @@ impl Session {
         if self.due.wants_map(self.targets[at].number, reason, time)
             && let Ok(mappings) = maps::of(pid)
         {
-            book.writer.memory_map(&MemoryMap { process, time, mappings })?;
+            let resident = Vec::new();
+            book.writer.memory_map(&MemoryMap { process, time, mappings, resident })?;
         }
         Ok(Some(Snapshot {
             process,

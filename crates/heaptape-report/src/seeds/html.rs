@@ -44,7 +44,7 @@ pub(super) fn write_foot(out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Text as HTML: safe between tags and in a quoted attribute.
-pub(super) struct Text<'a>(pub(super) &'a str);
+pub(crate) struct Text<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,6 @@
 
 pub mod crunch;
 pub mod crunch_page;
-mod html;
+pub(crate) mod html;
 pub mod usage_page;
 pub mod vizzy;

@@ -88,7 +88,7 @@ pub fn render_layout(
 fn seconds(time: TimeNs) -> String {
     let text = units::exact_seconds(time.0);
     let decimals = text.trim_end_matches('0').len();
-    let least = text.len() - 8;
+    let least = text.find('.').map_or(text.len(), |dot| dot + 2);
     text[..decimals.max(least)].to_owned()
 }
 

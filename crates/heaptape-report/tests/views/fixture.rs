@@ -220,7 +220,10 @@ pub(crate) fn views(
         ("addr", Box::new(|out| addr::render_address(out, canvas, &history, 8))),
         ("errors", Box::new(|out| errors::render_errors(out, canvas, &wrong, detail))),
         ("info", Box::new(|out| info::render_info(out, canvas, &facts, true))),
-        ("summary.json", Box::new(|out| json::write_results(out, "summary", &[&all]))),
+        (
+            "summary.json",
+            Box::new(|out| json::write_results(out, "summary", &[summary::document(&all)])),
+        ),
     ];
     let draw = |(name, view): (&'static str, View<'_>)| {
         let mut out = Vec::new();

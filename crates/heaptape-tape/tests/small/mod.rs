@@ -67,6 +67,128 @@ pub fn example() -> Vec<u8> {
     tape.finish().unwrap()
 }
 
+/// A tape of a process that went wrong: it has all that is said of crashes, leaks and overwrites.
+pub fn diagnosed() -> Vec<u8> {
+    let mut tape = TapeWriter::new(Vec::new(), &Header::default()).unwrap();
+    let main = ProcessId(0);
+    tape.process_start(&process(0, None)).unwrap();
+    tape.thread_start(&thread(0, 0)).unwrap();
+    let module_unknown = |parent, address| {
+        let (module, quality) = (None, FrameQuality::Exact);
+        BacktraceNode { parent, module, address, quality }
+    };
+    let outer = tape.backtrace_node(&module_unknown(BacktraceId::NONE, 0x1139)).unwrap();
+    let inner = tape.backtrace_node(&module_unknown(outer, 0x1205)).unwrap();
+    tape.node_name(b"compiled_late", &[outer, inner]).unwrap();
+    for number in 0..4 {
+        tape.event(main, &alloc(1_000 + number, 0x1000 + 0x40 * number, inner)).unwrap();
+    }
+    tape.guarded(&Guarded {
+        process: main,
+        mechanism: GuardMechanism::RedZones,
+        guarded: 3,
+        unguarded: 1,
+    })
+    .unwrap();
+    tape.overwrite(&Overwrite {
+        process: main,
+        time: TimeNs(1_500),
+        thread: Some(ThreadId(0)),
+        event: Some(3),
+        kind: OverwriteKind::BeforeStart,
+        found: Found::AtInterval,
+        block: 0x1040,
+        size: 40,
+        offset: -8,
+        length: 3,
+        seen: vec![1, 2, 3],
+    })
+    .unwrap();
+    let access = MappingAccess { read: true, write: true, ..MappingAccess::default() };
+    let heap = Mapping { start: 0x1000, end: 0x3000, access, offset: 0, name: b"[heap]".to_vec() };
+    let stack = Mapping { start: 0x7000, end: 0x9000, name: b"[stack]".to_vec(), ..heap.clone() };
+    let map = MemoryMap { process: main, time: TimeNs(1_600), mappings: vec![heap, stack] };
+    tape.memory_map(&map).unwrap();
+    tape.leaks(&search(main), &judged()).unwrap();
+    let registers = Some(Registers(std::array::from_fn(|number| 0x1000 << number)));
+    tape.crash(&Crash {
+        thread: Some(ThreadId(0)),
+        signal: 11,
+        code: 1,
+        fault_addr: 0x1044,
+        ip: 0x1205,
+        registers,
+        trap: 14,
+        error_code: 6,
+        events: Some(4),
+        threads: 1,
+        sender: Some(7),
+        instruction: vec![0x48, 0x89, 0x07],
+        message: b"free(): invalid pointer".to_vec(),
+        ..Crash::unknown(main)
+    })
+    .unwrap();
+    tape.stack(&Stack {
+        process: main,
+        crash: Some(0),
+        time: TimeNs(1_800),
+        tid: 100,
+        thread: Some(ThreadId(0)),
+        name: b"prog".to_vec(),
+        crashed: true,
+        registers,
+        backtrace: inner,
+    })
+    .unwrap();
+    tape.cgroup(&CgroupMemory {
+        process: main,
+        time: TimeNs(1_900),
+        path: b"/box".to_vec(),
+        max: Some(1 << 20),
+        high: None,
+        current: Some(1 << 19),
+        peak: Some(1 << 20),
+        oom_kills: Some(2),
+    })
+    .unwrap();
+    let losses = Losses::default();
+    tape.process_end(main, TimeNs(2_000), Ending::Signalled(11, true), &losses).unwrap();
+    tape.finish().unwrap()
+}
+
+/// The search for leaks of [`diagnosed`].
+pub fn search(process: ProcessId) -> LeakScan {
+    let total = LeakTotal { bytes: 40, blocks: 1 };
+    LeakScan {
+        number: 0,
+        process,
+        time: TimeNs(1_700),
+        event: 4,
+        pause_ns: 50,
+        bytes_read: 1 << 16,
+        bytes_unreadable: 4096,
+        doubts: LeakDoubts(LeakDoubts::THREADS_MISSING),
+        totals: [total; LeakKind::ALL.len()],
+        places: vec![LeakPlace::stack(100, 0x7800), LeakPlace::memory(0x9000, b"/x".to_vec())],
+    }
+}
+
+/// What became of its blocks: one of each kind.
+pub fn judged() -> Vec<LeakBlock> {
+    let block = |number: u64, kind, owner| LeakBlock {
+        addr: 0x1000 + 0x40 * number,
+        kind,
+        owner,
+        retained: 40,
+    };
+    vec![
+        block(0, LeakKind::Reachable, LeakOwner::Root { place: 1, address: 0x9010 }),
+        block(1, LeakKind::Possible, LeakOwner::Root { place: 0, address: 0x7808 }),
+        block(2, LeakKind::Indirect, LeakOwner::Block { block: 3, offset: 8 }),
+        block(3, LeakKind::Definite, LeakOwner::Nobody),
+    ]
+}
+
 /// A page with these bytes at 0x60, the rest zeros.
 pub fn page(bytes: &[u8]) -> Vec<u8> {
     let mut page = vec![0; PAGE_BYTES as usize];

@@ -12,6 +12,7 @@ pub(crate) mod info;
 pub(crate) mod install_aliases;
 pub(crate) mod layout;
 pub(crate) mod leaks;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod snapshot;
 pub(crate) mod strip;

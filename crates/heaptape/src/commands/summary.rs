@@ -9,14 +9,16 @@ use heaptape_report::{summary, valgrind};
 
 /// Show how much memory, when, and by whom
 ///
-/// Peak, what was never freed, everything allocated, temporary blocks, live bytes over time, the call
-/// sites of the peak and of what was never freed, and how full the heap's pages are at the end.
+/// Peak, what was never freed, everything allocated, temporary blocks, live bytes over time, what stands out, the
+/// call sites of the peak and of what was never freed, how full the heap's pages are at the end, and what resident
+/// memory consists of.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   heaptape summary demo.tape
   heaptape summary demo.tape --top 30 --process all
   heaptape summary demo.tape --valgrind
-  heaptape summary demo.tape --json | jq '.results[0].peak.total.bytes'")]
+  heaptape summary demo.tape --json | jq '.results[0].peak.total.bytes'
+  heaptape summary demo.tape --json | jq -r '.results[0].findings.found[].sentence'")]
 pub(crate) struct Args {
     #[command(flatten)]
     tape: TapeArgs,
@@ -37,7 +39,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     let summaries =
         reading.each(|process| Summary::compute(reading.recording(), &names, process, args.top))?;
     if args.json {
-        return reading.outcome(json_results("summary", &summaries));
+        let documents: Vec<_> = summaries.iter().map(summary::document).collect();
+        return reading.outcome(json_results("summary", &documents));
     }
     let canvas = terminal::stdout();
     reading.outcome(with_stdout(|out| {

@@ -2,8 +2,10 @@
 
 mod block_files;
 mod names;
+pub(crate) mod new_file;
 mod order;
 mod output;
+pub(crate) mod page;
 mod progress;
 mod reading;
 

@@ -56,6 +56,12 @@ impl Reading {
         text::escape(self.args.tape.as_os_str().as_encoded_bytes())
     }
 
+    /// The tape's file name, as it is.
+    pub(crate) fn file_name(&self) -> String {
+        let name = self.args.tape.file_name().unwrap_or(self.args.tape.as_os_str());
+        names::text(name.as_encoded_bytes())
+    }
+
     /// The tape as a word of a command line.
     pub(crate) fn tape_word(&self) -> String {
         quoted(self.args.tape.as_os_str())

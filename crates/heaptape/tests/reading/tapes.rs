@@ -183,8 +183,13 @@ fn write_contents_tape(path: &Path) {
         offset: 0,
         name: b"[stack]".to_vec(),
     };
-    tape.memory_map(&MemoryMap { process: main, time: TimeNs(5_000_000), mappings: vec![stack] })
-        .unwrap();
+    tape.memory_map(&MemoryMap {
+        process: main,
+        time: TimeNs(5_000_000),
+        mappings: vec![stack],
+        resident: vec![8192],
+    })
+    .unwrap();
     let mut pages = Pages::default();
     pages.forget(0x201);
     tape.pages(main, &pages).unwrap();

@@ -1,0 +1,106 @@
+//! The report: one HTML file that holds page and data, loads nothing, and opens in any browser.
+//!
+//! What can be read without scripts comes first ([`super::still`]); data and program follow. The file's policy lets the
+//! browser run this program and show this style, known by their hashes, and nothing else: whatever the recorded
+//! program's names and bytes say, none of it can run or reach out.
+
+use super::columns::{Form, Table};
+use super::overview::Overview;
+use super::{APP_CSS, APP_JS, still};
+use crate::seeds::html::{GENERATOR, Text};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use base64::write::EncoderWriter;
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use sha2::{Digest, Sha256};
+use std::io::{self, Read, Write};
+
+/// Tables of processes, as a report holds them. They are written before the report is, to a file of their own, so that
+/// those of one process only are in memory.
+pub struct Blobs<W> {
+    out: W,
+}
+
+impl<W: Write> Blobs<W> {
+    /// None yet.
+    pub fn new(out: W) -> Blobs<W> {
+        Blobs { out }
+    }
+
+    /// Writes a table of a process.
+    pub fn table(&mut self, process: u32, name: &str, table: &Table<'_>) -> io::Result<()> {
+        self.blob("application/octet-stream", process, name, |out| {
+            let text = EncoderWriter::new(out, &BASE64_STANDARD);
+            let mut deflate = DeflateEncoder::new(text, Compression::default());
+            table.write(&mut deflate, Form::Compressible)?;
+            deflate.finish()?.finish().map(|_| ())
+        })
+    }
+
+    fn blob(
+        &mut self,
+        kind: &str,
+        process: u32,
+        name: &str,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        write!(self.out, "<script type=\"{kind}\" id=\"p{process}-{name}\">")?;
+        write(&mut self.out)?;
+        writeln!(self.out, "</script>")
+    }
+
+    /// What they were written to.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+}
+
+/// Writes the report: what is known beforehand, and the blobs.
+pub fn write(out: &mut dyn Write, overview: &Overview, blobs: &mut dyn Read) -> io::Result<()> {
+    let style = format!("{}{APP_CSS}", still::STYLE);
+    let policy = format!(
+        "default-src 'none'; script-src '{}'; style-src '{}'; img-src data: blob:; worker-src blob:; \
+         base-uri 'none'; form-action 'none'",
+        hash(APP_JS),
+        hash(&style)
+    );
+    write!(
+        out,
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n{GENERATOR}\n\
+         <title>{}</title>\n<style>{style}</style>\n</head>\n<body>\n",
+        Text(&overview.title())
+    )?;
+    still::write(out, overview)?;
+    write!(out, "<div id=\"app\"></div>\n<script type=\"application/json\" id=\"overview\">")?;
+    overview.write(out)?;
+    writeln!(out, "</script>")?;
+    io::copy(blobs, out)?;
+    // Behind all that it reads: it can begin at once.
+    writeln!(out, "<script>{APP_JS}</script>\n</body>\n</html>")
+}
+
+/// The hash by which a policy knows a script or a style.
+fn hash(text: &str) -> String {
+    format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A browser reads them up to these, and hashes line ends as `\n`.
+    #[test]
+    fn the_assets_can_stand_in_a_page() {
+        assert!(!APP_JS.contains("</script") && !APP_JS.contains("<!--") && !APP_JS.contains('\r'));
+        assert!(!APP_CSS.contains("</style") && !APP_CSS.contains('\r'));
+    }
+
+    #[test]
+    fn a_hash_is_that_of_openssl() {
+        // printf %s abc | openssl dgst -sha256 -binary | base64
+        assert_eq!(hash("abc"), "sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
+    }
+}

@@ -1,0 +1,19 @@
+//! The page of `heaptape report` and `heaptape ui`: its data and the file they are put into (`docs/page.md`).
+//!
+//! * [`columns`]: tables as packed columns.
+//! * [`tables`]: the tables of a process.
+//! * [`overview`]: what is known before they are opened.
+//! * [`file`]: the report: one HTML file that holds everything.
+
+pub mod columns;
+pub mod file;
+pub mod overview;
+mod still;
+pub mod tables;
+
+/// The page's program, made of `ui/` by `cargo xtask ui`.
+pub const APP_JS: &str = include_str!("../../assets/app.js");
+/// The page's style sheet, made of the same.
+pub const APP_CSS: &str = include_str!("../../assets/app.css");
+/// Licences of what is in [`APP_JS`].
+pub const THIRD_PARTY: &str = "";

@@ -1,0 +1,340 @@
+//! What a page knows before any table is opened: `Overview` of `ui/src/data/types.ts`, field by field.
+
+use crate::canvas::Canvas;
+use crate::{ending, header};
+use heaptape_analysis::Weight;
+use heaptape_analysis::contents::SnapshotFacts;
+use heaptape_analysis::crash::Crashes;
+use heaptape_analysis::errors::Errors;
+use heaptape_analysis::info::Info;
+use heaptape_analysis::leaks::Leaks;
+use heaptape_analysis::names::{file_name, text};
+use heaptape_analysis::process::ProcessName;
+use heaptape_analysis::recording::Recording;
+use heaptape_analysis::summary::Summary;
+use heaptape_tape::{Api, Process};
+use serde::Serialize;
+use std::io::{self, Write};
+
+/// The version of the layout that pages know.
+pub const VERSION: u32 = 1;
+
+/// The tape as a whole.
+#[derive(Debug, Serialize)]
+pub struct Overview {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Who wrote it: `heaptape 0.1.0`.
+    pub tool: String,
+    /// The tape's file name.
+    pub tape: String,
+    /// The command line that was recorded.
+    pub command: Vec<String>,
+    /// When, as ISO 8601 with offset.
+    pub recorded_at: String,
+    /// On which machine.
+    pub host: String,
+    /// Times are multiples of this.
+    pub tick_ns: u64,
+    /// `None`: all allocations are on the tape.
+    pub sampling: Option<Sampling>,
+    /// The functions that blocks name by number.
+    pub apis: Vec<&'static str>,
+    /// The processes, by number.
+    pub processes: Vec<ProcessInfo>,
+    /// The one that is shown first.
+    pub first: u32,
+    /// What is missing from the recording, a line each.
+    pub losses: Vec<String>,
+    /// As `heaptape info --json`.
+    pub info: Info,
+    /// Blocks whose addresses are too large to show.
+    pub left_out: u64,
+    /// Whether bytes of the program's memory are in it.
+    pub has_contents: bool,
+    /// Frames without a name.
+    pub unnamed_frames: UnnamedFrames,
+    /// Licences of what the page is made of.
+    pub third_party: &'static str,
+}
+
+/// How a sample was taken.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Sampling {
+    /// One byte in so many was chosen.
+    pub interval_bytes: u64,
+}
+
+/// Frames without a name, and all.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct UnnamedFrames {
+    /// Without.
+    pub unnamed: u64,
+    /// Of so many.
+    pub of: u64,
+}
+
+/// A moment of a process, and what was live then.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PeakInfo {
+    /// After so many events.
+    pub position: u64,
+    /// When.
+    pub time_ns: u64,
+    /// What was live.
+    #[serde(flatten)]
+    pub weight: Weight,
+}
+
+/// A thread.
+#[derive(Clone, Debug, Serialize)]
+pub struct ThreadName {
+    /// Its kernel id.
+    pub tid: u32,
+    /// Its name.
+    pub name: String,
+}
+
+/// A snapshot of contents.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct SnapshotName {
+    /// After so many events.
+    pub position: u64,
+    /// When.
+    pub time_ns: u64,
+    /// Why.
+    pub reason: &'static str,
+}
+
+/// That not all blocks are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Capped {
+    /// Blocks in the table.
+    pub kept_blocks: u64,
+    /// Blocks of the process.
+    pub of_blocks: u64,
+    /// Moments at which sums are exact.
+    pub grid: u32,
+}
+
+/// What is known of a process before its tables are opened.
+#[derive(Debug, Serialize)]
+pub struct ProcessInfo {
+    /// Its number on the tape.
+    pub id: u32,
+    /// Its pid.
+    pub pid: u32,
+    /// The program's file name.
+    pub name: String,
+    /// Its command line.
+    pub argv: Vec<String>,
+    /// When its recording began.
+    pub start_ns: u64,
+    /// When it ended.
+    pub end_ns: u64,
+    /// How it ended, in words.
+    pub ending: String,
+    /// Its events.
+    pub event_count: u64,
+    /// Its blocks, inherited ones included.
+    pub block_count: u64,
+    /// The first moment of most live bytes.
+    pub peak: PeakInfo,
+    /// What was live in the end.
+    pub at_exit: Weight,
+    /// Whether its tables are there.
+    pub included: bool,
+    /// Why not.
+    pub why_not: Option<String>,
+    /// Whether some of its blocks are missing.
+    pub capped: Option<Capped>,
+    /// Bytes of a page of memory.
+    pub page_bytes: u32,
+    /// Its threads, by the number that blocks have.
+    pub threads: Vec<ThreadName>,
+    /// What was found out about it.
+    #[serde(flatten)]
+    pub results: Results,
+    /// Its snapshots.
+    pub snapshots: Vec<SnapshotName>,
+    /// Whether bytes of its memory are there.
+    pub has_contents: bool,
+}
+
+/// The results of the other commands, as their `--json` has them; `None` where there are none.
+#[derive(Debug, Default, Serialize)]
+pub struct Results {
+    /// `heaptape summary`.
+    pub summary: Option<Summary>,
+    /// What stands out.
+    pub findings: Vec<serde_json::Value>,
+    /// What was looked for.
+    pub checked: Vec<String>,
+    /// What the resident memory is made of.
+    pub rss: Option<serde_json::Value>,
+    /// `heaptape errors`.
+    pub errors: Option<Errors>,
+    /// `heaptape leaks`.
+    pub leaks: Option<Leaks>,
+    /// `heaptape crash`.
+    pub crash: Option<Crashes>,
+}
+
+impl Overview {
+    /// Of a tape with that file name; whether something of it is left out is still to be said.
+    pub fn of(recording: &dyn Recording, tape: &str, info: Info, first: u32) -> Overview {
+        let header = recording.header();
+        let sampled = header.sample_bytes > 0;
+        Overview {
+            version: VERSION,
+            tool: format!("heaptape {}", env!("CARGO_PKG_VERSION")),
+            tape: tape.to_owned(),
+            command: info.command.clone(),
+            recorded_at: iso_8601(header.epoch_unix_ns / 1_000_000_000),
+            host: header.host.clone(),
+            tick_ns: header.tick_ns,
+            sampling: sampled.then_some(Sampling { interval_bytes: header.sample_bytes }),
+            apis: Api::ALL.iter().map(|api| api.name()).collect(),
+            processes: Vec::new(),
+            first,
+            losses: losses(&info),
+            left_out: 0,
+            has_contents: false,
+            unnamed_frames: UnnamedFrames {
+                unnamed: info.unresolved.unresolved,
+                of: info.unresolved.frames,
+            },
+            info,
+            third_party: super::THIRD_PARTY,
+        }
+    }
+
+    /// Writes it as JSON that can stand in a `<script>`: without `<`.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        serde_json::to_writer(WithoutLess(out), self).map_err(io::Error::from)
+    }
+}
+
+impl ProcessInfo {
+    /// Of a process whose tables are not there, and why.
+    pub fn left_out(recording: &dyn Recording, process: &Process, why: String) -> ProcessInfo {
+        let totals = recording.totals(process.id);
+        let name = ProcessName::of(recording, process);
+        let exe = text(&process.exe);
+        let program = if exe.is_empty() { name.command.first().cloned() } else { Some(exe) };
+        ProcessInfo {
+            id: process.id.0,
+            pid: process.pid,
+            name: program.as_deref().map(file_name).unwrap_or_default().to_owned(),
+            start_ns: name.start_ns,
+            end_ns: name.end_ns,
+            ending: ending::words(&name.ending),
+            argv: name.command,
+            event_count: recording.event_count(process.id),
+            block_count: totals.allocs,
+            peak: PeakInfo {
+                position: totals.peak_event,
+                time_ns: totals.peak_time.0.max(name.start_ns),
+                weight: Weight { bytes: totals.peak_bytes, blocks: totals.peak_blocks },
+            },
+            at_exit: Weight { bytes: totals.live_bytes, blocks: totals.live_blocks },
+            included: false,
+            why_not: Some(why),
+            capped: None,
+            page_bytes: recording.header().page_size,
+            threads: Vec::new(),
+            results: Results::default(),
+            snapshots: recording.snapshots(process.id).iter().map(snapshot_name).collect(),
+            has_contents: false,
+        }
+    }
+}
+
+fn snapshot_name(snapshot: &heaptape_tape::Snapshot) -> SnapshotName {
+    let facts = SnapshotFacts::from(snapshot);
+    SnapshotName { position: facts.events, time_ns: facts.time_ns, reason: facts.reason }
+}
+
+/// What is missing, as the first lines of every view have it.
+fn losses(info: &Info) -> Vec<String> {
+    let canvas = Canvas { width: usize::MAX / 2, color: false, unicode: true };
+    let mut lines = Vec::new();
+    for process in &info.processes {
+        let lost = &process.name.lost;
+        if lost.any() || lost.truncated_backtraces > 0 {
+            let command = crate::text::command(&canvas, &process.name.command);
+            let words = header::lost_words(lost).join(", ");
+            lines.push(format!("{words} ({command}, pid {})", process.name.pid));
+        }
+    }
+    lines.extend(header::quality_words(&info.quality));
+    let mut more = Vec::new();
+    header::render_missing(&mut more, &canvas, &info.quality, &info.unrecorded)
+        .and_then(|()| header::render_unresolved(&mut more, &canvas, &info.unresolved))
+        .expect("memory takes everything");
+    let more = String::from_utf8_lossy(&more).into_owned();
+    lines.extend(more.lines().map(|line| line.trim_start_matches("! ").to_owned()));
+    lines
+}
+
+/// JSON has `<` in strings only, and there `\u003c` is the same.
+struct WithoutLess<'a>(&'a mut dyn Write);
+
+impl Write for WithoutLess<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for (nth, piece) in bytes.split(|byte| *byte == b'<').enumerate() {
+            if nth > 0 {
+                self.0.write_all(b"\\u003c")?;
+            }
+            self.0.write_all(piece)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Seconds since 1970 as `2026-11-22T07:29:52+00:00`.
+fn iso_8601(unix: u64) -> String {
+    let (days, seconds) = (unix / 86_400, unix % 86_400);
+    // By eras of 400 years that begin on a 1st of March (Howard Hinnant, "chrono-compatible low-level date algorithms").
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}+00:00")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates() {
+        for (unix, text) in [
+            (0, "1970-01-01T00:00:00+00:00"),
+            (951_782_400, "2000-02-29T00:00:00+00:00"),
+            (1_795_332_592, "2026-11-22T07:29:52+00:00"),
+            (4_107_542_399, "2100-02-28T23:59:59+00:00"),
+        ] {
+            assert_eq!(iso_8601(unix), text);
+        }
+        assert!(iso_8601(u64::MAX / 1_000_000_000).starts_with("2554"));
+    }
+
+    #[test]
+    fn json_cannot_end_its_script() {
+        let mut out = Vec::new();
+        serde_json::to_writer(WithoutLess(&mut out), "</script><!--<").unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(!text.contains('<'));
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), "</script><!--<");
+    }
+}

@@ -1,0 +1,210 @@
+//! The tables of a process that a page is made of (`docs/page.md`), from what the analysis found.
+
+use super::columns::Table;
+use heaptape_analysis::estimate::Sampling;
+use heaptape_analysis::lifetimes::Lifetimes;
+use heaptape_analysis::names;
+use heaptape_analysis::recording::Recording;
+use heaptape_analysis::stacks::{StackFrame, Stacks};
+use heaptape_analysis::times::Times;
+use heaptape_tape::{ProcessId, Sample, ThreadId};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// Addresses from here on are no exact numbers of JavaScript: blocks there are left out. No user space reaches so far.
+pub const END_OF_ADDRESSES: u64 = 1 << 53;
+
+/// The strings of a process's frames, each once; number 0 is empty.
+#[derive(Debug)]
+pub struct Strings {
+    bytes: Vec<u8>,
+    count: u32,
+    by_text: FxHashMap<Arc<str>, u32>,
+}
+
+impl Strings {
+    fn new() -> Strings {
+        let mut strings = Strings { bytes: Vec::new(), count: 0, by_text: FxHashMap::default() };
+        strings.number(&"".into());
+        strings
+    }
+
+    fn number(&mut self, text: &Arc<str>) -> u32 {
+        if let Some(&known) = self.by_text.get(text) {
+            return known;
+        }
+        // A zero byte ends a string.
+        self.bytes.extend_from_slice(text.replace('\0', "\\x00").as_bytes());
+        self.bytes.push(0);
+        self.by_text.insert(Arc::clone(text), self.count);
+        self.count += 1;
+        self.count - 1
+    }
+
+    /// The table `strings`.
+    pub fn table(&self) -> Table<'_> {
+        Table::new().bytes("bytes", &self.bytes)
+    }
+}
+
+/// The frames of a process with numbers for their strings.
+#[derive(Debug)]
+pub struct FrameColumns<'a> {
+    /// The strings.
+    pub strings: Strings,
+    rows: Vec<FrameRow>,
+    frames: &'a [StackFrame],
+}
+
+#[derive(Debug)]
+struct FrameRow {
+    name: u32,
+    short: u32,
+    file: u32,
+    module: u32,
+}
+
+impl<'a> FrameColumns<'a> {
+    /// Numbers the strings of the frames of some stacks.
+    pub fn of(stacks: &'a Stacks) -> FrameColumns<'a> {
+        let mut strings = Strings::new();
+        let row = |StackFrame { frame, .. }: &StackFrame| FrameRow {
+            name: strings.number(&frame.function),
+            short: strings.number(&frame.short),
+            file: frame.file.as_ref().map_or(0, |file| strings.number(file)),
+            module: frame.module.as_ref().map_or(0, |module| strings.number(module)),
+        };
+        let rows = stacks.frames.iter().map(row).collect();
+        FrameColumns { rows, strings, frames: &stacks.frames }
+    }
+
+    /// The table `frames`.
+    pub fn table(&self) -> Table<'_> {
+        let (rows, frames) = (&self.rows, self.frames);
+        let flags = |row: usize| {
+            let StackFrame { frame, wrapper, .. } = &frames[row];
+            u8::from(frame.inlined) | u8::from(frame.named) << 1 | u8::from(*wrapper) << 2
+        };
+        Table::new()
+            .u32("name", rows.len(), |row| rows[row].name)
+            .u32("short", rows.len(), |row| rows[row].short)
+            .u32("file", rows.len(), |row| rows[row].file)
+            .u32("line", rows.len(), |row| frames[row].frame.line)
+            .u32("module", rows.len(), |row| rows[row].module)
+            .u32("fn", rows.len(), |row| frames[row].function)
+            .u8("flags", rows.len(), flags)
+    }
+}
+
+/// The table `stacks`.
+pub fn stacks(stacks: &Stacks) -> Table<'_> {
+    Table::new()
+        .u32("parent", stacks.len(), |row| stacks.parents[row])
+        .u32("frame", stacks.len(), |row| stacks.frame_of[row])
+        .u32("site", stacks.len(), |row| stacks.site_of[row])
+}
+
+/// The table `times`.
+pub fn times(times: &Times) -> Table<'_> {
+    let (positions, of) = (times.positions(), times.times());
+    Table::new()
+        .meta("exact", times.are_exact())
+        .near("position", positions.len(), |row| positions[row])
+        .near("time_lo", of.len(), |row| of[row] as u32)
+        .near("time_hi", of.len(), |row| (of[row] >> 32) as u32)
+}
+
+/// The table `samples`: what the kernel said of the process's memory.
+pub fn samples(samples: &[Sample]) -> Table<'_> {
+    Table::new()
+        .f64("time_ns", samples.len(), |row| samples[row].time.0 as f64)
+        .f64("rss", samples.len(), |row| samples[row].rss as f64)
+        .f64("anon", samples.len(), |row| samples[row].rss_anon as f64)
+        .f64("file", samples.len(), |row| samples[row].rss_file as f64)
+}
+
+/// The threads of a process as small numbers: its own ones, then those of ancestors whose blocks it inherited.
+#[derive(Debug)]
+pub struct Threads {
+    numbers: FxHashMap<ThreadId, u16>,
+    /// Kernel ids and names, by number. Where there are more than 65,536, the last one stands for all others.
+    pub names: Vec<(u32, String)>,
+}
+
+impl Threads {
+    /// Numbers the threads of a process and of its blocks.
+    pub fn of(recording: &dyn Recording, process: ProcessId, lifetimes: &Lifetimes) -> Threads {
+        let mut threads = Threads { numbers: FxHashMap::default(), names: Vec::new() };
+        let own = recording.threads().iter().filter(|thread| thread.process == process);
+        own.for_each(|thread| threads.add(recording, thread.id));
+        for block in &lifetimes.blocks {
+            threads.add(recording, block.thread);
+            threads.add(recording, block.freed_thread);
+        }
+        threads
+    }
+
+    fn add(&mut self, recording: &dyn Recording, id: ThreadId) {
+        if self.numbers.contains_key(&id) || self.names.len() > usize::from(u16::MAX) {
+            return;
+        }
+        self.numbers.insert(id, self.names.len() as u16);
+        let thread = recording.threads().get(id.0 as usize).filter(|thread| thread.id == id);
+        let name = |thread: &heaptape_tape::Thread| (thread.tid, names::text(&thread.name));
+        self.names.push(thread.map(name).unwrap_or_default());
+    }
+
+    fn number(&self, id: ThreadId) -> u16 {
+        self.numbers.get(&id).copied().unwrap_or(u16::MAX)
+    }
+}
+
+/// The table `blocks`.
+pub fn blocks<'a>(
+    lifetimes: &'a Lifetimes,
+    stacks: &'a Stacks,
+    threads: &'a Threads,
+    sampling: Option<Sampling>,
+) -> Table<'a> {
+    let blocks = &lifetimes.blocks;
+    let count = blocks.len();
+    let any_high = |value: fn(&heaptape_analysis::lifetimes::Lifetime) -> u64| {
+        blocks.iter().any(|block| value(block) >> 32 != 0)
+    };
+    let mut table = Table::new()
+        .meta("inherited", lifetimes.inherited)
+        .near("born", count, |row| blocks[row].born)
+        .u32("died", count, |row| blocks[row].died)
+        .u32("size_lo", count, |row| blocks[row].size as u32)
+        .u32("addr_lo", count, |row| blocks[row].addr as u32)
+        .u32("addr_hi", count, |row| (blocks[row].addr >> 32) as u32)
+        .u32("usable", count, |row| blocks[row].usable as u32)
+        .u32("stack", count, |row| stacks.stack(blocks[row].backtrace))
+        .u32("freed_stack", count, |row| stacks.stack(blocks[row].freed_backtrace))
+        .u16("thread", count, |row| threads.number(blocks[row].thread))
+        .u16("freed_thread", count, |row| threads.number(blocks[row].freed_thread))
+        .u8("api", count, |row| blocks[row].api)
+        .u8("flags", count, |row| blocks[row].flags)
+        .u8("leak", count, |row| blocks[row].leak);
+    if any_high(|block| block.size) {
+        table = table.u32("size_hi", count, |row| (blocks[row].size >> 32) as u32);
+    }
+    if any_high(|block| block.usable) {
+        table = table.u32("usable_hi", count, |row| (blocks[row].usable >> 32) as u32);
+    }
+    if (1..).zip(blocks).any(|(rank, block)| block.id.0 != rank) {
+        table =
+            table
+                .near("id_lo", count, |row| blocks[row].id.0 as u32)
+                .near("id_hi", count, |row| (blocks[row].id.0 >> 32) as u32);
+    }
+    if let Some(sampling) = sampling {
+        let weight = move |row: usize| sampling.weight(blocks[row].size, blocks[row].id);
+        table = table.f64("weight_bytes", count, move |row| weight(row).bytes as f64).f64(
+            "weight_blocks",
+            count,
+            move |row| weight(row).blocks as f64,
+        );
+    }
+    table
+}

@@ -1,0 +1,86 @@
+//! Resident memory, and what it consists of, as text.
+
+use crate::canvas::{Canvas, Ink};
+use crate::text;
+use crate::units;
+use heaptape_analysis::rss::{AtEnd, Moment, Residence};
+use std::io::{self, Write};
+
+/// Writes how much memory was resident, and what it was for.
+pub(crate) fn render_residence(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    residence: &Residence,
+) -> io::Result<()> {
+    writeln!(out, "\n{}", canvas.paint(Ink::Strong, "Resident memory (RSS)"))?;
+    render_line(out, canvas, "Most", residence.peak.rss_bytes, &parts(&residence.peak))?;
+    if residence.last != residence.peak {
+        render_line(out, canvas, "Last", residence.last.rss_bytes, &parts(&residence.last))?;
+    }
+    let Some(end) = &residence.at_end else { return Ok(()) };
+    render_line(out, canvas, "Private", private_bytes(end), &end_parts(end))
+}
+
+fn render_line(
+    out: &mut dyn Write,
+    canvas: &Canvas,
+    label: &str,
+    bytes: u64,
+    parts: &[String],
+) -> io::Result<()> {
+    const BEFORE: usize = 2 + 9 + 1 + 10 + 3;
+    let room = canvas.width.saturating_sub(BEFORE).max(20);
+    let figure = canvas.paint(Ink::Strong, &text::right(&units::bytes(bytes), 10));
+    let head = format!("  {label:<9} {figure}   ");
+    for (index, line) in text::wrap_words(&parts.join(", "), 0, room).iter().enumerate() {
+        let before = if index == 0 { head.clone() } else { " ".repeat(BEFORE) };
+        writeln!(out, "{before}{line}")?;
+    }
+    Ok(())
+}
+
+/// What a sample says, without what is none.
+fn parts(moment: &Moment) -> Vec<String> {
+    let mut parts = vec![format!("at {}", units::seconds(moment.time_ns))];
+    if let Some(live) = moment.live_bytes {
+        parts.push(format!("{} live", units::bytes(live)));
+    }
+    let figures = [
+        (moment.anonymous_bytes, "private"),
+        (moment.file_bytes, "of files"),
+        (moment.shared_bytes, "shared (the recorder's too)"),
+        (moment.swap_bytes, "swapped out"),
+    ];
+    let some = figures.into_iter().filter(|(bytes, _)| *bytes > 0);
+    parts.extend(some.map(|(bytes, what)| format!("{} {what}", units::bytes(bytes))));
+    parts
+}
+
+fn private_bytes(end: &AtEnd) -> u64 {
+    let beside = [
+        end.stack_bytes,
+        end.thread_stack_bytes,
+        end.module_bytes,
+        end.recorder_bytes,
+        end.other_bytes,
+    ];
+    end.allocator_bytes() + beside.iter().sum::<u64>()
+}
+
+fn end_parts(end: &AtEnd) -> Vec<String> {
+    let all = [end.heap, end.arena, end.mapped];
+    let sum = |bytes: fn(&heaptape_analysis::rss::Part) -> u64| all.iter().map(bytes).sum::<u64>();
+    let figures = [
+        (sum(|part| part.asked_bytes), "in blocks"),
+        (sum(|part| part.rounding_bytes), "by rounding up"),
+        (end.free_bytes(), "free inside the allocator, with its headers"),
+        (end.stack_bytes.saturating_add(end.thread_stack_bytes), "of stacks"),
+        (end.module_bytes, "of modules' variables"),
+        (end.recorder_bytes, "of the recorder"),
+        (end.other_bytes, "mapped otherwise"),
+    ];
+    let some = figures.into_iter().filter(|(bytes, _)| *bytes > 0);
+    let mut parts = vec![format!("at {}", units::seconds(end.time_ns))];
+    parts.extend(some.map(|(bytes, what)| format!("{} {what}", units::bytes(bytes))));
+    parts
+}

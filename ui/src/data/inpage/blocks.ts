@@ -1,0 +1,210 @@
+// The blocks of a process, in order of birth, with the orders that queries walk.
+
+import { column, optional, type Columns } from '../columns.ts';
+import { NEVER, type Blocks } from '../types.ts';
+import { lowerBound, orderOf, upperBound } from './search.ts';
+import { within } from './backtraces.ts';
+
+/** Bits of `flags`. */
+export const TEMPORARY = 1;
+export const OF_REALLOC = 2;
+export const INHERITED = 4;
+export const ENDS_IN_REALLOC = 8;
+
+/** Numbers by block: small ones as they came, others as doubles. */
+export type Numbers = Uint32Array | Float64Array;
+
+/** Blocks as columns; a block is its index. Live at `p` iff `start[i] <= p && p <= died[i]`. */
+export class BlockTable {
+  readonly count: number;
+  /** First position at which it is live: 0 for inherited ones, else one after its birth. Ascends. */
+  readonly start: Uint32Array;
+  readonly died: Uint32Array;
+  readonly size: Numbers;
+  readonly addr: Float64Array;
+  readonly usable: Numbers;
+  readonly stack: Uint32Array;
+  readonly freedStack: Uint32Array;
+  readonly thread: Uint16Array;
+  readonly freedThread: Uint16Array;
+  readonly api: Uint8Array;
+  readonly flags: Uint8Array;
+  readonly leak: Uint8Array;
+  /** What a block weighs: its size, or in a sample what it stands for. */
+  readonly weightBytes: Numbers;
+  /** `null`: one each. */
+  readonly weightBlocks: Float64Array | null;
+  readonly #ids: Float64Array | null;
+  #byDeath: Uint32Array | undefined;
+  #byAddress: AddressOrder | undefined;
+
+  constructor(table: Columns, stacks: number) {
+    const born = column(table, 'born', 'u32');
+    const count = (this.count = born.length);
+    this.died = column(table, 'died', 'u32', count);
+    this.flags = column(table, 'flags', 'u8', count);
+    this.start = startsOf(born, this.flags);
+    this.size = wide(table, 'size_lo', 'size_hi', count);
+    this.usable = wide(table, 'usable', 'usable_hi', count);
+    this.addr = Float64Array.from(column(table, 'addr_lo', 'u32', count));
+    const high = column(table, 'addr_hi', 'u32', count);
+    for (let i = 0; i < count; i++) this.addr[i]! += high[i]! * 2 ** 32;
+    this.stack = column(table, 'stack', 'u32', count);
+    this.freedStack = column(table, 'freed_stack', 'u32', count);
+    within(this.stack, stacks, 'backtrace');
+    within(this.freedStack, stacks, 'backtrace');
+    this.thread = column(table, 'thread', 'u16', count);
+    this.freedThread = column(table, 'freed_thread', 'u16', count);
+    this.api = column(table, 'api', 'u8', count);
+    this.leak = column(table, 'leak', 'u8', count);
+    this.weightBytes = optional(table, 'weight_bytes', 'f64', count) ?? this.size;
+    this.weightBlocks = optional(table, 'weight_blocks', 'f64', count);
+    const low = optional(table, 'id_lo', 'u32', count);
+    const idHigh = optional(table, 'id_hi', 'u32', count);
+    this.#ids = low && Float64Array.from(low, (value, i) => value + (idHigh?.[i] ?? 0) * 2 ** 32);
+  }
+
+  /** `#id`. */
+  id(block: number): number {
+    return this.#ids ? this.#ids[block]! : block + 1;
+  }
+
+  /** The block of an id; -1: there is none. */
+  withId(id: number): number {
+    if (this.#ids) return this.#ids.indexOf(id);
+    return Number.isInteger(id) && id >= 1 && id <= this.count ? id - 1 : -1;
+  }
+
+  inherited(block: number): boolean {
+    return (this.flags[block]! & INHERITED) !== 0;
+  }
+
+  born(block: number): number {
+    return this.inherited(block) ? NEVER : this.start[block]! - 1;
+  }
+
+  /** The first address after its own bytes. */
+  end(block: number): number {
+    return this.addr[block]! + Math.max(this.size[block]!, this.usable[block]!);
+  }
+
+  isLive(block: number, position: number): boolean {
+    return this.start[block]! <= position && position <= this.died[block]!;
+  }
+
+  /** Blocks that began at or before a position are those below this index. */
+  begunBy(position: number): number {
+    return upperBound(this.start, position);
+  }
+
+  /** Blocks born in `a <= born < b`: from the first index up to the second. */
+  bornIn(a: number, b: number): [number, number] {
+    return [lowerBound(this.start, a + 1), upperBound(this.start, b)];
+  }
+
+  /** All blocks by death, then birth. */
+  get byDeath(): Uint32Array {
+    return (this.#byDeath ??= orderOf(Float64Array.from(this.died)));
+  }
+
+  /** Blocks that died in `a <= died < b`. */
+  diedIn(a: number, b: number): Uint32Array {
+    const order = this.byDeath;
+    return order.subarray(this.#deathsBefore(order, a), this.#deathsBefore(order, b));
+  }
+
+  #deathsBefore(order: Uint32Array, position: number): number {
+    let [from, to] = [0, order.length];
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      if (this.died[order[middle]!]! < position) from = middle + 1;
+      else to = middle;
+    }
+    return from;
+  }
+
+  get byAddress(): AddressOrder {
+    return (this.#byAddress ??= new AddressOrder(this));
+  }
+
+  /** The blocks of these indices, as the pages take them. */
+  rows(indices: ArrayLike<number>): Blocks {
+    const count = indices.length;
+    const rows: Blocks = {
+      count,
+      id: new Float64Array(count), addr: new Float64Array(count), size: new Float64Array(count), usable: new Float64Array(count),
+      born: new Uint32Array(count), died: new Uint32Array(count), stack: new Uint32Array(count),
+      freed_stack: new Uint32Array(count), thread: new Uint16Array(count), freed_thread: new Uint16Array(count),
+      api: new Uint8Array(count), flags: new Uint8Array(count), leak: new Uint8Array(count),
+    };
+    for (let k = 0; k < count; k++) {
+      const i = indices[k]!;
+      rows.id[k] = this.id(i);
+      rows.addr[k] = this.addr[i]!;
+      rows.size[k] = this.size[i]!;
+      rows.usable[k] = this.usable[i]!;
+      rows.born[k] = this.born(i);
+      rows.died[k] = this.died[i]!;
+      rows.stack[k] = this.stack[i]!;
+      rows.freed_stack[k] = this.freedStack[i]!;
+      rows.thread[k] = this.thread[i]!;
+      rows.freed_thread[k] = this.freedThread[i]!;
+      rows.api[k] = this.api[i]!;
+      rows.flags[k] = this.flags[i]!;
+      rows.leak[k] = this.leak[i]!;
+    }
+    return rows;
+  }
+}
+
+/** Blocks by address (then birth), with what a walk reads beside each other: it reads all, and memory is slow. */
+export class AddressOrder {
+  readonly block: Uint32Array;
+  readonly addr: Float64Array;
+  readonly start: Uint32Array;
+  readonly died: Uint32Array;
+  /** The largest end of all blocks up to every 256th: where to begin for what reaches into a range. */
+  readonly #reach: Float64Array;
+
+  constructor(table: BlockTable) {
+    this.block = orderOf(table.addr);
+    this.addr = new Float64Array(table.count);
+    this.start = new Uint32Array(table.count);
+    this.died = new Uint32Array(table.count);
+    this.#reach = new Float64Array(Math.ceil(table.count / 256));
+    let reach = 0;
+    for (let k = 0; k < table.count; k++) {
+      const i = this.block[k]!;
+      this.addr[k] = table.addr[i]!;
+      this.start[k] = table.start[i]!;
+      this.died[k] = table.died[i]!;
+      reach = Math.max(reach, table.end(i), table.addr[i]! + 1);
+      this.#reach[k >>> 8] = reach;
+    }
+  }
+
+  /** No block before this place reaches beyond `address`. */
+  from(address: number): number {
+    return Math.min(this.block.length, upperBound(this.#reach, address) << 8);
+  }
+
+  /** All blocks from this place on begin at or after `address`. */
+  to(address: number): number {
+    return lowerBound(this.addr, address);
+  }
+}
+
+function startsOf(born: Uint32Array, flags: Uint8Array): Uint32Array {
+  const start = new Uint32Array(born.length);
+  for (let i = 0; i < born.length; i++) {
+    start[i] = flags[i]! & INHERITED ? 0 : born[i]! + 1;
+    if (i > 0 && start[i]! < start[i - 1]!) throw new Error('the blocks are not in order of birth');
+  }
+  return start;
+}
+
+function wide(table: Columns, low: string, high: string, count: number): Numbers {
+  const narrow = column(table, low, 'u32', count);
+  const upper = optional(table, high, 'u32', count);
+  return upper ? Float64Array.from(narrow, (value, i) => value + upper[i]! * 2 ** 32) : narrow;
+}

@@ -1,0 +1,153 @@
+// Live bytes by position, as steps: at one position, the most and least over a stretch, by clock time.
+
+import type { Envelope, Weight } from '../types.ts';
+import type { BlockTable } from './blocks.ts';
+import type { TimeTable } from './times.ts';
+
+/** Positions of one part of the index. */
+const PART_BITS = 6;
+const PART = 1 << PART_BITS;
+
+/** A place in the curve: what is live at `position`, and what the next change is. */
+interface Place extends Weight {
+  position: number;
+  /** Blocks that began at or before `position`, and deaths before it. */
+  begun: number;
+  dead: number;
+}
+
+export class Curve {
+  readonly #table: BlockTable;
+  readonly #events: number;
+  readonly #bytes: Float64Array;
+  readonly #blocks: Float64Array;
+  readonly #begun: Uint32Array;
+  readonly #dead: Uint32Array;
+  /** Over the positions of the part. */
+  readonly #least: Float64Array;
+  readonly #most: Float64Array;
+
+  constructor(table: BlockTable, events: number) {
+    this.#table = table;
+    this.#events = events;
+    const parts = (events >>> PART_BITS) + 1;
+    this.#bytes = new Float64Array(parts);
+    this.#blocks = new Float64Array(parts);
+    this.#begun = new Uint32Array(parts);
+    this.#dead = new Uint32Array(parts);
+    this.#least = new Float64Array(parts);
+    this.#most = new Float64Array(parts);
+    const place: Place = { position: 0, begun: 0, dead: 0, bytes: 0, blocks: 0 };
+    this.#begin(place);
+    for (let part = 0; part < parts; part++) {
+      this.#bytes[part] = place.bytes;
+      this.#blocks[part] = place.blocks;
+      this.#begun[part] = place.begun;
+      this.#dead[part] = place.dead;
+      const last = Math.min(events, (part << PART_BITS) + PART - 1);
+      let [least, most] = [place.bytes, place.bytes];
+      while (place.position < last) {
+        this.#step(place);
+        if (place.bytes < least) least = place.bytes;
+        if (place.bytes > most) most = place.bytes;
+      }
+      this.#least[part] = least;
+      this.#most[part] = most;
+      if (place.position < events) this.#step(place);
+    }
+  }
+
+  /** What is live at a position. */
+  at(position: number): Weight {
+    const place = this.#seek(position);
+    return { bytes: place.bytes, blocks: place.blocks };
+  }
+
+  /** The first position of most live bytes in `(a, b]`; `b` where that is empty. */
+  peak(a: number, b: number): { position: number } & Weight {
+    const first = Math.min(a + 1, b);
+    const most = this.range(first, b).most;
+    const place = this.#seek(first);
+    while (place.position < b && place.bytes < most) {
+      const part = place.position >>> PART_BITS;
+      const next = (part + 1) << PART_BITS;
+      if (place.position === part << PART_BITS && this.#most[part]! < most && next <= b) this.#load(place, part + 1);
+      else this.#step(place);
+    }
+    return { position: place.position, bytes: place.bytes, blocks: place.blocks };
+  }
+
+  /** Least and most live bytes at the positions from `first` to `last`, and those at `last`. */
+  range(first: number, last: number): { least: number; most: number; last: number } {
+    const place = this.#seek(first);
+    let [least, most] = [place.bytes, place.bytes];
+    while (place.position < last) {
+      const part = place.position >>> PART_BITS;
+      const next = (part + 1) << PART_BITS;
+      if (place.position === part << PART_BITS && next <= last) {
+        least = Math.min(least, this.#least[part]!);
+        most = Math.max(most, this.#most[part]!);
+        this.#load(place, part + 1);
+      } else {
+        this.#step(place);
+      }
+      if (place.bytes < least) least = place.bytes;
+      if (place.bytes > most) most = place.bytes;
+    }
+    return { least, most, last: place.bytes };
+  }
+
+  /** By buckets of clock time, as `heaptape summary` cuts them: a time's bucket is `⌊(time − from) × buckets / span⌋`. */
+  envelope(times: TimeTable, from_ns: number, to_ns: number, buckets: number): Envelope {
+    const envelope: Envelope = {
+      from_ns, to_ns, min: new Float64Array(buckets), max: new Float64Array(buckets), last: new Float64Array(buckets),
+    };
+    const span = Math.max(1, to_ns - from_ns);
+    let first = times.before(from_ns);
+    for (let k = 0; k < buckets; k++) {
+      const last = Math.max(first, k + 1 === buckets ? times.at(to_ns) : times.before(from_ns + Math.ceil((span * (k + 1)) / buckets)));
+      const range = this.range(first, last);
+      envelope.min[k] = range.least;
+      envelope.max[k] = range.most;
+      envelope.last[k] = range.last;
+      first = last;
+    }
+    return envelope;
+  }
+
+  #seek(position: number): Place {
+    const at = Math.max(0, Math.min(this.#events, position));
+    const place: Place = { position: 0, begun: 0, dead: 0, bytes: 0, blocks: 0 };
+    this.#load(place, at >>> PART_BITS);
+    while (place.position < at) this.#step(place);
+    return place;
+  }
+
+  #load(place: Place, part: number): void {
+    place.position = part << PART_BITS;
+    place.bytes = this.#bytes[part]!;
+    place.blocks = this.#blocks[part]!;
+    place.begun = this.#begun[part]!;
+    place.dead = this.#dead[part]!;
+  }
+
+  /** To the next position: what died there goes, what began there comes. */
+  #step(place: Place): void {
+    const { died, byDeath, weightBytes, weightBlocks } = this.#table;
+    for (; place.dead < byDeath.length && died[byDeath[place.dead]!] === place.position; place.dead++) {
+      const block = byDeath[place.dead]!;
+      place.bytes -= weightBytes[block]!;
+      place.blocks -= weightBlocks ? weightBlocks[block]! : 1;
+    }
+    place.position++;
+    this.#begin(place);
+  }
+
+  #begin(place: Place): void {
+    const { start, weightBytes, weightBlocks } = this.#table;
+    for (; place.begun < start.length && start[place.begun] === place.position; place.begun++) {
+      place.bytes += weightBytes[place.begun]!;
+      place.blocks += weightBlocks ? weightBlocks[place.begun]! : 1;
+    }
+  }
+}

@@ -1,0 +1,72 @@
+// The report as a file: its overview and its tables stand in elements of the page.
+
+import { column, unpack, type Columns } from '../columns.ts';
+import { checkBrowser, inflateBase64 } from '../inflate.ts';
+import type { DataSource, Overview, ProcessData, ProcessInfo, Samples } from '../types.ts';
+import { InPage, type Tables } from './inpage.ts';
+import { groundOf } from './layout.ts';
+import type { SourceFiles } from './source.ts';
+
+/** Opens processes as they are asked for, each once. */
+export function fileSource(overview: Overview): DataSource {
+  const opened = new Map<number, Promise<ProcessData>>();
+  return {
+    overview,
+    in_page: true,
+    open(process) {
+      let data = opened.get(process);
+      if (!data) opened.set(process, (data = open(overview, process)));
+      return data;
+    },
+  };
+}
+
+async function open(overview: Overview, process: number): Promise<ProcessData> {
+  checkBrowser();
+  const info = overview.processes.find((it) => it.id === process);
+  if (!info) throw new Error(`there is no process ${process}`);
+  if (!info.included) throw new Error(info.why_not ?? `process ${process} is not in this report`);
+  const [strings, frames, stacks, blocks, times, samples, flows, contents, source] = await Promise.all([
+    required(process, 'strings'), required(process, 'frames'), required(process, 'stacks'), required(process, 'blocks'), required(process, 'times'),
+    table(process, 'samples'), table(process, 'flows'), table(process, 'contents'), text(process, 'source'),
+  ]);
+  const tables: Tables = { strings, frames, stacks, blocks, times, flows, contents, source: source === null ? null : (JSON.parse(source) as SourceFiles) };
+  return new InPage(info, tables, samplesOf(samples), groundOf(info.page_bytes, infoOf(overview, info)));
+}
+
+function infoOf(overview: Overview, info: ProcessInfo): unknown {
+  const processes = (overview.info as { processes?: { number: number }[] } | null)?.processes ?? [];
+  return processes.find((it) => it.number === info.id);
+}
+
+function samplesOf(table: Columns | null): Samples {
+  const none = new Float64Array(0);
+  if (!table) return { time_ns: none, rss: none, anon: none, file: none };
+  const time_ns = column(table, 'time_ns', 'f64');
+  const read = (name: string) => column(table, name, 'f64', time_ns.length);
+  return { time_ns, rss: read('rss'), anon: read('anon'), file: read('file') };
+}
+
+async function required(process: number, name: string): Promise<Columns> {
+  const found = await table(process, name);
+  if (!found) throw new Error(`the table ${name} of process ${process} is missing: the file is cut off`);
+  return found;
+}
+
+async function table(process: number, name: string): Promise<Columns | null> {
+  const packed = text(process, name);
+  if (packed === null) return null;
+  try {
+    return unpack(await inflateBase64(packed));
+  } catch (error) {
+    throw new Error(`the table ${name} of process ${process} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** What an element holds; it is taken out of the page, which need not keep it. */
+function text(process: number, name: string): string | null {
+  const element = document.getElementById(`p${process}-${name}`);
+  const found = element?.textContent ?? null;
+  element?.remove();
+  return found;
+}

@@ -1,0 +1,181 @@
+// Where the live blocks of one moment lie: regions, holes, pages, and who pins them. The rules are those of
+// heaptape-analysis's layout.rs, under the same names.
+//
+// A region's *span* reaches from the page of its first live block to the page of its last one. What the allocator keeps
+// mapped outside of it is not recorded.
+
+import type { Layout, Pin, Region, Space } from '../types.ts';
+import type { BlockTable } from './blocks.ts';
+import { extents } from './extents.ts';
+import { PageCounter } from './pages.ts';
+import { lowerBound } from './search.ts';
+import type { Sites } from './sites.ts';
+
+/** Blocks further apart than this lie in different regions. */
+const REGION_GAP_BYTES = 2 ** 20;
+/** The kernel places the brk heap at most so far after the executable. */
+const MAX_BRK_DISTANCE = 2 ** 30;
+/** A block at least this large may have a mapping of its own (glibc's smallest threshold). */
+const MIN_OWN_MAPPING = 128 * 1024;
+/** glibc's header at the start of a mapping. */
+const MAPPING_HEADER = 16;
+
+type Kind = Region['kind'];
+
+/** What is known about the address space of a process. */
+export interface Ground {
+  page_bytes: number;
+  /** First address after the executable; `null`: not known. */
+  executable_end: number | null;
+  /** First addresses of modules, ascending. */
+  modules: number[];
+}
+
+/** From `heaptape info --json` of the process. */
+export function groundOf(page_bytes: number, info: unknown): Ground {
+  const { exe, modules } = (info ?? {}) as { exe?: string; modules?: { path: string; start: string; end: string }[] };
+  const own = modules ?? [];
+  const executable = own.find((it) => it.path === exe) ?? own[0];
+  const plausible = Number.isInteger(Math.log2(page_bytes)) && page_bytes >= 512 && page_bytes <= 2 ** 24;
+  return {
+    page_bytes: plausible ? page_bytes : 4096,
+    executable_end: executable ? Number(executable.end) : null,
+    modules: own.map((it) => Number(it.start)).sort((x, y) => x - y),
+  };
+}
+
+/** `live`: the live blocks by address. */
+export function layoutOf(table: BlockTable, live: Uint32Array, ground: Ground, sites: Sites): Layout {
+  const pins = new Pins(sites);
+  const regions = regionsOf(table, live, ground).map((range) =>
+    measure(table, live, range, ground.page_bytes, (_, stacks, bytes) => pins.add(stacks, bytes)),
+  );
+  const total = emptySpace();
+  for (const region of regions) addSpace(total, region.space);
+  return { page_bytes: ground.page_bytes, total, regions, pins: pins.ranked(ground.page_bytes) };
+}
+
+/** First addresses of the pages that a site pins. */
+export function pinnedBy(table: BlockTable, live: Uint32Array, ground: Ground, sites: Sites, site: number): Float64Array {
+  const pages: number[] = [];
+  const wanted = sites.of(site);
+  for (const range of regionsOf(table, live, ground)) {
+    measure(table, live, range, ground.page_bytes, (page, stacks) => {
+      if (stacks.some((stack) => sites.ofStack[stack] === wanted)) pages.push(page * ground.page_bytes);
+    });
+  }
+  return Float64Array.from(pages);
+}
+
+interface Range {
+  kind: Kind;
+  from: number;
+  to: number;
+}
+
+/** Cuts sorted blocks into regions. */
+function regionsOf(table: BlockTable, live: Uint32Array, ground: Ground): Range[] {
+  const regions: Range[] = [];
+  let reached = 0;
+  for (let k = 0; k < live.length; k++) {
+    const block = live[k]!;
+    const addr = table.addr[block]!;
+    const kind = kindOf(table, block, ground);
+    const last = regions.at(-1);
+    if (last?.kind === kind && addr - reached <= REGION_GAP_BYTES && !moduleBetween(ground, reached, addr)) last.to = k + 1;
+    else regions.push({ kind, from: k, to: k + 1 });
+    reached = Math.max(reached, table.end(block));
+  }
+  return regions;
+}
+
+function kindOf(table: BlockTable, block: number, ground: Ground): Kind {
+  const page = ground.page_bytes;
+  const addr = table.addr[block]!;
+  const usable = table.usable[block]!;
+  const wholePages = usable === 0 || (usable + MAPPING_HEADER) % page === 0;
+  if (Math.max(table.size[block]!, usable) >= MIN_OWN_MAPPING && addr % page === MAPPING_HEADER && wholePages) return 'mmap';
+  const end = ground.executable_end;
+  const inBrk = end !== null && addr >= end && addr - end < MAX_BRK_DISTANCE && !moduleBetween(ground, end, addr);
+  return inBrk ? 'heap' : 'arena';
+}
+
+function moduleBetween(ground: Ground, from: number, to: number): boolean {
+  const next = ground.modules[lowerBound(ground.modules, from)];
+  return next !== undefined && next < to;
+}
+
+function measure(
+  table: BlockTable, live: Uint32Array, range: Range, page_bytes: number, sparse: (page: number, stacks: number[], bytes: number[]) => void,
+): Region {
+  const space = emptySpace();
+  const pages = new PageCounter(page_bytes, sparse);
+  const first = table.addr[live[range.from]!]!;
+  let reached = first;
+  extents(table, live, range.from, range.to, (block, end, hole) => {
+    const addr = table.addr[block]!;
+    pages.add(table.stack[block]!, addr, end);
+    if (hole > 0) addHoles(space.holes, { count: 1, bytes: hole, largest_bytes: hole });
+    space.used_bytes += end - Math.min(Math.max(reached, addr), end);
+    space.live_bytes += table.size[block]!;
+    space.live_blocks++;
+    space.slack_bytes += Math.max(0, table.usable[block]! - table.size[block]!);
+    reached = Math.max(reached, end);
+  });
+  const firstPage = Math.floor(first / page_bytes);
+  const lastPage = Math.floor(Math.max(reached - 1, first) / page_bytes);
+  const count = lastPage - firstPage + 1;
+  space.pages = pages.finish(count);
+  space.span_bytes = count * page_bytes;
+  const start = firstPage * page_bytes;
+  return { kind: range.kind, start, end: start + space.span_bytes, space };
+}
+
+/** Nearly empty pages by site. */
+class Pins {
+  readonly #bySite = new Map<number, { pages: number; own: number }>();
+  readonly #onPage = new Set<number>();
+  readonly #sites: Sites;
+
+  constructor(sites: Sites) {
+    this.#sites = sites;
+  }
+
+  add(stacks: number[], bytes: number[]): void {
+    this.#onPage.clear();
+    stacks.forEach((stack, k) => {
+      const site = this.#sites.ofStack[stack]!;
+      let entry = this.#bySite.get(site);
+      if (!entry) this.#bySite.set(site, (entry = { pages: 0, own: 0 }));
+      if (!this.#onPage.has(site)) entry.pages++;
+      this.#onPage.add(site);
+      entry.own += bytes[k]!;
+    });
+  }
+
+  ranked(page_bytes: number): Pin[] {
+    return [...this.#bySite]
+      .sort(([x, p], [y, q]) => q.pages - p.pages || q.own - p.own || this.#sites.compare(x, y))
+      .map(([site, { pages, own }]) => ({ site, pages, held_bytes: pages * page_bytes, own_bytes: own }));
+  }
+}
+
+function emptySpace(): Space {
+  return {
+    span_bytes: 0, used_bytes: 0, live_bytes: 0, live_blocks: 0, slack_bytes: 0,
+    holes: { count: 0, bytes: 0, largest_bytes: 0 },
+    pages: { empty: 0, under_25: 0, under_50: 0, under_75: 0, under_100: 0, full: 0 },
+  };
+}
+
+function addHoles(to: Space['holes'], other: Space['holes']): void {
+  to.count += other.count;
+  to.bytes += other.bytes;
+  to.largest_bytes = Math.max(to.largest_bytes, other.largest_bytes);
+}
+
+function addSpace(to: Space, other: Space): void {
+  for (const key of ['span_bytes', 'used_bytes', 'live_bytes', 'live_blocks', 'slack_bytes'] as const) to[key] += other[key];
+  addHoles(to.holes, other.holes);
+  for (const key of ['empty', 'under_25', 'under_50', 'under_75', 'under_100', 'full'] as const) to.pages[key] += other.pages[key];
+}

@@ -1,0 +1,3 @@
+export function Crash() {
+  return <p>Crash</p>;
+}

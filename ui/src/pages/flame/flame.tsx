@@ -1,0 +1,3 @@
+export function Flame() {
+  return <p>Flame</p>;
+}

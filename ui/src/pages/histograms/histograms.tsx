@@ -1,0 +1,3 @@
+export function HistogramsPage() {
+  return <p>HistogramsPage</p>;
+}

@@ -1,0 +1,3 @@
+export function LayoutPage() {
+  return <p>LayoutPage</p>;
+}

@@ -1,0 +1,3 @@
+export function Leaks() {
+  return <p>Leaks</p>;
+}

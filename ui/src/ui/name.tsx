@@ -1,0 +1,68 @@
+// Names: cut in their middle where there is no room (numbers never are). What a name holds is hostile: it is a text
+// node, and its direction is its own affair.
+
+import type { Frames } from '../data/types.ts';
+import './name.css';
+
+/** So many characters at the end stay in sight: the part of a name or path that tells it apart. */
+const TAIL = 14;
+
+/** A name that shrinks to the room it has: its middle gives way. The whole is in the tooltip. */
+export function Name({ text, tail = TAIL, title = text }: { text: string; tail?: number; title?: string }) {
+  const characters = [...text];
+  const kept = Math.min(tail, Math.floor(characters.length / 2));
+  const at = characters.length - kept;
+  return (
+    <span class="name" title={title}>
+      <bdi class="name-head">{characters.slice(0, at).join('')}</bdi>
+      {kept > 0 && <bdi class="name-tail">{characters.slice(at).join('')}</bdi>}
+    </span>
+  );
+}
+
+/** A frame: its function, and quietly its file and line. */
+export function FrameName({ frames, frame, full = false }: { frames: Frames; frame: number; full?: boolean }) {
+  const where = place(frames, frame);
+  return (
+    <span class="frame-name">
+      <Name text={functionName(frames, frame, full)} title={wholeFrame(frames, frame)} />
+      {where !== '' && (
+        <span class="frame-place" title={`${frames.strings[frames.file[frame]!]}:${frames.line[frame]}`}>
+          <Name text={where} tail={12} />
+        </span>
+      )}
+    </span>
+  );
+}
+
+export function functionName(frames: Frames, frame: number, full = false): string {
+  return frames.strings[(full ? frames.name : frames.short)[frame]!] ?? '';
+}
+
+/** `demo.cpp:19`; where the file is not known, the module; where that is not, nothing. */
+export function place(frames: Frames, frame: number): string {
+  const file = frames.strings[frames.file[frame]!] ?? '';
+  if (file !== '') return `${baseName(file)}${frames.line[frame] ? `:${frames.line[frame]}` : ''}`;
+  return baseName(frames.strings[frames.module[frame]!] ?? '');
+}
+
+/** All that is known of a frame, for tooltips and copies. */
+export function wholeFrame(frames: Frames, frame: number): string {
+  const file = frames.strings[frames.file[frame]!] ?? '';
+  const line = frames.line[frame] ? `:${frames.line[frame]}` : '';
+  const module = frames.strings[frames.module[frame]!] ?? '';
+  return [functionName(frames, frame, true), file && `${file}${line}`, module].filter((it) => it !== '').join('\n');
+}
+
+export function baseName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** A name of at most so many characters, cut in its middle: for canvases. */
+export function cut(text: string, most: number): string {
+  const characters = [...text];
+  if (characters.length <= most) return text;
+  if (most < 3) return '';
+  const tail = Math.floor((most - 1) / 3);
+  return `${characters.slice(0, most - 1 - tail).join('')}…${characters.slice(characters.length - tail).join('')}`;
+}

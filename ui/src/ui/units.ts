@@ -1,0 +1,65 @@
+// Bytes, counts and times as text; the same rules as the terminal's. The only place that knows them.
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+/** Three significant digits: `29.9 MiB`, `109 KiB`, `848 B`; negative ones with a minus sign. */
+export function bytes(value: number): string {
+  const sign = value < 0 ? '\u2212' : '';
+  let rest = Math.abs(value);
+  let unit = 0;
+  while (unit < UNITS.length - 1 && Math.round(rest) >= 1024) {
+    rest /= 1024;
+    unit++;
+  }
+  return `${sign}${unit === 0 ? Math.round(rest) : significant(rest)} ${UNITS[unit]}`;
+}
+
+function significant(value: number): string {
+  if (value >= 99.95) return value.toFixed(0);
+  return value >= 9.995 ? value.toFixed(1) : value.toFixed(2);
+}
+
+/** `31,332,104`. */
+export function count(value: number): string {
+  return (value < 0 ? '\u2212' : '') + Math.abs(Math.round(value)).toString().replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
+/** `31,332,104 B`. */
+export function exactBytes(value: number): string {
+  return `${count(value)} B`;
+}
+
+/** Time since the start: `0.609 s`. */
+export function time(ns: number): string {
+  return `${(ns / 1e9).toFixed(3)} s`;
+}
+
+/** The same to the microsecond: `0.609031 s`. */
+export function exactTime(ns: number): string {
+  return `${(ns / 1e9).toFixed(6)} s`;
+}
+
+/** A length of time, three significant digits: `12.4 ms`. */
+export function duration(ns: number): string {
+  for (const [unit, length] of [['s', 1e9], ['ms', 1e6], ['µs', 1e3]] as const) {
+    if (ns >= length) return `${significant(ns / length)} ${unit}`;
+  }
+  return `${Math.round(ns)} ns`;
+}
+
+/** `80.3 %`; `–` of nothing. */
+export function percent(part: number, whole: number): string {
+  if (whole === 0) return '–';
+  const value = (100 * part) / whole;
+  return `${Math.abs(value) >= 99.95 || value === 0 ? value.toFixed(0) : value.toFixed(1)} %`;
+}
+
+/** `0x559f6c0cccf0`. */
+export function address(value: number): string {
+  return `0x${value.toString(16)}`;
+}
+
+/** A value in the unit of the metric. */
+export function inUnit(value: number, unit: 'bytes' | 'blocks'): string {
+  return unit === 'bytes' ? bytes(value) : count(value);
+}
