@@ -1,27 +1,28 @@
 //! Making the index: one replay.
 
+use super::bits::Bits;
 use super::curve::Curve;
-use super::long::{self, Long};
+use super::long::Long;
 use super::short::Short;
-use super::{Begun, Index, LEAST_CELL};
+use super::{Index, LEAST_CELL};
 use crate::estimate::Sampling;
-use crate::lifetimes::{self, Book, Ended, Lifetime, NEVER};
+use crate::lifetimes::{Book, Ended, Lifetime, NEVER};
 use crate::metric::Weight;
 use crate::process;
 use crate::recording::Recording;
 use crate::times::Times;
-use heaptape_tape::{Effect, FORESEEN, LiveBlock, LiveSet, ProcessId, TapeError};
-use rustc_hash::FxHashMap;
+use heaptape_tape::{BlockId, Effect, FORESEEN, LeakKind, LiveBlock, LiveSet, ProcessId, TapeError};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::ops::ControlFlow;
 
-/// Cells are not joined beyond this: to replay a longer one takes too long.
+/// Cells are not joined beyond this: to read a longer one takes too long.
 const MOST_CELL: u32 = 1 << 23;
 
 impl Index {
-    /// Reads the history of a process once. Cells are joined where the index would take more than `most_bytes`, up to
-    /// some millions of events. Of more than 4,294,967,294 events, the first ones.
+    /// Reads the history of a process once. Cells are joined where long blocks and sums would take more than
+    /// `most_bytes`, up to some millions of events. Of more than 4,294,967,294 events, the first ones.
     ///
-    /// Fails where an event is missing, or as soon as memory would not do.
+    /// Fails where an event is missing, or as soon as memory would not do: 4 bytes a block, and `most_bytes`.
     pub fn build(
         recording: &dyn Recording,
         process: ProcessId,
@@ -35,85 +36,145 @@ impl Index {
         recording: &dyn Recording,
         process: ProcessId,
         most_bytes: u64,
-        cell_events: u32,
+        least_cell: u32,
     ) -> Result<Index, TapeError> {
         let mut live = recording.live_at_start(process)?;
-        let mut builder = Builder::new(recording, process, &live, most_bytes);
-        builder.begin_cell(&live);
-        let sorter = Sorter { cell_events, ..Sorter::new(recording) };
+        let mut watch = Watch::new(recording, process, &live);
+        let sorter = Sorter::new(recording, process, most_bytes, least_cell)?;
         let mut book = Book::new(0, &live, sorter);
         let events = recording.event_count(process).min(u64::from(NEVER) - 1);
         recording.runs(process, 0..events, &mut |events| {
             for some in events.chunks(FORESEEN) {
                 live.foresee(some);
                 for event in some {
-                    if book.events.is_multiple_of(book.ended.cell_events) && book.events > 0 {
-                        builder.turn(&mut book.ended, &live, book.events);
+                    if book.events & (least_cell - 1) == 0 {
+                        book.ended.turn(book.events, live.totals().allocs);
                     }
                     let effect = book.note(event, &mut live);
-                    builder.note(&effect);
-                    builder.times.note(book.events, event.time);
-                    builder.curve.note(book.events, event.time, builder.live.bytes);
+                    watch.note(&effect);
+                    watch.times.note(book.events, event.time);
+                    watch.curve.note(book.events, event.time, watch.live.bytes);
                 }
             }
             let taken = live.bytes().saturating_add(book.bytes());
-            let taken = taken.saturating_add(builder.bytes()).saturating_add(book.ended.bytes());
+            let taken = taken.saturating_add(watch.bytes()).saturating_add(book.ended.bytes());
             recording.afford(taken).map(ControlFlow::Continue)
         })?;
         let events = book.events;
         let sorter = book.finish(&live);
         drop(live);
-        builder.finish(recording, sorter, events)
+        sorter.finish(recording, process, watch, events)
     }
 }
 
-/// Tells short blocks from long ones as they end.
+/// Notes when blocks ended, and tells short ones from long ones.
 struct Sorter {
+    most_bytes: u64,
+    least_cell: u32,
     cell_events: u32,
     /// The first event of the cell in progress.
     cell_start: u32,
     of_blocks: u64,
-    long: Vec<Lifetime>,
+    begun: Vec<u32>,
+    died: Vec<u32>,
+    temporary: Bits,
+    late: FxHashSet<u32>,
+    long: Long,
     short: Short,
     sampling: Option<Sampling>,
 }
 
 impl Sorter {
-    fn new(recording: &dyn Recording) -> Sorter {
-        Sorter {
-            cell_events: LEAST_CELL,
+    fn new(
+        recording: &dyn Recording,
+        process: ProcessId,
+        most_bytes: u64,
+        least_cell: u32,
+    ) -> Result<Sorter, TapeError> {
+        // The tape's word for it, unless that is nonsense: a block takes an event.
+        let blocks = recording.totals(process).allocs.min(recording.event_count(process));
+        recording.afford(blocks.saturating_mul(4))?;
+        Ok(Sorter {
+            most_bytes,
+            least_cell,
+            cell_events: least_cell,
             cell_start: 0,
             of_blocks: 0,
-            long: Vec::new(),
+            begun: Vec::new(),
+            died: vec![NEVER; usize::try_from(blocks).unwrap_or(usize::MAX)],
+            temporary: Bits::default(),
+            late: FxHashSet::default(),
+            long: Long::default(),
             short: Short::default(),
             sampling: Sampling::of(recording),
-        }
+        })
     }
 
     fn bytes(&self) -> u64 {
-        (self.long.capacity() * long::BYTES) as u64 + self.short.bytes()
+        let by_block = (self.died.capacity() + self.begun.capacity()) * 4 + self.temporary.bytes();
+        self.long.bytes() + self.short.bytes() + by_block as u64
     }
 
-    /// What the index will take: room that is not used yet is given back in the end.
-    fn needed(&self) -> u64 {
-        (self.long.len() * long::BYTES) as u64 + self.short.bytes()
+    /// The least cell that begins with the event of that rank, after so many births, has come.
+    fn turn(&mut self, rank: u32, allocs: u64) {
+        self.begun.push(u32::try_from(allocs).unwrap_or(u32::MAX));
+        if rank == 0 || !rank.is_multiple_of(self.cell_events) {
+            return;
+        }
+        self.short.turn();
+        let cells = rank / self.cell_events;
+        let needed = self.long.needed() + self.short.bytes();
+        if needed > self.most_bytes && cells.is_multiple_of(2) && self.cell_events < MOST_CELL {
+            self.join();
+        }
+        self.cell_start = rank;
     }
 
     /// Joins cells two by two. There must be an even number.
     fn join(&mut self) {
         self.cell_events *= 2;
         let (cell, sampling) = (self.cell_events, self.sampling);
-        let mut short = Vec::new();
-        self.long.retain(|block| {
-            let is_short = block.born != NEVER && block.born / cell == block.died / cell;
-            if is_short {
-                short.push((block.born / cell, *block));
-            }
-            !is_short
-        });
-        short.sort_unstable_by_key(|(cell, block)| (*cell, block.born));
-        self.long.shrink_to(self.long.len() * 5 / 4);
-        self.short.join(&short, |block| weigh(sampling, block.size, block.id));
+        let is_short = |life: super::long::Life| {
+            life.from != 0 && life.to != NEVER && (life.from - 1) / cell == life.to / cell
+        };
+        let long = &mut self.long;
+        self.short.join(
+            |block| block.born / cell,
+            |block| weigh(sampling, block.size, block.id),
+            |visit| long.take(cell, is_short, visit),
+        );
+        self.late.clear();
+    }
+
+    fn finish(
+        mut self,
+        recording: &dyn Recording,
+        process: ProcessId,
+        watch: Watch,
+        events: u32,
+    ) -> Result<Index, TapeError> {
+        self.short.turn();
+        self.long.sort();
+        let mut index = Index {
+            process,
+            events,
+            of_blocks: self.of_blocks,
+            times: watch.times,
+            curve: watch.curve,
+            cell_events: self.cell_events,
+            least_cell: self.least_cell,
+            begun: self.begun,
+            died: self.died,
+            temporary: self.temporary,
+            late: self.late,
+            long: self.long,
+            short: self.short,
+            sampling: self.sampling,
+            leaks: FxHashMap::default(),
+        };
+        recording.afford(index.bytes())?;
+        index.mark_leaks(recording)?;
+        Ok(index)
     }
 }
 
@@ -121,31 +182,39 @@ impl Ended for Sorter {
     #[inline]
     fn ended(&mut self, block: Lifetime) {
         self.of_blocks += 1;
-        // One whose end became certain only in a later cell is kept as a long one.
-        let is_short = block.born != NEVER
-            && block.born >= self.cell_start
-            && block.died != NEVER
-            && block.died >= self.cell_start;
-        if is_short {
-            self.short.add(&block, weigh(self.sampling, block.size, block.id));
-        } else {
-            self.long.push(block);
+        let is_own = block.born != NEVER;
+        if is_own {
+            let place = (block.id.0 - 1) as usize;
+            if place >= self.died.len() {
+                self.died.resize(place + 1, NEVER);
+            }
+            self.died[place] = block.died;
+            if block.is(crate::lifetimes::flags::TEMPORARY) {
+                self.temporary.set(place);
+            }
         }
+        if is_own && block.died != NEVER && block.born >= self.cell_start {
+            self.short.add(&block, weigh(self.sampling, block.size, block.id));
+            return;
+        }
+        // One whose end became certain only in a later cell is kept as a long one.
+        if is_own && block.died != NEVER && block.born / self.cell_events == block.died / self.cell_events {
+            self.late.insert(block.born);
+        }
+        self.long.push(block);
     }
 }
 
-fn weigh(sampling: Option<Sampling>, size: u64, id: heaptape_tape::BlockId) -> Weight {
+/// What a block of that size and number weighs.
+fn weigh(sampling: Option<Sampling>, size: u64, id: BlockId) -> Weight {
     match sampling {
         None => Weight::block(size),
         Some(sampling) => sampling.weight(size, id),
     }
 }
 
-/// What is kept of a history beside its blocks.
-struct Builder {
-    process: ProcessId,
-    most_bytes: u64,
-    begun: Vec<Begun>,
+/// Follows live bytes and clock.
+struct Watch {
     times: Times,
     curve: Curve,
     /// What is live.
@@ -153,28 +222,16 @@ struct Builder {
     sampling: Option<Sampling>,
 }
 
-impl Builder {
-    fn new(
-        recording: &dyn Recording,
-        process: ProcessId,
-        inherited: &LiveSet,
-        most_bytes: u64,
-    ) -> Builder {
+impl Watch {
+    fn new(recording: &dyn Recording, process: ProcessId, inherited: &LiveSet) -> Watch {
         let sampling = Sampling::of(recording);
         let mut live = Weight::default();
         for block in inherited.blocks() {
             live += weigh(sampling, block.size, block.id);
         }
         let (start, _) = process::span(recording, process);
-        Builder {
-            process,
-            most_bytes,
-            begun: Vec::new(),
-            times: Times::default(),
-            curve: Curve::new(start, live.bytes),
-            live,
-            sampling,
-        }
+        let curve = Curve::new(start, live.bytes);
+        Watch { times: Times::default(), curve, live, sampling }
     }
 
     #[inline]
@@ -204,78 +261,30 @@ impl Builder {
         self.live.blocks = self.live.blocks.saturating_sub(weight.blocks);
     }
 
-    /// A cell has ended before the event of that rank.
-    fn turn(&mut self, sorter: &mut Sorter, live: &LiveSet, rank: u32) {
-        sorter.short.turn();
-        let cells = rank / sorter.cell_events;
-        let taken = sorter.needed() + self.bytes();
-        if taken > self.most_bytes && cells.is_multiple_of(2) && sorter.cell_events < MOST_CELL {
-            sorter.join();
-            let mut even = false;
-            self.begun.retain(|_| {
-                even = !even;
-                even
-            });
-        }
-        sorter.cell_start = rank;
-        self.begin_cell(live);
-    }
-
-    fn begin_cell(&mut self, live: &LiveSet) {
-        self.begun.push(Begun {
-            allocs: live.totals().allocs,
-            live: self.live,
-            releasing: live.releasing().map(|(thread, block)| (*thread, *block)).collect(),
-        });
-    }
-
     fn bytes(&self) -> u64 {
-        let begun = self.begun.capacity() * size_of::<Begun>();
-        self.times.bytes() + self.curve.bytes() + begun as u64
-    }
-
-    fn finish(
-        self,
-        recording: &dyn Recording,
-        sorter: Sorter,
-        events: u32,
-    ) -> Result<Index, TapeError> {
-        let Sorter { cell_events, of_blocks, long, mut short, sampling, .. } = sorter;
-        short.turn();
-        let mut index = Index {
-            process: self.process,
-            events,
-            of_blocks,
-            times: self.times,
-            curve: self.curve,
-            cell_events,
-            begun: self.begun,
-            long: Long::of(long),
-            short,
-            sampling,
-            leaks: FxHashMap::default(),
-        };
-        recording.afford(index.bytes())?;
-        lifetimes::mark_leaks(recording, index.process, index.long.all_mut())?;
-        index.mark_short(recording)?;
-        Ok(index)
+        self.times.bytes() + self.curve.bytes()
     }
 }
 
 impl Index {
-    /// Notes what the last search for leaks said of short blocks that were live then.
-    fn mark_short(&mut self, recording: &dyn Recording) -> Result<(), TapeError> {
-        let scans = recording.leak_scans().iter();
-        let Some(scan) = scans.rev().find(|scan| scan.process == self.process) else {
-            return Ok(());
-        };
-        let Some(position) = u32::try_from(scan.event).ok().filter(|&at| !self.is_between(at)) else {
-            return Ok(());
-        };
-        let mut blocks = self.replay_cell(recording, self.cell_of(position))?.blocks;
-        lifetimes::mark_leaks(recording, self.process, &mut blocks)?;
-        let marked = blocks.iter().filter(|block| block.leak != 0);
-        self.leaks = marked.map(|block| (block.born, block.leak)).collect();
+    /// Notes what the last search for leaks said of the blocks that were live then.
+    fn mark_leaks(&mut self, recording: &dyn Recording) -> Result<(), TapeError> {
+        let mut scans = recording.leak_scans().iter();
+        let Some(scan) = scans.rfind(|scan| scan.process == self.process) else { return Ok(()) };
+        let Ok(position) = u32::try_from(scan.event) else { return Ok(()) };
+        recording.afford(self.bytes().saturating_add(scan.blocks().saturating_mul(64)))?;
+        let found = recording.leak_blocks(scan)?;
+        let kinds: FxHashMap<u64, LeakKind> = found.iter().map(|it| (it.addr, it.kind)).collect();
+        let leak = |addr: u64| kinds.get(&addr).map_or(0, |kind| 1 + *kind as u8);
+        self.long.mark(position, leak);
+        let mut short = FxHashMap::default();
+        self.births(recording, self.start_of_cell_of(position)..position, &mut |block| {
+            if self.is_short(block) && block.is_live(position) {
+                short.insert(block.born, leak(block.addr));
+            }
+            ControlFlow::Continue(())
+        })?;
+        self.leaks = short;
         Ok(())
     }
 }

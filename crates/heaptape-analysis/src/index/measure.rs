@@ -7,7 +7,6 @@ use super::winder::Winder;
 use super::{AskError, Stop, unless_stopped};
 use crate::lifetimes::Lifetime;
 use heaptape_tape::BacktraceId;
-use std::ops::Range;
 
 /// Bytes and blocks, which a difference can make negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,35 +42,32 @@ impl Winder<'_> {
         let index = self.index;
         let mut one = |block: &Lifetime, sign: i8| add(block.backtrace, index.weigh(block), sign);
         index.long.each(span, &mut one);
-        let Err((a, b)) = span.moments() else {
+        let (Span::Alloc(a, b) | Span::Freed(a, b) | Span::Temp(a, b)) = span else {
             return self.each_short(span, stop, &mut one);
         };
-        let whole = self.whole_cells(a, b);
-        if whole.is_empty() {
+        // Sums of whole cells, with what the two cells in which the range begins and ends have too much or too little:
+        // whichever is read sooner.
+        let (cell, events) = (index.cell_events, index.events);
+        let nearest = |at: u32| if at >= events { index.cells() } else { at.saturating_add(cell / 2) / cell };
+        let (mut first, mut end) = (nearest(a), nearest(b));
+        if matches!(span, Span::Freed(..)) {
+            // What ended in a part of a cell can have begun at its beginning.
+            (first, end) = (index.cell_of(a), if b >= events { index.cells() } else { index.cell_of(b) });
+        }
+        if first >= end {
             return self.each_short(span, stop, &mut one);
         }
-        let (before, after) = (index.start_of(whole.start), index.start_of(whole.end));
-        for (a, b) in [(a, before), (after, b)] {
-            let part = match span {
-                Span::Alloc(..) => Span::Alloc(a, b),
-                Span::Freed(..) => Span::Freed(a, b),
-                _ => Span::Temp(a, b),
-            };
-            if a < b {
-                self.each_short(part, stop, &mut one)?;
+        for (at, edge, above) in [(a, index.start_of(first), 1), (b, index.start_of(end), -1)] {
+            let (from, to) = (at.min(edge), at.max(edge));
+            if from < to {
+                let sign = if at < edge { above } else { -above };
+                let mut part = |block: &Lifetime, _: i8| one(block, sign);
+                self.each_short(span.of_range(from, to), stop, &mut part)?;
             }
         }
         let temporary = matches!(span, Span::Temp(..));
-        index.short.each(whole, temporary, |backtrace, weight| add(backtrace, weight, 1));
+        index.short.each(first..end, temporary, |backtrace, weight| add(backtrace, weight, 1));
         Ok(())
-    }
-
-    /// The cells that lie in a range as a whole.
-    fn whole_cells(&self, a: u32, b: u32) -> Range<u32> {
-        let cell = self.index.cell_events;
-        let first = a.div_ceil(cell);
-        let end = if b >= self.index.events { self.index.cells() } else { b / cell };
-        first..end.max(first)
     }
 
     /// The first position of most live bytes in `(a, b]`, and these; of an empty range, `b`.
@@ -111,61 +107,51 @@ impl Winder<'_> {
         stop: Stop<'_>,
         visit: &mut dyn FnMut(u32, u64),
     ) -> Result<(), AskError> {
-        let mut begun = false;
-        for cell in self.cells_of((a, b)) {
-            unless_stopped(stop)?;
-            let mut live = i128::from(self.index.begun[cell as usize].live.bytes);
-            for (rank, change) in self.changes(cell)? {
-                let position = rank + 1;
-                if !begun && position > a + 1 {
-                    visit(a + 1, u64::try_from(live).unwrap_or(0));
-                    begun = true;
-                }
-                if position > b {
-                    return Ok(());
-                }
-                live += i128::from(change);
-                if position > a {
-                    visit(position, u64::try_from(live).unwrap_or(0));
-                    begun = true;
-                }
-            }
-            if !begun {
-                visit(a + 1, u64::try_from(live).unwrap_or(0));
-                begun = true;
+        if a >= b {
+            return Ok(());
+        }
+        let (before, mut changes) = self.changes(a, b, stop)?;
+        // The first event counts, whether it changed anything or not.
+        changes.push((a, 0));
+        changes.sort_unstable_by_key(|(rank, _)| *rank);
+        let mut live = before;
+        for (at, (rank, change)) in changes.iter().enumerate() {
+            live += change;
+            // One event can end a block and begin another.
+            if changes.get(at + 1).is_none_or(|(next, _)| next > rank) {
+                visit(rank + 1, u64::try_from(live).unwrap_or(0));
             }
         }
         Ok(())
     }
 
-    /// What each event of a cell changes of the live bytes, by rank; events that change nothing too, where others of
-    /// the same rank make up for them.
-    fn changes(&self, cell: u32) -> Result<Vec<(u32, i64)>, AskError> {
-        let (start, end) = (self.index.start_of(cell), self.index.start_of(cell + 1));
-        let born = self.cell(cell)?;
-        let bytes = |block: &Lifetime| {
-            i64::try_from(self.index.weigh(block).bytes).unwrap_or(i64::MAX)
+    /// The bytes live at `a`, and what the events of ranks from `a` to `b` changed of them, in no order.
+    fn changes(
+        &self,
+        a: u32,
+        b: u32,
+        stop: Stop<'_>,
+    ) -> Result<(i128, Vec<(u32, i128)>), AskError> {
+        let index = self.index;
+        let (mut before, mut changes) = (0, Vec::new());
+        let mut note = |block: &Lifetime| {
+            let bytes = i128::from(index.weigh(block).bytes);
+            if block.is_live(a) {
+                before += bytes;
+            } else if a <= block.born && block.born < b {
+                changes.push((block.born, bytes));
+            }
+            if a <= block.died && block.died < b {
+                changes.push((block.died, -bytes));
+            }
         };
-        let mut changes: Vec<(u32, i64)> = Vec::with_capacity(born.blocks.len() * 2);
-        for block in &born.blocks {
-            changes.push((block.born, bytes(block)));
-            if block.died < end {
-                changes.push((block.died, -bytes(block)));
+        index.long.filter(|life| life.from <= b && a <= life.to, &mut note);
+        self.each_birth(index.start_of_cell_of(a)..b, stop, &mut |block| {
+            if a <= block.died && index.is_short(block) {
+                note(block);
             }
-        }
-        for block in self.index.long.filter(|life| life.from <= start && start <= life.to && life.to < end) {
-            changes.push((block.died, -bytes(block)));
-        }
-        changes.sort_unstable_by_key(|(rank, _)| *rank);
-        // One event can end a block and begin another.
-        changes.dedup_by(|next, first| {
-            let same = next.0 == first.0;
-            if same {
-                first.1 += next.1;
-            }
-            same
-        });
-        Ok(changes)
+        })?;
+        Ok((before, changes))
     }
 
     /// Least, most and last live bytes in `count` equal parts of a stretch of time. Exact where it has less than half a

@@ -1,25 +1,26 @@
 //! An index of a process's history, made by one replay: any moment of a tape of any length in a few milliseconds.
 //!
-//! The history is cut into *cells* of equally many events. A block that is born and ends in one cell is *short*: of
-//! those only sums by cell and backtrace are kept ([`short`]). All others are *long*, and kept one by one
-//! ([`long`]). What is live at a position are the long ones that are, and short ones of one cell; that cell's
-//! events are replayed alone ([`cell`]). So are the two cells in which a range begins and ends: what lies between are
-//! sums. [`curve`] has the live bytes over time.
+//! Of every block it is known when it ended: 4 bytes each. The history is cut into *cells* of equally many events. A
+//! block that is born and ends in one cell is *short*: of those only sums by cell and backtrace are kept. All others
+//! are *long*, and kept one by one. What is live at a position are the long ones that are, and short ones born before it
+//! in its cell, whose births are read again: with the known ends that needs no live set. So it goes with the two cells
+//! in which a range begins and ends; what lies between are sums. [`curve`] has the live bytes over time.
 //!
 //! Cells are as short as memory allows: where the index grows too large, cells are joined two by two, and what is short
-//! then is summed up. The answers stay exact; the replay of a cell takes longer.
+//! then is summed up. The answers stay exact; to read a cell takes longer.
 
+mod bits;
+pub mod births;
 pub mod build;
-pub mod cell;
 pub mod curve;
 pub mod find;
 pub mod histograms;
 pub mod list;
-pub mod long;
+mod long;
 pub mod measure;
 pub mod place;
 pub mod series;
-pub mod short;
+mod short;
 pub mod span;
 pub mod winder;
 
@@ -27,10 +28,11 @@ use crate::estimate::Sampling;
 use crate::lifetimes::Lifetime;
 use crate::metric::Weight;
 use crate::times::Times;
+use bits::Bits;
 use curve::Curve;
-use heaptape_tape::{LiveBlock, ProcessId, TapeError, ThreadId};
+use heaptape_tape::{ProcessId, TapeError};
 use long::Long;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use short::Short;
 use std::fmt;
 
@@ -52,24 +54,21 @@ pub struct Index {
     pub curve: Curve,
     /// Events of a cell: a power of two.
     cell_events: u32,
-    /// By cell: what the history was like when it began.
-    begun: Vec<Begun>,
+    /// Events of the least cell, before any were joined.
+    least_cell: u32,
+    /// By least cell: blocks begun before it.
+    begun: Vec<u32>,
+    /// By block, in order of birth: the rank of its end, [`NEVER`] if there is none.
+    died: Vec<u32>,
+    /// By block: whether it was temporary.
+    temporary: Bits,
+    /// Births of blocks that are long although they are born and end in one cell: their end became certain later.
+    late: FxHashSet<u32>,
     long: Long,
     short: Short,
     sampling: Option<Sampling>,
     /// What the last search for leaks said of short blocks, by birth.
     leaks: FxHashMap<u32, u8>,
-}
-
-/// What a history was like when a cell began.
-#[derive(Clone, Debug, Default)]
-struct Begun {
-    /// Blocks begun so far.
-    allocs: u64,
-    /// What was live.
-    live: Weight,
-    /// Blocks released by a realloc whose outcome was still to come.
-    releasing: Vec<(ThreadId, LiveBlock)>,
 }
 
 impl Index {
@@ -90,8 +89,9 @@ impl Index {
 
     /// About the bytes of memory that it takes.
     pub fn bytes(&self) -> u64 {
-        let begun = self.begun.capacity() * size_of::<Begun>();
-        self.times.bytes() + self.curve.bytes() + self.long.bytes() + self.short.bytes() + begun as u64
+        let by_block = (self.died.capacity() + self.begun.capacity()) * 4 + self.temporary.bytes();
+        let parts = [self.times.bytes(), self.curve.bytes(), self.long.bytes(), self.short.bytes()];
+        parts.iter().sum::<u64>() + by_block as u64
     }
 
     /// What a block weighs: of a sample, by estimate.
@@ -104,6 +104,7 @@ impl Index {
     }
 
     /// The cell with the event of that rank.
+    #[inline]
     fn cell_of(&self, rank: u32) -> u32 {
         rank / self.cell_events
     }
@@ -113,9 +114,9 @@ impl Index {
         cell.saturating_mul(self.cell_events).min(self.events)
     }
 
-    /// Whether a position lies between two cells, or at the end.
-    fn is_between(&self, position: u32) -> bool {
-        position.is_multiple_of(self.cell_events) || position >= self.events
+    /// The position at which the cell of a position begins.
+    fn start_of_cell_of(&self, position: u32) -> u32 {
+        self.start_of(self.cell_of(position))
     }
 }
 

@@ -77,24 +77,41 @@ impl Short {
         self.ends.push(self.rows.len());
     }
 
-    /// Joins cells two by two, with what of `more` (cell and block, by cell after joining) became short. There must be
-    /// an even number of cells, and none in progress.
-    pub(super) fn join(&mut self, more: &[(u32, Lifetime)], weigh: impl Fn(&Lifetime) -> Weight) {
+    /// Joins cells two by two, with blocks that became short by it. `more` hands them over, by cell. There must be an
+    /// even number of cells, and none in progress.
+    pub(super) fn join(
+        &mut self,
+        cell_of: impl Fn(&Lifetime) -> u32,
+        weigh: impl Fn(&Lifetime) -> Weight,
+        more: impl FnOnce(&mut dyn FnMut(&Lifetime)),
+    ) {
         let before = std::mem::take(self);
-        let mut more = more.iter().peekable();
-        for cell in 0..before.ends.len() / 2 {
-            let rows = before.range(2 * cell as u32..2 * cell as u32 + 2);
-            for row in &before.rows[rows] {
-                let all = Weight { bytes: row.bytes, blocks: u64::from(row.blocks) };
-                let temp = Weight { bytes: row.temp_bytes, blocks: u64::from(row.temp_blocks) };
-                self.add_sum(row.backtrace, Sum { all, temp });
+        let cells = (before.ends.len() / 2) as u32;
+        let mut cell = 0;
+        self.add_rows(&before, 0);
+        more(&mut |block| {
+            while cell < cell_of(block) && cell + 1 < cells {
+                self.turn();
+                cell += 1;
+                self.add_rows(&before, cell);
             }
-            while let Some((_, block)) = more.next_if(|(of, _)| *of == cell as u32) {
-                self.add(block, weigh(block));
-            }
+            self.add(block, weigh(block));
+        });
+        for next in cell + 1..cells {
             self.turn();
+            self.add_rows(&before, next);
         }
+        self.turn();
         self.rows.shrink_to_fit();
+    }
+
+    /// Adds two cells of `before` to the one in progress.
+    fn add_rows(&mut self, before: &Short, cell: u32) {
+        for row in &before.rows[before.range(2 * cell..2 * cell + 2)] {
+            let all = Weight { bytes: row.bytes, blocks: u64::from(row.blocks) };
+            let temp = Weight { bytes: row.temp_bytes, blocks: u64::from(row.temp_blocks) };
+            self.add_sum(row.backtrace, Sum { all, temp });
+        }
     }
 
     /// Calls `visit` with the sums of some cells; of the temporary ones alone where asked.

@@ -39,6 +39,19 @@ impl Span {
         }
     }
 
+    /// The same of another range; what is measured at one position stays.
+    pub(super) fn of_range(self, a: u32, b: u32) -> Span {
+        match self {
+            Span::Live(t) => Span::Live(t),
+            Span::Kept(..) => Span::Kept(a, b),
+            Span::Leaked(..) => Span::Leaked(a, b),
+            Span::Alloc(..) => Span::Alloc(a, b),
+            Span::Freed(..) => Span::Freed(a, b),
+            Span::Temp(..) => Span::Temp(a, b),
+            Span::Diff(..) => Span::Diff(a, b),
+        }
+    }
+
     /// What the life alone does not tell.
     #[inline]
     pub(super) fn takes(self, block: &Lifetime) -> bool {
@@ -46,19 +59,8 @@ impl Span {
     }
 
     /// The sign of a block.
+    #[inline]
     pub fn sign_of(self, block: &Lifetime) -> i8 {
         if self.takes(block) { self.sign(Life::of(block)) } else { 0 }
-    }
-
-    /// The positions in whose cells there can be short blocks that count, where these are a few moments; of the
-    /// others they are in the whole range.
-    pub(super) fn moments(self) -> Result<Vec<u32>, (u32, u32)> {
-        match self {
-            Span::Live(t) => Ok(vec![t]),
-            Span::Kept(_, b) => Ok(vec![b]),
-            Span::Leaked(..) => Ok(Vec::new()),
-            Span::Diff(a, b) => Ok(vec![a, b]),
-            Span::Alloc(a, b) | Span::Freed(a, b) | Span::Temp(a, b) => Err((a, b)),
-        }
     }
 }

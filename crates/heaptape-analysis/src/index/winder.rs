@@ -1,35 +1,31 @@
 //! Questions to an index: which blocks count, wherever they are.
 
-use super::cell::Cell;
 use super::span::Span;
 use super::{AskError, Index, Stop, unless_stopped};
 use crate::lifetimes::Lifetime;
 use crate::recording::Recording;
-use heaptape_tape::TapeError;
 use std::collections::VecDeque;
-use std::ops::Range;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
+use std::ops::{ControlFlow, Range};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes of cells that are remembered.
-const REMEMBERED: u64 = 32 << 20;
-/// Threads that replay cells at once, for a question about a long range.
-const MOST_THREADS: usize = 8;
+/// Bytes of moments that are remembered.
+const REMEMBERED: usize = 16 << 20;
+/// Births between two looks at whether somebody still waits.
+const PATIENCE: u32 = 1 << 16;
 
 /// A process's history that can be asked, by several threads at once.
 pub struct Winder<'a> {
     recording: &'a (dyn Recording + Sync),
     /// Its index.
     pub index: &'a Index,
-    /// The cells that were asked for last, the newest one first.
-    cells: Mutex<VecDeque<(u32, Arc<Cell>)>>,
+    /// The positions that were asked for last, the newest one first, and the short blocks live then.
+    moments: Mutex<VecDeque<(u32, Arc<Vec<Lifetime>>)>>,
 }
 
 impl<'a> Winder<'a> {
     /// Makes a process's history ready for questions.
     pub fn new(recording: &'a (dyn Recording + Sync), index: &'a Index) -> Winder<'a> {
-        Winder { recording, index, cells: Mutex::default() }
+        Winder { recording, index, moments: Mutex::default() }
     }
 
     /// The recording.
@@ -56,99 +52,105 @@ impl<'a> Winder<'a> {
         stop: Stop<'_>,
         visit: &mut dyn FnMut(&Lifetime, i8),
     ) -> Result<(), AskError> {
-        let mut visit_cell = |cell: &Cell| {
-            for block in cell.short_blocks() {
-                let sign = span.sign_of(block);
-                if sign != 0 {
-                    visit(block, sign);
-                }
+        let mut count = |block: &Lifetime| {
+            let sign = span.sign_of(block);
+            if sign != 0 {
+                visit(block, sign);
             }
         };
-        match span.moments() {
-            Err(range) => self.each_cell(self.cells_of(range), stop, &mut visit_cell),
-            Ok(mut moments) => {
-                moments.retain(|&at| !self.index.is_between(at));
-                let mut cells: Vec<u32> =
-                    moments.into_iter().map(|at| self.index.cell_of(at)).collect();
-                cells.dedup();
-                for cell in cells {
-                    unless_stopped(stop)?;
-                    visit_cell(&*self.cell(cell)?);
-                }
-                Ok(())
+        match span {
+            Span::Live(t) | Span::Kept(_, t) => {
+                self.short_at(t, stop)?.iter().for_each(count);
+            }
+            Span::Leaked(..) => {}
+            Span::Diff(a, b) => {
+                let (before, after) = (self.short_at(a, stop)?, self.short_at(b, stop)?);
+                // One that is live at both counts for neither.
+                before.iter().chain(after.iter()).for_each(count);
+            }
+            Span::Alloc(a, b) | Span::Temp(a, b) => {
+                self.each_birth(a..b, stop, &mut |block| {
+                    if self.index.is_short(block) {
+                        count(block);
+                    }
+                })?;
+            }
+            Span::Freed(a, b) => {
+                self.each_birth(self.index.start_of_cell_of(a)..b, stop, &mut |block| {
+                    if self.index.is_short(block) {
+                        count(block);
+                    }
+                })?;
             }
         }
+        Ok(())
     }
 
-    /// The cells with events of a range.
-    pub(super) fn cells_of(&self, (a, b): (u32, u32)) -> Range<u32> {
-        if a >= b {
-            return 0..0;
-        }
-        self.index.cell_of(a)..self.index.cell_of(b - 1) + 1
+    /// Calls `visit` with each block born in a range of ranks, in order.
+    pub(super) fn each_birth(
+        &self,
+        ranks: Range<u32>,
+        stop: Stop<'_>,
+        visit: &mut dyn FnMut(&Lifetime),
+    ) -> Result<(), AskError> {
+        let (mut next_look, mut stopped) = (ranks.start, false);
+        self.index.births(self.recording, ranks, &mut |block| {
+            if block.born >= next_look {
+                next_look = block.born.saturating_add(PATIENCE);
+                stopped = stop();
+            }
+            if stopped {
+                return ControlFlow::Break(());
+            }
+            visit(block);
+            ControlFlow::Continue(())
+        })?;
+        if stopped { Err(AskError::Stopped) } else { Ok(()) }
     }
 
-    /// The blocks born in a cell; remembers the last ones.
-    pub(super) fn cell(&self, number: u32) -> Result<Arc<Cell>, TapeError> {
-        let known = {
-            let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-            let place = cells.iter().position(|(known, _)| *known == number);
-            place.and_then(|place| cells.remove(place)).inspect(|found| cells.push_front(found.clone()))
-        };
-        if let Some((_, cell)) = known {
-            return Ok(cell);
+    /// The short blocks live at a position; remembers the last ones.
+    pub(super) fn short_at(
+        &self,
+        position: u32,
+        stop: Stop<'_>,
+    ) -> Result<Arc<Vec<Lifetime>>, AskError> {
+        let from = self.index.start_of_cell_of(position);
+        if from == position || position >= self.index.events {
+            return Ok(Arc::default());
         }
-        let cell = Arc::new(self.index.replay_cell(self.recording, number)?);
-        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-        cells.push_front((number, Arc::clone(&cell)));
+        if let Some(known) = self.remembered(position) {
+            return Ok(known);
+        }
+        let mut live = Vec::new();
+        self.each_birth(from..position, stop, &mut |block| {
+            if block.is_live(position) && self.index.is_short(block) {
+                live.push(*block);
+            }
+        })?;
+        live.shrink_to_fit();
+        let live = Arc::new(live);
+        self.remember(position, &live);
+        Ok(live)
+    }
+
+    fn remembered(&self, position: u32) -> Option<Arc<Vec<Lifetime>>> {
+        let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = moments.iter().position(|(known, _)| *known == position)?;
+        let found = moments.remove(place)?;
+        let live = Arc::clone(&found.1);
+        moments.push_front(found);
+        Some(live)
+    }
+
+    fn remember(&self, position: u32, live: &Arc<Vec<Lifetime>>) {
+        let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
+        moments.push_front((position, Arc::clone(live)));
         let mut bytes = 0;
-        let kept = cells.iter().take_while(|(_, cell)| {
-            bytes += cell.bytes();
+        let kept = moments.iter().take_while(|(_, live)| {
+            bytes += live.len() * size_of::<Lifetime>() + size_of::<(u32, Arc<()>)>();
             bytes <= REMEMBERED
         });
-        let kept = kept.count().max(1);
-        cells.truncate(kept);
-        Ok(cell)
-    }
-
-    /// Calls `visit` with some cells, in no order; where they are many, several threads replay them.
-    pub(super) fn each_cell(
-        &self,
-        cells: Range<u32>,
-        stop: Stop<'_>,
-        visit: &mut dyn FnMut(&Cell),
-    ) -> Result<(), AskError> {
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-        if cells.len() <= 2 || threads == 1 {
-            for cell in cells {
-                unless_stopped(stop)?;
-                visit(&*self.cell(cell)?);
-            }
-            return Ok(());
-        }
-        let next = AtomicU32::new(cells.start);
-        // Few may wait to be looked at: that bounds the memory.
-        let (send, receive) = mpsc::sync_channel(threads);
-        thread::scope(|scope| {
-            for _ in 0..threads.min(cells.len()) {
-                let (send, next, end) = (send.clone(), &next, cells.end);
-                scope.spawn(move || loop {
-                    let cell = next.fetch_add(1, Ordering::Relaxed);
-                    if cell >= end || stop() {
-                        break;
-                    }
-                    if send.send(self.index.replay_cell(self.recording, cell)).is_err() {
-                        break;
-                    }
-                });
-            }
-            drop(send);
-            let mut seen = 0;
-            for cell in receive {
-                visit(&cell?);
-                seen += 1;
-            }
-            if seen < cells.len() { Err(AskError::Stopped) } else { Ok(()) }
-        })
+        let kept = kept.count().clamp(1, 64);
+        moments.truncate(kept);
     }
 }
