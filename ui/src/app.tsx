@@ -1,25 +1,35 @@
-// The shell: header, timeline strip, tabs, the page, and the inspector of what is selected.
+// The shell: header, timeline strip, what is measured, tabs, the page, and the inspector of what is selected.
 
 import { PAGES } from './pages/index.ts';
-import { goTo, data } from './state/state.ts';
+import { Header } from './shell/header.tsx';
+import { Help } from './shell/help.tsx';
+import { Inspector } from './shell/inspector.tsx';
+import { SentenceLine } from './shell/sentence.tsx';
+import { Tabs } from './shell/tabs.tsx';
+import { Toast } from './shell/toast.tsx';
 import { page } from './state/params.ts';
+import { data, selected } from './state/state.ts';
+import { Strip } from './strip/strip.tsx';
 
 export function App() {
-  const pages = PAGES.filter((it) => it.when?.(data.value.info) ?? true);
-  const current = pages.find((it) => it.id === page.value) ?? pages[0]!;
-  const Current = current.component;
+  // What the page is of one process, so are its parts: another process has others.
+  const { id } = data.value.info;
+  const Current = PAGES.find((it) => it.id === page.value)!.component;
   return (
-    <div class="app">
-      <nav class="tabs" aria-label="Pages">
-        {pages.map((it) => (
-          <button key={it.id} data-testid={`tab-${it.id}`} aria-current={it === current ? 'page' : undefined} onClick={() => goTo(it.id)}>
-            {it.title}
-          </button>
-        ))}
-      </nav>
-      <main class="page">
-        <Current key={current.id} />
-      </main>
+    <div class="app" key={id}>
+      <Header />
+      <Strip />
+      <SentenceLine />
+      <Tabs />
+      <div class="body">
+        <main class="page" id="page" data-testid={`page-${page.value}`}>
+          <Current key={page.value} />
+        </main>
+        {/* The page of blocks shows the selected one itself, and more of it. */}
+        {!(page.value === 'blocks' && selected.value?.kind === 'block') && <Inspector />}
+      </div>
+      <Help />
+      <Toast />
     </div>
   );
 }

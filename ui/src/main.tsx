@@ -4,7 +4,9 @@ import './style.css';
 import { render } from 'preact';
 import { App } from './app.tsx';
 import { connect } from './data/connect.ts';
-import { follow, hash, page, read } from './state/params.ts';
+import { PAGES } from './pages/index.ts';
+import { follow, hash, page } from './state/params.ts';
+import { listen } from './state/keys.ts';
 import * as state from './state/state.ts';
 
 /** For tests: whether all is drawn, and the state as links write it. */
@@ -24,17 +26,24 @@ window.__ht = {
   frames: () => frames,
 };
 
+/** A page that there is not, or not of this process, is the summary. */
+function keepToPages(): void {
+  const found = PAGES.find((it) => it.id === page.value);
+  if (!found || !(found.when?.(state.data.value.info) ?? true)) page.value = 'summary';
+}
+
 async function start(): Promise<void> {
-  const source = await connect();
-  state.source.value = source;
-  read(location.hash);
-  const wanted = source.overview.processes.find((it) => it.id === state.process.value && it.included);
-  const id = wanted?.id ?? source.overview.first;
-  state.data.value = await source.open(id);
-  if (location.hash === '' && state.data.value.info.crash !== null) page.value = 'crash';
-  read(location.hash === '' ? `#/${page.value}` : location.hash);
-  state.process.value = id;
-  follow();
+  state.source.value = await connect();
+  const asked = location.hash;
+  await state.arrive(asked);
+  keepToPages();
+  if (asked === '') page.value = PAGES.find((it) => it.when?.(state.data.value.info) ?? true)!.id;
+  follow(async (hash) => {
+    const arrived = await state.arrive(hash);
+    if (arrived) keepToPages();
+    return arrived;
+  });
+  listen();
   document.getElementById('static')?.remove();
   render(<App />, document.getElementById('app')!);
   window.__ht.perf['ready_ms'] = performance.now();

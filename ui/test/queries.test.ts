@@ -5,7 +5,7 @@ import test from 'node:test';
 import { syntheticSource } from '../src/data/synthetic/synthetic.ts';
 import type { Measure, Metric, ProcessData } from '../src/data/types.ts';
 
-const source = syntheticSource({ blocks: 3000 });
+const source = syntheticSource({ blocks: 10_000 });
 const process: ProcessData = await source.open(0);
 const events = process.info.event_count;
 const measure = (metric: Metric, rest: Partial<Measure> = {}): Measure => ({ metric, t: events, a: 0, b: events, q: '', ...rest });

@@ -17,8 +17,8 @@
 //! * [`contents`]: what blocks contained.
 //! * [`crash`]: why it died.
 //! * [`errors`]: what was given back that was not to be given back so.
-//! * [`lifetimes`], [`stacks`], [`times`]: all blocks with their whole lives, for pages that wind.
 //! * [`index`], [`block_filter`]: the same of any tape, within bounds.
+//! * [`lifetimes`], [`flows`], [`stacks`], [`times`]: all blocks with their whole lives, for pages that wind.
 //! * [`estimate`]: what a sample says about the whole.
 //! * [`info`]: what was recorded and what was not.
 
@@ -35,6 +35,7 @@ pub mod events;
 pub mod extents;
 pub mod filter;
 pub mod findings;
+pub mod flows;
 pub mod free_backtraces;
 pub mod growth;
 pub mod guarding;

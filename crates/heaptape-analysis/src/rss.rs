@@ -44,12 +44,10 @@ pub struct Layer {
 /// What is known of the resident memory of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Residence {
-    /// The sample with most RSS.
+    /// The sample with most RSS; of several, the last.
     pub peak: Moment,
     /// The last sample.
     pub last: Moment,
-    /// Where most live bytes were not resident: a lower bound. `None`: there was no such sample.
-    pub most_untouched: Option<Untouched>,
     /// What was resident when it ended; `None`: not recorded.
     pub at_end: Option<AtEnd>,
     /// All of it over time.
@@ -78,17 +76,6 @@ pub struct Moment {
     pub usable_bytes: Option<u64>,
 }
 
-/// Live bytes that are not resident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Untouched {
-    /// When.
-    pub time_ns: u64,
-    /// How many, at least.
-    pub bytes: u64,
-    /// Of so many live ones.
-    pub live_bytes: u64,
-}
-
 /// Resident private memory at the end, by what it is for. Bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AtEnd {
@@ -102,13 +89,11 @@ pub struct AtEnd {
     pub mapped: Part,
     /// The first thread's stack.
     pub stack_bytes: u64,
-    /// Stacks of other threads, as far as they are known.
+    /// Stacks of other threads that were there at the end.
     pub thread_stack_bytes: u64,
-    /// Changed pages of modules: their variables.
+    /// Changed pages of modules and other files: their variables.
     pub module_bytes: u64,
-    /// The recorder's own.
-    pub recorder_bytes: u64,
-    /// Private memory that is none of these.
+    /// What was mapped otherwise: by the program itself, for stacks of threads that are gone, by the recorder.
     pub other_bytes: u64,
     /// Arenas of glibc beside the first.
     pub arenas: u64,
@@ -235,12 +220,10 @@ impl<'a> RssWatch<'a> {
         }
         let moment = |index: usize| self.moment(index, whole);
         let last = self.samples.len().checked_sub(1)?;
-        let peak = (0..=last).max_by_key(|&i| (self.samples[i].rss, std::cmp::Reverse(i)))?;
-        let most_untouched = (0..=last).filter_map(|i| moment(i).untouched());
+        let peak = (0..=last).max_by_key(|&i| self.samples[i].rss)?;
         Some(Residence {
             peak: moment(peak),
             last: moment(last),
-            most_untouched: most_untouched.max_by_key(|untouched| untouched.bytes),
             at_end,
             explained: self.explained(whole),
         })
@@ -284,12 +267,10 @@ impl<'a> RssWatch<'a> {
 }
 
 impl Moment {
-    /// Live bytes beyond all private memory.
-    fn untouched(&self) -> Option<Untouched> {
-        let live_bytes = self.live_bytes?;
+    /// Live bytes that cannot be resident: those beyond all private memory. A lower bound.
+    pub fn untouched_bytes(&self) -> u64 {
         let room = self.anonymous_bytes.saturating_add(self.swap_bytes);
-        let bytes = live_bytes.checked_sub(room).filter(|&bytes| bytes > 0)?;
-        Some(Untouched { time_ns: self.time_ns, bytes, live_bytes })
+        self.live_bytes.unwrap_or(0).saturating_sub(room)
     }
 }
 
@@ -372,14 +353,12 @@ pub fn at_end(
     let stacks = thread_stacks(recording, process);
     let page_bytes = crate::layout::page_bytes(recording);
     let mut end = AtEnd { time_ns: map.time.0, ..AtEnd::default() };
-    let mut before: Option<&Mapping> = None;
     for (mapping, &resident) in map.mappings.iter().zip(&map.resident) {
         let first = blocks.partition_point(|block| block.addr < mapping.start);
         let inside = blocks[first..].iter().take_while(|block| block.addr < mapping.end);
-        let kind = kind(mapping, before, &stacks, inside.clone(), page_bytes);
+        let kind = kind(mapping, &stacks, inside.clone(), page_bytes);
         end.arenas += u64::from(kind == Kind::Arena && is_glibc_arena(mapping));
         end.add(kind, resident, inside, mapping.end);
-        before = Some(mapping);
     }
     Some(end)
 }
@@ -393,24 +372,18 @@ enum Kind {
     Stack,
     ThreadStack,
     Module,
-    Recorder,
     Other,
 }
 
 fn kind<'a>(
     mapping: &Mapping,
-    before: Option<&Mapping>,
     stacks: &[u64],
     mut blocks: impl Iterator<Item = &'a LiveBlock>,
     page_bytes: u64,
 ) -> Kind {
-    let is_guard = |before: &Mapping| {
-        before.end == mapping.start && !before.access.read && !before.access.write
-    };
     match &mapping.name[..] {
         b"[heap]" => return Kind::Heap,
         b"[stack]" => return Kind::Stack,
-        name if name.starts_with(b"/memfd:heaptape") => return Kind::Recorder,
         name if name.starts_with(b"/") => return Kind::Module,
         _ => {}
     }
@@ -418,17 +391,13 @@ fn kind<'a>(
         return Kind::ThreadStack;
     }
     if let Some(first) = blocks.next() {
-        // Neighbouring mappings of single blocks are one for the kernel.
         let all_own = std::iter::once(first).chain(blocks).all(|b| has_own_mapping(b, page_bytes));
         return if all_own { Kind::Mapped } else { Kind::Arena };
     }
-    if is_glibc_arena(mapping) {
-        return Kind::Arena;
-    }
-    if before.is_some_and(is_guard) { Kind::ThreadStack } else { Kind::Other }
+    if is_glibc_arena(mapping) { Kind::Arena } else { Kind::Other }
 }
 
-/// Whether a mapping looks like an arena of glibc: what is left of its stretch is mapped without access behind it.
+/// Whether a mapping looks like an arena of glibc, by where it begins.
 fn is_glibc_arena(mapping: &Mapping) -> bool {
     mapping.name.is_empty()
         && mapping.access.read
@@ -453,22 +422,32 @@ impl AtEnd {
         blocks: impl Iterator<Item = &'a LiveBlock>,
         end: u64,
     ) {
-        let part = match kind {
-            Kind::Heap => &mut self.heap,
-            Kind::Arena => &mut self.arena,
-            Kind::Mapped => &mut self.mapped,
+        match kind {
+            Kind::Heap | Kind::Arena | Kind::Mapped => {}
             Kind::Stack => return self.stack_bytes += resident,
             Kind::ThreadStack => return self.thread_stack_bytes += resident,
             Kind::Module => return self.module_bytes += resident,
-            Kind::Recorder => return self.recorder_bytes += resident,
             Kind::Other => return self.other_bytes += resident,
-        };
+        }
         let (mut asked, mut usable) = (0_u64, 0_u64);
         for block in blocks {
             let inside = end - block.addr;
             asked = asked.saturating_add(block.size.min(inside));
             usable = usable.saturating_add((block_end(block) - block.addr).min(inside));
         }
+        // Neighbouring mappings are one for the kernel: what is in none of these blocks may be anybody's.
+        let resident = if kind == Kind::Mapped {
+            let own = resident.min(usable);
+            self.other_bytes += resident - own;
+            own
+        } else {
+            resident
+        };
+        let part = match kind {
+            Kind::Heap => &mut self.heap,
+            Kind::Arena => &mut self.arena,
+            _ => &mut self.mapped,
+        };
         let asked = asked.min(resident);
         let rounding = (usable - usable.min(asked)).min(resident - asked);
         part.resident_bytes += resident;

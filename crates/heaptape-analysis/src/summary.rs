@@ -158,7 +158,7 @@ impl Summary {
         recording.afford(live.bytes().saturating_add(tables))?;
         let mut layout = Layout::of(recording, process.id, &live, &mut sites);
         let whole = weigh.sampling().is_none();
-        let at_end = rss::at_end(recording, process.id, &layout.blocks);
+        let at_end = whole.then(|| rss::at_end(recording, process.id, &layout.blocks)).flatten();
         let residence = pass.residence.finish(whole, at_end);
         // Two live sets and a list are more than one: a summary shows no single block.
         layout.blocks = Vec::new();

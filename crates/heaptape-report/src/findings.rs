@@ -184,7 +184,7 @@ pub fn render_findings(
         };
         return writeln!(out, "\n{}", canvas.paint(Ink::Faint, &(words + &not_asked)));
     }
-    writeln!(out, "\n{}", canvas.paint(Ink::Strong, "What stands out"))?;
+    writeln!(out, "\n{}", canvas.paint(Ink::Strong, "Findings"))?;
     findings.found.iter().try_for_each(|finding| render_finding(out, canvas, finding))?;
     if findings.more > 0 {
         writeln!(out, "  {} more", units::count(findings.more))?;

@@ -57,13 +57,7 @@ fn parts(moment: &Moment) -> Vec<String> {
 }
 
 fn private_bytes(end: &AtEnd) -> u64 {
-    let beside = [
-        end.stack_bytes,
-        end.thread_stack_bytes,
-        end.module_bytes,
-        end.recorder_bytes,
-        end.other_bytes,
-    ];
+    let beside = [end.stack_bytes, end.thread_stack_bytes, end.module_bytes, end.other_bytes];
     end.allocator_bytes() + beside.iter().sum::<u64>()
 }
 
@@ -76,8 +70,7 @@ fn end_parts(end: &AtEnd) -> Vec<String> {
         (end.free_bytes(), "free inside the allocator, with its headers"),
         (end.stack_bytes.saturating_add(end.thread_stack_bytes), "of stacks"),
         (end.module_bytes, "of modules' variables"),
-        (end.recorder_bytes, "of the recorder"),
-        (end.other_bytes, "mapped otherwise"),
+        (end.other_bytes, "mapped otherwise (the recorder's too)"),
     ];
     let some = figures.into_iter().filter(|(bytes, _)| *bytes > 0);
     let mut parts = vec![format!("at {}", units::seconds(end.time_ns))];

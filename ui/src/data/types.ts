@@ -115,7 +115,7 @@ export interface Blocks {
 
 /** How rows are chosen and ordered. */
 export interface BlockQuery extends Measure {
-  sort: 'id' | 'addr' | 'size' | 'born' | 'died' | 'lifetime' | 'site';
+  sort: 'id' | 'addr' | 'size' | 'born' | 'died' | 'lifetime' | 'site' | 'thread' | 'api' | 'leak';
   descending: boolean;
   offset: number;
   limit: number;
@@ -123,6 +123,8 @@ export interface BlockQuery extends Measure {
 
 export interface BlockPage {
   rows: Blocks;
+  /** How many rows fit; not `total.blocks` of a sample or of a diff (whose rows are those that came and those that went). */
+  count: number;
   /** Of all rows that fit, not only those of this page. */
   total: Weight;
 }
@@ -295,6 +297,8 @@ export interface DataSource {
   overview: Overview;
   /** Whether this is a file, not a server. */
   in_page: boolean;
+  /** A second recording to compare with: what is more or less in it than in this one. Nothing: there is none. */
+  other?: DataSource;
   open(process: number): Promise<ProcessData>;
 }
 

@@ -14,27 +14,27 @@ export const METRICS: { id: Metric; name: string }[] = [
   { id: 'diff', name: 'difference' },
 ];
 
-/** `at`: the position of the peak, where the metric is `peak`. */
+/** Without a full stop: the figures follow it. `at`: the position of the peak, where the metric is `peak`. */
 export function sentence(measure: Measure, unit: Unit, at: number, times: Times, wholeRun: boolean): string {
   const what = unit === 'bytes' ? 'Bytes' : 'Blocks';
   const [a, b] = [time(times.of(measure.a)), time(times.of(measure.b))];
   const within = wholeRun ? 'in the whole run' : `in ${a}–${b}`;
   switch (measure.metric) {
     case 'live':
-      return `${what} live at T = ${time(times.of(measure.t))}.`;
+      return `${what} live at T = ${time(times.of(measure.t))}`;
     case 'peak':
-      return `${what} live at the peak of ${wholeRun ? 'the whole run' : `${a}–${b}`}, ${time(times.of(at))}.`;
+      return `${what} live at the peak of ${wholeRun ? 'the whole run' : `${a}–${b}`}, ${time(times.of(at))}`;
     case 'kept':
-      return `${what} allocated ${within} and still live at ${wholeRun ? 'its end' : b}.`;
+      return `${what} allocated ${within} and still live at ${wholeRun ? 'its end' : b}`;
     case 'leaked':
-      return `${what} allocated ${within} and never freed before exit.`;
+      return `${what} allocated ${within} and never freed before exit`;
     case 'alloc':
-      return `${what} allocated ${within}, freed or not.`;
+      return `${what} allocated ${within}, freed or not`;
     case 'freed':
-      return `${what} freed ${within}.`;
+      return `${what} freed ${within}`;
     case 'temp':
-      return `${what} allocated ${within} and freed before the same thread’s next allocation.`;
+      return `${what} allocated ${within} and freed before the same thread’s next allocation`;
     case 'diff':
-      return `${what} live at ${b} minus live at ${a}.`;
+      return `${what} live at ${b} minus live at ${a}`;
   }
 }

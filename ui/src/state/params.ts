@@ -1,7 +1,8 @@
 // The address of what is seen: every piece of shared state is a *param*, a signal that lives in the URL's hash.
 //
 // Changing a param anywhere changes it everywhere; Back and Forward undo it. Changes of one gesture (a drag, a held key)
-// are one entry of the history. Unknown keys of a link are ignored; a param at its initial value is not written.
+// are one entry of the history, written when it ends. Unknown keys of a link are ignored; a param at its initial value is
+// not written.
 
 import { batch, effect, signal, type Signal } from '@preact/signals';
 
@@ -70,37 +71,50 @@ export function read(from: string): void {
   });
 }
 
-let gestureInProgress = '';
-let gestureWritten = '';
+/** The value of a key in a hash, before it is read; null where it is not there. */
+export function peek(from: string, key: string): string | null {
+  return new URLSearchParams(/^#\/[a-z]+\?(.*)$/.exec(from)?.[1] ?? '').get(key);
+}
 
-/** From here on, until `endGesture`, all changes are one entry of the history. */
+const inGesture = signal('');
+
+/** From here on, until `endGesture`, all changes are one entry of the history: it is written when the gesture ends. */
 export function gesture(name: string): void {
-  gestureInProgress = name;
+  inGesture.value = name;
 }
 
-export function endGesture(): void {
-  gestureInProgress = '';
-  gestureWritten = '';
+/** Ends the gesture of a name; without one, whichever it is. */
+export function endGesture(name = inGesture.peek()): void {
+  if (name === inGesture.peek()) inGesture.value = '';
 }
 
-/** Begins to write the state into the URL and to follow Back and Forward. Call once, when all params have their values. */
-export function follow(): void {
-  history.replaceState(null, '', hash());
-  let reading = false;
+/**
+ * Begins to write the state into the URL and to follow Back and Forward. Call once, when all params have their values.
+ * `arrive` sets the state from a hash, perhaps after data were fetched, and says whether it did: a newer one may have come.
+ */
+export function follow(arrive: (hash: string) => Promise<boolean>): void {
+  write(false);
+  let reading = 0;
   effect(() => {
     const now = hash();
-    if (reading || now === location.hash) return;
-    const goesOn = gestureInProgress !== '' && gestureInProgress === gestureWritten;
-    gestureWritten = gestureInProgress;
-    if (goesOn) history.replaceState(null, '', now);
-    else history.pushState(null, '', now);
+    if (inGesture.value === '' && reading === 0 && now !== location.hash) write(true);
   });
-  const back = () => {
+  const back = async () => {
+    reading++;
     endGesture();
-    reading = true;
-    read(location.hash);
-    reading = false;
+    const arrived = await arrive(location.hash);
+    reading--;
+    if (arrived && hash() !== location.hash) write(false);
   };
   addEventListener('popstate', back);
   addEventListener('hashchange', () => location.hash !== hash() && back());
+}
+
+function write(entry: boolean): void {
+  try {
+    if (entry) history.pushState(null, '', hash());
+    else history.replaceState(null, '', hash());
+  } catch {
+    // Browsers refuse more than some hundred entries in a few seconds: the next change is written again.
+  }
 }

@@ -2,7 +2,7 @@
 
 import { batch, computed, signal } from '@preact/signals';
 import type { DataSource, Measure, Metric, ProcessData, Unit } from '../data/types.ts';
-import { flag, integer, oneOf, page, param, text } from './params.ts';
+import { flag, integer, oneOf, page, param, peek, read, text, type Codec } from './params.ts';
 
 /** Where the data come from; set once, before anything is drawn. */
 export const source = signal<DataSource>(undefined as unknown as DataSource);
@@ -11,13 +11,24 @@ export const data = signal<ProcessData>(undefined as unknown as ProcessData);
 
 const eventCount = () => data.value?.info.event_count ?? 0;
 
+/** A position; a link may also name a time, `521013us` or `269ms`. */
+const position: Codec<number> = {
+  write: String,
+  parse: (written) => {
+    const match = /^(\d{1,15})(ns|us|ms|s)?$/.exec(written);
+    if (!match) return undefined;
+    const unit = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 }[match[2] as 'ns'];
+    return unit === undefined ? Number(match[1]) : data.value?.times.at(Number(match[1]) * unit);
+  },
+};
+
 /** Of which process; `Overview.processes[].id`. */
 export const process = param('p', () => source.value?.overview.first ?? 0, integer);
 /** The moment, a position; in the beginning the peak. */
-export const t = param('t', () => data.value?.info.peak.position ?? 0, integer);
+export const t = param('t', () => data.value?.info.peak.position ?? 0, position);
 /** The range, positions; in the beginning the whole run. */
-export const a = param('a', 0, integer);
-export const b = param('b', eventCount, integer);
+export const a = param('a', 0, position);
+export const b = param('b', eventCount, position);
 export const metric = param<Metric>(
   'm', 'live', oneOf('live', 'peak', 'kept', 'leaked', 'alloc', 'freed', 'temp', 'diff'));
 export const unit = param<Unit>('u', 'bytes', oneOf('bytes', 'blocks'));
@@ -25,7 +36,7 @@ export const unit = param<Unit>('u', 'bytes', oneOf('bytes', 'blocks'));
 export const filter = param('q', '', text);
 /** `stack:12`, `site:7` (a frame), `block:41237`, `fn:3`; empty: nothing. */
 export const selection = param('sel', '', text);
-/** Marked instants for diffs, positions; -1 is written as nothing. */
+/** Marked instants for diffs: positions; empty: none. */
 export const markA = param('ma', '', text);
 export const markB = param('mb', '', text);
 /** Whether the strip is tall. */
@@ -68,4 +79,33 @@ export const selected = computed(() => {
 
 export function goTo(id: string): void {
   page.value = id;
+}
+
+/** Shows another process, at its peak and over its whole run, by the same metric and filter. */
+export async function showProcess(id: number): Promise<void> {
+  const kept = { p: String(id), m: metric.value, u: unit.value, q: filter.value };
+  await arrive(`#/${page.value}?${new URLSearchParams(kept)}`);
+}
+
+let arrivals = 0;
+
+/**
+ * Sets the state from a hash; opens the process that it names first, if another is shown. What makes no sense of this
+ * recording is mended: unknown processes, positions after the last event. False: a later call overtook this one.
+ */
+export async function arrive(hash: string): Promise<boolean> {
+  const arrival = ++arrivals;
+  const wanted = Number(peek(hash, 'p') ?? source.value.overview.first);
+  const known = source.value.overview.processes.some((it) => it.id === wanted && it.included);
+  const id = known ? wanted : source.value.overview.first;
+  const opened = data.peek()?.info.id === id ? data.peek() : await source.value.open(id);
+  if (arrival !== arrivals) return false;
+  batch(() => {
+    data.value = opened;
+    read(hash);
+    process.value = id;
+    setT(t.value);
+    setRange(a.value, b.value);
+  });
+  return true;
 }

@@ -113,8 +113,7 @@ export type Kind = 'site' | 'fn' | 'file' | 'module';
 
 /** The key by which a call site's frame is told apart; frames of one key have one colour. */
 export function keyOf(data: ProcessData, frame: number, kind: Kind): number {
-  const frames = data.stacks.frames;
-  return kind === 'site' ? frame : frames[kind][frame]!;
+  return kind === 'site' ? frame : data.stacks.frames[kind][frame]!;
 }
 
 const ranked = new WeakMap<ProcessData, Map<Kind, Promise<Map<number, number>>>>();

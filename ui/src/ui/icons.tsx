@@ -13,6 +13,7 @@ const PATHS = {
   down: 'M8 2.5v11M3.5 9 8 13.5 12.5 9',
   drawer: 'M2 2.5h12v11H2zM10 2.5v11',
   expand: 'M3 5.5 8 10.5l5-5',
+  fit: 'M2.5 5.5v-3h3M10.5 2.5h3v3M13.5 10.5v3h-3M5.5 13.5h-3v-3',
   flag: 'M4 14.5v-12h8l-2 3 2 3H4',
   flame: 'M1.5 2.5h13v3h-13zM1.5 6.5h8v3h-8zM1.5 10.5h4v3h-4z',
   forward: 'M6 3l5 5-5 5',

@@ -30,6 +30,12 @@ interface Props<Row> {
   onOpen?: (row: Row, index: number) => void;
   /** Rows that are in sight, so that they can be fetched. */
   onSight?: (first: number, last: number) => void;
+  /** Rows that hold others: how deep a row is (from 1) and whether it is open; undefined: it has nothing to open. */
+  tree?: (row: Row) => { level: number; open: boolean | undefined };
+  /** Another key on the row where the keyboard is; true: it was one. */
+  onKey?: (key: string, row: Row, index: number) => boolean;
+  /** What stands under the columns, by their key: sums. */
+  totals?: Record<string, ComponentChildren>;
   label: string;
   testid?: string;
   footer?: ComponentChildren;
@@ -55,7 +61,8 @@ export function Table<Row>(props: Props<Row>) {
   const template = columns.map((column) => column.width).join(' ');
   const show = (index: number) => {
     const element = scroller.current!;
-    const head = rowHeight;
+    // The heading and the sums cover a row each.
+    const head = props.totals ? 2 * rowHeight : rowHeight;
     if (index * rowHeight < element.scrollTop) element.scrollTop = index * rowHeight;
     if ((index + 1) * rowHeight + head > element.scrollTop + element.clientHeight)
       element.scrollTop = (index + 1) * rowHeight + head - element.clientHeight;
@@ -74,7 +81,10 @@ export function Table<Row>(props: Props<Row>) {
     else if (event.key === 'Enter') {
       const row = props.row(active);
       if (row !== undefined) props.onOpen?.(row, active);
-    } else return;
+    } else {
+      const row = props.row(active);
+      if (event.ctrlKey || event.metaKey || event.altKey || row === undefined || !props.onKey?.(event.key, row, active)) return;
+    }
     event.preventDefault();
     event.stopPropagation();
   };
@@ -82,6 +92,7 @@ export function Table<Row>(props: Props<Row>) {
   for (let index = first; index < last; index++) {
     const row = props.row(index);
     const chosen = row !== undefined && (props.selected?.(row) ?? false);
+    const place = row === undefined ? undefined : props.tree?.(row);
     rows.push(
       <div
         key={row !== undefined && props.rowKey ? props.rowKey(row) : index}
@@ -89,12 +100,14 @@ export function Table<Row>(props: Props<Row>) {
         role="row"
         aria-rowindex={index + 2}
         aria-selected={chosen}
+        aria-level={place?.level}
+        aria-expanded={place?.open}
         style={{ top: `${index * rowHeight}px`, height: `${rowHeight}px`, gridTemplateColumns: template }}
         onClick={() => row !== undefined && (setActive(index), props.onSelect?.(row, index))}
         onDblClick={() => row !== undefined && props.onOpen?.(row, index)}
       >
         {columns.map((column) => (
-          <div key={column.key} role="cell" class={column.numeric ? 'numeric' : undefined}>
+          <div key={column.key} role={props.tree ? 'gridcell' : 'cell'} class={column.numeric ? 'numeric' : undefined}>
             {row === undefined ? '' : column.cell(row, index)}
           </div>
         ))}
@@ -102,7 +115,7 @@ export function Table<Row>(props: Props<Row>) {
     );
   }
   return (
-    <div class="table" role="table" aria-label={props.label} aria-rowcount={count + 1} data-testid={props.testid}>
+    <div class="table" role={props.tree ? 'treegrid' : 'table'} aria-label={props.label} aria-rowcount={count + 1} data-testid={props.testid}>
       <div class="table-scroller" ref={scroller} tabIndex={0} onKeyDown={onKeyDown} onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
         <div class="table-head" role="row" style={{ height: `${rowHeight}px`, gridTemplateColumns: template }}>
           {columns.map((column) => {
@@ -125,6 +138,15 @@ export function Table<Row>(props: Props<Row>) {
         <div role="rowgroup" style={{ position: 'relative', height: `${count * rowHeight}px` }}>
           {rows}
         </div>
+        {props.totals && (
+          <div class="table-totals" role="row" style={{ height: `${rowHeight}px`, gridTemplateColumns: template }}>
+            {columns.map((column) => (
+              <div key={column.key} role={props.tree ? 'gridcell' : 'cell'} class={column.numeric ? 'numeric' : undefined}>
+                {props.totals![column.key]}
+              </div>
+            ))}
+          </div>
+        )}
       </div>
       {props.footer && <div class="table-foot">{props.footer}</div>}
     </div>

@@ -33,8 +33,8 @@ pub enum Severity {
     Low,
 }
 
-/// The rules, in the order in which findings of one severity and size are shown. `docs/findings.md` explains each under
-/// its name.
+/// The rules; of those that speak of one topic at one place, the first is heard. `docs/findings.md` explains each under its
+/// name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
@@ -62,10 +62,10 @@ pub enum Rule {
     Retained,
     /// Memory that was asked for and never touched.
     Untouched,
-    /// Many small blocks of one size.
-    SameSize,
     /// The allocator gives much more than is asked for.
     Rounding,
+    /// Many small blocks of one size.
+    SameSize,
     /// Blocks of no bytes.
     Empty,
     /// What is kept until the end, and can be reached.
@@ -95,7 +95,7 @@ impl Rule {
         }
     }
 
-    /// What it is about: of findings on one topic at one place, only the gravest is shown.
+    /// What it is about: of findings on one topic at one place, only one is shown.
     pub(super) fn topic(self) -> Topic {
         match self {
             Rule::Lost

@@ -63,13 +63,15 @@ impl Findings {
                 }
             }
         }
-        found.sort_by_key(|finding| (finding.severity, Reverse(finding.bytes), finding.rule));
+        // In the order of the rules, the first of a topic is the one that says most of a place.
         let mut distinct: Vec<Finding> = Vec::new();
         for finding in found {
-            if !distinct.iter().any(|graver| same_place(graver, &finding)) {
-                distinct.push(finding);
+            match distinct.iter_mut().find(|first| same_place(first, &finding)) {
+                Some(first) => first.severity = first.severity.min(finding.severity),
+                None => distinct.push(finding),
             }
         }
+        distinct.sort_by_key(|finding| (finding.severity, Reverse(finding.bytes), finding.rule));
         findings.more = distinct.len().saturating_sub(MOST) as u64;
         distinct.truncate(MOST);
         findings.found = distinct;
@@ -77,7 +79,7 @@ impl Findings {
     }
 }
 
-/// Whether two findings say nearly the same of one place.
+/// Whether two findings are on one topic and one place.
 fn same_place(a: &Finding, b: &Finding) -> bool {
     let named =
         |finding: &Finding| finding.site.as_ref().and_then(|site: &Site| site.frame.clone());

@@ -6,6 +6,7 @@ mod errors_test;
 mod history;
 mod index_test;
 mod layout_test;
+mod lifetimes_test;
 mod overwrites_test;
 mod sample_test;
 mod summary_test;

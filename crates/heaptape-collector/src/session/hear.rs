@@ -293,6 +293,13 @@ impl Session {
         if let Some(map) = &map {
             book.writer.memory_map(map)?;
         }
+        // Most processes end before a sample is due, and the last one is the one that is looked at.
+        if !self.settings.sample_interval.is_zero()
+            && let Some(sample) =
+                sample::sample(target.pid, book.time(clock::monotonic_ns()), false)
+        {
+            book.writer.sample(id, &sample)?;
+        }
         if let Some(report) = &report {
             let mappings = map.as_ref().map_or(&[][..], |map| &map.mappings);
             self.crash(book, at, report, mappings, others.as_deref())?;

@@ -132,15 +132,16 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// Numbers the threads of a process and of its blocks.
-    pub fn of(recording: &dyn Recording, process: ProcessId, lifetimes: &Lifetimes) -> Threads {
+    /// Numbers the threads of a process, and others that had to do with its blocks.
+    pub fn of(
+        recording: &dyn Recording,
+        process: ProcessId,
+        others: impl Iterator<Item = ThreadId>,
+    ) -> Threads {
         let mut threads = Threads { numbers: FxHashMap::default(), names: Vec::new() };
         let own = recording.threads().iter().filter(|thread| thread.process == process);
         own.for_each(|thread| threads.add(recording, thread.id));
-        for block in &lifetimes.blocks {
-            threads.add(recording, block.thread);
-            threads.add(recording, block.freed_thread);
-        }
+        others.for_each(|thread| threads.add(recording, thread));
         threads
     }
 
@@ -154,7 +155,8 @@ impl Threads {
         self.names.push(thread.map(name).unwrap_or_default());
     }
 
-    fn number(&self, id: ThreadId) -> u16 {
+    /// The number of a thread.
+    pub fn number(&self, id: ThreadId) -> u16 {
         self.numbers.get(&id).copied().unwrap_or(u16::MAX)
     }
 }

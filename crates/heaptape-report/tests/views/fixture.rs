@@ -134,7 +134,40 @@ pub(crate) fn demo() -> (MemoryRecording, TableNames) {
         reason: "it is statically linked, so nothing can be loaded into it".to_owned(),
     });
     recording.events.insert(ProcessId(0), demo_events());
+    let sample = |time_us: u64, anon: u64| Sample {
+        time: TimeNs(time_us * 1000),
+        rss: anon + (3 << 20) + (256 << 10),
+        rss_anon: anon,
+        rss_file: 3 << 20,
+        rss_shmem: 256 << 10,
+        ..Sample::default()
+    };
+    let samples =
+        vec![sample(300_000, 1 << 20), sample(650_000, 25 << 20), sample(839_000, 1 << 20)];
+    recording.samples.insert(ProcessId(0), samples);
+    recording.memory_maps.push(memory_map());
     (recording, TableNames(names.to_vec()))
+}
+
+/// What was resident at the end: the executable's variables, the heap, and the stack.
+fn memory_map() -> MemoryMap {
+    let mapping = |start: u64, bytes: u64, name: &[u8]| Mapping {
+        start,
+        end: start + bytes,
+        access: MappingAccess { read: true, write: true, ..MappingAccess::default() },
+        offset: 0,
+        name: name.to_vec(),
+    };
+    MemoryMap {
+        process: ProcessId(0),
+        time: TimeNs(839_000_000),
+        mappings: vec![
+            mapping(0x5555_5555_f000, 0x1000, b"/src/demo"),
+            mapping(0x5555_5576_b000, 0x2_1000, b"[heap]"),
+            mapping(0x7fff_ffff_0000, 0xf000, b"[stack]"),
+        ],
+        resident: vec![0x1000, 0x1_8000, 0x4000],
+    }
 }
 
 fn demo_events() -> Vec<Event> {

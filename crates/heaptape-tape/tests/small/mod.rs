@@ -107,7 +107,12 @@ pub fn diagnosed() -> Vec<u8> {
     let access = MappingAccess { read: true, write: true, ..MappingAccess::default() };
     let heap = Mapping { start: 0x1000, end: 0x3000, access, offset: 0, name: b"[heap]".to_vec() };
     let stack = Mapping { start: 0x7000, end: 0x9000, name: b"[stack]".to_vec(), ..heap.clone() };
-    let map = MemoryMap { process: main, time: TimeNs(1_600), mappings: vec![heap, stack] };
+    let map = MemoryMap {
+        process: main,
+        time: TimeNs(1_600),
+        mappings: vec![heap, stack],
+        resident: vec![8192, 4096],
+    };
     tape.memory_map(&map).unwrap();
     tape.leaks(&search(main), &judged()).unwrap();
     let registers = Some(Registers(std::array::from_fn(|number| 0x1000 << number)));

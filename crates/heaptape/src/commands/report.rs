@@ -117,7 +117,10 @@ fn include(
         return Ok(ProcessInfo::left_out(recording, process, why));
     }
     let gathered = ProcessTables::of(recording, names, process)
-        .and_then(|tables| Ok((process_info(recording, names, process, &tables)?, tables)));
+        .and_then(|tables| {
+            let blocks = tables.lifetimes.of_blocks;
+            Ok((process_info(recording, names, process, blocks, &tables.threads)?, tables))
+        });
     match gathered {
         Ok((info, tables)) => {
             tables

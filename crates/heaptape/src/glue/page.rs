@@ -44,7 +44,8 @@ impl ProcessTables {
         let backtraces =
             lifetimes.blocks.iter().flat_map(|block| [block.backtrace, block.freed_backtrace]);
         let stacks = Stacks::of(recording, names, backtraces)?;
-        let threads = Threads::of(recording, process.id, &lifetimes);
+        let others = lifetimes.blocks.iter().flat_map(|block| [block.thread, block.freed_thread]);
+        let threads = Threads::of(recording, process.id, others);
         let left_out = lifetimes.of_blocks - lifetimes.blocks.len() as u64;
         let sampling = Sampling::of(recording);
         Ok(ProcessTables { lifetimes, stacks, threads, left_out, sampling })
@@ -72,12 +73,13 @@ pub(crate) fn process_info(
     recording: &dyn Recording,
     names: &dyn Names,
     process: &Process,
-    tables: &ProcessTables,
+    block_count: u64,
+    threads: &Threads,
 ) -> Result<ProcessInfo, TapeError> {
     let totals = process::totals(recording, process.id)?;
     let known = ProcessInfo::left_out(recording, process, String::new());
     Ok(ProcessInfo {
-        block_count: tables.lifetimes.of_blocks,
+        block_count,
         peak: PeakInfo {
             position: totals.peak_event,
             time_ns: totals.peak_time.0.max(known.start_ns),
@@ -86,7 +88,7 @@ pub(crate) fn process_info(
         at_exit: Weight { bytes: totals.live_bytes, blocks: totals.live_blocks },
         included: true,
         why_not: None,
-        threads: tables.threads.names.iter().cloned().map(thread_name).collect(),
+        threads: threads.names.iter().cloned().map(thread_name).collect(),
         results: results(recording, names, process)?,
         ..known
     })

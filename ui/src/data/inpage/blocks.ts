@@ -1,8 +1,8 @@
-// The blocks of a process, in order of birth, with the orders that queries walk.
+// The blocks of a process, in order of birth, with the other orders that queries walk.
 
 import { column, optional, type Columns } from '../columns.ts';
 import { NEVER, type Blocks } from '../types.ts';
-import { lowerBound, orderOf, upperBound } from './search.ts';
+import { lowerBound, orderByRank, orderOf, upperBound } from './search.ts';
 import { within } from './backtraces.ts';
 
 /** Bits of `flags`. */
@@ -21,7 +21,6 @@ export class BlockTable {
   readonly start: Uint32Array;
   readonly died: Uint32Array;
   readonly size: Numbers;
-  readonly addr: Float64Array;
   readonly usable: Numbers;
   readonly stack: Uint32Array;
   readonly freedStack: Uint32Array;
@@ -35,6 +34,8 @@ export class BlockTable {
   /** `null`: one each. */
   readonly weightBlocks: Float64Array | null;
   readonly #ids: Float64Array | null;
+  /** Halves of the addresses, until the address order has them. */
+  #halves: { low: Uint32Array; high: Uint32Array } | null;
   #byDeath: Uint32Array | undefined;
   #byAddress: AddressOrder | undefined;
 
@@ -46,9 +47,7 @@ export class BlockTable {
     this.start = startsOf(born, this.flags);
     this.size = wide(table, 'size_lo', 'size_hi', count);
     this.usable = wide(table, 'usable', 'usable_hi', count);
-    this.addr = Float64Array.from(column(table, 'addr_lo', 'u32', count));
-    const high = column(table, 'addr_hi', 'u32', count);
-    for (let i = 0; i < count; i++) this.addr[i]! += high[i]! * 2 ** 32;
+    this.#halves = { low: column(table, 'addr_lo', 'u32', count), high: column(table, 'addr_hi', 'u32', count) };
     this.stack = column(table, 'stack', 'u32', count);
     this.freedStack = column(table, 'freed_stack', 'u32', count);
     within(this.stack, stacks, 'backtrace');
@@ -83,13 +82,14 @@ export class BlockTable {
     return this.inherited(block) ? NEVER : this.start[block]! - 1;
   }
 
-  /** The first address after its own bytes. */
-  end(block: number): number {
-    return this.addr[block]! + Math.max(this.size[block]!, this.usable[block]!);
+  addr(block: number): number {
+    if (this.#byAddress) return this.#byAddress.addr[this.#byAddress.place[block]!]!;
+    return this.#halves!.high[block]! * 2 ** 32 + this.#halves!.low[block]!;
   }
 
-  isLive(block: number, position: number): boolean {
-    return this.start[block]! <= position && position <= this.died[block]!;
+  /** The bytes that are its own: asked for or usable, whichever is more. */
+  extent(block: number): number {
+    return Math.max(this.size[block]!, this.usable[block]!);
   }
 
   /** Blocks that began at or before a position are those below this index. */
@@ -97,34 +97,18 @@ export class BlockTable {
     return upperBound(this.start, position);
   }
 
-  /** Blocks born in `a <= born < b`: from the first index up to the second. */
-  bornIn(a: number, b: number): [number, number] {
-    return [lowerBound(this.start, a + 1), upperBound(this.start, b)];
-  }
-
-  /** All blocks by death, then birth. */
+  /** Blocks that were freed, by death, then birth. */
   get byDeath(): Uint32Array {
-    return (this.#byDeath ??= orderOf(Float64Array.from(this.died)));
-  }
-
-  /** Blocks that died in `a <= died < b`. */
-  diedIn(a: number, b: number): Uint32Array {
-    const order = this.byDeath;
-    return order.subarray(this.#deathsBefore(order, a), this.#deathsBefore(order, b));
-  }
-
-  #deathsBefore(order: Uint32Array, position: number): number {
-    let [from, to] = [0, order.length];
-    while (from < to) {
-      const middle = (from + to) >>> 1;
-      if (this.died[order[middle]!]! < position) from = middle + 1;
-      else to = middle;
-    }
-    return from;
+    return (this.#byDeath ??= orderByRank(freed(this.died), this.died));
   }
 
   get byAddress(): AddressOrder {
-    return (this.#byAddress ??= new AddressOrder(this));
+    if (!this.#byAddress) {
+      const addresses = Float64Array.from(this.start, (_, block) => this.addr(block));
+      this.#byAddress = new AddressOrder(this, addresses);
+      this.#halves = null;
+    }
+    return this.#byAddress;
   }
 
   /** The blocks of these indices, as the pages take them. */
@@ -140,7 +124,7 @@ export class BlockTable {
     for (let k = 0; k < count; k++) {
       const i = indices[k]!;
       rows.id[k] = this.id(i);
-      rows.addr[k] = this.addr[i]!;
+      rows.addr[k] = this.addr(i);
       rows.size[k] = this.size[i]!;
       rows.usable[k] = this.usable[i]!;
       rows.born[k] = this.born(i);
@@ -157,41 +141,72 @@ export class BlockTable {
   }
 }
 
-/** Blocks by address (then birth), with what a walk reads beside each other: it reads all, and memory is slow. */
+/**
+ * Blocks by address, then birth, with what walks read beside each other: a walk reads all, and memory is slow. A block is
+ * its *place* here.
+ */
 export class AddressOrder {
+  readonly count: number;
+  /** By place: the block. */
   readonly block: Uint32Array;
+  /** By block: its place. */
+  readonly place: Uint32Array;
   readonly addr: Float64Array;
+  /** As `BlockTable.extent`. */
+  readonly extent: Numbers;
   readonly start: Uint32Array;
   readonly died: Uint32Array;
+  readonly stack: Uint32Array;
   /** The largest end of all blocks up to every 256th: where to begin for what reaches into a range. */
   readonly #reach: Float64Array;
 
-  constructor(table: BlockTable) {
-    this.block = orderOf(table.addr);
-    this.addr = new Float64Array(table.count);
-    this.start = new Uint32Array(table.count);
-    this.died = new Uint32Array(table.count);
-    this.#reach = new Float64Array(Math.ceil(table.count / 256));
+  constructor(table: BlockTable, addresses: Float64Array) {
+    const count = (this.count = table.count);
+    this.block = orderOf(addresses);
+    this.place = new Uint32Array(count);
+    this.addr = new Float64Array(count);
+    this.extent = table.size instanceof Uint32Array && table.usable instanceof Uint32Array ? new Uint32Array(count) : new Float64Array(count);
+    this.start = new Uint32Array(count);
+    this.died = new Uint32Array(count);
+    this.stack = new Uint32Array(count);
+    this.#reach = new Float64Array(Math.ceil(count / 256));
     let reach = 0;
-    for (let k = 0; k < table.count; k++) {
+    for (let k = 0; k < count; k++) {
       const i = this.block[k]!;
-      this.addr[k] = table.addr[i]!;
+      this.place[i] = k;
+      this.addr[k] = addresses[i]!;
+      this.extent[k] = table.extent(i);
       this.start[k] = table.start[i]!;
       this.died[k] = table.died[i]!;
-      reach = Math.max(reach, table.end(i), table.addr[i]! + 1);
+      this.stack[k] = table.stack[i]!;
+      reach = Math.max(reach, this.end(k), this.addr[k]! + 1);
       this.#reach[k >>> 8] = reach;
     }
   }
 
-  /** No block before this place reaches beyond `address`. */
-  from(address: number): number {
-    return Math.min(this.block.length, upperBound(this.#reach, address) << 8);
+  /** The first address after the block's own bytes. */
+  end(place: number): number {
+    return this.addr[place]! + this.extent[place]!;
   }
 
-  /** All blocks from this place on begin at or after `address`. */
-  to(address: number): number {
-    return lowerBound(this.addr, address);
+  /** Whether a block holds an address of `[lo, hi)`; one without bytes holds its own address. */
+  touches(place: number, lo: number, hi: number): boolean {
+    const addr = this.addr[place]!;
+    return addr < hi && (addr >= lo || this.end(place) > lo);
   }
+
+  /** Places of the blocks that may touch `[lo, hi)`: from the first number up to the second. */
+  range(lo: number, hi: number): [number, number] {
+    return [Math.min(this.count, upperBound(this.#reach, lo) << 8), lowerBound(this.addr, hi)];
+  }
+}
+
+/** The blocks that were freed. */
+function freed(died: Uint32Array): Uint32Array<ArrayBuffer> {
+  const blocks = new Uint32Array(died.length);
+  let count = 0;
+  for (let i = 0; i < died.length; i++) if (died[i] !== NEVER) blocks[count++] = i;
+  return blocks.slice(0, count);
 }
 
 function startsOf(born: Uint32Array, flags: Uint8Array): Uint32Array {

@@ -10,12 +10,12 @@ export function eventsOf(table: BlockTable, times: TimeTable, before: number, lo
   const rows: EventRow[] = [];
   const add = (block: number, position: number, action: string, thread: number, stack: number) =>
     rows.push({
-      position, time_ns: times.of(position), thread, action, addr: table.addr[block]!, size: table.size[block]!, block: table.id(block), stack,
+      position, time_ns: times.of(position), thread, action, addr: table.addr(block), size: table.size[block]!, block: table.id(block), stack,
     });
-  const to = byAddress.to(hi);
-  for (let k = byAddress.from(lo); k < to; k++) {
+  const [from, to] = byAddress.range(lo, hi);
+  for (let k = from; k < to; k++) {
+    if (!byAddress.touches(k, lo, hi)) continue;
     const block = byAddress.block[k]!;
-    if (byAddress.addr[k]! < lo && table.end(block) <= lo) continue;
     const flags = table.flags[block]!;
     const start = byAddress.start[k]!;
     const died = byAddress.died[k]!;

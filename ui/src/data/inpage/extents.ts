@@ -1,6 +1,6 @@
 // Live blocks in address order, and the holes between them: the rules of heaptape-analysis's extents.rs.
 
-import type { BlockTable } from './blocks.ts';
+import type { AddressOrder } from './blocks.ts';
 
 /**
  * Gaps smaller than this are the allocator's headers and padding; no block would fit (the smallest chunk of glibc is
@@ -9,21 +9,21 @@ import type { BlockTable } from './blocks.ts';
 export const MIN_HOLE_BYTES = 32;
 
 /** Takes a block's extent: its bytes up to `end`, with the header or padding after them, and the hole after that. */
-export type TakeExtent = (block: number, end: number, hole: number) => void;
+export type TakeExtent = (place: number, end: number, hole: number) => void;
 
-/** The extents of blocks that are sorted by address. Where blocks overlap, bytes belong to the first one. */
-export function extents(table: BlockTable, blocks: Uint32Array, from: number, to: number, take: TakeExtent): void {
+/** The extents of live blocks, given by place, ascending. Where blocks overlap, bytes belong to the first one. */
+export function extents(order: AddressOrder, live: Uint32Array, from: number, to: number, take: TakeExtent): void {
   let reached = 0;
   for (let k = from; k < to; k++) {
-    const block = blocks[k]!;
-    let end = Math.max(table.end(block), reached);
+    const place = live[k]!;
+    let end = Math.max(order.end(place), reached);
     let hole = 0;
     if (k + 1 < to) {
-      const gap = Math.max(0, table.addr[blocks[k + 1]!]! - end);
+      const gap = Math.max(0, order.addr[live[k + 1]!]! - end);
       if (gap >= MIN_HOLE_BYTES) hole = gap;
       else end += gap;
     }
     reached = end;
-    take(block, end, hole);
+    take(place, end, hole);
   }
 }

@@ -4,12 +4,12 @@
 // A region's *span* reaches from the page of its first live block to the page of its last one. What the allocator keeps
 // mapped outside of it is not recorded.
 
-import type { Layout, Pin, Region, Space } from '../types.ts';
+import type { Layout, Pin, Region, Space, Stacks } from '../types.ts';
 import type { BlockTable } from './blocks.ts';
 import { extents } from './extents.ts';
 import { PageCounter } from './pages.ts';
 import { lowerBound } from './search.ts';
-import type { Sites } from './sites.ts';
+import { compareSites } from './sites.ts';
 
 /** Blocks further apart than this lie in different regions. */
 const REGION_GAP_BYTES = 2 ** 20;
@@ -44,9 +44,9 @@ export function groundOf(page_bytes: number, info: unknown): Ground {
   };
 }
 
-/** `live`: the live blocks by address. */
-export function layoutOf(table: BlockTable, live: Uint32Array, ground: Ground, sites: Sites): Layout {
-  const pins = new Pins(sites);
+/** `live`: places of the live blocks, ascending. */
+export function layoutOf(table: BlockTable, live: Uint32Array, ground: Ground, stacks: Stacks): Layout {
+  const pins = new Pins(stacks);
   const regions = regionsOf(table, live, ground).map((range) =>
     measure(table, live, range, ground.page_bytes, (_, stacks, bytes) => pins.add(stacks, bytes)),
   );
@@ -56,12 +56,11 @@ export function layoutOf(table: BlockTable, live: Uint32Array, ground: Ground, s
 }
 
 /** First addresses of the pages that a site pins. */
-export function pinnedBy(table: BlockTable, live: Uint32Array, ground: Ground, sites: Sites, site: number): Float64Array {
+export function pinnedBy(table: BlockTable, live: Uint32Array, ground: Ground, stacks: Stacks, site: number): Float64Array {
   const pages: number[] = [];
-  const wanted = sites.of(site);
   for (const range of regionsOf(table, live, ground)) {
-    measure(table, live, range, ground.page_bytes, (page, stacks) => {
-      if (stacks.some((stack) => sites.ofStack[stack] === wanted)) pages.push(page * ground.page_bytes);
+    measure(table, live, range, ground.page_bytes, (page, owners) => {
+      if (owners.some((stack) => stacks.site[stack] === site)) pages.push(page * ground.page_bytes);
     });
   }
   return Float64Array.from(pages);
@@ -75,23 +74,23 @@ interface Range {
 
 /** Cuts sorted blocks into regions. */
 function regionsOf(table: BlockTable, live: Uint32Array, ground: Ground): Range[] {
+  const order = table.byAddress;
   const regions: Range[] = [];
   let reached = 0;
   for (let k = 0; k < live.length; k++) {
-    const block = live[k]!;
-    const addr = table.addr[block]!;
-    const kind = kindOf(table, block, ground);
+    const place = live[k]!;
+    const addr = order.addr[place]!;
+    const kind = kindOf(table, order.block[place]!, addr, ground);
     const last = regions.at(-1);
     if (last?.kind === kind && addr - reached <= REGION_GAP_BYTES && !moduleBetween(ground, reached, addr)) last.to = k + 1;
     else regions.push({ kind, from: k, to: k + 1 });
-    reached = Math.max(reached, table.end(block));
+    reached = Math.max(reached, order.end(place));
   }
   return regions;
 }
 
-function kindOf(table: BlockTable, block: number, ground: Ground): Kind {
+function kindOf(table: BlockTable, block: number, addr: number, ground: Ground): Kind {
   const page = ground.page_bytes;
-  const addr = table.addr[block]!;
   const usable = table.usable[block]!;
   const wholePages = usable === 0 || (usable + MAPPING_HEADER) % page === 0;
   if (Math.max(table.size[block]!, usable) >= MIN_OWN_MAPPING && addr % page === MAPPING_HEADER && wholePages) return 'mmap';
@@ -110,11 +109,13 @@ function measure(
 ): Region {
   const space = emptySpace();
   const pages = new PageCounter(page_bytes, sparse);
-  const first = table.addr[live[range.from]!]!;
+  const order = table.byAddress;
+  const first = order.addr[live[range.from]!]!;
   let reached = first;
-  extents(table, live, range.from, range.to, (block, end, hole) => {
-    const addr = table.addr[block]!;
-    pages.add(table.stack[block]!, addr, end);
+  extents(order, live, range.from, range.to, (place, end, hole) => {
+    const addr = order.addr[place]!;
+    const block = order.block[place]!;
+    pages.add(order.stack[place]!, addr, end);
     if (hole > 0) addHoles(space.holes, { count: 1, bytes: hole, largest_bytes: hole });
     space.used_bytes += end - Math.min(Math.max(reached, addr), end);
     space.live_bytes += table.size[block]!;
@@ -135,16 +136,16 @@ function measure(
 class Pins {
   readonly #bySite = new Map<number, { pages: number; own: number }>();
   readonly #onPage = new Set<number>();
-  readonly #sites: Sites;
+  readonly #stacks: Stacks;
 
-  constructor(sites: Sites) {
-    this.#sites = sites;
+  constructor(stacks: Stacks) {
+    this.#stacks = stacks;
   }
 
   add(stacks: number[], bytes: number[]): void {
     this.#onPage.clear();
     stacks.forEach((stack, k) => {
-      const site = this.#sites.ofStack[stack]!;
+      const site = this.#stacks.site[stack]!;
       let entry = this.#bySite.get(site);
       if (!entry) this.#bySite.set(site, (entry = { pages: 0, own: 0 }));
       if (!this.#onPage.has(site)) entry.pages++;
@@ -155,7 +156,7 @@ class Pins {
 
   ranked(page_bytes: number): Pin[] {
     return [...this.#bySite]
-      .sort(([x, p], [y, q]) => q.pages - p.pages || q.own - p.own || this.#sites.compare(x, y))
+      .sort(([x, p], [y, q]) => q.pages - p.pages || q.own - p.own || compareSites(this.#stacks.frames, x, y))
       .map(([site, { pages, own }]) => ({ site, pages, held_bytes: pages * page_bytes, own_bytes: own }));
   }
 }

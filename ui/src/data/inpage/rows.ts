@@ -1,49 +1,75 @@
-// Pages of the list of blocks: which, in which order, from where to where.
+// The list of blocks: which, in which order.
 
-import type { BlockPage, BlockQuery, Stacks, Times } from '../types.ts';
+import type { BlockQuery, Stacks, Weight } from '../types.ts';
 import type { BlockTable } from './blocks.ts';
 import { lifetime } from './histograms.ts';
-import { orderOf } from './search.ts';
-import type { Sites } from './sites.ts';
+import { orderInSlices } from './search.ts';
+import { bounds, forEachBlock, type Selection } from './select.ts';
+import { compareSites } from './sites.ts';
+import type { Slices } from './slices.ts';
 import type { TimeTable } from './times.ts';
 
-/** `each` calls back with the blocks of the metric. */
-export function pageOf(
-  table: BlockTable, times: TimeTable, stacks: Stacks, sites: Sites, query: BlockQuery,
-  each: (take: (block: number, sign: number) => void) => void,
-): BlockPage {
-  const total = { bytes: 0, blocks: 0 };
-  const chosen: number[] = [];
-  each((block, sign) => {
-    chosen.push(block);
-    total.bytes += sign * table.weightBytes[block]!;
-    total.blocks += sign * (table.weightBlocks ? table.weightBlocks[block]! : 1);
-  });
-  chosen.sort((x, y) => x - y);
-  const order = orderOf(Float64Array.from(chosen, keyOf(table, times, stacks, sites, query.sort)), query.descending);
-  const page = Array.from(order.subarray(query.offset, query.offset + query.limit), (k) => chosen[k]!);
-  return { rows: table.rows(page), total };
+/** All blocks of a selection in order. */
+export interface Listing {
+  blocks: Uint32Array;
+  total: Weight;
 }
 
-function keyOf(table: BlockTable, times: Times & TimeTable, stacks: Stacks, sites: Sites, sort: BlockQuery['sort']): (block: number) => number {
+/** Ties are in order of birth. */
+export async function listingOf(
+  table: BlockTable, times: TimeTable, stacks: Stacks, selection: Selection, sort: BlockQuery['sort'], descending: boolean, slices: Slices,
+): Promise<Listing> {
+  const [first, end] = bounds(table, selection);
+  const found = new Uint32Array(Math.max(0, end - first));
+  const total = { bytes: 0, blocks: 0 };
+  let count = 0;
+  await slices.each(first, end, (from, to) =>
+    forEachBlock(table, selection, from, to, (block, sign) => {
+      found[count++] = block;
+      total.bytes += sign * table.weightBytes[block]!;
+      total.blocks += sign * (table.weightBlocks ? table.weightBlocks[block]! : 1);
+    }),
+  );
+  const blocks = found.slice(0, count);
+  const isInOrder = sort === 'id' || sort === 'born';
+  if (isInOrder) return { blocks: descending ? blocks.reverse() : blocks, total };
+  const keyOf = keysOf(table, times, stacks, sort);
+  const keys = new Float64Array(count);
+  await slices.each(0, count, (from, to) => {
+    for (let k = from; k < to; k++) keys[k] = keyOf(blocks[k]!);
+  });
+  const order = await orderInSlices(keys, descending, slices);
+  await slices.each(0, count, (from, to) => {
+    for (let k = from; k < to; k++) found[k] = blocks[order[k]!]!;
+  });
+  return { blocks: found.subarray(0, count), total };
+}
+
+function keysOf(
+  table: BlockTable, times: TimeTable, stacks: Stacks, sort: Exclude<BlockQuery['sort'], 'id' | 'born'>,
+): (block: number) => number {
   switch (sort) {
-    case 'id':
-      return (block) => block;
-    case 'born':
-      return (block) => table.start[block]!;
-    case 'addr':
-      return (block) => table.addr[block]!;
+    case 'addr': {
+      const { place } = table.byAddress;
+      return (block) => place[block]!;
+    }
     case 'size':
       return (block) => table.size[block]!;
     case 'died':
       return (block) => table.died[block]!;
     case 'lifetime':
       return (block) => lifetime(table, times, block);
+    case 'thread':
+      return (block) => table.thread[block]!;
+    case 'api':
+      return (block) => table.api[block]!;
+    case 'leak':
+      return (block) => table.leak[block]!;
     case 'site': {
       const rank = new Uint32Array(stacks.frames.count);
-      const places = [...new Set(sites.ofStack)].sort((x, y) => sites.compare(x, y));
-      places.forEach((site, k) => (rank[site] = k));
-      return (block) => rank[sites.ofStack[table.stack[block]!]!]!;
+      const sites = [...new Set(stacks.site)].sort((x, y) => compareSites(stacks.frames, x, y));
+      sites.forEach((site, k) => (rank[site] = k));
+      return (block) => rank[stacks.site[table.stack[block]!]!]!;
     }
   }
 }

@@ -3,6 +3,7 @@
 import { NEVER, type Measure } from '../types.ts';
 import { TEMPORARY, type BlockTable } from './blocks.ts';
 import type { Curve } from './curve.ts';
+import { lowerBound } from './search.ts';
 
 /** A filter that has been evaluated: 1 for each block that passes; `null`: all do. */
 export type Mask = Uint8Array | null;
@@ -10,42 +11,58 @@ export type Mask = Uint8Array | null;
 /** Takes a block; `sign` is -1 for those that a diff subtracts. */
 export type Take = (block: number, sign: number) => void;
 
-/** The position that live blocks are looked at: T, the peak, or the end of the range. */
+/** The blocks of a measure. */
+export interface Selection {
+  measure: Measure;
+  /** Where live ones are looked at: T, the peak, or the end of the range. */
+  at: number;
+  mask: Mask;
+}
+
 export function positionOf(measure: Measure, curve: Curve): number {
   if (measure.metric === 'live') return measure.t;
   return measure.metric === 'peak' ? curve.peak(measure.a, measure.b).position : measure.b;
 }
 
-/** Calls `take` with every block of a metric that passes the mask. `at`: what `positionOf` says. */
-export function forEachBlock(table: BlockTable, measure: Measure, at: number, mask: Mask, take: Take): void {
+/** None of its blocks are outside of these: from the first index up to the second. */
+export function bounds(table: BlockTable, { measure, at }: Selection): [number, number] {
+  const isOfBirths = measure.metric === 'kept' || measure.metric === 'leaked' || measure.metric === 'alloc' || measure.metric === 'temp';
+  return [isOfBirths ? lowerBound(table.start, measure.a + 1) : 0, table.begunBy(at)];
+}
+
+/** Calls `take` with the blocks of a selection among those from `from` up to `to`, by birth. */
+export function forEachBlock(table: BlockTable, selection: Selection, from: number, to: number, take: Take): void {
+  const { measure, at, mask } = selection;
   const { a, b } = measure;
+  const { start, died, flags } = table;
+  const [first, end] = bounds(table, selection);
+  const passes = (i: number) => mask === null || mask[i] === 1;
+  from = Math.max(from, first);
+  to = Math.min(to, end);
   switch (measure.metric) {
     case 'live':
-    case 'peak': {
-      const { died } = table;
-      const end = table.begunBy(at);
-      for (let i = 0; i < end; i++) {
-        if (died[i]! >= at && (!mask || mask[i]! === 1)) take(i, 1);
-      }
+    case 'peak':
+      for (let i = from; i < to; i++) if (died[i]! >= at && passes(i)) take(i, 1);
       return;
-    }
-    case 'freed': {
-      for (const i of table.diedIn(a, b)) if (!mask || mask[i]! === 1) take(i, 1);
+    case 'kept':
+      for (let i = from; i < to; i++) if (died[i]! >= b && passes(i)) take(i, 1);
       return;
-    }
-    case 'diff': {
-      for (const i of table.diedIn(a, b)) if (table.start[i]! <= a && (!mask || mask[i]! === 1)) take(i, -1);
-      forEachBlock(table, { ...measure, metric: 'kept' }, at, mask, take);
+    case 'leaked':
+      for (let i = from; i < to; i++) if (died[i] === NEVER && passes(i)) take(i, 1);
       return;
-    }
-    default: {
-      const { died, flags } = table;
-      const least = measure.metric === 'kept' ? b : measure.metric === 'leaked' ? NEVER : 0;
-      const wanted = measure.metric === 'temp' ? TEMPORARY : 0;
-      const [from, to] = table.bornIn(a, b);
+    case 'alloc':
+      for (let i = from; i < to; i++) if (passes(i)) take(i, 1);
+      return;
+    case 'temp':
+      for (let i = from; i < to; i++) if ((flags[i]! & TEMPORARY) !== 0 && passes(i)) take(i, 1);
+      return;
+    case 'freed':
+      for (let i = from; i < to; i++) if (died[i]! >= a && died[i]! < b && passes(i)) take(i, 1);
+      return;
+    case 'diff':
       for (let i = from; i < to; i++) {
-        if (died[i]! >= least && (flags[i]! & wanted) === wanted && (!mask || mask[i]! === 1)) take(i, 1);
+        const sign = Number(died[i]! >= b) - Number(start[i]! <= a && died[i]! >= a);
+        if (sign !== 0 && passes(i)) take(i, sign);
       }
-    }
   }
 }

@@ -1,36 +1,12 @@
-// Call sites: frames, those that are the same place as one; and their order where they weigh the same.
+// The order of call sites that weigh the same.
 
-import type { Frames, Stacks } from '../types.ts';
+import type { Frames } from '../types.ts';
 
-export class Sites {
-  /** The site of each stack: the first frame with its function, file, line and module. */
-  readonly ofStack: Uint32Array;
-  readonly #frames: Frames;
-  readonly #canonical: Uint32Array;
-
-  constructor(stacks: Stacks) {
-    const frames = (this.#frames = stacks.frames);
-    this.#canonical = new Uint32Array(frames.count);
-    const known = new Map<string, number>();
-    for (let f = 0; f < frames.count; f++) {
-      const key = `${frames.name[f]} ${frames.file[f]} ${frames.line[f]} ${frames.module[f]}`;
-      if (!known.has(key)) known.set(key, f);
-      this.#canonical[f] = known.get(key)!;
-    }
-    this.ofStack = stacks.site.map((site) => this.#canonical[site] ?? 0);
-  }
-
-  /** The frame that stands for the place of a frame. */
-  of(frame: number): number {
-    return this.#canonical[frame] ?? frame;
-  }
-
-  /** As Rust orders `(function, file, line, module)`: by code points, what is not known first. */
-  compare(x: number, y: number): number {
-    const { name, file, line, module, strings } = this.#frames;
-    const by = (of: Uint32Array) => compareText(strings[of[x]!]!, strings[of[y]!]!);
-    return by(name) || by(file) || line[x]! - line[y]! || by(module);
-  }
+/** As Rust orders `(function, file, line, module)`: by code points, what is not known first; "no backtrace" before all. */
+export function compareSites({ name, file, line, module, strings }: Frames, x: number, y: number): number {
+  if (x === 0 || y === 0) return x - y;
+  const by = (of: Uint32Array) => compareText(strings[of[x]!]!, strings[of[y]!]!);
+  return by(name) || by(file) || line[x]! - line[y]! || by(module);
 }
 
 /** By code points, as UTF-8 orders; JavaScript's own order is by UTF-16 units. */

@@ -7,7 +7,10 @@ import { crash, errors, findings, leaks, rss, summary } from './documents.ts';
 import { blockTables, HEAP, nameTables } from './tables.ts';
 
 export interface Wishes {
+  contents: boolean;
   blocks: number;
+  /** Backtraces at least. */
+  stacks: number;
   seed: number;
   crash: boolean;
 }
@@ -17,10 +20,17 @@ const MODULES = [
   { path: '/usr/lib/x86_64-linux-gnu/libc.so.6', start: '0x7f20d0000000', end: '0x7f20d0200000' },
 ];
 
-export function syntheticSource({ blocks = 30_000, seed = 1, crash: crashes = true }: Partial<Wishes> = {}): DataSource {
-  const { ends, ...names } = nameTables();
+/** What a report of it holds. */
+export interface Synthetic {
+  overview: Overview;
+  tables: Tables;
+  samples: Samples;
+}
+
+export function synthesize({ blocks = 30_000, stacks = 0, seed = 1, contents = true, crash: crashes = true }: Partial<Wishes> = {}): Synthetic & { process: InPage } {
+  const { ends, ...names } = nameTables(stacks, seed);
   const made = blockTables(blocks, ends, seed);
-  const tables: Tables = { ...names, blocks: made.blocks, times: made.times, flows: null, contents: contentsOf(made), source: sourceOf() };
+  const tables: Tables = { ...names, blocks: made.blocks, times: made.times, flows: null, contents: contents ? contentsOf(made) : null, source: sourceOf() };
   const end_ns = 2_001_500_000;
   const info: ProcessInfo = {
     id: 0, pid: 22871, name: 'demo', argv: ['./demo', '--sessions', '3000'], start_ns: 0, end_ns,
@@ -33,23 +43,21 @@ export function syntheticSource({ blocks = 30_000, seed = 1, crash: crashes = tr
     snapshots: [0.3, 0.6, 1].map((share) => ({
       position: Math.floor(share * made.events), time_ns: Math.floor(share * end_ns), reason: share === 1 ? 'exit' : 'interval',
     })),
-    has_contents: true,
+    has_contents: contents,
   };
   const samples: Samples = samplesOf(end_ns);
-  const process = new InPage(info, tables, samples, groundOf(4096, { exe: MODULES[0]!.path, modules: MODULES }));
   const overview = overviewOf(info);
-  return {
-    overview,
-    in_page: true,
-    async open() {
-      const peak = await process.peak(0, made.events);
-      info.peak = { ...peak, time_ns: process.times.of(peak.position) };
-      const { bytes, blocks: left } = await process.total({ metric: 'live', t: made.events, a: 0, b: made.events, q: '' });
-      info.at_exit = { bytes, blocks: left };
-      info.summary = summary(info);
-      return process;
-    },
-  };
+  const process = new InPage(info, tables, samples, groundOf(4096, overview.info.processes[0]));
+  const peak = process.curve.peak(0, made.events);
+  info.peak = { ...peak, time_ns: process.times.of(peak.position) };
+  info.at_exit = process.curve.at(made.events);
+  info.summary = summary(info);
+  return { overview, tables, samples, process };
+}
+
+export function syntheticSource(wishes: Partial<Wishes> = {}): DataSource {
+  const { overview, process } = synthesize(wishes);
+  return { overview, in_page: true, open: async () => process };
 }
 
 function overviewOf(info: ProcessInfo): Overview {

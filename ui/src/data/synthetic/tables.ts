@@ -2,7 +2,8 @@
 
 import { NEVER } from '../types.ts';
 import type { Column, Columns } from '../columns.ts';
-import { FUNCTIONS, PLACES, type FnName, type Place } from './program.ts';
+import { FUNCTIONS, PLACES, type Fn, type FnName, type Place } from './program.ts';
+import { orderOf } from '../inpage/search.ts';
 import { Random } from './random.ts';
 
 export const HEAP = 0x559f6b7cf000;
@@ -12,116 +13,132 @@ const TICK_NS = 1000;
 const columns = (named: Record<string, Column>, meta = {}): Columns => ({ meta, columns: named });
 const u32 = (values: number[]) => Uint32Array.from(values);
 
-/** Backtraces and their names. */
-export function nameTables() {
+/** Backtraces and their names; `ends` has for each place the stacks that it allocates with: one, or more to make so many stacks. */
+export function nameTables(wanted: number, seed: number) {
   const strings = [''];
   const index = new Map<string, number>([['', 0]]);
   const text = (value: string) => {
     if (!index.has(value)) index.set(value, strings.push(value) - 1);
     return index.get(value)!;
   };
+  // Frame 0 stands for "no backtrace".
   const names = Object.keys(FUNCTIONS) as FnName[];
-  const all = names.map((name) => FUNCTIONS[name]);
+  const all: Fn[] = [['', '', '', 0, '', 0], ...names.map((name) => FUNCTIONS[name] as Fn)];
   const frames = columns({
     name: u32(all.map((it) => text(it[0]))), short: u32(all.map((it) => text(it[1]))), file: u32(all.map((it) => text(it[2]))),
     line: u32(all.map((it) => it[3])), module: u32(all.map((it) => text(it[4]))), fn: u32(all.map((_, k) => k)),
     flags: Uint8Array.from(all, (it) => it[5]),
   });
-  const stacks = { parent: [0], frame: [0], site: [0] };
-  const known = new Map<string, number>();
-  const ends = PLACES.map(({ path }) => {
-    let stack = 0;
-    let site = -1;
-    for (const name of path) {
-      const frame = names.indexOf(name);
-      if (!(FUNCTIONS[name][5] & 4) || site < 0) site = frame;
-      const key = `${stack} ${frame}`;
-      if (!known.has(key)) {
-        known.set(key, stacks.parent.push(stack) - 1);
-        stacks.frame.push(frame);
-        stacks.site.push(site);
-      }
-      stack = known.get(key)!;
-    }
-    return stack;
-  });
+  const tree = new Tree();
+  const path = (from: number, of: FnName[]) => of.reduce((stack, name) => tree.child(stack, names.indexOf(name) + 1, !(FUNCTIONS[name][5] & 4)), from);
+  const ends = PLACES.map((place) => [path(0, place.path)]);
+  const random = new Random(seed);
+  const between = names.filter((name) => !(FUNCTIONS[name][5] & 4));
+  const middles = PLACES.map((place) => [path(0, place.path.slice(0, -2))]);
+  while (tree.parent.length < wanted) {
+    const chosen = random.below(PLACES.length);
+    const middle = path(random.pick(middles[chosen]!), [random.pick(between)]);
+    middles[chosen]!.push(middle);
+    ends[chosen]!.push(path(middle, PLACES[chosen]!.path.slice(-2)));
+  }
   return {
     strings: columns({ bytes: new TextEncoder().encode(strings.map((it) => `${it}\0`).join('')) }),
     frames,
-    stacks: columns({ parent: u32(stacks.parent), frame: u32(stacks.frame), site: u32(stacks.site) }),
+    stacks: columns({ parent: u32(tree.parent), frame: u32(tree.frame), site: u32(tree.site) }),
     ends,
   };
 }
 
-/** One event, before its time is known. */
-interface Act {
-  at: number;
-  block: number;
-  ends: boolean;
+/** Stacks as they are made. */
+class Tree {
+  readonly parent = [0];
+  readonly frame = [0];
+  readonly site = [0];
+  readonly #known = new Map<number, number>();
+
+  /** The stack of a frame called from another; its call site is itself, or that of its caller where it is a wrapper. */
+  child(stack: number, frame: number, isPlace: boolean): number {
+    const key = stack * 65536 + frame;
+    let known = this.#known.get(key);
+    if (known === undefined) {
+      known = this.parent.push(stack) - 1;
+      this.frame.push(frame);
+      this.site.push(isPlace || stack === 0 ? frame : this.site[stack]!);
+      this.#known.set(key, known);
+    }
+    return known;
+  }
 }
 
 /** `count` blocks; with what is told of the process beside them. */
-export function blockTables(count: number, ends: number[], seed: number) {
+export function blockTables(count: number, ends: number[][], seed: number) {
   const random = new Random(seed);
-  const placeOf = new Uint8Array(count);
-  const acts: Act[] = [];
-  const total = PLACES.reduce((sum, it) => sum + it.weight, 0);
+  const placeOf = Uint8Array.from({ length: count }, () => pickPlace(random));
+  // When each block begins (even numbers) and ends (odd ones), as a share of the run; infinite: never.
+  const when = new Float64Array(count * 2).fill(Infinity);
   for (let block = 0; block < count; block++) {
-    let left = random.share() * total;
-    let chosen = 0;
-    while ((left -= PLACES[chosen]!.weight) > 0 && chosen < PLACES.length - 1) chosen++;
-    placeOf[block] = chosen;
-    const { from, to, life, leaks } = PLACES[chosen]!;
-    const at = from + random.share() * (to - from);
-    acts.push({ at, block, ends: false });
+    const { from, to, life, leaks } = PLACES[placeOf[block]!]!;
+    const at = (when[block * 2] = from + random.share() * (to - from));
     const lasts = life === 0 ? 1e-9 : -Math.log(1 - random.share()) * life;
-    if (!random.chance(leaks) && at + lasts < 1.05) acts.push({ at: Math.min(0.9999 + 0.0001 * random.share(), at + lasts), block, ends: true });
+    if (!random.chance(leaks) && at + lasts < 1.05) when[block * 2 + 1] = Math.min(0.9999 + 0.0001 * random.share(), at + lasts);
   }
-  acts.sort((x, y) => x.at - y.at || Number(x.ends) - Number(y.ends));
+  const order = orderOf(when);
+  const events = order.findIndex((act) => when[act] === Infinity);
+  const acts = order.subarray(0, events < 0 ? order.length : events);
 
   const rank = new Int32Array(count);
   const heap = new Heap();
-  const list = { born: new Uint32Array(count), died: new Uint32Array(count).fill(NEVER), size_lo: new Uint32Array(count),
-    addr_lo: new Uint32Array(count), addr_hi: new Uint32Array(count), usable: new Uint32Array(count), stack: new Uint32Array(count),
-    freed_stack: new Uint32Array(count), thread: new Uint16Array(count), freed_thread: new Uint16Array(count),
-    api: new Uint8Array(count), flags: new Uint8Array(count), leak: new Uint8Array(count) };
+  const list = {
+    born: new Uint32Array(count), died: new Uint32Array(count).fill(NEVER), size_lo: new Uint32Array(count), addr_lo: new Uint32Array(count),
+    addr_hi: new Uint32Array(count), usable: new Uint32Array(count), stack: new Uint32Array(count), freed_stack: new Uint32Array(count),
+    thread: new Uint16Array(count), freed_thread: new Uint16Array(count), api: new Uint8Array(count), flags: new Uint8Array(count), leak: new Uint8Array(count),
+  };
   const newest = new Map<number, number>();
   let born = 0;
-  acts.forEach(({ block, ends: over }, position) => {
-    const origin: Place = PLACES[placeOf[block]!]!;
-    if (!over) {
-      const size = random.pick(origin.sizes);
+  acts.forEach((act, position) => {
+    const place: Place = PLACES[placeOf[act >>> 1]!]!;
+    if (act % 2 === 0) {
+      const size = random.pick(place.sizes);
       const { addr, usable } = heap.take(size);
-      rank[block] = born;
-      newest.set(origin.thread, born);
+      rank[act >>> 1] = born;
+      newest.set(place.thread, born);
       list.born[born] = position;
       list.size_lo[born] = size;
       list.usable[born] = usable;
       list.addr_lo[born] = addr % 2 ** 32;
       list.addr_hi[born] = Math.floor(addr / 2 ** 32);
-      list.stack[born] = ends[placeOf[block]!]!;
-      list.thread[born] = origin.thread;
-      list.api[born] = origin.api;
+      list.stack[born] = random.pick(ends[placeOf[act >>> 1]!]!);
+      list.thread[born] = place.thread;
+      list.api[born] = place.api;
       born++;
       return;
     }
-    const b = rank[block]!;
-    list.died[b] = position;
-    list.freed_stack[b] = random.chance(0.7) ? list.stack[b]! : 0;
-    list.freed_thread[b] = random.chance(0.95) ? origin.thread : 0;
-    if (newest.get(origin.thread) === b) list.flags[b] = 1;
-    heap.give(list.addr_hi[b]! * 2 ** 32 + list.addr_lo[b]!, list.usable[b]!);
+    const block = rank[act >>> 1]!;
+    list.died[block] = position;
+    list.freed_stack[block] = random.chance(0.7) ? list.stack[block]! : 0;
+    list.freed_thread[block] = random.chance(0.95) ? place.thread : 0;
+    if (newest.get(place.thread) === block) list.flags[block] = 1;
+    heap.give(list.addr_hi[block]! * 2 ** 32 + list.addr_lo[block]!, list.usable[block]!);
   });
-  for (let b = 0; b < count; b++) if (list.died[b] === NEVER) list.leak[b] = 1 + random.below(4);
-  return { blocks: columns(list), times: timesOf(acts), events: acts.length };
+  for (let block = 0; block < count; block++) if (list.died[block] === NEVER) list.leak[block] = 1 + random.below(4);
+  return { blocks: columns(list), times: timesOf(Float64Array.from(acts, (act) => when[act]!)), events: acts.length };
+}
+
+const TOTAL = PLACES.reduce((sum, it) => sum + it.weight, 0);
+
+function pickPlace(random: Random): number {
+  let left = random.share() * TOTAL;
+  let chosen = 0;
+  while ((left -= PLACES[chosen]!.weight) > 0 && chosen < PLACES.length - 1) chosen++;
+  return chosen;
 }
 
 /** Two seconds of run; several events share a tick. */
-function timesOf(acts: Act[]): Columns {
+function timesOf(shares: Float64Array): Columns {
   const position: number[] = [];
   const time: number[] = [];
-  acts.forEach(({ at }, rank) => {
-    const ns = 1_000_000 + Math.floor((at * 2e9) / TICK_NS) * TICK_NS;
+  shares.forEach((share, rank) => {
+    const ns = 1_000_000 + Math.floor((share * 2e9) / TICK_NS) * TICK_NS;
     if (ns === time.at(-1)) return;
     position.push(rank + 1);
     time.push(ns);

@@ -1,3 +1,122 @@
+// Layout: the heap in the address space at T. Where the blocks lie, whose they are, the holes between them, how full the
+// pages are, and who keeps nearly empty ones.
+
+import { useEffect } from 'preact/hooks';
+import { data, setT, t } from '../../state/state.ts';
+import { useQuery } from '../../state/query.ts';
+import { bytes, count, percent, time } from '../../ui/units.ts';
+import { followGround } from './ground.ts';
+import { hoveredSite } from './hover.ts';
+import { useKeys } from '../../state/keys.ts';
+import { List } from './list.tsx';
+import { HeapMap } from './map.tsx';
+import { followMarks } from './marked.ts';
+import { Minimap } from './minimap.tsx';
+import { Readout } from './readout.tsx';
+import { Regions } from './regions.tsx';
+import { failure, followPicture } from './seen.ts';
+import { Fragmentation, Pins } from './side.tsx';
+import { TimeMap } from './timemap.tsx';
+import { Legend, Tools } from './tools.tsx';
+import { asTable, changing, ground, layout, marks, only, scrolls, view, zoomToFit } from './view.ts';
+import './layout.css';
+
 export function LayoutPage() {
-  return <p>LayoutPage</p>;
+  useEffect(followGround, []);
+  useEffect(followPicture, []);
+  useEffect(followMarks, []);
+  useKeys([
+    { keys: ['y'], does: 'Map, table', run: () => void (asTable.value = !asTable.value) },
+    { keys: ['o'], does: 'Only the site under the pointer, all', run: () => void (only.value = only.value === null ? hoveredSite.value : null) },
+    { keys: ['f'], does: 'Zoom the map so that all fits', run: zoomToFit },
+  ]);
+  if (data.value.info.block_count === 0) return <p class="layout-nothing">No block was allocated: there is nothing to lay out.</p>;
+  return (
+    <div class="layout-page" data-testid="layout">
+      <h1 class="sr-only">Layout</h1>
+      <Sentence />
+      <Tools />
+      <Legend />
+      {failure.value !== '' && (
+        <p class="layout-failure" role="alert">
+          The map cannot be drawn: {failure.value}
+        </p>
+      )}
+      <div class="layout-body">
+        <Regions />
+        <div class="layout-picture">{asTable.value ? <List /> : view.value === 'time' ? <TimeMap /> : <WithMinimap />}</div>
+        <aside class="layout-side" aria-label="What the map adds up to">
+          <Pins />
+          <Fragmentation />
+        </aside>
+      </div>
+    </div>
+  );
+}
+
+function WithMinimap() {
+  const now = layout.value;
+  const nothing = now !== null && now.layout.total.live_blocks === 0;
+  return (
+    <>
+      <div class="layout-maps">
+        <HeapMap />
+        {scrolls.value && <Minimap />}
+        {nothing && <Nothing />}
+      </div>
+      <Readout />
+    </>
+  );
+}
+
+/** What the picture would say if it could. */
+function Nothing() {
+  const { peak } = data.value.info;
+  return (
+    <div class="layout-empty" role="status">
+      <p>Nothing is live at T.</p>
+      <button type="button" class="text-button" onClick={() => setT(peak.position)}>
+        T to the peak
+      </button>
+    </div>
+  );
+}
+
+/** What the picture is of: whatever is measured elsewhere, it is what is live at T. */
+function Sentence() {
+  const now = layout.value;
+  if (now === null) return <p class="layout-sentence">{ground.value.length === 0 ? 'Looking where the blocks lie…' : ''}</p>;
+  const { total, regions } = now.layout;
+  if (changing.value) return <Changes />;
+  return (
+    <p class="layout-sentence" data-testid="layout-sentence" aria-busy={now.t !== t.value}>
+      The heap at T = {time(data.value.times.of(now.t))}: {count(total.live_blocks)} live blocks use{' '}
+      <b>{percent(total.used_bytes, total.span_bytes)}</b> of the {bytes(total.span_bytes)} in {count(regions.length)}{' '}
+      {regions.length === 1 ? 'region' : 'regions'} over which they are spread; the rest are holes.
+    </p>
+  );
+}
+
+/** What became of it between the marks. */
+function Changes() {
+  const { times } = data.value;
+  const { a, b } = marks.value!;
+  const answer = useQuery((signal) => {
+    const set = marks.value;
+    if (set === null) return null;
+    const whole = { t: 0, ...set, q: '' };
+    return Promise.all([data.value.total({ ...whole, metric: 'kept' }, signal), data.value.total({ ...whole, metric: 'diff' }, signal)]);
+  });
+  const [kept, net] = answer.value.value ?? [];
+  return (
+    <p class="layout-sentence" data-testid="layout-sentence" aria-busy={answer.value.pending}>
+      The heap at mark B = {time(times.of(b))} against mark A = {time(times.of(a))}
+      {kept !== undefined && net !== undefined && (
+        <>
+          : <b>{bytes(kept.bytes)}</b> in {count(kept.blocks)} blocks appeared, <b>{bytes(kept.bytes - net.bytes)}</b> in{' '}
+          {count(kept.blocks - net.blocks)} are gone.
+        </>
+      )}
+    </p>
+  );
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::findings::chains::{Chained, MIN_COPIED_TIMES, MIN_STEPS};
 
 /// Temporary blocks of one site from which on they are told.
-const MIN_TEMPORARY: u64 = 100_000;
+const MIN_TEMPORARY: u64 = 250_000;
 /// Percent of all calls that they must be.
 const TEMPORARY_PERCENT: u64 = 10;
 /// Blocks from which on they matter.

@@ -67,11 +67,14 @@ pub(super) const FAILED: Ruling = Ruling {
     cannot: always,
     find: |evidence| {
         let Some((size, site)) = evidence.gathered.largest_failed else { return Vec::new() };
-        let mut parts = sentence![Part::count(evidence.failed, "allocation call"), " failed: "];
-        if evidence.failed > 1 {
-            parts.push(Part::from("the largest, "));
-        }
-        parts.extend(sentence![Part::Bytes(size), ", was asked for by ", Part::Site]);
+        let which = if evidence.failed > 1 { " failed, the largest for " } else { " failed, for " };
+        let parts = sentence![
+            Part::count(evidence.failed, "allocation call"),
+            which,
+            Part::Bytes(size),
+            " by ",
+            Part::Site,
+        ];
         let links = vec![Link::to(Page::Summary)];
         vec![at_site(evidence, (Rule::Failed, Severity::Medium), site, 0, parts, links)]
     },
@@ -97,7 +100,7 @@ pub(super) const LOST: Ruling = Ruling {
             .filter(|(_, lost)| lost.bytes >= MIN_LOST_BYTES || lost.blocks >= MIN_LOST_BLOCKS);
         let finding = |&(site, lost): &(SiteId, crate::Weight)| {
             let grave = lost.bytes >= GRAVE_LOST_BYTES || lost.blocks >= GRAVE_LOST_BLOCKS;
-            let severity = if grave { Severity::High } else { Severity::Medium };
+            let severity = if grave { Severity::High } else { Severity::Low };
             let mut parts = sentence![
                 Part::Site,
                 " leaks ",

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Of a peak below this nobody asks who holds it.
-const MIN_PEAK: u64 = MIB;
+const MIN_PEAK: u64 = 4 * MIB;
 /// Percent of the peak that one site must hold.
 const PEAK_PERCENT: u64 = 40;
 /// Bytes from which on it matters.
@@ -12,7 +12,8 @@ const LARGE: u64 = 16 * MIB;
 /// Bytes that a growing site must have in the end, and percent of the peak.
 const MIN_GROWN: u64 = MIB;
 const GROWN_PERCENT: u64 = 5;
-/// Of its least live bytes in each quarter of the run, percent of the last one that each step must rise.
+/// Of its least live bytes in each quarter of the run, percent of the last one that each step must rise; and half of it
+/// from there to the end.
 const STEP_PERCENT: u64 = 10;
 /// Growth over a shorter time is how work begins.
 const MIN_GROWING_NS: u64 = 2_000_000_000;
@@ -26,7 +27,7 @@ const SPIKE_PERCENT: u64 = 5;
 
 /// Percent of the peak, and bytes, that are kept until the end.
 const KEPT_PERCENT: u64 = 25;
-const MIN_KEPT: u64 = MIB;
+const MIN_KEPT: u64 = 8 * MIB;
 
 pub(super) const PEAK_SHARE: Ruling = Ruling {
     rule: Rule::PeakShare,
@@ -73,9 +74,9 @@ pub(super) const GROWTH: Ruling = Ruling {
         sentence![
             "a call site that grows during a run of at least ",
             Part::DurationNs(MIN_GROWING_NS),
-            ": its fewest live bytes rise from each quarter to the next, by ",
+            ": its fewest live bytes rise from each quarter to the next by ",
             Part::percent(STEP_PERCENT),
-            " of the last, and it ends with ",
+            " of the last, and half as much until the end, which is ",
             Part::Bytes(MIN_GROWN),
             " and ",
             Part::percent(GROWN_PERCENT),
@@ -124,9 +125,10 @@ pub(super) fn grows(series: &[u64]) -> bool {
     let quarter = (series.len() / 4).max(1);
     let least: Vec<u64> =
         series.chunks(quarter).map(|part| part.iter().copied().min().unwrap_or(0)).collect();
-    let last = least.last().copied().unwrap_or(0);
-    last > 0
-        && least.windows(2).all(|two| is_share(two[1].saturating_sub(two[0]), last, STEP_PERCENT))
+    let (last, end) = (least.last().copied().unwrap_or(0), series.last().copied().unwrap_or(0));
+    let rises = |from: u64, to: u64, percent| is_share(to.saturating_sub(from), last, percent);
+    least.windows(2).all(|two| rises(two[0], two[1], STEP_PERCENT))
+        && rises(last, end, STEP_PERCENT / 2)
 }
 
 pub(super) const SPIKE: Ruling = Ruling {
@@ -189,9 +191,9 @@ pub(super) const NEVER_FREED: Ruling = Ruling {
             Part::Bytes(kept.bytes),
             " in ",
             Part::count(kept.blocks, "block"),
-            " are still in use at the end, which is no leak: most of ",
+            " are never freed, but something points to them: no leak; ",
             Part::Site,
-            ", ",
+            " has most of it, ",
             Part::Bytes(held.bytes),
         ];
         let links = vec![Link::to(Page::Flame).metric("leaked"), Link::to(Page::Leaks)];

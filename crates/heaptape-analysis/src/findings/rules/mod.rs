@@ -35,8 +35,8 @@ pub(super) const ALL: &[Ruling] = &[
     pages::PINNED,
     pages::RETAINED,
     pages::UNTOUCHED,
-    blocks::SAME_SIZE,
     blocks::ROUNDING,
+    blocks::SAME_SIZE,
     calls::EMPTY,
     held::NEVER_FREED,
 ];

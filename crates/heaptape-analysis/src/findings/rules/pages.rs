@@ -11,10 +11,10 @@ const PINNED_TIMES: u64 = 8;
 const LARGE: u64 = 16 * MIB;
 
 /// Bytes that an allocator must keep resident without a block, and percent of what it has.
-const MIN_RETAINED: u64 = 8 * MIB;
+const MIN_RETAINED: u64 = 16 * MIB;
 const RETAINED_PERCENT: u64 = 30;
 /// Bytes from which on it matters.
-const MANY_RETAINED: u64 = 64 * MIB;
+const MANY_RETAINED: u64 = 128 * MIB;
 /// Arenas from which on their number is told.
 const MANY_ARENAS: u64 = 8;
 
@@ -118,7 +118,7 @@ pub(super) const UNTOUCHED: Ruling = Ruling {
     rule: Rule::Untouched,
     looks_for: || {
         sentence![
-            "live bytes that cannot be resident, as all private memory is less: ",
+            "live bytes that cannot be resident when most memory is, as all private memory is less: ",
             Part::Bytes(MIN_UNTOUCHED),
             " and ",
             Part::percent(UNTOUCHED_PERCENT),
@@ -130,23 +130,23 @@ pub(super) const UNTOUCHED: Ruling = Ruling {
             .or_else(|| evidence.residence.is_none().then_some("no resident memory is recorded"))
     },
     find: |evidence| {
-        let Some(most) = evidence.residence.and_then(|residence| residence.most_untouched) else {
-            return Vec::new();
-        };
-        if most.bytes < MIN_UNTOUCHED || !is_share(most.bytes, most.live_bytes, UNTOUCHED_PERCENT) {
+        let Some(residence) = evidence.residence else { return Vec::new() };
+        let (untouched, live) =
+            (residence.peak.untouched_bytes(), residence.peak.live_bytes.unwrap_or(0));
+        if untouched < MIN_UNTOUCHED || !is_share(untouched, live, UNTOUCHED_PERCENT) {
             return Vec::new();
         }
         let parts = sentence![
             "At least ",
-            Part::Bytes(most.bytes),
+            Part::Bytes(untouched),
             " of the ",
-            Part::Bytes(most.live_bytes),
+            Part::Bytes(live),
             " live at ",
-            Part::TimeNs(most.time_ns),
-            " are asked for and not touched: they take no memory",
+            Part::TimeNs(residence.peak.time_ns),
+            ", when most memory is resident, were never touched and take none",
         ];
         let links = vec![Link::to(Page::Summary)];
         let (rule, severity) = (Rule::Untouched, Severity::Low);
-        vec![Finding { rule, severity, parts, site: None, bytes: most.bytes, links }]
+        vec![Finding { rule, severity, parts, site: None, bytes: untouched, links }]
     },
 };

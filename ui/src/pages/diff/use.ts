@@ -1,0 +1,82 @@
+// The two sides of a difference, A and B, by the stacks of one tree.
+
+import type { ReadonlySignal } from '@preact/signals';
+import type { Measure, Metric, Stacks, StackWeights, Weight } from '../../data/types.ts';
+import { type Answer, useQuery } from '../../state/query.ts';
+import { a, b, data, filter, metric, source } from '../../state/state.ts';
+import { METRICS } from '../../state/metrics.ts';
+import { carry, matchStacks } from '../../tree/match.ts';
+import type { Selfs } from '../../tree/view.ts';
+import { change } from '../../tree/weights.ts';
+import { bytes, count, exactTime, time } from '../../ui/units.ts';
+import { between } from './params.ts';
+
+type Side = Pick<StackWeights, 'bytes' | 'blocks' | 'total'>;
+
+export interface Difference {
+  stacks: Stacks;
+  /** Whether stacks and frames have the numbers that they have elsewhere on the page. */
+  own: boolean;
+  before: Side;
+  after: Side;
+  change: Selfs;
+  /** What the sides are, in words; exactly, for tooltips. */
+  names: { before: string; after: string; exact: [string, string] };
+  /** What is on one side only; empty where that says nothing. */
+  unmatched: string;
+}
+
+export function useDifference(): ReadonlySignal<Answer<Difference>> {
+  return useQuery((signal) => (between.value === 'recordings' && source.value.other ? recordings(signal) : moments(signal)));
+}
+
+async function moments(signal: AbortSignal): Promise<Difference> {
+  const of = data.value;
+  const [from, to] = [a.value, b.value];
+  const measure = (t: number): Measure => ({ metric: 'live', t, a: 0, b: of.info.event_count, q: filter.value });
+  const [before, after] = await Promise.all([of.weigh(measure(from), signal), of.weigh(measure(to), signal)]);
+  const [early, late] = [of.times.of(from), of.times.of(to)];
+  return {
+    stacks: of.stacks, own: true, before, after, change: change(before, after), unmatched: '',
+    names: { before: `A, ${time(early)}`, after: `B, ${time(late)}`, exact: [exactTime(early), exactTime(late)] },
+  };
+}
+
+/** What can be compared where there is no moment in common; by others, the peak is. */
+const COMPARABLE: readonly Metric[] = ['peak', 'leaked', 'alloc', 'temp'];
+
+async function recordings(signal: AbortSignal): Promise<Difference> {
+  const [of, second, what, q] = [data.value, source.value.other!, metric.value, filter.value];
+  const wanted = COMPARABLE.includes(what) ? what : 'peak';
+  const other = await second.open(second.overview.first);
+  const whole = (end: number): Measure => ({ metric: wanted, t: end, a: 0, b: end, q });
+  const [before, there] = await Promise.all([of.weigh(whole(of.info.event_count), signal), other.weigh(whole(other.info.event_count), signal)]);
+  const matched = matchStacks(of.stacks, other.stacks);
+  const longer = (values: Float64Array) => {
+    const all = new Float64Array(matched.stacks.count);
+    all.set(values);
+    return all;
+  };
+  const first: Side = { bytes: longer(before.bytes), blocks: longer(before.blocks), total: before.total };
+  const after: Side = { bytes: carry(matched, there.bytes), blocks: carry(matched, there.blocks), total: there.total };
+  const name = METRICS.find(({ id }) => id === wanted)!.name;
+  const [one, two] = [source.value.overview.tape, second.overview.tape];
+  return {
+    stacks: matched.stacks, own: false, before: first, after, change: change(first, after), unmatched: unmatched(first, after),
+    names: { before: `A, ${name}`, after: `B, ${name}`, exact: [one, two] },
+  };
+}
+
+/** What has no counterpart on the other side: its backtraces, and their bytes. */
+function unmatched(one: Side, other: Side): string {
+  const only = (side: Side, against: Side) => {
+    const found: Weight & { stacks: number } = { bytes: 0, blocks: 0, stacks: 0 };
+    for (let stack = 0; stack < side.blocks.length; stack++) {
+      if (side.blocks[stack] === 0 || against.blocks[stack] !== 0) continue;
+      found.stacks++;
+      found.bytes += side.bytes[stack]!;
+    }
+    return `${count(found.stacks)} backtraces (${bytes(found.bytes)})`;
+  };
+  return `Matched by function, file and line of each frame. Only in A: ${only(one, other)}; only in B: ${only(other, one)}.`;
+}

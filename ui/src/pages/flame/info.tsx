@@ -1,0 +1,47 @@
+// The line under the controls: all about the frame that is pointed at.
+
+import type { Stacks } from '../../data/types.ts';
+import { fold, nodeName, nodePlace } from '../../tree/shared.ts';
+import { value, type View } from '../../tree/view.ts';
+import { Name, wholeFrame } from '../../ui/name.tsx';
+import { Sparkline } from '../../ui/sparkline.tsx';
+import { count, exactBytes, percent } from '../../ui/units.ts';
+import { shown } from './looks.ts';
+
+interface Props {
+  view: View;
+  stacks: Stacks;
+  node: number;
+  line: number[] | null;
+  /** Where T stands in the sparkline, 0 to 1. */
+  mark: number;
+  /** So many frames, when they stand together. */
+  small: number | null;
+}
+
+export function InfoLine({ view, stacks, node, line, mark, small }: Props) {
+  const { shape, unit, signed } = view;
+  const own = value(view, node);
+  const parent = shape.parent(node);
+  const self = (unit === 'bytes' ? view.bytes : view.blocks).self(node);
+  const all = signed ? view.width : unit === 'bytes' ? view.bytes : view.blocks;
+  const share = (of: number) => percent(Math.abs(all.total(node)), Math.abs(all.total(of)));
+  const before = view.before?.total(node);
+  return (
+    <div class="flame-info" data-testid="flame-info">
+      <span class="flame-info-name">
+        <Name text={nodeName(shape, stacks, node, true)} tail={24} title={shape.fn(node) < 0 ? '' : wholeFrame(stacks.frames, shape.frame(node))} />
+        <span class="quiet">{nodePlace(shape, stacks, node)}</span>
+      </span>
+      {small !== null && <span class="quiet">in it {count(small)} frames too small to draw</span>}
+      <b title={exactBytes(view.bytes.total(node))}>{shown(own, unit, signed)}</b>
+      {before !== undefined && <span class="quiet">from {shown(before, unit, false)}</span>}
+      <span>{share(0)} of {signed ? 'all change' : 'all'}</span>
+      {parent >= 0 && <span>{share(parent)} of {signed ? 'its parent’s' : 'its parent'}</span>}
+      <span title={fold.value === 'none' ? '' : 'with frames that are folded into it'}>self {shown(self, unit, signed)}</span>
+      {unit === 'bytes' && <span>{shown(view.blocks.total(node), 'blocks', signed)} blocks</span>}
+      {unit === 'blocks' && <span>{shown(view.bytes.total(node), 'bytes', signed)}</span>}
+      {line && <Sparkline values={line} width={120} height={18} mark={mark} label="Live bytes over the run" />}
+    </div>
+  );
+}

@@ -1,0 +1,29 @@
+// Bins in words.
+
+import { bytes, duration } from '../../ui/units.ts';
+import { lifetimeFrom } from './terms.ts';
+
+/** Under an axis: every third bin, so that labels do not touch. */
+export function sizeLabel(bin: number): string {
+  return bin % 3 === 0 ? bytes(2 ** bin) : '';
+}
+
+export function sizeWords(bin: number): string {
+  if (bin <= 1) return bin === 0 ? '0 or 1 B' : '2 B';
+  return bin === 2 ? '3 or 4 B' : `${bytes(2 ** (bin - 1) + 1)} to ${bytes(2 ** bin)}`;
+}
+
+/** Every second bin: a power of ten. */
+export function lifetimeLabel(bin: number): string {
+  return bin % 2 === 0 ? tenfold(bin) : '';
+}
+
+/** `10 µs`, without a fraction. */
+function tenfold(bin: number): string {
+  return duration(10 ** (bin / 2) * 1000).replace(/\.0+ /, ' ');
+}
+
+export function lifetimeWords(bin: number): string {
+  const end = duration(lifetimeFrom(bin + 1));
+  return bin === 0 ? `less than ${end}` : `${duration(lifetimeFrom(bin))} to ${end}`;
+}

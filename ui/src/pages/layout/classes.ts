@@ -1,0 +1,162 @@
+// What the picture's colours mean: each way to colour sorts blocks into a few classes, with a legend.
+//
+// Ages and lifetimes are in decades below the length of the run, so that a run of a second and one of a day both use
+// all colours; which class is which colour never depends on T.
+
+import { NEVER, type ProcessData } from '../../data/types.ts';
+import { OTHER, SIZE_CLASSES, category, sequential, type Colour } from '../../ui/colour.ts';
+import { functionName, place } from '../../ui/name.tsx';
+import type { Theme } from '../../ui/theme.ts';
+import { duration } from '../../ui/units.ts';
+import type { Classify } from './raster.ts';
+
+export type ColourBy = 'site' | 'size' | 'age' | 'lifetime' | 'thread' | 'leak';
+export const COLOURS: { id: ColourBy; name: string; hint: string }[] = [
+  { id: 'site', name: 'site', hint: 'Who allocated: the first function outside allocators and their wrappers' },
+  { id: 'size', name: 'size', hint: 'How many bytes were asked for' },
+  { id: 'age', name: 'age', hint: 'How long before T the block was allocated' },
+  { id: 'lifetime', name: 'lifetime', hint: 'How long the block lives in all, from its allocation to its free' },
+  { id: 'thread', name: 'thread', hint: 'Which thread allocated' },
+  { id: 'leak', name: 'leak', hint: 'Whether the block is ever freed, and what the search for leaks found' },
+];
+
+/** A class: what it is called, and its colour in a theme. */
+export interface Class {
+  label: string;
+  /** Quietly after the label: where it is. */
+  note?: string;
+  colour: (theme: Theme) => Colour;
+}
+
+/** A way to colour, ready to use: `classify` gives 1 + the index into `classes`. */
+export interface Classes {
+  classes: Class[];
+  classify: Classify;
+}
+
+const DECADES = 5;
+
+/** More is brighter in the dark theme and darker in the light one; the least still stands out from a hole. */
+const FAINTEST = 0.36;
+export function scale(share: number, theme: Theme): Colour {
+  return sequential(FAINTEST + (1 - FAINTEST) * share, theme);
+}
+
+/** How blocks are coloured at a position; `sites` is the category of a site's frame. */
+export function classesOf(by: ColourBy, data: ProcessData, t: number, sites: Map<number, number>): Classes {
+  switch (by) {
+    case 'site':
+      return bySite(data, sites);
+    case 'size':
+      return {
+        classes: SIZE_CLASSES.map(({ label }, index) => ({ label, colour: (theme) => scale(index / (SIZE_CLASSES.length - 1), theme) })),
+        classify: ({ size }, index) => 1 + sizeIndex(size[index]!),
+      };
+    case 'age':
+      return byAge(data, t);
+    case 'lifetime':
+      return byLifetime(data);
+    case 'thread':
+      return byThread(data);
+    case 'leak':
+      return byLeak(data);
+  }
+}
+
+function sizeIndex(size: number): number {
+  return size <= 16 ? 0 : size > 16384 ? 6 : Math.ceil(Math.log2(size) / 2) - 2;
+}
+
+function bySite(data: ProcessData, sites: Map<number, number>): Classes {
+  const { site, frames } = data.stacks;
+  const ranked = [...sites].sort((x, y) => x[1] - y[1]).slice(0, OTHER);
+  const classes: Class[] = ranked.map(([frame, rank]) => ({
+    label: functionName(frames, frame) || '(no name)',
+    note: place(frames, frame),
+    colour: (theme) => category(rank, theme),
+  }));
+  classes.push({ label: 'other sites', colour: (theme) => category(OTHER, theme) });
+  const index = new Map(ranked.map(([frame], at) => [frame, at]));
+  const ofStack = new Uint8Array(data.stacks.count);
+  for (let stack = 0; stack < ofStack.length; stack++) ofStack[stack] = 1 + (index.get(site[stack]!) ?? ranked.length);
+  return { classes, classify: ({ stack }, at) => ofStack[stack[at]!]! };
+}
+
+/** Lengths of time in decades: ends of all classes but the last, which has none. Nanoseconds. */
+function decades(data: ProcessData): number[] {
+  const run = Math.max(1e4, data.info.end_ns - data.info.start_ns);
+  const top = Math.ceil(Math.log10(run) - 1e-9) - 1;
+  return Array.from({ length: DECADES }, (_, step) => 10 ** (top - DECADES + 1 + step));
+}
+
+/** `100 ms`: of round lengths the zeros after the point say nothing. */
+function plain(length: number): string {
+  return duration(length).replace(/\.0+ /, ' ');
+}
+
+function byAge(data: ProcessData, t: number): Classes {
+  const ends = decades(data);
+  const now = data.times.of(t);
+  // Positions compare faster than times: the first position of each age.
+  const since = ends.map((age) => data.times.at(now - age));
+  const classes: Class[] = ends.map((age, step) => ({
+    label: `< ${plain(age)}`,
+    colour: (theme) => scale(1 - step / DECADES, theme),
+  }));
+  classes.push({ label: 'older', colour: (theme) => scale(0, theme) });
+  const classify: Classify = ({ born }, index) => {
+    const position = born[index]!;
+    if (position === NEVER) return 1 + DECADES;
+    for (let step = 0; step < DECADES; step++) if (position >= since[step]!) return 1 + step;
+    return 1 + DECADES;
+  };
+  return { classes, classify };
+}
+
+function byLifetime(data: ProcessData): Classes {
+  const ends = decades(data);
+  const { times } = data;
+  const classes: Class[] = ends.map((length, step) => ({
+    label: `< ${plain(length)}`,
+    colour: (theme) => scale(step / DECADES, theme),
+  }));
+  classes.push({ label: 'longer', colour: (theme) => scale(1, theme) });
+  classes.push({ label: 'never freed', colour: (theme) => category(6, theme) });
+  const classify: Classify = ({ born, died }, index) => {
+    if (died[index] === NEVER) return 2 + DECADES;
+    const first = born[index] === NEVER ? data.info.start_ns : times.of(born[index]! + 1);
+    const lived = times.of(died[index]! + 1) - first;
+    for (let step = 0; step < DECADES; step++) if (lived < ends[step]!) return 1 + step;
+    return 1 + DECADES;
+  };
+  return { classes, classify };
+}
+
+function byThread(data: ProcessData): Classes {
+  const { threads } = data.info;
+  const named = threads.slice(0, OTHER);
+  const classes: Class[] = named.map(({ tid, name }, index) => ({
+    label: name === '' ? `thread ${tid}` : name,
+    note: name === '' ? '' : String(tid),
+    colour: (theme) => category(index, theme),
+  }));
+  if (threads.length > OTHER) classes.push({ label: `${threads.length - OTHER} other threads`, colour: (theme) => category(OTHER, theme) });
+  return { classes, classify: ({ thread }, index) => 1 + Math.min(OTHER, thread[index]!) };
+}
+
+/** Freed later; never freed and not searched; then the four classes of leaks. */
+const LEAKS: { label: string; category: number }[] = [
+  { label: 'freed later', category: OTHER },
+  { label: 'never freed', category: 1 },
+  { label: 'definite leak', category: 6 },
+  { label: 'indirect leak', category: 3 },
+  { label: 'possible leak', category: 4 },
+  { label: 'never freed, reachable', category: 0 },
+];
+
+function byLeak(data: ProcessData): Classes {
+  const shown = data.info.leaks === null ? LEAKS.slice(0, 2) : LEAKS;
+  const classes: Class[] = shown.map(({ label, category: index }) => ({ label, colour: (theme) => category(index, theme) }));
+  const classify: Classify = ({ died, leak }, index) => (died[index] !== NEVER ? 1 : Math.min(classes.length, 2 + leak[index]!));
+  return { classes, classify };
+}

@@ -1,0 +1,110 @@
+// Outlines above the picture: blocks of the site under the pointer, what is selected, pages that a site pins, the
+// focus of the keyboard, and the range of a drag.
+
+import { data, selected } from '../../state/state.ts';
+import { theme } from '../../ui/theme.ts';
+import { prepare, styled } from './draw.ts';
+import { dragged, focused, hover, hoveredSite } from './hover.ts';
+import { pinnedPages, selectedBlock } from './marked.ts';
+import type { Picture } from './picture.ts';
+import { HOLE, OUTSIDE } from './raster.ts';
+import { picture, quietStacks } from './seen.ts';
+import { GUTTER } from './view.ts';
+
+export function drawOverlay(canvas: HTMLCanvasElement): void {
+  void theme.value;
+  const context = prepare(canvas);
+  const seen = picture.value;
+  if (seen === null) return;
+  const chosen = selected.value;
+  if (chosen?.kind === 'site') outlineSite(context, seen, chosen.id, '--accent');
+  if (hoveredSite.value !== null && quietStacks.value === null && seen.look === 'classes') outlineSite(context, seen, hoveredSite.value, '--text');
+  context.lineWidth = 2;
+  context.strokeStyle = styled('--accent');
+  for (const page of pinnedPages.value ?? []) outlineBytes(context, seen, page, page + data.value.info.page_bytes);
+  const block = selectedBlock.value;
+  if (block !== null) {
+    outlineBytes(context, seen, block.lo, block.hi);
+    pointAt(context, seen, block.lo);
+  }
+  const over = hover.value;
+  if (over !== null && dragged.value === null) {
+    context.lineWidth = 1;
+    context.strokeStyle = styled('--text');
+    outlineBytes(context, seen, over.spot.lo, over.spot.hi);
+  }
+  if (dragged.value !== null) shade(context, seen, dragged.value.lo, dragged.value.hi);
+  if (focused.value !== null && canvas.parentElement?.matches(':focus-visible')) {
+    context.lineWidth = 2;
+    context.strokeStyle = styled('--focus');
+    outlineBytes(context, seen, focused.value, focused.value + 1, 6);
+  }
+}
+
+/** All columns whose stack has a site: a line above and below, and at both ends. */
+function outlineSite(context: CanvasRenderingContext2D, { geometry, scrolled, raster, data }: Picture, site: number, colour: string): void {
+  const ofStack = data.stacks.site;
+  const { count } = raster.columns;
+  const width = geometry.width / count;
+  const height = Math.max(2, geometry.rowPx - 1);
+  context.beginPath();
+  raster.rows.forEach((row, index) => {
+    const base = index * count;
+    const y = row.y - scrolled + 0.5;
+    let from = -1;
+    for (let column = 0; column <= count; column++) {
+      const kind = column < count ? raster.kind[base + column]! : HOLE;
+      const own = kind !== HOLE && kind !== OUTSIDE && ofStack[raster.stack[base + column]!] === site;
+      const ends = from >= 0 && (!own || raster.edge[base + column] === 1);
+      if (ends) {
+        context.rect(GUTTER + from * width + 0.5, y, Math.max(1, (column - from) * width - 1), height - 1);
+        from = -1;
+      }
+      if (own && from < 0) from = column;
+    }
+  });
+  context.lineWidth = 1;
+  context.strokeStyle = styled(colour);
+  context.stroke();
+}
+
+/** The parts of rows that hold [lo, hi), as x, y and width. */
+function parts({ geometry, scrolled, raster }: Picture, lo: number, hi: number): { x: number; y: number; width: number }[] {
+  const found = [];
+  for (const row of raster.rows) {
+    if (row.hi <= lo || row.lo >= hi) continue;
+    const from = (Math.max(lo, row.lo) - row.lo) / geometry.bytesPerPx;
+    const to = (Math.min(hi, row.hi) - row.lo) / geometry.bytesPerPx;
+    found.push({ x: GUTTER + from, y: row.y - scrolled, width: to - from });
+  }
+  return found;
+}
+
+function outlineBytes(context: CanvasRenderingContext2D, seen: Picture, lo: number, hi: number, least = 2): void {
+  const height = Math.max(2, seen.geometry.rowPx - 1);
+  const half = context.lineWidth / 2;
+  for (const { x, y, width } of parts(seen, lo, hi)) {
+    const wide = Math.max(least, width);
+    context.strokeRect(x + half - (wide - width) / 2, y + half, Math.max(1, wide - 2 * half), height - 2 * half);
+  }
+}
+
+/** A small triangle in the gutter, at the row of an address. */
+function pointAt(context: CanvasRenderingContext2D, seen: Picture, at: number): void {
+  const [first] = parts(seen, at, at + 1);
+  if (first === undefined) return;
+  const y = first.y + seen.geometry.rowPx / 2;
+  context.fillStyle = styled('--accent');
+  context.beginPath();
+  context.moveTo(GUTTER - 1, y);
+  context.lineTo(GUTTER - 7, y - 4);
+  context.lineTo(GUTTER - 7, y + 4);
+  context.fill();
+}
+
+function shade(context: CanvasRenderingContext2D, seen: Picture, lo: number, hi: number): void {
+  context.fillStyle = styled('--accent');
+  context.globalAlpha = 0.35;
+  for (const { x, y, width } of parts(seen, lo, hi)) context.fillRect(x, y, Math.max(2, width), seen.geometry.rowPx - 1);
+  context.globalAlpha = 1;
+}

@@ -1,0 +1,122 @@
+// The picture that is in sight, and what its colours mean. One question is on its way at a time: while T is dragged
+// faster than answers come, each answer is shown and the newest moment is asked for next.
+
+import { computed, effect, signal } from '@preact/signals';
+import { data, t } from '../../state/state.ts';
+import { categories, difference, type Colour } from '../../ui/colour.ts';
+import type { Theme } from '../../ui/theme.ts';
+import { classesOf, scale, type Class, type Classes } from './classes.ts';
+import { changes, haunt, rasterAt, APPEARED, type Look, type Picture, type Sight } from './picture.ts';
+import type { Attributes } from './raster.ts';
+import { changing, colourBy, columns, geometry, ghosts, ground, marks, only, scrolled, view, visibleRows } from './view.ts';
+
+export const picture = signal<Picture | null>(null);
+export const failure = signal('');
+const ranks = signal<Map<number, number> | null>(null);
+
+/** How blocks are coloured. */
+const classes = computed<Classes>(() =>
+  classesOf(colourBy.value, data.value, colourBy.value === 'age' ? t.value : 0, ranks.value ?? new Map()),
+);
+
+/** The fullest are not the brightest there are: what matters is hardly used pages. These are outlined, too. */
+const FULL = 0.72;
+const FILLS: Class[] = ['< 25 % used', '< 50 %', '< 75 %', '< 100 %', 'full'].map((label, index) => ({
+  label,
+  colour: (theme) => fillColour(index, theme),
+}));
+
+/** The colour of a class of `fillClass`, from 0. */
+export function fillColour(index: number, theme: Theme): Colour {
+  return scale((FULL * index) / 4, theme);
+}
+
+const CHANGES: Class[] = [
+  { label: 'appeared', colour: (theme) => difference(1, theme) },
+  { label: 'gone', colour: (theme) => difference(-1, theme) },
+  { label: 'stayed', colour: (theme) => (theme === 'dark' ? 0x6b7682 : 0x7d8894) },
+];
+
+/** Call sites have their colours wherever sites are what is told apart. */
+const bySite = computed<Classes>(() => classesOf('site', data.value, 0, ranks.value ?? new Map()));
+/** The class of each stack by its site. */
+export const siteClass = computed(() => {
+  const stack = Uint32Array.from({ length: data.value.stacks.count }, (_, index) => index);
+  const { classify } = bySite.value;
+  return Uint8Array.from(stack, (index) => classify({ stack } as Attributes, index));
+});
+
+const wanted = computed<Look>(() => (changing.value ? 'changes' : view.value === 'pages' ? 'pages' : 'classes'));
+
+/** What the colours of a picture of this kind mean. */
+export function classesFor(kind: Look): Class[] {
+  return kind === 'classes' ? classes.value.classes : kind === 'pages' ? FILLS : CHANGES;
+}
+export const legend = computed(() => (view.value === 'time' ? bySite.value.classes : classesFor(wanted.value)));
+export const shownClasses = computed(() => classesFor(picture.value?.look ?? wanted.value));
+
+/** Which stacks have no colour, because one site alone is shown. */
+export const quietStacks = computed<Uint8Array | null>(() => {
+  if (only.value === null || view.value === 'pages') return null;
+  const site = only.value;
+  return Uint8Array.from(data.value.stacks.site, (of) => (of === site ? 0 : 1));
+});
+
+/** Asks for what is in sight, again and again as it changes; gives back how to stop. */
+export function followPicture(): () => void {
+  const abort = new AbortController();
+  let busy = false;
+  let stale = false;
+  const next = async () => {
+    busy = true;
+    stale = false;
+    try {
+      const asked = ask(abort.signal);
+      const answer = await asked;
+      if (abort.signal.aborted) return;
+      picture.value = answer;
+      failure.value = '';
+    } catch (error) {
+      if (!abort.signal.aborted) failure.value = error instanceof Error ? error.message : String(error);
+    }
+    busy = false;
+    if (stale) void next();
+  };
+  const ranked = effect(() => {
+    const of = data.value;
+    void categories(of, 'site').then((found) => data.peek() === of && (ranks.value = found));
+  });
+  const stop = effect(() => {
+    // Everything that `ask` depends on.
+    void [data.value, geometry.value, columns.value, visibleRows.value, scrolled.value, t.value, classes.value];
+    void [wanted.value, marks.value, ghosts.value];
+    if (ground.value.length === 0) return;
+    if (busy) stale = true;
+    else void next();
+  });
+  return () => {
+    abort.abort();
+    stop();
+    ranked();
+    picture.value = null;
+  };
+}
+
+async function ask(signal: AbortSignal): Promise<Picture> {
+  const [of, position, kind] = [data.peek(), t.peek(), wanted.peek()];
+  const sight: Sight = { geometry: geometry.peek(), rows: visibleRows.peek(), columns: columns.peek(), pages: kind === 'pages' };
+  const base = { data: of, geometry: sight.geometry, scrolled: scrolled.peek(), look: kind };
+  const { classify } = classes.peek();
+  if (kind === 'changes') {
+    const { a, b } = marks.peek()!;
+    const far = { ...sight, pages: false };
+    const before = await rasterAt(of, far, a, () => APPEARED, signal);
+    const after = await rasterAt(of, far, b, () => APPEARED, signal);
+    return { ...base, raster: changes(before, after, a), t: b };
+  }
+  const raster = await rasterAt(of, sight, position, classify, signal);
+  if (ghosts.peek() === 0 || kind === 'pages') return { ...base, raster, t: position };
+  const earlier = of.times.at(of.times.of(position) - ghosts.peek() * 1e6);
+  return { ...base, raster: haunt(await rasterAt(of, sight, earlier, classify, signal), raster), t: position };
+}
+

@@ -1,0 +1,292 @@
+// Time × address: when which part of the address space was used, and by which site. Time goes from left to right like
+// in the strip above it, addresses from top to bottom like in the rows.
+
+import { effect, signal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import type { TimeMap as Cells } from '../../data/types.ts';
+import { endGesture, gesture } from '../../state/params.ts';
+import { useQuery } from '../../state/query.ts';
+import { data, select, setT, t } from '../../state/state.ts';
+import { functionName } from '../../ui/name.tsx';
+import { timeTicks } from '../../strip/scale.ts';
+import { theme } from '../../ui/theme.ts';
+import { address, bytes, exactTime, percent } from '../../ui/units.ts';
+import { groundColours, styled } from './draw.ts';
+import { Columns, type Segment } from './geometry.ts';
+import { findBlock } from './hover.ts';
+import { paint, palette } from './paint.ts';
+import { Raster } from './raster.ts';
+import { legend, siteClass } from './seen.ts';
+import { GUTTER, addressWindow, shown, timeWindow } from './view.ts';
+
+/** Room for the times below, and between segments. */
+const AXIS = 22;
+const GAP = 4;
+/** So many segments at most are drawn, the largest ones. */
+const MOST = 12;
+const LEAST_HEIGHT = 6;
+/** Room between two addresses. */
+const LABEL_PX = 24;
+
+/** A stretch of addresses and its place on the canvas, CSS pixels. */
+interface Band extends Segment {
+  y: number;
+  height: number;
+}
+
+/** What was asked for and what came. */
+interface Drawn {
+  bands: Band[];
+  cells: Cells[];
+  from: number;
+  to: number;
+  width: number;
+}
+
+const size = signal({ width: 600, height: 400, scale: 1 });
+
+/** The stretch of time in sight, nanoseconds. */
+function times(): { from: number; to: number } {
+  const { start_ns, end_ns } = data.value.info;
+  const match = /^(\d{1,15})-(\d{1,15})$/.exec(timeWindow.value);
+  const [from, to] = match ? [Number(match[1]), Number(match[2])] : [start_ns, end_ns];
+  return { from: Math.max(start_ns, from), to: Math.max(from + 1, Math.min(end_ns, to)) };
+}
+
+/** The stretches of addresses in sight: all segments, or the part that was zoomed into. */
+function stretches(): Segment[] {
+  const match = /^([0-9a-f]{1,13})-([0-9a-f]{1,13})$/.exec(addressWindow.value);
+  if (!match) return shown.value;
+  const [lo, hi] = [parseInt(match[1]!, 16), parseInt(match[2]!, 16)];
+  const inside = shown.value.filter(({ start, end }) => start < hi && end > lo);
+  return inside.length === 0 ? shown.value : inside.map(({ kind, start, end }) => ({ kind, start: Math.max(start, lo), end: Math.min(end, hi) }));
+}
+
+/** Gives each stretch height by its length. */
+function bandsOf(all: readonly Segment[], height: number): Band[] {
+  const largest = [...all].sort((x, y) => y.end - y.start - (x.end - x.start)).slice(0, MOST);
+  const bands = largest.sort((x, y) => x.start - y.start);
+  const room = height - AXIS - GAP * (bands.length - 1) - LEAST_HEIGHT * bands.length;
+  const bytes = bands.reduce((sum, { start, end }) => sum + end - start, 0);
+  let y = 0;
+  return bands.map((band) => {
+    const own = LEAST_HEIGHT + Math.floor((room * (band.end - band.start)) / bytes);
+    const placed = { ...band, y, height: own };
+    y += own + GAP;
+    return placed;
+  });
+}
+
+/** What is under the pointer, in words. */
+const pointed = signal('');
+
+export function TimeMap() {
+  const frame = useRef<HTMLDivElement>(null);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const over = useRef<HTMLCanvasElement>(null);
+  useEffect(() => {
+    const element = frame.current!;
+    const observer = new ResizeObserver(() => {
+      size.value = { width: Math.max(64, element.clientWidth - GUTTER), height: Math.max(60, element.clientHeight), scale: devicePixelRatio || 1 };
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  const answer = useQuery<Drawn>((signal) => {
+    const { from, to } = times();
+    const { width, height } = size.value;
+    const bands = bandsOf(stretches(), height);
+    if (bands.length === 0) return null;
+    const of = data.value;
+    const [a, b] = [of.times.at(from), of.times.at(to)];
+    const whole = { from: of.times.of(a), to: Math.max(of.times.of(a) + 1, of.times.of(b)) };
+    return Promise.all(bands.map((band) => of.time_map(band.start, band.end, a, b, width, band.height, signal))).then((cells) => ({ bands, cells, ...whole, width }));
+  });
+  useEffect(() => effect(() => answer.value.value && draw(canvas.current!, answer.value.value)), []);
+  useEffect(() => effect(() => answer.value.value && drawT(over.current!, answer.value.value)), []);
+  useEffect(() => listen(frame.current!, () => answer.peek().value), []);
+  const zoomed = timeWindow.value !== '' || addressWindow.value !== '';
+  const hidden = stretches().length - MOST;
+  return (
+    <div class="time-map">
+      <p class="time-map-line" aria-live="polite" data-testid="layout-time-line">
+        {answer.value.error || pointed.value || 'Click sets T and selects the block; the wheel zooms both axes.'}
+        {hidden > 0 && <span class="quiet"> The {MOST} largest regions; {hidden} more are not drawn.</span>}
+        {zoomed && (
+          <button type="button" class="text-button" data-testid="layout-time-fit" onClick={() => ((timeWindow.value = ''), (addressWindow.value = ''))}>
+            whole run
+          </button>
+        )}
+      </p>
+      <div
+        class="map"
+        ref={frame}
+        tabIndex={0}
+        role="application"
+        data-testid="layout-time"
+        aria-label="Map of time and address. Left and right move T, plus and minus zoom, y shows a table."
+        onKeyDown={(event) => {
+          const seen = answer.value.value;
+          if (!seen || event.ctrlKey || event.altKey || event.metaKey || !['+', '=', '-'].includes(event.key)) return;
+          const x = GUTTER + ((data.value.times.of(t.value) - seen.from) / (seen.to - seen.from)) * seen.width;
+          zoomAt(seen, Math.max(GUTTER, Math.min(GUTTER + seen.width, x)), seen.bands[0]!.y + seen.bands[0]!.height / 2, event.key === '-' ? 2 : 0.5);
+          event.preventDefault();
+          event.stopPropagation();
+        }}
+      >
+        <canvas ref={canvas} />
+        <canvas ref={over} class="map-over" />
+      </div>
+    </div>
+  );
+}
+
+function prepare(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
+  const { width, height, scale } = size.value;
+  canvas.width = Math.round((width + GUTTER) * scale);
+  canvas.height = Math.round(height * scale);
+  canvas.style.width = `${width + GUTTER}px`;
+  canvas.style.height = `${height}px`;
+  const context = canvas.getContext('2d')!;
+  context.scale(scale, scale);
+  context.font = '11px system-ui, sans-serif';
+  context.textBaseline = 'middle';
+  return context;
+}
+
+function draw(canvas: HTMLCanvasElement, seen: Drawn): void {
+  const context = prepare(canvas);
+  const { scale } = size.value;
+  const colours = palette(legend.value, theme.value, groundColours());
+  const classes = siteClass.value;
+  seen.bands.forEach((band, index) => {
+    const { width, height, fill, stack } = seen.cells[index]!;
+    const raster = new Raster(Array.from({ length: height }, (_, y) => ({ segment: 0, lo: 0, hi: width, y })), new Columns(width, width));
+    for (let at = 0; at < fill.length; at++) {
+      if (fill[at] === 0) continue;
+      raster.kind[at] = classes[stack[at]!]!;
+      raster.fill[at] = Math.max(1, Math.round(255 * fill[at]!));
+    }
+    const image = new ImageData(Math.round(width * scale), Math.round(height * scale));
+    const frame = { width: image.width, height: image.height, y: (row: number) => row * scale, rowHeight: scale, cells: false };
+    paint(new Uint32Array(image.data.buffer), frame, raster, colours, null);
+    context.putImageData(image, Math.round(GUTTER * scale), Math.round(band.y * scale));
+    context.textAlign = 'right';
+    context.fillStyle = styled('--text');
+    if (index === 0 || band.height >= 14 || index % 2 === 0) context.fillText(address(band.start), GUTTER - 8, band.y + 6);
+    context.fillStyle = styled('--muted');
+    const perPx = (band.end - band.start) / band.height;
+    const step = 2 ** Math.ceil(Math.log2(perPx * LABEL_PX));
+    for (let into = step; into / perPx < band.height - 8; into += step) context.fillText(`+${bytes(into)}`, GUTTER - 8, band.y + into / perPx);
+  });
+  const bottom = size.value.height - AXIS / 2;
+  for (const { ns, label } of timeTicks(seen.from, seen.to, Math.floor(seen.width / 90))) {
+    const x = GUTTER + ((ns - seen.from) / (seen.to - seen.from)) * seen.width;
+    context.textAlign = x < GUTTER + 24 ? 'left' : x > GUTTER + seen.width - 24 ? 'right' : 'center';
+    context.fillText(label, x, bottom);
+  }
+}
+
+function drawT(canvas: HTMLCanvasElement, seen: Drawn): void {
+  void theme.value;
+  const context = prepare(canvas);
+  const now = data.value.times.of(t.value);
+  const x = GUTTER + ((now - seen.from) / (seen.to - seen.from)) * seen.width;
+  if (x < GUTTER || x > GUTTER + seen.width) return;
+  const height = size.value.height - AXIS;
+  context.fillStyle = styled('--bg');
+  context.fillRect(Math.round(x) - 2, 0, 3, height);
+  context.fillStyle = styled('--text');
+  context.fillRect(Math.round(x) - 1, 0, 1, height);
+}
+
+/** The time and the bytes at a point. */
+function at(seen: Drawn, x: number, y: number) {
+  const column = Math.floor(x - GUTTER);
+  const index = seen.bands.findIndex((band) => y >= band.y && y < band.y + band.height);
+  if (index < 0 || column < 0 || column >= seen.width) return null;
+  const band = seen.bands[index]!;
+  const row = Math.floor(y - band.y);
+  const each = (band.end - band.start) / band.height;
+  const lo = Math.floor(band.start + row * each);
+  const ns = seen.from + ((x - GUTTER) / seen.width) * (seen.to - seen.from);
+  return { band, ns, lo, hi: Math.max(lo + 1, Math.floor(band.start + (row + 1) * each)), cell: row * seen.width + column, cells: seen.cells[index]! };
+}
+
+function listen(element: HTMLElement, seen: () => Drawn | undefined): () => void {
+  const place = (event: MouseEvent) => {
+    const now = seen();
+    const box = element.getBoundingClientRect();
+    return now === undefined ? null : at(now, event.clientX - box.left, event.clientY - box.top);
+  };
+  const move = (event: MouseEvent) => {
+    const point = place(event);
+    if (point === null) {
+      pointed.value = '';
+      return;
+    }
+    const { cells, cell, ns, lo } = point;
+    const used = cells.fill[cell]!;
+    const site = data.peek().stacks.site[cells.stack[cell]!]!;
+    const whose = used === 0 ? 'hole' : `${percent(used, 1)} used, most by ${functionName(data.peek().stacks.frames, site)}`;
+    pointed.value = `${exactTime(ns)}  ${address(lo)}  ${whose}`;
+  };
+  const click = async (event: MouseEvent) => {
+    const point = place(event);
+    if (point === null) return;
+    gesture('layout-time');
+    setT(data.peek().times.at(point.ns));
+    const found = await findBlock(point.lo, point.hi);
+    if (found !== null) select('block', found.blocks.id[found.index]!);
+    endGesture();
+  };
+  let rest: ReturnType<typeof setTimeout> | undefined;
+  const wheel = (event: WheelEvent) => {
+    const now = seen();
+    if (now === undefined) return;
+    event.preventDefault();
+    const box = element.getBoundingClientRect();
+    gesture('layout-time-wheel');
+    zoomAt(now, event.clientX - box.left, event.clientY - box.top, event.deltaY > 0 ? 1.25 : 0.8);
+    clearTimeout(rest);
+    rest = setTimeout(endGesture, 400);
+  };
+  const leave = () => {
+    pointed.value = '';
+  };
+  element.addEventListener('mousemove', move);
+  element.addEventListener('mouseleave', leave);
+  element.addEventListener('click', click);
+  element.addEventListener('wheel', wheel, { passive: false });
+  return () => {
+    element.removeEventListener('mousemove', move);
+    element.removeEventListener('mouseleave', leave);
+    element.removeEventListener('click', click);
+    element.removeEventListener('wheel', wheel);
+    clearTimeout(rest);
+  };
+}
+
+/** The least that is seen of either. */
+const LEAST_NS = 20e3;
+const LEAST_BYTES = 4096;
+
+/** Both axes by a factor, around a point; farther than all there is, all of it. */
+function zoomAt(seen: Drawn, x: number, y: number, factor: number): void {
+  const point = at(seen, x, y);
+  if (point === null) return;
+  const { start_ns, end_ns } = data.peek().info;
+  const length = Math.max(LEAST_NS, (seen.to - seen.from) * factor);
+  const share = (point.ns - seen.from) / (seen.to - seen.from);
+  const from = Math.max(start_ns, Math.round(point.ns - share * length));
+  const to = Math.min(end_ns, Math.round(from + length));
+  timeWindow.value = from <= start_ns && to >= end_ns ? '' : `${from}-${to}`;
+  const { band } = point;
+  const bytes = Math.max(LEAST_BYTES, Math.round((band.end - band.start) * factor));
+  const within = (point.lo - band.start) / (band.end - band.start);
+  const lo = Math.round(point.lo - within * bytes);
+  const whole = shown.peek().find(({ start, end }) => start <= point.lo && point.lo < end)!;
+  const [first, last] = [Math.max(whole.start, lo), Math.min(whole.end, lo + bytes)];
+  const all = first <= whole.start && last >= whole.end;
+  addressWindow.value = all ? '' : `${first.toString(16)}-${last.toString(16)}`;
+}

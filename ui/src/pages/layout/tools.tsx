@@ -1,0 +1,180 @@
+// Above the map: how it is seen, and what its colours mean.
+
+import { signal, type Signal } from '@preact/signals';
+import { data, selected } from '../../state/state.ts';
+import { Icon } from '../../ui/icons.tsx';
+import { css } from '../../ui/colour.ts';
+import { FrameName, Name } from '../../ui/name.tsx';
+import { theme } from '../../ui/theme.ts';
+import { bytes, time } from '../../ui/units.ts';
+import { COLOURS } from './classes.ts';
+import { GoTo } from './goto.tsx';
+import { hoveredSite } from './hover.ts';
+import { legend } from './seen.ts';
+import { asTable, changing, colourBy, diff, geometry, ghosts, marks, only, view, zoom, zoomBy, zoomToFit, type View } from './view.ts';
+
+const VIEWS: { id: View; name: string; hint: string }[] = [
+  { id: 'rows', name: 'rows', hint: 'The address space as lines of text: lower addresses further left and further up' },
+  { id: 'pages', name: 'pages', hint: 'A cell is a page; its colour is how full it is' },
+  { id: 'time', name: 'time × address', hint: 'Time from left to right, addresses from top to bottom' },
+];
+
+/** One of a few words; where there is little room, a list. */
+function Choice<T extends string>({ label, of, options, short = false }: { label: string; of: Signal<T>; options: { id: T; name: string; hint: string }[]; short?: boolean }) {
+  if (short)
+    return (
+      <select aria-label={label} value={of.value} data-testid={`layout-${label}`} onChange={(event) => (of.value = event.currentTarget.value as T)}>
+        {options.map(({ id, name }) => (
+          <option key={id} value={id}>
+            {name}
+          </option>
+        ))}
+      </select>
+    );
+  return (
+    <div class="segments" role="group" aria-label={label}>
+      {options.map(({ id, name, hint }) => (
+        <button key={id} type="button" data-testid={`layout-${label}-${id}`} aria-pressed={of.value === id} title={hint} onClick={() => (of.value = id)}>
+          {name}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/** Whether there is little room. */
+const query = matchMedia('(max-width: 1240px)');
+const narrow = signal(query.matches);
+query.addEventListener('change', () => (narrow.value = query.matches));
+
+/** Why colours cannot be chosen now; undefined: they can. */
+function colourIsGiven(): string | undefined {
+  if (changing.value) return 'Colours show what changed between the marks';
+  if (view.value === 'pages') return 'The colour of a page is how full it is';
+  if (view.value === 'time') return 'Over time the colour is the call site with most bytes';
+  return undefined;
+}
+
+export function Tools() {
+  const given = colourIsGiven();
+  return (
+    <div class="layout-tools" role="toolbar" aria-label="Map">
+      <Choice label="view" of={view} options={VIEWS} />
+      {given === undefined && (
+        <span class="tool">
+          <span class="quiet">colour</span>
+          <Choice label="colour" of={colourBy} options={COLOURS} short={narrow.value} />
+        </span>
+      )}
+      {view.value !== 'time' && <Zoom />}
+      {view.value === 'rows' && !changing.value && <Ghosts />}
+      <Changes />
+      <span class="tool-space" />
+      <GoTo />
+      <button type="button" class="text-button" aria-pressed={asTable.value} data-testid="layout-table" aria-label="Table" title="A table in the picture's place (y)" onClick={() => (asTable.value = !asTable.value)}>
+        <Icon name="table" size={14} /> {!narrow.value && 'table'}
+      </button>
+    </div>
+  );
+}
+
+function Zoom() {
+  const perPx = geometry.value.bytesPerPx;
+  return (
+    <span class="tool zoom">
+      <button type="button" class="text-button" aria-label="Zoom out" title="Zoom out (−)" data-testid="layout-zoom-out" onClick={() => zoomBy(-1)}>
+        <Icon name="minus" size={14} />
+      </button>
+      <span class="zoom-text" title={`A row is ${bytes(geometry.value.rowBytes)}`}>
+        {view.value === 'pages' ? `${bytes(geometry.value.rowBytes)}/row` : perPx < 1 ? `${perPx.toFixed(2)} B/px` : `${bytes(perPx)}/px`}
+      </span>
+      <button type="button" class="text-button" aria-label="Zoom in" title="Zoom in (+)" data-testid="layout-zoom-in" onClick={() => zoomBy(1)}>
+        <Icon name="plus" size={14} />
+      </button>
+      <button type="button" class="text-button" disabled={zoom.value === 0} title="All of it at once (f)" data-testid="layout-fit" onClick={zoomToFit}>
+        fit
+      </button>
+    </span>
+  );
+}
+
+const GHOSTS = [0, 1, 10, 100, 1000];
+
+function Ghosts() {
+  return (
+    <label class="tool" title="Also show, hatched, where blocks lay that were freed a short time before T">
+      <span class="quiet">just freed</span>
+      <select value={String(ghosts.value)} data-testid="layout-ghosts" onChange={(event) => (ghosts.value = Number(event.currentTarget.value))}>
+        {GHOSTS.map((ms) => (
+          <option key={ms} value={String(ms)}>
+            {ms === 0 ? 'no' : ms === 1000 ? '1 s' : `${ms} ms`}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** What changed between the marks that `a` and `b` set. */
+function Changes() {
+  const set = marks.value;
+  if (view.value === 'time') return null;
+  const { times } = data.value;
+  return (
+    <button
+      type="button"
+      class="text-button"
+      data-testid="layout-diff"
+      aria-pressed={changing.value}
+      disabled={set === null}
+      title={set === null ? 'Set two marks first: move T, press a; move T, press b' : `What changed from ${time(times.of(set.a))} to ${time(times.of(set.b))}`}
+      onClick={() => (diff.value = !diff.value)}
+    >
+      {narrow.value ? 'A–B' : 'changes A–B'}
+    </button>
+  );
+}
+
+/** The meaning of the colours, on a line of its own. */
+export function Legend() {
+  const frames = data.value.stacks.frames;
+  const now = theme.value;
+  const shapes = changing.value ? ['▲ ', '▽ ', ''] : null;
+  const spare = only.value ?? (selected.value?.kind === 'site' ? selected.value.id : hoveredSite.value);
+  return (
+    <div class="layout-legend" data-testid="layout-legend" aria-label="Legend">
+      {legend.value.map(({ label, note, colour }, index) => (
+        <span key={label + index} class="swatch" title={note ? `${label}  ${note}` : label}>
+          <i
+            class={changing.value && index < 2 ? `hatch-${index}` : view.value === 'pages' && index === 0 ? 'sparse' : undefined}
+            style={{ background: css(colour(now)) }}
+          />
+          {shapes?.[index]}
+          <Name text={label} />
+        </span>
+      ))}
+      {ghosts.value > 0 && view.value === 'rows' && !changing.value && (
+        <span class="swatch">
+          <i class="ghost" />
+          freed within {ghosts.value} ms
+        </span>
+      )}
+      <span class="swatch">
+        <i class="hole" />
+        hole
+      </span>
+      {view.value === 'rows' && !changing.value && (
+        <label class="only" title="Show one call site alone (o)">
+          <input
+            type="checkbox"
+            data-testid="layout-only"
+            checked={only.value !== null}
+            disabled={only.value === null && spare === null}
+            onChange={(event) => (only.value = event.currentTarget.checked ? spare : null)}
+          />
+          {only.value === null ? 'only one site' : <>only <FrameName frames={frames} frame={only.value} /></>}
+        </label>
+      )}
+    </div>
+  );
+}

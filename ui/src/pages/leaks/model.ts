@@ -1,0 +1,136 @@
+// Never freed blocks by call site, with when they came and whether they grow; and what `heaptape leaks --json` says.
+
+import { NEVER, type Measure, type ProcessData } from '../../data/types.ts';
+import { SERIES_POINTS, siteSeries } from '../../state/weights.ts';
+import type { JsonFrame } from '../crash/model.ts';
+
+export interface JsonWeight {
+  bytes: number;
+  blocks: number;
+}
+
+/** A step from outside to a block. */
+export type Step =
+  | { in: 'root'; what: string; name: string | null; module: string | null; tid: number | null; address: string }
+  | { in: 'block'; block: number | null; address: string; size: number; retained: number; offset: number; site: JsonFrame | null }
+  | { in: 'more'; blocks: number };
+
+export type LeakKind = 'definite' | 'indirect' | 'possible' | 'reachable';
+
+export interface LeakRecord extends JsonWeight {
+  kind: LeakKind;
+  indirect: JsonWeight;
+  function: string;
+  backtrace: JsonFrame[];
+  block: { block: number | null; address: string; size: number; retained: number };
+  path: Step[];
+}
+
+export interface LeakResult {
+  search: { number: number; time_ns: number; pause_ns: number; bytes_read: number; doubts: string[]; is_open: boolean } | null;
+  searches: { number: number; time_ns: number }[];
+  summary: Record<LeakKind | 'suppressed', JsonWeight>;
+  records: LeakRecord[];
+  hidden_records: number;
+  suppressions?: { name: string; file: string; line: number; bytes: number; blocks: number }[];
+}
+
+/** Never freed blocks of one call site. */
+export interface LeakSite extends JsonWeight {
+  /** Its frame; -1: blocks without a backtrace. */
+  frame: number;
+  /** A backtrace that ends there: the one with most bytes. */
+  stack: number;
+  /** Positions of the first and last allocation; `null` where there are too many blocks to look at each. */
+  first: number | null;
+  last: number | null;
+  /** Bytes that nothing points to, if the search said so: definite, indirect, possible. */
+  lost: number | null;
+  /** Live bytes of the site at equally spaced moments of the run; `null`: it never held much. */
+  series: Float64Array | null;
+  /** Bytes a second, by least squares over the run. */
+  slope: number | null;
+  growing: boolean;
+}
+
+/** Blocks that are looked at one by one for their times and classes. */
+export const MOST_ROWS = 100_000;
+
+/** All call sites of a measure's never freed blocks. */
+export async function leakSites(data: ProcessData, measure: Measure, signal: AbortSignal): Promise<LeakSite[]> {
+  const leaked: Measure = { ...measure, metric: 'leaked' };
+  const rows = { ...leaked, sort: 'born' as const, descending: false, offset: 0, limit: MOST_ROWS };
+  const [weights, page, series] = await Promise.all([data.weigh(leaked, signal), data.blocks(rows, signal), siteSeries(data)]);
+  const keyOf = (stack: number) => (stack === 0 ? -1 : data.stacks.site[stack]!);
+  const sites = new Map<number, LeakSite>();
+  const most = new Map<number, number>();
+  weights.blocks.forEach((blocks, stack) => {
+    if (blocks === 0) return;
+    const frame = keyOf(stack);
+    let site = sites.get(frame);
+    if (!site) {
+      site = { frame, stack, bytes: 0, blocks: 0, first: null, last: null, lost: null, series: null, slope: null, growing: false };
+      sites.set(frame, site);
+    }
+    site.bytes += weights.bytes[stack]!;
+    site.blocks += blocks;
+    if (weights.bytes[stack]! > (most.get(frame) ?? -1)) {
+      most.set(frame, weights.bytes[stack]!);
+      site.stack = stack;
+    }
+  });
+  if (page.count <= page.rows.count) {
+    for (let k = 0; k < page.rows.count; k++) {
+      const site = sites.get(keyOf(page.rows.stack[k]!));
+      if (!site) continue;
+      const born = page.rows.born[k]! === NEVER ? 0 : page.rows.born[k]! + 1;
+      site.first = Math.min(site.first ?? born, born);
+      site.last = Math.max(site.last ?? born, born);
+      const leak = page.rows.leak[k]!;
+      if (leak > 0) site.lost = (site.lost ?? 0) + (leak < 4 ? page.rows.size[k]! : 0);
+    }
+  }
+  series.sites.forEach((frame, k) => {
+    const site = sites.get(data.stacks.count > 0 ? frame : -1);
+    if (!site) return;
+    site.series = series.bytes.subarray(k * series.points, (k + 1) * series.points);
+    site.slope = slopeOf(site.series, (data.info.end_ns - data.info.start_ns) / 1e9);
+    site.growing = grows(site.series);
+  });
+  return [...sites.values()];
+}
+
+/** The line of least squares through equally spaced values: its rise a second. `null` of a run without length. */
+export function slopeOf(values: Float64Array, seconds: number): number | null {
+  const n = values.length;
+  if (n < 2 || seconds <= 0) return null;
+  const middle = (n - 1) / 2;
+  const mean = values.reduce((sum, it) => sum + it, 0) / n;
+  let above = 0;
+  let below = 0;
+  values.forEach((value, k) => {
+    above += (k - middle) * (value - mean);
+    below += (k - middle) ** 2;
+  });
+  return above / below / (seconds / (n - 1));
+}
+
+/** As the terminal says it: at 16 equally spaced moments live bytes never fell, and they rose in at least four steps. */
+export function grows(values: Float64Array): boolean {
+  let rises = 0;
+  let before = values[0] ?? 0;
+  for (let k = 1; k < 16; k++) {
+    const value = values[Math.round((k * (SERIES_POINTS - 1)) / 15)] ?? 0;
+    if (value < before) return false;
+    if (value > before) rises++;
+    before = value;
+  }
+  return rises >= 4;
+}
+
+/** A suppression in LeakSanitizer's form, which `heaptape leaks --suppressions` takes, too. */
+export function suppression(backtrace: JsonFrame[], site: JsonFrame | undefined): string {
+  const frame = site ?? backtrace[0];
+  if (!frame) return '# without a backtrace nothing can be named';
+  return `leak:${frame.named ? frame.function : frame.module}`;
+}

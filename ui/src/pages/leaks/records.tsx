@@ -1,0 +1,94 @@
+// What a search for leaks found: records by kind and call site, and of the selected one all that is known.
+
+import { useState } from 'preact/hooks';
+import { data } from '../../state/state.ts';
+import { Name } from '../../ui/name.tsx';
+import { Table, type Column } from '../../ui/table.tsx';
+import { bytes, count, exactBytes } from '../../ui/units.ts';
+import { Backtrace, jsonLines } from '../blocks/backtrace.tsx';
+import { CopyText } from '../copy.tsx';
+import { openBlock } from '../links.ts';
+import { Path } from './path.tsx';
+import { suppression, type LeakRecord, type LeakResult } from './model.ts';
+
+export function Records({ leaks }: { leaks: LeakResult }) {
+  const { records } = leaks;
+  const [at, setAt] = useState(0);
+  const record = records[at];
+  if (!record) {
+    return (
+      <div class="empty" data-testid="no-records">
+        <p>The search found nothing that is lost.</p>
+        {leaks.hidden_records > 0 && <p class="muted">{count(leaks.hidden_records)} records of other kinds are not in this report.</p>}
+      </div>
+    );
+  }
+  return (
+    <div class="leak-records">
+      <Table<LeakRecord>
+        label="Records of the search"
+        testid="leak-records"
+        columns={COLUMNS}
+        count={records.length}
+        row={(index) => records[index]}
+        selected={(it) => it === record}
+        onSelect={(_, index) => setAt(index)}
+        footer={`${count(records.length)} records${leaks.hidden_records > 0 ? `, ${count(leaks.hidden_records)} more of other kinds are not in this report` : ''}`}
+      />
+      <Detail record={record} />
+    </div>
+  );
+}
+
+const COLUMNS: Column<LeakRecord>[] = [
+  { key: 'kind', title: 'Kind', width: '78px', cell: (it) => <span class={`leak-kind leak-${it.kind}`}>{it.kind}</span> },
+  { key: 'bytes', title: 'Bytes', width: '80px', numeric: true, hint: 'Of these blocks themselves', cell: (it) => <span title={exactBytes(it.bytes)}>{bytes(it.bytes)}</span> },
+  { key: 'indirect', title: 'With them', width: '80px', numeric: true, hint: 'Bytes of blocks that are lost with them', cell: (it) => <span title={exactBytes(it.indirect.bytes)}>{bytes(it.indirect.bytes)}</span> },
+  { key: 'blocks', title: 'Blocks', width: '66px', numeric: true, cell: (it) => count(it.blocks) },
+  { key: 'site', title: 'Call site', width: 'minmax(180px, 1fr)', cell: (it) => <SiteOf record={it} /> },
+];
+
+/** The first frame that is not the allocator's or the runtime's. */
+function siteOf(record: LeakRecord): number {
+  const lines = jsonLines(record.backtrace, data.value.stacks.frames);
+  return Math.max(0, lines.findIndex((it) => !it.quiet));
+}
+
+function SiteOf({ record }: { record: LeakRecord }) {
+  const line = jsonLines(record.backtrace, data.value.stacks.frames)[siteOf(record)];
+  if (!line) return <span class="muted">no backtrace</span>;
+  return (
+    <span class="frame-name">
+      <Name text={line.name} title={line.title} />
+      <span class="frame-place"><Name text={line.place} tail={12} title={line.title} /></span>
+    </span>
+  );
+}
+
+function Detail({ record }: { record: LeakRecord }) {
+  const { block, address, size, retained } = record.block;
+  return (
+    <section class="leak-detail" aria-label="The selected record" data-testid="leak-record">
+      <h2>
+        {bytes(record.bytes + record.indirect.bytes)} in {count(record.blocks + record.indirect.blocks)} blocks <span class={`leak-kind leak-${record.kind}`}>{record.kind}</span>
+      </h2>
+      {record.indirect.blocks > 0 && (
+        <p class="muted">{bytes(record.bytes)} in {count(record.blocks)} blocks directly, {bytes(record.indirect.bytes)} in {count(record.indirect.blocks)} blocks through them.</p>
+      )}
+      <p>
+        One of them:{' '}
+        {block === null ? 'a block' : <button class="link" onClick={() => openBlock(block)}>#{block}</button>} at <span class="mono">{address}</span>, {bytes(size)}
+        {retained > size && <>, keeps <b>{bytes(retained)}</b> alive</>}
+      </p>
+      <h3>Allocated with {record.function}</h3>
+      <Backtrace lines={jsonLines(record.backtrace, data.value.stacks.frames)} label="Backtrace" none="No backtrace was recorded." />
+      <Path record={record} />
+      <h3>To suppress it</h3>
+      <pre class="leak-suppression" tabIndex={0} aria-label="Suppression">{suppression(record.backtrace, record.backtrace[siteOf(record)])}</pre>
+      <p class="leak-copy">
+        <CopyText text={() => `${suppression(record.backtrace, record.backtrace[siteOf(record)])}\n`} label="Copy" testid="copy-suppression" />
+        <span class="muted">a line of a file for <code>--suppressions</code>: hides every leak with this in its backtrace</span>
+      </p>
+    </section>
+  );
+}

@@ -1,0 +1,89 @@
+// Call sites with never freed blocks: how many, since when, and how they grew.
+
+import { useMemo } from 'preact/hooks';
+import { oneOf, param } from '../../state/params.ts';
+import { data, filter, goTo, metric, select, selected, t } from '../../state/state.ts';
+import { FrameName } from '../../ui/name.tsx';
+import { Sparkline } from '../../ui/sparkline.tsx';
+import { Table, type Column } from '../../ui/table.tsx';
+import { bytes, count, exactBytes, exactTime, percent, time } from '../../ui/units.ts';
+import { MOST_ROWS, type LeakSite } from './model.ts';
+
+type Key = 'bytes' | 'blocks' | 'lost' | 'first' | 'last' | 'slope';
+const order = param<Key>('ls', 'bytes', oneOf('bytes', 'blocks', 'lost', 'first', 'last', 'slope'));
+const ASCENDING: Key[] = ['first'];
+
+export function SiteTable({ sites, pending }: { sites: LeakSite[]; pending: boolean }) {
+  const key = order.value;
+  const descending = !ASCENDING.includes(key);
+  const sorted = useMemo(() => {
+    const value = (site: LeakSite) => site[key] ?? (descending ? -Infinity : Infinity);
+    return [...sites].sort((x, y) => (descending ? value(y) - value(x) : value(x) - value(y)) || y.bytes - x.bytes || x.frame - y.frame);
+  }, [sites, key]);
+  const total = sites.reduce((sum, it) => ({ bytes: sum.bytes + it.bytes, blocks: sum.blocks + it.blocks }), { bytes: 0, blocks: 0 });
+  const chosen = selected.value?.kind === 'site' ? selected.value.id : null;
+  return (
+    <div class={`leaks-table${pending ? ' stale' : ''}`}>
+      <Table<LeakSite>
+        label="Never freed blocks by call site"
+        testid="leak-sites"
+        columns={columns(total.bytes, sites.some((it) => it.lost !== null))}
+        count={sorted.length}
+        rowHeight={26}
+        row={(index) => sorted[index]}
+        rowKey={(site) => site.frame}
+        sort={{ key, descending }}
+        onSort={(wanted) => isKey(wanted) && (order.value = wanted)}
+        selected={(site) => site.frame >= 0 && site.frame === chosen}
+        onSelect={(site) => site.frame >= 0 && select('site', site.frame)}
+        onOpen={openBlocks}
+        footer={
+          <>
+            <b class="num" title={exactBytes(total.bytes)}>{bytes(total.bytes)}</b> in <b class="num">{count(total.blocks)}</b> blocks of {count(sites.length)} call sites
+            {filter.value !== '' && ' that fit the filter'}
+            {sites.some((it) => it.first === null) && `; first and last are looked up for up to ${count(MOST_ROWS)} blocks`}
+          </>
+        }
+      />
+    </div>
+  );
+}
+
+function isKey(key: string): key is Key {
+  return ['bytes', 'blocks', 'lost', 'first', 'last', 'slope'].includes(key);
+}
+
+/** The never freed blocks, one by one. */
+function openBlocks(): void {
+  metric.value = 'leaked';
+  goTo('blocks');
+}
+
+function columns(total: number, searched: boolean): Column<LeakSite>[] {
+  const { stacks, times, info } = data.value;
+  const when = (position: number | null) => (position === null ? '–' : <span title={exactTime(times.of(position))}>{time(times.of(position))}</span>);
+  const mark = (times.of(t.value) - info.start_ns) / Math.max(1, info.end_ns - info.start_ns);
+  const all: (Column<LeakSite> | null)[] = [
+    { key: 'bytes', title: 'Bytes', width: '80px', numeric: true, hint: 'Bytes never freed', cell: (it) => <span title={exactBytes(it.bytes)}>{bytes(it.bytes)}</span> },
+    { key: 'share', title: 'Share', width: '60px', numeric: true, hint: 'Of all bytes never freed', cell: (it) => percent(it.bytes, total) },
+    { key: 'blocks', title: 'Blocks', width: '70px', numeric: true, hint: 'Blocks never freed', cell: (it) => count(it.blocks) },
+    searched ? { key: 'lost', title: 'Lost', width: '80px', numeric: true, hint: 'Bytes that the search called definite, indirect or possible leaks', cell: (it) => (it.lost === null ? '–' : <span title={exactBytes(it.lost)}>{bytes(it.lost)}</span>) } : null,
+    { key: 'first', title: 'First', width: '66px', numeric: true, hint: 'When the first of them was allocated', cell: (it) => when(it.first) },
+    { key: 'last', title: 'Last', width: '66px', numeric: true, hint: 'When the last of them was allocated', cell: (it) => when(it.last) },
+    { key: 'slope', title: 'Growth each s', width: '104px', numeric: true, hint: 'Live bytes of the site, their rise in a second over the whole run, by least squares', cell: (it) => (it.slope === null ? '–' : bytes(it.slope)) },
+    { key: 'series', title: 'Live over the run', width: '200px', hint: 'Live bytes of the site over the whole run', cell: (it) => <Growth site={it} mark={mark} /> },
+    { key: 'site', title: 'Call site', width: 'minmax(200px, 1fr)', cell: (it) => (it.frame < 0 ? <span class="muted">no backtrace</span> : <FrameName frames={stacks.frames} frame={it.frame} />) },
+  ];
+  return all.filter((it) => it !== null);
+}
+
+function Growth({ site, mark }: { site: LeakSite; mark: number }) {
+  if (!site.series) return <span class="muted">–</span>;
+  const name = site.growing ? 'growing over the run' : 'not growing all the time';
+  return (
+    <span class="leak-growth">
+      <Sparkline values={site.series} width={110} height={20} mark={mark} label={`Live bytes, up to ${bytes(Math.max(...site.series))}, ${name}`} />
+      {site.growing && <span class="chip chip-growing">growing</span>}
+    </span>
+  );
+}

@@ -1,0 +1,53 @@
+// What the figures below do not hold: losses, samples, caps, names that are not known. Nothing of it: nothing here.
+
+import { data, goTo, source } from '../../state/state.ts';
+import { Icon } from '../../ui/icons.tsx';
+import { bytes, count, percent } from '../../ui/units.ts';
+
+/** From this share of frames without a name on, how to get names is said. */
+const NAMELESS = 0.5;
+
+/** Each in a sentence. */
+export function notices(): string[] {
+  const { overview } = source.value;
+  const { info } = data.value;
+  const said = [...overview.losses];
+  if (overview.sampling !== null) {
+    const mean = bytes(overview.sampling.interval_bytes);
+    said.push(`This is a sample, one block in ${mean} on average: totals are estimates for the whole program, single blocks are those that were chosen.`);
+  }
+  if (info.capped !== null) {
+    const { kept_blocks, of_blocks, grid } = info.capped;
+    said.push(
+      `${count(kept_blocks)} of ${count(of_blocks)} blocks are in this report. Totals are exact, at ${count(grid)} moments of the run to which T, A and B are rounded down; ` +
+        'single blocks are the largest, the longest lived and those live at a few moments. All of them: heaptape ui ' + overview.tape,
+    );
+  }
+  if (overview.left_out > 0) said.push(`${count(overview.left_out)} blocks are left out: their addresses are too large for this page.`);
+  const { unnamed, of } = overview.unnamed_frames;
+  if (of > 0 && unnamed / of >= NAMELESS) {
+    said.push(
+      `${percent(unnamed, of)} of the ${count(of)} frames have no function name. Build with -g, install the debug packages, or say where they are: heaptape report --debug-dir DIR ${overview.tape}`,
+    );
+  }
+  return said;
+}
+
+export function Notices() {
+  const said = notices();
+  if (said.length === 0) return null;
+  return (
+    <section class="notices" aria-label="What is missing" data-testid="notices">
+      <ul>
+        {said.map((it) => (
+          <li key={it}>
+            <Icon name="warn" size={14} /> {it}
+          </li>
+        ))}
+      </ul>
+      <button class="link" onClick={() => goTo('about')}>
+        How good this recording is
+      </button>
+    </section>
+  );
+}

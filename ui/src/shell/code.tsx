@@ -1,0 +1,150 @@
+// What is known of a backtrace, a call site or a function: its blocks by every metric, its live bytes over the run, and the
+// heaviest way to it.
+
+import type { Metric, ProcessData, StackWeights, Weight } from '../data/types.ts';
+import { Backtrace, stackLines } from '../pages/blocks/backtrace.tsx';
+import { METRICS } from '../state/metrics.ts';
+import { useQuery } from '../state/query.ts';
+import { data, filter, measure, metric, t } from '../state/state.ts';
+import { siteSeries, wholeRunWeights } from '../state/weights.ts';
+import { functionName, Name, wholeFrame } from '../ui/name.tsx';
+import { Sparkline } from '../ui/sparkline.tsx';
+import { bytes, count, exactBytes, percent, time } from '../ui/units.ts';
+
+type Kind = 'stack' | 'site' | 'fn';
+
+export function CodeFacts({ kind, id }: { kind: Kind; id: number }) {
+  const { frames } = data.value.stacks;
+  const frame = frameOf(data.value, kind, id);
+  if (frame === null) return <p class="inspector-empty">This recording has no such thing: the link was made for another one.</p>;
+  const file = frames.strings[frames.file[frame]!] ?? '';
+  const members = membersOf(data.value, kind, id);
+  return (
+    <>
+      <p class="inspector-name" title={wholeFrame(frames, frame)}>
+        <bdi>{functionName(frames, frame, true)}</bdi>
+      </p>
+      <p class="inspector-place">
+        {file !== '' && <Name text={`${file}${frames.line[frame] ? `:${frames.line[frame]}` : ''}`} tail={24} />}
+        <Name text={frames.strings[frames.module[frame]!] ?? ''} tail={16} />
+      </p>
+      <Figures members={members} />
+      <Growth data={data.value} frame={frame} />
+      <Heaviest members={members} />
+    </>
+  );
+}
+
+/** The frame that names the selection; null where there is none of that number. */
+function frameOf({ stacks }: ProcessData, kind: Kind, id: number): number | null {
+  if (kind === 'stack') return id > 0 && id < stacks.count ? stacks.frame[id]! : null;
+  if (kind === 'site') return id < stacks.frames.count ? id : null;
+  const found = stacks.frames.fn.indexOf(id);
+  return found < 0 ? null : found;
+}
+
+/** The stacks whose blocks are the selection's: 1 each. A stack's and a function's are those of all that they call. */
+function membersOf(data: ProcessData, kind: Kind, id: number): Uint8Array {
+  const { stacks } = data;
+  const members = new Uint8Array(stacks.count);
+  for (let k = 1; k < stacks.count; k++) {
+    if (kind === 'site') members[k] = data.stacks.site[k] === id ? 1 : 0;
+    else {
+      const own = kind === 'stack' ? k === id : stacks.frames.fn[stacks.frame[k]!] === id;
+      members[k] = own || members[stacks.parent[k]!] ? 1 : 0;
+    }
+  }
+  return members;
+}
+
+function sumOf(members: Uint8Array, weights: StackWeights): Weight {
+  const sum = { bytes: 0, blocks: 0 };
+  for (let k = 0; k < members.length; k++) {
+    if (!members[k]) continue;
+    sum.bytes += weights.bytes[k]!;
+    sum.blocks += weights.blocks[k]!;
+  }
+  return sum;
+}
+
+interface Row {
+  name: string;
+  own: Weight;
+  all: Weight;
+}
+
+/** Its bytes and blocks at T, by what is measured now, and by the metrics of the whole run. */
+function Figures({ members }: { members: Uint8Array }) {
+  const now = useQuery((signal) => data.value.weigh({ ...measure.value, metric: 'live' }, signal), [members]);
+  const measured = useQuery((signal) => (metric.value === 'live' ? null : data.value.weigh(measure.value, signal)), [members]);
+  const whole = useQuery(() => {
+    const metrics: Exclude<Metric, 'live'>[] = ['peak', 'leaked', 'alloc', 'temp'];
+    return Promise.all(metrics.map(async (it) => ({ metric: it, weights: await wholeRunWeights(data.value, it) })));
+  }, [members]);
+  const rows: Row[] = [];
+  const add = (name: string, weights: StackWeights | undefined) => weights && rows.push({ name, own: sumOf(members, weights), all: weights.total });
+  const name = (id: Metric) => METRICS.find((it) => it.id === id)!.name;
+  add(`live at ${time(data.value.times.of(t.value))}`, now.value.value);
+  if (metric.value !== 'live') add(`${name(metric.value)} in the range`, measured.value.value);
+  for (const it of whole.value.value ?? []) add(`${name(it.metric)}, whole run`, it.weights);
+  return (
+    <table class="inspector-figures">
+      <thead>
+        <tr>
+          <th scope="col">{filter.value === '' ? '' : 'T and range: filtered'}</th>
+          <th scope="col">bytes</th>
+          <th scope="col">blocks</th>
+          <th scope="col" title="Of the bytes of all blocks by this metric">of all</th>
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map(({ name, own, all }) => (
+          <tr key={name}>
+            <th scope="row">{name}</th>
+            <td title={exactBytes(own.bytes)}>{bytes(own.bytes)}</td>
+            <td>{count(own.blocks)}</td>
+            <td>{percent(own.bytes, all.bytes)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+/** Live bytes of the call site over the run, where it is one of the large ones. */
+function Growth({ data, frame }: { data: ProcessData; frame: number }) {
+  const answer = useQuery(() => siteSeries(data), [frame]);
+  const series = answer.value.value;
+  const row = series ? series.sites.indexOf(frame) : -1;
+  if (!series || row < 0) return null;
+  const values = series.bytes.subarray(row * series.points, (row + 1) * series.points);
+  const most = values.reduce((x, y) => Math.max(x, y), 0);
+  const { start_ns, end_ns } = data.info;
+  const mark = (data.times.of(t.value) - start_ns) / Math.max(1, end_ns - start_ns);
+  return (
+    <figure class="inspector-growth">
+      <Sparkline values={values} width={272} height={40} mark={Math.max(0, Math.min(1, mark))} label={`Live bytes of this call site over the run, at most ${bytes(most)}`} />
+      <figcaption>live over the run, at most {bytes(most)}</figcaption>
+    </figure>
+  );
+}
+
+/** Of its backtraces the one with most bytes, by what is measured. */
+function Heaviest({ members }: { members: Uint8Array }) {
+  const weighed = useQuery((signal) => data.value.weigh(measure.value, signal), [members]);
+  const weights = weighed.value.value;
+  if (!weights) return null;
+  let heaviest = 0;
+  for (let k = 1; k < members.length; k++) {
+    if (members[k] && Math.abs(weights.bytes[k]!) > Math.abs(weights.bytes[heaviest]!)) heaviest = k;
+  }
+  if (heaviest === 0 || weights.bytes[heaviest] === 0) return null;
+  return (
+    <section>
+      <h3>
+        Heaviest backtrace <span>{bytes(weights.bytes[heaviest]!)}</span>
+      </h3>
+      <Backtrace lines={stackLines(data.value.stacks, heaviest)} label="Heaviest backtrace" none="" />
+    </section>
+  );
+}

@@ -1,0 +1,97 @@
+// The first line of every page: which program, how it ended, what is missing, and the filter.
+
+import { copyLink } from '../state/actions.ts';
+import { helpOpen } from '../state/keys.ts';
+import { data, goTo, process, showProcess, source } from '../state/state.ts';
+import { Button } from '../ui/button.tsx';
+import { Icon } from '../ui/icons.tsx';
+import { Name, baseName } from '../ui/name.tsx';
+import { theme, toggleTheme } from '../ui/theme.ts';
+import { duration } from '../ui/units.ts';
+import type { ProcessInfo } from '../data/types.ts';
+import { FilterBox } from './filter.tsx';
+import './header.css';
+
+export function Header() {
+  const { info } = data.value;
+  const dark = theme.value === 'dark';
+  return (
+    <header class="header">
+      <h1 class="header-program" title={commandLine(info)}>
+        <span class="header-tool">heaptape</span>
+        <strong>
+          <Name text={baseName(info.argv[0] ?? info.name)} tail={8} />
+        </strong>
+        <span class="header-arguments">
+          <Name text={info.argv.slice(1).join(' ')} tail={10} title={commandLine(info)} />
+        </span>
+      </h1>
+      <Processes />
+      <span class="header-facts">
+        <span>pid {info.pid}</span>
+        <span class={endedWell(info) ? undefined : 'header-bad'}>{info.ending}</span>
+        <span title="From its first recorded event to its end">{duration(info.end_ns - info.start_ns)}</span>
+      </span>
+      <Losses />
+      <FilterBox />
+      <span class="header-tools">
+        <Button icon="link" label="Copy a link to this view" keys="c" onClick={() => void copyLink()} testid="copy-link" />
+        <Button icon={dark ? 'sun' : 'moon'} label={dark ? 'Light theme' : 'Dark theme'} keys="d" onClick={toggleTheme} testid="theme" />
+        <Button icon="help" label="Help and keys" keys="?" onClick={() => (helpOpen.value = true)} testid="help" />
+      </span>
+    </header>
+  );
+}
+
+function commandLine(info: ProcessInfo): string {
+  return info.argv.length > 0 ? info.argv.join(' ') : info.name;
+}
+
+/** Exit status 0, or an end that says nothing bad. */
+function endedWell({ ending, crash }: ProcessInfo): boolean {
+  return crash === null && /^(exit(ed)?( with)?( code| status)? 0\b|exec|running)/.test(ending);
+}
+
+/** Which process, where there are several. */
+function Processes() {
+  const { processes } = source.value.overview;
+  if (processes.length < 2) return null;
+  return (
+    <select
+      class="header-processes"
+      aria-label="Process"
+      data-testid="processes"
+      value={process.value}
+      onChange={(event) => void showProcess(Number(event.currentTarget.value))}
+    >
+      {processes.map((it) => (
+        <option key={it.id} value={it.id} disabled={!it.included} title={it.why_not ?? undefined}>
+          #{it.id} {baseName(it.argv[0] ?? it.name)} · pid {it.pid}
+          {it.included ? '' : ' (not in this report)'}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+/** Says on every page that something is missing, or is an estimate. */
+function Losses() {
+  const { overview } = source.value;
+  const { info } = data.value;
+  const badges = [
+    overview.losses.length > 0 && { word: 'incomplete', why: overview.losses.join('\n') },
+    overview.sampling !== null && { word: 'sampled', why: 'Totals are estimates for the whole program; single blocks are those that were chosen.' },
+    info.capped !== null && { word: 'capped', why: 'Not all blocks are in this report.' },
+    (overview.has_contents || info.has_contents) && { word: 'has contents', why: 'This report holds bytes of the program’s memory. Mind who gets it.' },
+  ];
+  return (
+    <>
+      {badges.map((badge) => badge && (
+        <button key={badge.word} class="header-badge" title={badge.why} onClick={() => goTo('about')} data-testid={`badge-${badge.word.replace(' ', '-')}`}>
+          <Icon name="warn" size={14} />
+          {badge.word}
+        </button>
+      ))}
+    </>
+  );
+}

@@ -1,0 +1,156 @@
+// Draws the strip's picture: live bytes as steps, their least and most in each pixel, and the lines that go with them.
+
+import type { Envelope, Samples } from '../data/types.ts';
+import { bytes } from '../ui/units.ts';
+import type { Stretch } from '../state/view.ts';
+import { byteTicks, timeTicks } from './scale.ts';
+
+/** The strip's parts, in CSS pixels. */
+export interface Place {
+  width: number;
+  height: number;
+  /** The plot's edges; above it a lane for marks, below it the times. */
+  left: number;
+  right: number;
+  top: number;
+  bottom: number;
+}
+
+export interface Picture {
+  envelope: Envelope;
+  samples: Samples | null;
+  view: Stretch;
+  /** The value at the plot's top. */
+  most: number;
+}
+
+interface Colours {
+  text: string;
+  muted: string;
+  line: string;
+  accent: string;
+  rss: string;
+}
+
+/** Live bytes, and RSS where it is shown, fit under it. */
+export function mostOf(envelope: Envelope, samples: Samples | null, view: Stretch): number {
+  let most = 0;
+  for (const value of envelope.max) most = Math.max(most, value);
+  for (let k = 0; samples && k < samples.rss.length; k++) {
+    if (samples.time_ns[k]! <= view.to && samples.time_ns[k]! >= view.from) most = Math.max(most, samples.rss[k]!);
+  }
+  return most * 1.04;
+}
+
+export function draw(canvas: HTMLCanvasElement, place: Place, picture: Picture, colours: Colours): void {
+  const context = prepare(canvas, place);
+  context.font = '12px system-ui, sans-serif';
+  const y = (value: number) => place.bottom - ((place.bottom - place.top) * value) / Math.max(1, picture.most);
+  drawGrid(context, place, picture, colours, y);
+  drawLive(context, place, picture, colours, y);
+  if (picture.samples) drawRss(context, place, picture, colours, y);
+}
+
+/** A canvas of its size on the screen's own grid of pixels, cleared. */
+export function prepare(canvas: HTMLCanvasElement, { width, height }: { width: number; height: number }): CanvasRenderingContext2D {
+  const ratio = devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const context = canvas.getContext('2d')!;
+  context.scale(ratio, ratio);
+  return context;
+}
+
+type Y = (value: number) => number;
+
+function drawGrid(context: CanvasRenderingContext2D, place: Place, picture: Picture, colours: Colours, y: Y): void {
+  context.fillStyle = colours.line;
+  context.fillRect(place.left, place.bottom, place.right - place.left, 1);
+  context.textAlign = 'right';
+  context.textBaseline = 'middle';
+  for (const tick of byteTicks(picture.most)) {
+    const at = Math.round(y(tick));
+    context.fillStyle = colours.line;
+    context.fillRect(place.left, at, place.right - place.left, 1);
+    context.fillStyle = colours.muted;
+    if (at > place.top + 4) context.fillText(bytes(tick).replace(/\.0+ /, ' '), place.left - 6, at);
+  }
+  const { from, to } = picture.view;
+  context.textAlign = 'center';
+  context.textBaseline = 'top';
+  for (const { ns, label } of timeTicks(from, to, (place.right - place.left) / 96)) {
+    const at = Math.round(place.left + ((place.right - place.left) * (ns - from)) / (to - from));
+    context.fillStyle = colours.line;
+    context.fillRect(at, place.bottom, 1, 4);
+    context.fillStyle = colours.muted;
+    const half = context.measureText(label).width / 2;
+    context.fillText(label, Math.max(place.left + half, Math.min(place.right - half, at)), place.bottom + 5);
+  }
+}
+
+/** The area is solid up to the least of each bucket and lighter up to its most: what is short stays in sight. */
+function drawLive(context: CanvasRenderingContext2D, place: Place, picture: Picture, colours: Colours, y: Y): void {
+  const { min, max } = picture.envelope;
+  const step = (place.right - place.left) / Math.max(1, max.length);
+  const steps = (values: Float64Array) => {
+    const path = new Path2D();
+    path.moveTo(place.left, place.bottom);
+    for (let k = 0; k < values.length; k++) {
+      path.lineTo(place.left + k * step, y(values[k]!));
+      path.lineTo(place.left + (k + 1) * step, y(values[k]!));
+    }
+    path.lineTo(place.right, place.bottom);
+    return path;
+  };
+  context.fillStyle = colours.accent;
+  const most = steps(max);
+  context.globalAlpha = 0.28;
+  context.fill(most);
+  context.fill(steps(min));
+  context.globalAlpha = 1;
+  context.save();
+  context.beginPath();
+  // The line's way down at both ends is no step of memory.
+  context.rect(place.left + 1, 0, place.right - place.left - 2, place.bottom - 0.5);
+  context.clip();
+  context.strokeStyle = colours.accent;
+  context.lineWidth = 1.25;
+  context.stroke(most);
+  context.restore();
+}
+
+function drawRss(context: CanvasRenderingContext2D, place: Place, picture: Picture, colours: Colours, y: Y): void {
+  const { time_ns, rss } = picture.samples!;
+  const { from, to } = picture.view;
+  const x = (ns: number) => place.left + ((place.right - place.left) * (ns - from)) / (to - from);
+  context.save();
+  context.beginPath();
+  context.rect(place.left, 0, place.right - place.left, place.bottom);
+  context.clip();
+  context.strokeStyle = colours.rss;
+  context.lineWidth = 1.25;
+  context.beginPath();
+  for (let k = 0; k < rss.length; k++) {
+    // A sample holds until the next one.
+    if (k === 0) context.moveTo(x(time_ns[k]!), y(rss[k]!));
+    else context.lineTo(x(time_ns[k]!), y(rss[k - 1]!));
+    context.lineTo(x(time_ns[k]!), y(rss[k]!));
+  }
+  if (rss.length > 0) context.lineTo(place.right, y(rss[rss.length - 1]!));
+  context.stroke();
+  context.restore();
+}
+
+/** The whole run, small, for the bar that shows where a zoomed strip is. */
+export function drawOverview(canvas: HTMLCanvasElement, size: { width: number; height: number }, envelope: Envelope, colour: string): void {
+  const context = prepare(canvas, size);
+  let most = 1;
+  for (const value of envelope.max) most = Math.max(most, value);
+  const step = size.width / envelope.max.length;
+  context.fillStyle = colour;
+  context.globalAlpha = 0.5;
+  for (let k = 0; k < envelope.max.length; k++) {
+    const height = (size.height * envelope.max[k]!) / most;
+    context.fillRect(k * step, size.height - height, step + 0.5, height);
+  }
+}

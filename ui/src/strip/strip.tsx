@@ -1,0 +1,151 @@
+// The timeline on top of every page: live bytes over the run, the moment T, the range A–B.
+//
+// The picture is a canvas that is drawn when its data change; what moves (T, the range, marks) lies over it as SVG. The
+// plot is a slider for T: a click sets it, arrow keys move it. What a drag says is said in the sentence line.
+
+import { signal, useComputed, useSignalEffect } from '@preact/signals';
+import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import { marked, stripWidth } from '../state/actions.ts';
+import { useQuery } from '../state/query.ts';
+import { a, b, data, t, tall, wholeRun } from '../state/state.ts';
+import { isZoomed, run, view } from '../state/view.ts';
+import { theme } from '../ui/theme.ts';
+import { time } from '../ui/units.ts';
+import { draw, mostOf, type Place } from './draw.ts';
+import { Gestures } from './gestures.tsx';
+import { Overview } from './overview.tsx';
+import { showsRss } from './rss.ts';
+import { Tools } from './tools.tsx';
+import './strip.css';
+
+const LOW = 92;
+const TALL = 320;
+const OVERVIEW = 16;
+const GUTTER = 64;
+const LANE = 16;
+const AXIS = 20;
+
+export function Strip() {
+  const box = useRef<HTMLDivElement>(null);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const width = useMemo(() => signal(0), []);
+  useLayoutEffect(() => {
+    const observer = new ResizeObserver(() => (width.value = box.current!.clientWidth));
+    observer.observe(box.current!);
+    return () => observer.disconnect();
+  }, []);
+  const place = useComputed((): Place => {
+    const height = (tall.value ? TALL : LOW) - (isZoomed.value ? OVERVIEW : 0);
+    return { width: width.value, height, left: GUTTER, right: Math.max(GUTTER + 1, width.value - 8), top: LANE, bottom: height - AXIS };
+  });
+  const envelope = useQuery((signal) => {
+    const { left, right, width: all } = place.value;
+    stripWidth.value = right - left;
+    return all === 0 ? null : data.value.envelope(view.value.from, view.value.to, Math.round(right - left), signal);
+  });
+  useSignalEffect(() => {
+    const answer = envelope.value.value;
+    if (!answer || !canvas.current || place.value.width === 0) return;
+    theme.value;
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name: string) => style.getPropertyValue(`--${name}`).trim();
+    const samples = showsRss() ? data.value.samples : null;
+    // Until the answer for a new stretch is there, the old picture stays, where it belongs.
+    const shown = { from: answer.from_ns, to: answer.to_ns };
+    const picture = { envelope: answer, samples, view: shown, most: mostOf(answer, samples, shown) };
+    const colours = { text: colour('text'), muted: colour('muted'), line: colour('line'), accent: colour('accent'), rss: colour('rss') };
+    draw(canvas.current, place.value, picture, colours);
+  });
+  const { height } = place.value;
+  const liveAt = (ns: number) => {
+    const answer = envelope.value.value;
+    if (!answer) return null;
+    const share = (ns - answer.from_ns) / (answer.to_ns - answer.from_ns);
+    return answer.last[Math.max(0, Math.min(answer.last.length - 1, Math.floor(share * answer.last.length)))] ?? null;
+  };
+  return (
+    <section class="strip" aria-label="Timeline" data-testid="strip">
+      <div class="strip-plot" ref={box}>
+        <canvas ref={canvas} style={{ height: `${height}px` }} aria-hidden="true" />
+        {width.value > 0 && (
+          <Gestures place={place.value} liveAt={liveAt}>
+            <Marks place={place.value} />
+          </Gestures>
+        )}
+        {isZoomed.value && <Overview left={place.value.left} right={place.value.right} />}
+      </div>
+      <Tools />
+    </section>
+  );
+}
+
+/** What lies over the picture: marks of the run in the lane, the range, T. */
+function Marks({ place }: { place: Place }) {
+  const { info, times } = data.value;
+  const { from, to } = view.value;
+  const x = (ns: number) => place.left + ((place.right - place.left) * (ns - from)) / (to - from);
+  const inView = (ns: number) => ns >= from && ns <= to;
+  const lane = LANE / 2;
+  const [xa, xb] = [x(times.of(a.value)), x(b.value === info.event_count ? run.value.to : times.of(b.value))];
+  const clamp = (at: number) => Math.max(place.left, Math.min(place.right, at));
+  const crashes: { time_ns: number }[] = info.crash?.crashes ?? [];
+  return (
+    <svg class="strip-marks" width={place.width} height={place.height} aria-hidden="true">
+      {!wholeRun.value && (
+        <g class="strip-range">
+          <rect x={place.left} y={LANE} width={Math.max(0, clamp(xa) - place.left)} height={place.bottom - LANE} />
+          <rect x={clamp(xb)} y={LANE} width={Math.max(0, place.right - clamp(xb))} height={place.bottom - LANE} />
+          {xa >= place.left && xa <= place.right && <RangeEnd x={xa} place={place} name="A" side={-1} />}
+          {xb >= place.left && xb <= place.right && <RangeEnd x={xb} place={place} name="B" side={1} />}
+        </g>
+      )}
+      {info.snapshots.filter((it) => inView(it.time_ns)).map((it) => (
+        <path key={it.position} class="mark-snapshot" d={`M${x(it.time_ns)} ${lane - 5}l5 5-5 5-5-5z`} />
+      ))}
+      {inView(info.peak.time_ns) && info.peak.bytes > 0 && (
+        <path class="mark-peak" d={`M${x(info.peak.time_ns)} ${lane - 5}l5.5 10h-11z`} />
+      )}
+      {crashes.filter((it) => inView(it.time_ns)).map((it) => (
+        <path key={it.time_ns} class="mark-crash" d={`M${x(it.time_ns) - 5} ${lane - 5}l10 10m0-10l-10 10`} />
+      ))}
+      {(['a', 'b'] as const).map((which) => {
+        const at = marked(which);
+        if (at === null || !inView(times.of(at))) return null;
+        const px = x(times.of(at));
+        return (
+          <g key={which} class="mark-user">
+            <path d={`M${px} ${place.bottom}V${lane - 6}h9l-2.5 4 2.5 4h-9`} />
+            <text x={px + 11} y={lane + 4}>{which.toUpperCase()}</text>
+          </g>
+        );
+      })}
+      <Cursor x={x(times.of(t.value))} place={place} label={time(times.of(t.value))} />
+    </svg>
+  );
+}
+
+function RangeEnd({ x, place, name, side }: { x: number; place: Place; name: string; side: 1 | -1 }) {
+  const middle = (LANE + place.bottom) / 2;
+  const room = side < 0 ? x - 14 > place.left : x + 14 < place.right;
+  return (
+    <g class="strip-end">
+      <path d={`M${x} ${LANE}V${place.bottom}`} />
+      <rect x={x - 3} y={middle - 9} width="6" height="18" rx="3" />
+      {room && <text x={x + side * 9} y={LANE + 12} text-anchor="middle">{name}</text>}
+    </g>
+  );
+}
+
+/** T: a line, and its time in the row of times; the label turns round at the right edge. */
+function Cursor({ x, place, label }: { x: number; place: Place; label: string }) {
+  if (x < place.left - 1 || x > place.right + 1) return null;
+  const width = 22 + label.length * 6.6;
+  const left = x + width > place.right ? x - width : x;
+  return (
+    <g class="strip-cursor">
+      <path d={`M${x} 2V${place.bottom + AXIS}`} />
+      <rect x={left} y={place.bottom + 2} width={width} height={AXIS - 3} rx="2" />
+      <text x={left + 5} y={place.bottom + 15}>T {label}</text>
+    </g>
+  );
+}

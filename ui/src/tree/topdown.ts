@@ -1,0 +1,150 @@
+// Backtraces merged from the outside in: frames of one function under one parent are one node.
+//
+// Folded frames have no node: their weight is their caller's. Recursion stays as it is: a function under itself is a
+// node under a node, and sums count each byte once, in the node where its backtrace ends.
+
+import type { Stacks } from '../data/types.ts';
+import { ALL, NO_STACK, ONLY_FOLDED, type Shape, type Sums } from './shape.ts';
+
+const [ROOT, NONE, FOLDED] = [0, 1, 2];
+
+export class TopDown implements Shape {
+  count = 0;
+  /** Of each node; a parent has a smaller number than its children. */
+  readonly parents: Int32Array;
+  readonly fns: Int32Array;
+  /** Stack → the node that has its own weight; -1: outside this tree. */
+  readonly of: Int32Array;
+  private readonly frames: Uint32Array;
+  private readonly origins: Uint32Array;
+  private readonly mixed: Uint8Array;
+  private readonly slots: Int32Array;
+  private starts: Uint32Array | undefined;
+  private kids = new Uint32Array(0);
+
+  /** Empty, with room for `most` nodes. */
+  private constructor(stacks: number, most: number) {
+    this.parents = new Int32Array(most);
+    this.fns = new Int32Array(most);
+    this.frames = new Uint32Array(most);
+    this.origins = new Uint32Array(most);
+    this.mixed = new Uint8Array(most);
+    this.of = new Int32Array(stacks).fill(-1);
+    this.slots = new Int32Array(2 ** Math.ceil(Math.log2(2 * most + 2))).fill(-1);
+  }
+
+  /** `folded`: 1 for each frame that shall have no node. */
+  static merge(stacks: Stacks, folded?: Uint8Array): TopDown {
+    const tree = new TopDown(stacks.count, stacks.count + 3);
+    tree.add(-1, ALL, 0, 0);
+    tree.add(ROOT, NO_STACK, 0, 0);
+    tree.add(ROOT, ONLY_FOLDED, 0, 0);
+    const { parent, frame, frames } = stacks;
+    tree.of[0] = ROOT;
+    for (let stack = 1; stack < stacks.count; stack++) {
+      const above = tree.of[parent[stack]!]!;
+      const own = frame[stack]!;
+      tree.of[stack] = folded?.[own] ? above : tree.child(above, frames.fn[own]!, own, stack);
+    }
+    // The root has no weight of its own: what would be there is shown as what it is.
+    for (let stack = 1; stack < stacks.count; stack++) if (tree.of[stack] === ROOT) tree.of[stack] = FOLDED;
+    tree.of[0] = NONE;
+    return tree;
+  }
+
+  /** What a function calls: what is under its outermost nodes, merged. Its root is the function. */
+  callees(fn: number): TopDown {
+    const tree = new TopDown(this.of.length, this.count + 1);
+    const to = new Int32Array(this.count).fill(-1);
+    for (let node = 1; node < this.count; node++) {
+      const above = to[this.parents[node]!]!;
+      if (above >= 0) to[node] = tree.child(above, this.fns[node]!, this.frames[node]!, this.origins[node]!);
+      else if (this.fns[node] === fn) {
+        if (tree.count === 0) tree.add(-1, fn, this.frames[node]!, this.origins[node]!);
+        to[node] = ROOT;
+      }
+    }
+    if (tree.count === 0) tree.add(-1, fn, 0, 0);
+    for (let stack = 0; stack < this.of.length; stack++) if (this.of[stack]! >= 0) tree.of[stack] = to[this.of[stack]!]!;
+    return tree;
+  }
+
+  /** The nodes of functions that fit, without those under others that fit: their totals count each byte once. */
+  outermost(fits: (fn: number) => boolean): number[] {
+    const inside = new Uint8Array(this.count);
+    const nodes = [];
+    for (let node = 1; node < this.count; node++) {
+      if (inside[this.parents[node]!]) inside[node] = 1;
+      else if (fits(this.fns[node]!)) {
+        inside[node] = 1;
+        nodes.push(node);
+      }
+    }
+    return nodes;
+  }
+
+  parent(node: number): number {
+    return this.parents[node]!;
+  }
+  fn(node: number): number {
+    return this.fns[node]!;
+  }
+  frame(node: number): number {
+    return this.frames[node]!;
+  }
+  lines(node: number): boolean {
+    return this.mixed[node] === 1;
+  }
+  stack(node: number): number {
+    return this.origins[node]!;
+  }
+
+  children(node: number): Uint32Array {
+    this.starts ??= this.index();
+    return this.kids.subarray(this.starts[node]!, this.starts[node + 1]!);
+  }
+
+  sums(values: Float64Array): Sums & { totals: Float64Array; selfs: Float64Array } {
+    const selfs = new Float64Array(this.count);
+    for (let stack = 0; stack < this.of.length; stack++) {
+      const node = this.of[stack]!;
+      if (node >= 0) selfs[node]! += values[stack]!;
+    }
+    const totals = selfs.slice();
+    for (let node = this.count - 1; node > 0; node--) totals[this.parents[node]!]! += totals[node]!;
+    return { totals, selfs, total: (node) => totals[node]!, self: (node) => selfs[node]! };
+  }
+
+  private add(parent: number, fn: number, frame: number, stack: number): number {
+    const node = this.count++;
+    this.parents[node] = parent;
+    this.fns[node] = fn;
+    this.frames[node] = frame;
+    this.origins[node] = stack;
+    return node;
+  }
+
+  /** The child of a function, made where there is none yet: a table of hashes without chains. */
+  private child(parent: number, fn: number, frame: number, stack: number): number {
+    const mask = this.slots.length - 1;
+    let slot = (Math.imul(parent, 0x9e3779b1) ^ Math.imul(fn, 0x85ebca6b)) >>> 0;
+    slot = (slot ^ (slot >>> 15)) & mask;
+    for (; ; slot = (slot + 1) & mask) {
+      const node = this.slots[slot]!;
+      if (node < 0) return (this.slots[slot] = this.add(parent, fn, frame, stack));
+      if (this.parents[node] !== parent || this.fns[node] !== fn) continue;
+      if (this.frames[node] !== frame) this.mixed[node] = 1;
+      return node;
+    }
+  }
+
+  /** Where the children of each node stand in `kids`. */
+  private index(): Uint32Array {
+    const starts = new Uint32Array(this.count + 2);
+    for (let node = 1; node < this.count; node++) starts[this.parents[node]! + 2]!++;
+    for (let node = 2; node < starts.length; node++) starts[node]! += starts[node - 1]!;
+    this.kids = new Uint32Array(Math.max(0, this.count - 1));
+    for (let node = 1; node < this.count; node++) this.kids[starts[this.parents[node]! + 1]!++] = node;
+    return starts;
+  }
+}
