@@ -166,13 +166,16 @@ impl Layout {
     }
 }
 
-/// The regions of live blocks, which are sorted by address, and their sum. Calls `sparse` with the number and the owners
-/// (backtrace and bytes in the page) of each page that is less than 25 % used.
+/// Takes the number and the owners (backtrace and bytes in the page) of a page that is less than 25 % used.
+pub(crate) type SparsePages<'a> = dyn FnMut(u64, &[(BacktraceId, u64)]) + 'a;
+
+/// The regions of live blocks, which are sorted by address, and their sum. Hands nearly empty pages to
+/// `sparse`.
 pub(crate) fn lay_out(
     recording: &dyn Recording,
     process: ProcessId,
     blocks: &[LiveBlock],
-    sparse: &mut dyn FnMut(u64, &[(BacktraceId, u64)]),
+    sparse: &mut SparsePages<'_>,
 ) -> (Space, Vec<Region>) {
     let ground = Ground::of(recording, process);
     let cut = ground.regions(blocks).into_iter();
@@ -268,7 +271,7 @@ impl Ground {
         kind: RegionKind,
         range: Range<usize>,
         blocks: &[LiveBlock],
-        sparse: &mut dyn FnMut(u64, &[(BacktraceId, u64)]),
+        sparse: &mut SparsePages<'_>,
     ) -> Region {
         let own = &blocks[range.clone()];
         let mut space = Space::default();

@@ -155,7 +155,8 @@ pub(crate) fn mark_leaks(
         return Ok(());
     };
     let Ok(position) = u32::try_from(scan.event) else { return Ok(()) };
-    recording.afford((size_of_val(blocks) as u64).saturating_add(scan.blocks().saturating_mul(64)))?;
+    recording
+        .afford((size_of_val(blocks) as u64).saturating_add(scan.blocks().saturating_mul(64)))?;
     let found = recording.leak_blocks(scan)?;
     let kinds: FxHashMap<u64, LeakKind> = found.iter().map(|it| (it.addr, it.kind)).collect();
     for block in blocks.iter_mut().filter(|block| block.is_live(position)) {
@@ -241,7 +242,10 @@ impl<E: Ended> Book<E> {
             _ => None,
         };
         let effect = live.apply(event);
-        if matches!(event.action, Action::ReallocRelease | Action::ReallocAlloc | Action::ReallocFail) {
+        if matches!(
+            event.action,
+            Action::ReallocRelease | Action::ReallocAlloc | Action::ReallocFail
+        ) {
             self.outcome(event, &effect);
         }
         match effect {

@@ -1,8 +1,8 @@
 //! Asking blocks whether a filter lets them pass.
 
 use super::number::Interval;
-use super::words::{BlockFilter, Field, Test, TextField};
 use super::pattern::Pattern;
+use super::words::{BlockFilter, Field, Test, TextField};
 use crate::lifetimes::{Lifetime, NEVER, flags};
 use crate::stacks::{StackFrame, Stacks};
 use crate::times::Times;
@@ -105,9 +105,10 @@ impl<'a> Asked<'a> {
             Prepared::Freed(within) => has_ended && within.holds(ended().0 as f64),
             Prepared::Realloc(within) => within.holds(f64::from((self.ground.reallocs)(block))),
             Prepared::Alive(position) => block.is_live(*position),
-            Prepared::Thread(called) => {
-                called.get(usize::from((self.ground.thread)(block.thread))).copied().unwrap_or(false)
-            }
+            Prepared::Thread(called) => called
+                .get(usize::from((self.ground.thread)(block.thread)))
+                .copied()
+                .unwrap_or(false),
             Prepared::Addr(within) => holds_address(block, within),
             Prepared::Id(id) => block.id.0 as f64 == *id,
             Prepared::Flag(flag) => block.is(*flag),
@@ -187,7 +188,8 @@ fn stacks_with(stacks: &Stacks, field: TextField, pattern: &Pattern) -> Vec<bool
     framed.iter_mut().take(1).for_each(|none| *none = false);
     let mut found = vec![false; stacks.len()];
     for stack in 1..stacks.len() {
-        let frame = if field == TextField::Site { stacks.site_of[stack] } else { stacks.frame_of[stack] };
+        let frame =
+            if field == TextField::Site { stacks.site_of[stack] } else { stacks.frame_of[stack] };
         let above = field != TextField::Site && found[stacks.parents[stack] as usize];
         found[stack] = framed[frame as usize] || above;
     }

@@ -18,7 +18,8 @@ impl Interval {
     /// `>=64Ki`, `<1ms`, `=8`, `8`, `1..4` (both ends belong to it), `1..`, `..4`.
     pub(super) fn parse(text: &str, number: impl Fn(&str) -> Option<f64>) -> Option<Interval> {
         if let Some((from, to)) = text.split_once("..") {
-            let end = |text: &str, open: f64| if text.is_empty() { Some(open) } else { number(text) };
+            let end =
+                |text: &str, open: f64| if text.is_empty() { Some(open) } else { number(text) };
             let (lo, hi) = (end(from, f64::NEG_INFINITY)?, end(to, f64::INFINITY)?);
             let some = lo <= hi && text != "..";
             return some.then_some(Interval { lo, hi, open_lo: false, open_hi: false });

@@ -157,8 +157,9 @@ fn test(word: &str) -> Result<Test, String> {
     if value.is_empty() {
         return Err(format!("{key}: needs a value, as in {example}"));
     }
-    with_key(key, &value)
-        .ok_or_else(|| format!("{key}: cannot be \u{201c}{value}\u{201d}; write it as in {example}"))
+    with_key(key, &value).ok_or_else(|| {
+        format!("{key}: cannot be \u{201c}{value}\u{201d}; write it as in {example}")
+    })
 }
 
 fn plain(word: &str) -> Result<Test, String> {
@@ -252,7 +253,9 @@ mod tests {
         assert_eq!(places("fn:a size:x life: zap:1"), [(5, 11), (12, 17), (18, 23)]);
         assert_eq!(places("\u{1f600} born:9..1"), [(3, 12)], "in units of UTF-16");
         assert_eq!(places("\"\""), [(0, 2)]);
-        for wrong in ["size:..", "size:1..2..3", "addr:0x", "leak:bad", "life:1h", "size:1..", "id:x"] {
+        for wrong in
+            ["size:..", "size:1..2..3", "addr:0x", "leak:bad", "life:1h", "size:1..", "id:x"]
+        {
             assert_eq!(BlockFilter::parse(wrong).is_err(), wrong != "size:1..", "{wrong}");
         }
     }

@@ -25,7 +25,7 @@ impl Index {
         recording.runs(self.process, u64::from(rank)..u64::from(ranks.end), &mut |events| {
             for event in events {
                 if event.action.begins_block() {
-                    if rank >= ranks.start && visit(&self.born(event, rank, born)).is_break() {
+                    if rank >= ranks.start && visit(&self.block_of(event, rank, born)).is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
                     born += 1;
@@ -37,7 +37,7 @@ impl Index {
     }
 
     #[inline]
-    fn born(&self, event: &Event, rank: u32, place: usize) -> Lifetime {
+    fn block_of(&self, event: &Event, rank: u32, place: usize) -> Lifetime {
         let mut flags = if self.temporary.get(place) { flags::TEMPORARY } else { 0 };
         if event.action == Action::ReallocAlloc {
             flags |= flags::FROM_REALLOC;
@@ -78,7 +78,9 @@ impl Index {
             blocks.iter_mut().filter(|block| block.died != NEVER).collect();
         ended.sort_unstable_by_key(|block| block.died);
         // Ends near each other are read together.
-        for near in ended.chunk_by_mut(|one, next| one.died / self.least_cell == next.died / self.least_cell) {
+        for near in ended
+            .chunk_by_mut(|one, next| one.died / self.least_cell == next.died / self.least_cell)
+        {
             let (Some(first), Some(last)) = (near.first(), near.last()) else { continue };
             let (mut rank, end) = (first.died, last.died);
             let mut rest = near.iter_mut().peekable();

@@ -17,6 +17,11 @@ impl Bits {
         self.0.get(at / 64).is_some_and(|word| word >> (at % 64) & 1 == 1)
     }
 
+    /// The numbers that were set, ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.0.len() * 64).filter(|at| self.get(*at))
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.0.capacity() * size_of::<u64>()
     }

@@ -6,12 +6,14 @@ use super::long::Long;
 use super::short::Short;
 use super::{Index, LEAST_CELL};
 use crate::estimate::Sampling;
-use crate::lifetimes::{Book, Ended, Lifetime, NEVER};
+use crate::lifetimes::{Book, Ended, Lifetime, NEVER, flags};
 use crate::metric::Weight;
 use crate::process;
 use crate::recording::Recording;
 use crate::times::Times;
-use heaptape_tape::{BlockId, Effect, FORESEEN, LeakKind, LiveBlock, LiveSet, ProcessId, TapeError};
+use heaptape_tape::{
+    Action, BlockId, Effect, FORESEEN, LeakKind, LiveBlock, LiveSet, ProcessId, TapeError, ThreadId,
+};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::ops::ControlFlow;
 
@@ -51,6 +53,11 @@ impl Index {
                         book.ended.turn(book.events, live.totals().allocs);
                     }
                     let effect = book.note(event, &mut live);
+                    if event.action == Action::ReallocAlloc
+                        && let Effect::Began(block, _) = &effect
+                    {
+                        book.ended.moved(block);
+                    }
                     watch.note(&effect);
                     watch.times.note(book.events, event.time);
                     watch.curve.note(book.events, event.time, watch.live.bytes);
@@ -79,6 +86,12 @@ struct Sorter {
     died: Vec<u32>,
     temporary: Bits,
     late: FxHashSet<u32>,
+    /// By block, as far as there were any: how many reallocs led to it; 255 are 255 or more.
+    moves: Vec<u8>,
+    /// By number: backtraces that asked for a block or freed one.
+    used: Bits,
+    /// By thread: the same of what its last release by a realloc leads to.
+    released: FxHashMap<ThreadId, u8>,
     long: Long,
     short: Short,
     sampling: Option<Sampling>,
@@ -104,6 +117,9 @@ impl Sorter {
             died: vec![NEVER; usize::try_from(blocks).unwrap_or(usize::MAX)],
             temporary: Bits::default(),
             late: FxHashSet::default(),
+            moves: Vec::new(),
+            used: Bits::default(),
+            released: FxHashMap::default(),
             long: Long::default(),
             short: Short::default(),
             sampling: Sampling::of(recording),
@@ -111,7 +127,9 @@ impl Sorter {
     }
 
     fn bytes(&self) -> u64 {
-        let by_block = (self.died.capacity() + self.begun.capacity()) * 4 + self.temporary.bytes();
+        let by_block = (self.died.capacity() + self.begun.capacity()) * 4
+            + self.temporary.bytes()
+            + self.moves.capacity();
         self.long.bytes() + self.short.bytes() + by_block as u64
     }
 
@@ -128,6 +146,15 @@ impl Sorter {
             self.join();
         }
         self.cell_start = rank;
+    }
+
+    /// A block was begun by a realloc.
+    fn moved(&mut self, block: &LiveBlock) {
+        let place = (block.id.0 - 1) as usize;
+        if place >= self.moves.len() {
+            self.moves.resize(place + 1, 0);
+        }
+        self.moves[place] = self.released.get(&block.thread).copied().unwrap_or(1);
     }
 
     /// Joins cells two by two. There must be an even number.
@@ -167,6 +194,8 @@ impl Sorter {
             died: self.died,
             temporary: self.temporary,
             late: self.late,
+            moves: self.moves,
+            used: self.used,
             long: self.long,
             short: self.short,
             sampling: self.sampling,
@@ -182,6 +211,8 @@ impl Ended for Sorter {
     #[inline]
     fn ended(&mut self, block: Lifetime) {
         self.of_blocks += 1;
+        self.used.set(block.backtrace.0 as usize);
+        self.used.set(block.freed_backtrace.0 as usize);
         let is_own = block.born != NEVER;
         if is_own {
             let place = (block.id.0 - 1) as usize;
@@ -189,16 +220,24 @@ impl Ended for Sorter {
                 self.died.resize(place + 1, NEVER);
             }
             self.died[place] = block.died;
-            if block.is(crate::lifetimes::flags::TEMPORARY) {
+            if block.is(flags::TEMPORARY) {
                 self.temporary.set(place);
             }
+        }
+        if block.is(flags::TO_REALLOC) {
+            let place = (block.id.0.saturating_sub(1)) as usize;
+            let moves = if is_own { self.moves.get(place).copied().unwrap_or(0) } else { 0 };
+            self.released.insert(block.freed_thread, moves.saturating_add(1));
         }
         if is_own && block.died != NEVER && block.born >= self.cell_start {
             self.short.add(&block, weigh(self.sampling, block.size, block.id));
             return;
         }
         // One whose end became certain only in a later cell is kept as a long one.
-        if is_own && block.died != NEVER && block.born / self.cell_events == block.died / self.cell_events {
+        if is_own
+            && block.died != NEVER
+            && block.born / self.cell_events == block.died / self.cell_events
+        {
             self.late.insert(block.born);
         }
         self.long.push(block);

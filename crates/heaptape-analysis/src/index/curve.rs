@@ -131,14 +131,15 @@ impl Curve {
             Some(last) => self.buckets[last].last,
             None => self.first,
         };
-        (0..count).map(|part| {
-            let (first, end) = (place(part), place(part + 1));
-            let mut joined = Bucket::still(before(first));
-            let own = self.buckets.get(first.min(known)..end.min(known)).unwrap_or_default();
-            own.iter().for_each(|bucket| joined.then(*bucket));
-            joined
-        })
-        .collect()
+        (0..count)
+            .map(|part| {
+                let (first, end) = (place(part), place(part + 1));
+                let mut joined = Bucket::still(before(first));
+                let own = self.buckets.get(first.min(known)..end.min(known)).unwrap_or_default();
+                own.iter().for_each(|bucket| joined.then(*bucket));
+                joined
+            })
+            .collect()
     }
 
     /// The most live bytes after the events of whole stretches, the first one if there are several.

@@ -113,7 +113,12 @@ impl Long {
             None => {
                 let flags = block.flags & KNOWN_FLAGS;
                 let freed_thread = block.thread;
-                self.odd.push(Lifetime { flags, freed_thread, freed_backtrace: BacktraceId::NONE, ..block });
+                self.odd.push(Lifetime {
+                    flags,
+                    freed_thread,
+                    freed_backtrace: BacktraceId::NONE,
+                    ..block
+                });
             }
         }
     }
@@ -127,7 +132,8 @@ impl Long {
     ) {
         let chosen = self.lives.iter().enumerate().filter(|(_, life)| test(**life));
         let mut order: Vec<u32> = chosen.map(|(at, _)| at as u32).collect();
-        order.sort_unstable_by_key(|&at| self.lives[at as usize].from.wrapping_sub(1) / cell_events);
+        order
+            .sort_unstable_by_key(|&at| self.lives[at as usize].from.wrapping_sub(1) / cell_events);
         let mut odd: Vec<Lifetime> = Vec::new();
         self.odd.retain(|block| {
             let goes = test(Life::of(block));
@@ -140,7 +146,9 @@ impl Long {
         let mut odd = odd.iter().peekable();
         for at in order {
             let block = self.rest[at as usize].block(self.lives[at as usize]);
-            while let Some(before) = odd.next_if(|odd| odd.born / cell_events < block.born / cell_events) {
+            while let Some(before) =
+                odd.next_if(|odd| odd.born / cell_events < block.born / cell_events)
+            {
                 visit(before);
             }
             visit(&block);
@@ -185,6 +193,11 @@ impl Long {
         self.odd.sort_unstable_by_key(|block| (block.addr, block.id));
     }
 
+    /// Those that are kept apart.
+    pub(super) fn odd(&self) -> &[Lifetime] {
+        &self.odd
+    }
+
     pub(super) fn len(&self) -> usize {
         self.rest.len() + self.odd.len()
     }
@@ -211,6 +224,20 @@ impl Long {
         for block in self.odd.iter_mut().filter(|block| live(Life::of(block))) {
             block.leak = leak(block.addr);
         }
+    }
+
+    /// What a search for leaks said of a long block.
+    pub(super) fn leak_of(&self, block: &Lifetime) -> Option<u8> {
+        let first = self.rest.partition_point(|packed| packed.addr < block.addr);
+        let same = self.rest[first..].iter().take_while(|packed| packed.addr == block.addr);
+        let found =
+            same.filter(|packed| u64::from(packed.id) == block.id.0).map(|it| it.leak).next();
+        found.or_else(|| {
+            self.odd
+                .iter()
+                .find(|odd| odd.id == block.id && odd.born == block.born)
+                .map(|it| it.leak)
+        })
     }
 
     /// Those that a span counts, each with its sign: by address, but those that are kept apart come first.

@@ -48,11 +48,13 @@ impl Winder<'_> {
         // Sums of whole cells, with what the two cells in which the range begins and ends have too much or too little:
         // whichever is read sooner.
         let (cell, events) = (index.cell_events, index.events);
-        let nearest = |at: u32| if at >= events { index.cells() } else { at.saturating_add(cell / 2) / cell };
+        let nearest =
+            |at: u32| if at >= events { index.cells() } else { at.saturating_add(cell / 2) / cell };
         let (mut first, mut end) = (nearest(a), nearest(b));
         if matches!(span, Span::Freed(..)) {
             // What ended in a part of a cell can have begun at its beginning.
-            (first, end) = (index.cell_of(a), if b >= events { index.cells() } else { index.cell_of(b) });
+            (first, end) =
+                (index.cell_of(a), if b >= events { index.cells() } else { index.cell_of(b) });
         }
         if first >= end {
             return self.each_short(span, stop, &mut one);
@@ -169,16 +171,20 @@ impl Winder<'_> {
             None => 0,
         };
         let (a, b) = (position(from_ns), position(to_ns));
-        if b - a.min(b) > EXACT || !index.times.are_exact() {
+        let last = index.times.at(heaptape_tape::TimeNs(to_ns), index.events);
+        if b.saturating_sub(a) > EXACT || !index.times.are_exact() {
             return Ok(index.curve.parts(from_ns, to_ns, count));
         }
-        let span = u128::from(to_ns.saturating_sub(from_ns));
-        let ends: Vec<u32> = (0..=count)
+        let span = u128::from(to_ns.saturating_sub(from_ns).max(1));
+        let mut ends: Vec<u32> = (0..=count)
             .map(|part| {
-                let ns = u128::from(from_ns) + span * part as u128 / count.max(1) as u128;
+                let ns = u128::from(from_ns) + (span * part as u128).div_ceil(count.max(1) as u128);
                 position(u64::try_from(ns).unwrap_or(u64::MAX))
             })
             .collect();
+        // The last part has its end.
+        ends[count] = last.max(a);
+        let b = ends[count];
         let mut sum = Signed::default();
         self.weigh(Span::Live(a), stop, &mut |_, weight, sign| sum.add(weight, sign))?;
         let mut parts = vec![Bucket::still(sum.bytes.max(0) as u64); count];

@@ -9,11 +9,11 @@
 //! Cells are as short as memory allows: where the index grows too large, cells are joined two by two, and what is short
 //! then is summed up. The answers stay exact; to read a cell takes longer.
 
+pub mod answers;
+mod births;
 mod bits;
-pub mod births;
-pub mod build;
+mod build;
 pub mod curve;
-pub mod find;
 pub mod histograms;
 pub mod list;
 mod long;
@@ -25,12 +25,12 @@ pub mod span;
 pub mod winder;
 
 use crate::estimate::Sampling;
-use crate::lifetimes::Lifetime;
+use crate::lifetimes::{Lifetime, NEVER};
 use crate::metric::Weight;
 use crate::times::Times;
 use bits::Bits;
 use curve::Curve;
-use heaptape_tape::{ProcessId, TapeError};
+use heaptape_tape::{BacktraceId, ProcessId, TapeError, ThreadId, TimeNs};
 use long::Long;
 use rustc_hash::{FxHashMap, FxHashSet};
 use short::Short;
@@ -64,6 +64,10 @@ pub struct Index {
     temporary: Bits,
     /// Births of blocks that are long although they are born and end in one cell: their end became certain later.
     late: FxHashSet<u32>,
+    /// By block, as far as there were any: how many reallocs led to it; 255 are 255 or more.
+    moves: Vec<u8>,
+    /// By number: backtraces that asked for a block or freed one.
+    used: Bits,
     long: Long,
     short: Short,
     sampling: Option<Sampling>,
@@ -89,7 +93,9 @@ impl Index {
 
     /// About the bytes of memory that it takes.
     pub fn bytes(&self) -> u64 {
-        let by_block = (self.died.capacity() + self.begun.capacity()) * 4 + self.temporary.bytes();
+        let by_block = (self.died.capacity() + self.begun.capacity()) * 4
+            + self.temporary.bytes()
+            + self.moves.capacity();
         let parts = [self.times.bytes(), self.curve.bytes(), self.long.bytes(), self.short.bytes()];
         parts.iter().sum::<u64>() + by_block as u64
     }
@@ -101,6 +107,34 @@ impl Index {
             None => Weight::block(block.size),
             Some(sampling) => sampling.weight(block.size, block.id),
         }
+    }
+
+    /// How many reallocs led to a block; 255 are 255 or more.
+    pub fn reallocs(&self, block: &Lifetime) -> u32 {
+        let own = block.born != NEVER;
+        let place = block.id.0.checked_sub(1).filter(|_| own).map(|place| place as usize);
+        place.and_then(|place| self.moves.get(place)).copied().map_or(0, u32::from)
+    }
+
+    /// The backtraces that asked for a block or freed one.
+    pub fn backtraces(&self) -> impl Iterator<Item = BacktraceId> + '_ {
+        self.used.iter().map(|number| BacktraceId(number as u32))
+    }
+
+    /// The threads of inherited blocks.
+    pub fn other_threads(&self) -> impl Iterator<Item = ThreadId> {
+        self.long.odd().iter().map(|block| block.thread)
+    }
+
+    /// When a block was born; `start` where it was inherited.
+    pub fn born(&self, block: &Lifetime, start: TimeNs) -> TimeNs {
+        if block.born == NEVER { start } else { self.times.of(block.born + 1, start) }
+    }
+
+    /// How long a block lived, in nanoseconds; `None` where it was never freed.
+    pub fn lived(&self, block: &Lifetime, start: TimeNs) -> Option<u64> {
+        let died = block.died.checked_add(1)?;
+        Some(self.times.of(died, start).0.saturating_sub(self.born(block, start).0))
     }
 
     /// The cell with the event of that rank.
@@ -127,6 +161,8 @@ pub enum AskError {
     Tape(TapeError),
     /// Nobody waits for it any more.
     Stopped,
+    /// It was not asked rightly: why.
+    Question(String),
 }
 
 impl fmt::Display for AskError {
@@ -134,6 +170,7 @@ impl fmt::Display for AskError {
         match self {
             AskError::Tape(error) => error.fmt(f),
             AskError::Stopped => f.write_str("given up"),
+            AskError::Question(why) => f.write_str(why),
         }
     }
 }

@@ -80,11 +80,14 @@ fn check(recording: &MemoryRecording, cell: u32, most_bytes: u64, a: u32, b: u32
         }
         assert_eq!(weighed, sums, "{span:?}");
     }
-    let failing = |events: &Vec<heaptape_tape::Event>| events.iter().any(|it| it.action == Action::ReallocFail);
+    let failing = |events: &Vec<heaptape_tape::Event>| {
+        events.iter().any(|it| it.action == Action::ReallocFail)
+    };
     if recording.events.get(&ALL).is_some_and(failing) {
         return; // The curve takes such a block for gone between the two halves.
     }
-    let live = |p: u32| -> u64 { counted(&all.blocks, Span::Live(p)).iter().map(|it| it.0.size).sum() };
+    let live =
+        |p: u32| -> u64 { counted(&all.blocks, Span::Live(p)).iter().map(|it| it.0.size).sum() };
     let mut best = (b, live(b));
     for p in (a + 1..=b).rev() {
         if live(p) >= best.1 {
@@ -92,9 +95,12 @@ fn check(recording: &MemoryRecording, cell: u32, most_bytes: u64, a: u32, b: u32
         }
     }
     assert_eq!(winder.peak(a, b, &never).unwrap(), best);
-    let times = |events: &[heaptape_tape::Event]| -> Vec<u64> { events.iter().map(|it| it.time.0).collect() };
+    let times = |events: &[heaptape_tape::Event]| -> Vec<u64> {
+        events.iter().map(|it| it.time.0).collect()
+    };
     let times = times(&recording.events[&ALL]);
-    let (from, to, count) = (times.first().copied().unwrap_or(0), times.last().map_or(9, |it| it + 1), 5);
+    let (from, to, count) =
+        (times.first().copied().unwrap_or(0), times.last().map_or(9, |it| it + 1), 5);
     let parts = winder.envelope(from, to, count, &never).unwrap();
     for (part, bucket) in parts.iter().enumerate() {
         let edge = |part: usize| from + (to - from) * part as u64 / count as u64;

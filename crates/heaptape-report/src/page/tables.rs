@@ -124,7 +124,7 @@ pub fn samples(samples: &[Sample]) -> Table<'_> {
 }
 
 /// The threads of a process as small numbers: its own ones, then those of ancestors whose blocks it inherited.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Threads {
     numbers: FxHashMap<ThreadId, u16>,
     /// Kernel ids and names, by number. Where there are more than 65,536, the last one stands for all others.

@@ -116,11 +116,10 @@ fn include(
         let why = "It has more events than a page can tell apart".to_owned();
         return Ok(ProcessInfo::left_out(recording, process, why));
     }
-    let gathered = ProcessTables::of(recording, names, process)
-        .and_then(|tables| {
-            let blocks = tables.lifetimes.of_blocks;
-            Ok((process_info(recording, names, process, blocks, &tables.threads)?, tables))
-        });
+    let gathered = ProcessTables::of(recording, names, process).and_then(|tables| {
+        let blocks = tables.lifetimes.of_blocks;
+        Ok((process_info(recording, names, process, blocks, &tables.threads)?, tables))
+    });
     match gathered {
         Ok((info, tables)) => {
             tables
