@@ -186,6 +186,7 @@ impl Sorter {
             process,
             events,
             of_blocks: self.of_blocks,
+            clock: super::clock(&watch.times, events),
             times: watch.times,
             curve: watch.curve,
             cell_events: self.cell_events,

@@ -5,6 +5,7 @@ use super::measure::Signed;
 use super::span::Span;
 use super::{AskError, Stop};
 use crate::lifetimes::Lifetime;
+use heaptape_tape::TimeNs;
 use rustc_hash::FxHashMap;
 
 /// Exact sizes that are listed.
@@ -44,13 +45,11 @@ impl Answers<'_> {
         let mut rate = vec![0; RATE_BUCKETS];
         let b = measure.b.min(index.events);
         let a = measure.a.min(b);
-        let begun = index.times.of(a, start).0;
-        let span = index.times.of(b, start).0.saturating_sub(begun).max(1);
+        let ends = self.rate_ends(a, b);
         let births = Span::Alloc(a, b);
         let mut note_birth = |block: &Lifetime| {
-            let since = index.born(block, start).0.saturating_sub(begun);
-            let bucket = u128::from(since) * RATE_BUCKETS as u128 / u128::from(span);
-            rate[(bucket as usize).min(RATE_BUCKETS - 1)] += index.weigh(block).blocks;
+            let bucket = ends.partition_point(|&end| end <= block.born);
+            rate[bucket.min(RATE_BUCKETS - 1)] += index.weigh(block).blocks;
         };
         // What is counted are often the births themselves.
         let same = choice.span == births;
@@ -62,7 +61,14 @@ impl Answers<'_> {
                 }
             }
         })?;
-        if !same {
+        if !same && measure.filter.is_empty() && index.sampling.is_none() {
+            let mut before = self.winder.births_before(a, stop)?;
+            for (part, &end) in rate.iter_mut().zip(&ends) {
+                let after = self.winder.births_before(end.clamp(a, b), stop)?;
+                *part = after - before;
+                before = after;
+            }
+        } else if !same {
             self.winder.each(births, stop, &mut |block, _| {
                 if choice.passes(block) {
                     note_birth(block);
@@ -70,6 +76,25 @@ impl Answers<'_> {
             })?;
         }
         Ok(counts.finish(rate))
+    }
+}
+
+impl Answers<'_> {
+    /// The ranks before which the buckets of a rate end.
+    fn rate_ends(&self, a: u32, b: u32) -> Vec<u32> {
+        let (index, start) = (self.winder.index, self.start());
+        let begun = index.time(a, start).0;
+        let span = index.time(b, start).0.saturating_sub(begun).max(1);
+        let end = |bucket: usize| {
+            let way = u128::from(span) * (bucket as u128 + 1);
+            let time = u128::from(begun) + way.div_ceil(RATE_BUCKETS as u128);
+            let before = u64::try_from(time).unwrap_or(u64::MAX).checked_sub(1);
+            before.map_or(0, |before| index.times.at(TimeNs(before), index.events))
+        };
+        let mut ends: Vec<u32> = (0..RATE_BUCKETS).map(end).collect();
+        // The last one has its end.
+        ends[RATE_BUCKETS - 1] = b;
+        ends
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Index {
     pub of_blocks: u64,
     /// When the events happened.
     pub times: Times,
+    /// By 1024 positions: the place in `times` of the last change of the clock before them.
+    clock: Vec<u32>,
     /// Live bytes by time.
     pub curve: Curve,
     /// Events of a cell: a power of two.
@@ -126,15 +128,27 @@ impl Index {
         self.long.odd().iter().map(|block| block.thread)
     }
 
+    /// The time of the last event before a position; `start` before the first. As [`Times::of`], sooner.
+    #[inline]
+    pub fn time(&self, position: u32, start: TimeNs) -> TimeNs {
+        let positions = self.times.positions();
+        let place = (position >> CLOCK_LOG2) as usize;
+        let from = self.clock.get(place).map_or(0, |&from| from as usize);
+        let to = self.clock.get(place + 1).map_or(positions.len(), |&to| to as usize);
+        let after = from + positions[from..to].partition_point(|&at| at <= position);
+        after.checked_sub(1).map_or(start, |place| TimeNs(self.times.times()[place]))
+    }
+
     /// When a block was born; `start` where it was inherited.
+    #[inline]
     pub fn born(&self, block: &Lifetime, start: TimeNs) -> TimeNs {
-        if block.born == NEVER { start } else { self.times.of(block.born + 1, start) }
+        if block.born == NEVER { start } else { self.time(block.born + 1, start) }
     }
 
     /// How long a block lived, in nanoseconds; `None` where it was never freed.
     pub fn lived(&self, block: &Lifetime, start: TimeNs) -> Option<u64> {
         let died = block.died.checked_add(1)?;
-        Some(self.times.of(died, start).0.saturating_sub(self.born(block, start).0))
+        Some(self.time(died, start).0.saturating_sub(self.born(block, start).0))
     }
 
     /// The cell with the event of that rank.
@@ -152,6 +166,24 @@ impl Index {
     fn start_of_cell_of(&self, position: u32) -> u32 {
         self.start_of(self.cell_of(position))
     }
+}
+
+/// Positions between two entries of the clock, as a binary logarithm.
+const CLOCK_LOG2: u32 = 10;
+
+/// The clock of some times: how many changes there were before each 1024th of so many positions.
+fn clock(times: &Times, events: u32) -> Vec<u32> {
+    let mut changes = 0;
+    let positions = times.positions();
+    (0..=events >> CLOCK_LOG2)
+        .map(|place| {
+            let before = u64::from(place) << CLOCK_LOG2;
+            while positions.get(changes).is_some_and(|&at| u64::from(at) < before) {
+                changes += 1;
+            }
+            changes as u32
+        })
+        .collect()
 }
 
 /// Why there is no answer.

@@ -10,7 +10,6 @@ use crate::lifetimes::{Lifetime, NEVER};
 use heaptape_tape::{Api, BacktraceId, BlockId, LiveBlock, TimeNs};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 /// What lies in each cell of a grid over the address space.
 #[derive(Clone, Debug, Default)]
@@ -214,7 +213,7 @@ impl Answers<'_> {
             let x0 = since(index.born(block, start)).max(0.0);
             let x1 = match block.died {
                 NEVER => window.width as f64,
-                died => since(index.times.of(died + 1, start)).min(window.width as f64),
+                died => since(index.time(died + 1, start)).min(window.width as f64),
             };
             let y0 = (block.addr.saturating_sub(window.lo) as f64 * rows).max(0.0);
             let y1 = (end.saturating_sub(window.lo) as f64 * rows).min(window.height as f64);
@@ -251,17 +250,17 @@ fn live_block(block: &Lifetime) -> LiveBlock {
 struct Grid {
     width: usize,
     used: Vec<f64>,
-    /// By cell: the shares of each stack. Of cells with very many, those of the smallest go.
-    shares: Vec<BTreeMap<u32, f32>>,
+    /// By cell: the shares of stacks. Where there are too many, the one with least is given up.
+    shares: Vec<Vec<(u32, f32)>>,
 }
 
 /// Stacks that are told apart in a cell.
-const MOST_STACKS: usize = 32;
+const MOST_STACKS: usize = 16;
 
 impl Grid {
     fn new(width: usize, height: usize) -> Grid {
         let cells = width * height;
-        Grid { width, used: vec![0.0; cells], shares: vec![BTreeMap::new(); cells] }
+        Grid { width, used: vec![0.0; cells], shares: vec![Vec::new(); cells] }
     }
 
     fn add(&mut self, stack: u32, (x0, x1): (f64, f64), (y0, y1): (f64, f64)) {
@@ -278,16 +277,18 @@ impl Grid {
     fn add_to(&mut self, cell: usize, stack: u32, share: f64) {
         self.used[cell] += share;
         let shares = &mut self.shares[cell];
-        *shares.entry(stack).or_default() += share as f32;
-        if shares.len() > MOST_STACKS {
-            let least = shares.iter().min_by(|x, y| x.1.total_cmp(y.1)).map(|(stack, _)| *stack);
-            least.map(|stack| shares.remove(&stack));
+        if let Some((_, own)) = shares.iter_mut().find(|(known, _)| *known == stack) {
+            *own += share as f32;
+        } else if shares.len() < MOST_STACKS {
+            shares.push((stack, share as f32));
+        } else if let Some(least) = shares.iter_mut().min_by(|x, y| x.1.total_cmp(&y.1)) {
+            *least = (stack, share as f32);
         }
     }
 
     fn finish(self) -> TimeMap {
-        let most = |shares: &BTreeMap<u32, f32>| {
-            shares.iter().max_by(|x, y| x.1.total_cmp(y.1)).map_or(0, |(stack, _)| *stack)
+        let most = |shares: &Vec<(u32, f32)>| {
+            shares.iter().max_by(|x, y| x.1.total_cmp(&y.1)).map_or(0, |(stack, _)| *stack)
         };
         TimeMap {
             fill: self.used.iter().map(|share| share.min(1.0) as f32).collect(),

@@ -108,6 +108,19 @@ impl<'a> Winder<'a> {
         if stopped { Err(AskError::Stopped) } else { Ok(()) }
     }
 
+    /// How many blocks of the process were born before a rank.
+    pub(super) fn births_before(&self, rank: u32, stop: Stop<'_>) -> Result<u64, AskError> {
+        let index = self.index;
+        if rank == 0 {
+            return Ok(0);
+        }
+        // The cell of the event before it: the history can end between two.
+        let cell = (rank - 1) / index.least_cell;
+        let mut births = u64::from(index.begun.get(cell as usize).copied().unwrap_or(0));
+        self.each_birth(cell * index.least_cell..rank, stop, &mut |_| births += 1)?;
+        Ok(births)
+    }
+
     /// The short blocks live at a position; remembers the last ones.
     pub(super) fn short_at(
         &self,
