@@ -31,7 +31,7 @@ export async function open(browser, path, { hash = '', query = '', theme = 'ligh
   const url = pathToFileURL(path).href;
   const faults = [];
   page.on('console', (message) => message.type() === 'error' && faults.push(`console: ${message.text()}`));
-  page.on('pageerror', (error) => faults.push(`exception: ${error.message}`));
+  page.on('pageerror', (error) => faults.push(`exception: ${error.stack}`));
   page.on('request', (request) => {
     const asked = request.url();
     if (!/^(blob|data):/.test(asked) && asked.replace(/[?#].*$/, '') !== url) faults.push(`request: ${asked}`);

@@ -22,7 +22,7 @@ export function App() {
       <SentenceLine />
       <Tabs />
       <div class="body">
-        <main class="page" id="page" data-testid={`page-${page.value}`}>
+        <main class="page" id="page" tabIndex={0} data-testid={`page-${page.value}`}>
           <Current key={page.value} />
         </main>
         {/* The page of blocks shows the selected one itself, and more of it. */}

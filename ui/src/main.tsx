@@ -1,6 +1,7 @@
 // Where the page begins: finds its data, sets the state from the link, draws.
 
 import './style.css';
+import './shell/static.css';
 import { render } from 'preact';
 import { App } from './app.tsx';
 import { connect } from './data/connect.ts';
@@ -8,11 +9,19 @@ import { PAGES } from './pages/index.ts';
 import { follow, hash, page } from './state/params.ts';
 import { listen } from './state/keys.ts';
 import * as state from './state/state.ts';
+import { time } from './ui/units.ts';
 
 /** For tests: whether all is drawn, and the state as links write it. */
 declare global {
   interface Window {
-    __ht: { ready: boolean; readonly state: string; perf: Record<string, number>; frames: () => number[] };
+    __ht: {
+      ready: boolean;
+      readonly state: string;
+      /** T, A and B as sentences write them. */
+      moments: () => { t: string; a: string; b: string };
+      perf: Record<string, number>;
+      frames: () => number[];
+    };
   }
 }
 
@@ -21,6 +30,10 @@ window.__ht = {
   ready: false,
   get state() {
     return hash();
+  },
+  moments: () => {
+    const write = (position: number) => time(state.data.value.times.of(position));
+    return { t: write(state.t.value), a: write(state.a.value), b: write(state.b.value) };
   },
   perf: {},
   frames: () => frames,

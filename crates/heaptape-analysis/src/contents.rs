@@ -2,9 +2,11 @@
 //!
 //! * [`table`]: the live blocks, largest first, and what each looks like.
 //! * [`block`]: the bytes of one, and where its pointers lead.
+//! * [`captures`]: the bytes of all, at all snapshots.
 //! * [`looks`]: what bytes look like.
 
 pub mod block;
+pub mod captures;
 pub mod looks;
 pub mod table;
 

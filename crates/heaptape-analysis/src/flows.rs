@@ -68,7 +68,7 @@ impl Kept {
 }
 
 impl Flows {
-    /// Reads the whole history of a process once, for at most so many flows and as many blocks.
+    /// Reads the whole history of a process once, to keep at most `most` blocks, and a quarter as many flows.
     ///
     /// Fails where an event is missing, or as soon as memory would not do.
     pub fn of(
@@ -76,13 +76,14 @@ impl Flows {
         process: ProcessId,
         most: u64,
     ) -> Result<Flows, TapeError> {
-        recording.afford(most.saturating_mul(BYTES_BY_FLOW))?;
+        let most_flows = most / 4;
+        recording.afford(most_flows.saturating_mul(BYTES_BY_FLOW))?;
         let events = recording.event_count(process);
         let totals = recording.totals(process);
         let count = RefCell::new(Count {
             events,
             grid: FINEST,
-            most: usize::try_from(most).unwrap_or(usize::MAX).max(1),
+            most: usize::try_from(most_flows).unwrap_or(usize::MAX).max(1),
             sampling: Sampling::of(recording),
             flows: FxHashMap::default(),
             sizes: Ranks::default(),

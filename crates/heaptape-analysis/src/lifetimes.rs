@@ -63,7 +63,7 @@ pub struct Lifetime {
     pub api: u8,
     /// See [`flags`].
     pub flags: u8,
-    /// What the last search for leaks said: 0 nothing, else 1 + the number of its [`LeakKind`].
+    /// What the last search for leaks said: 0 nothing, 1 definite, 2 indirect, 3 possible, 4 reachable.
     pub leak: u8,
 }
 
@@ -160,9 +160,14 @@ pub(crate) fn mark_leaks(
     let found = recording.leak_blocks(scan)?;
     let kinds: FxHashMap<u64, LeakKind> = found.iter().map(|it| (it.addr, it.kind)).collect();
     for block in blocks.iter_mut().filter(|block| block.is_live(position)) {
-        block.leak = kinds.get(&block.addr).map_or(0, |kind| 1 + *kind as u8);
+        block.leak = kinds.get(&block.addr).map_or(0, |kind| leak_class(*kind));
     }
     Ok(())
+}
+
+/// The number that blocks bear of a class ([`Lifetime::leak`]).
+pub(crate) fn leak_class(kind: LeakKind) -> u8 {
+    4 - kind as u8
 }
 
 /// The blocks that are to be kept.

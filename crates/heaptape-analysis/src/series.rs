@@ -33,6 +33,8 @@ pub struct SeriesBuilder {
     /// The first time that lies in a later bucket.
     current_ends_ns: u64,
     bytes: u64,
+    /// Live bytes at the end of each bucket before the current one.
+    ends: Vec<u64>,
 }
 
 impl SeriesBuilder {
@@ -42,7 +44,8 @@ impl SeriesBuilder {
         let end_ns = end_ns.max(start_ns);
         let buckets = vec![first; count.max(1)];
         let series = Series { start_ns, end_ns, buckets };
-        let mut builder = SeriesBuilder { series, current: 0, current_ends_ns: 0, bytes };
+        let mut builder =
+            SeriesBuilder { series, current: 0, current_ends_ns: 0, bytes, ends: Vec::new() };
         builder.current_ends_ns = builder.end_of(0);
         builder
     }
@@ -83,6 +86,7 @@ impl SeriesBuilder {
     fn carry_to(&mut self, bucket: usize) {
         let standing = Bucket { min_bytes: self.bytes, max_bytes: self.bytes };
         if bucket > self.current {
+            self.ends.resize(bucket, self.bytes);
             self.series.buckets[self.current + 1..=bucket].fill(standing);
             self.current = bucket;
             self.current_ends_ns = self.end_of(bucket);
@@ -90,9 +94,15 @@ impl SeriesBuilder {
     }
 
     /// The series; what is live now stays live to the end.
-    pub fn finish(mut self) -> Series {
+    pub fn finish(self) -> Series {
+        self.finish_with_ends().0
+    }
+
+    /// The same, and live bytes at the end of each bucket.
+    pub fn finish_with_ends(mut self) -> (Series, Vec<u64>) {
         self.carry_to(self.series.buckets.len() - 1);
-        self.series
+        self.ends.push(self.bytes);
+        (self.series, self.ends)
     }
 }
 
@@ -120,7 +130,8 @@ mod tests {
             changes.sort_by_key(|change| change.0);
             let mut builder = SeriesBuilder::new(0, 100, count, 5);
             changes.iter().for_each(|&(time, bytes)| builder.set(time, bytes));
-            let series = builder.finish();
+            let (series, ends) = builder.finish_with_ends();
+            prop_assert_eq!(ends.len(), count);
             let bucket_of = |time: u64| ((time as usize * count) / 100).min(count - 1);
             for (index, bucket) in series.buckets.iter().enumerate() {
                 let before = changes.iter().rev().find(|c| bucket_of(c.0) < index).map_or(5, |c| c.1);
@@ -128,6 +139,8 @@ mod tests {
                 let values: Vec<u64> = within.chain([before]).collect();
                 prop_assert_eq!(bucket.min_bytes, *values.iter().min().unwrap());
                 prop_assert_eq!(bucket.max_bytes, *values.iter().max().unwrap());
+                let last = changes.iter().rev().find(|c| bucket_of(c.0) <= index).map_or(5, |c| c.1);
+                prop_assert_eq!(ends[index], last);
             }
         }
     }

@@ -246,7 +246,7 @@ impl<W: Weigh> Gather for Pass<'_, W> {
     #[inline]
     fn note(&mut self, event: &Event, effect: &Effect, totals: &Totals) {
         self.watch.note(event, effect);
-        self.residence.note(event.time, effect);
+        self.residence.note(event.time, effect, totals);
         let (weigh, temporary, watch) = (self.weigh, &mut self.temporary, &mut self.watch);
         self.temporaries.note(event, effect, |block| {
             *temporary += weigh.weigh(&block);

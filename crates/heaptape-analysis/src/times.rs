@@ -61,6 +61,14 @@ impl Times {
         self.stride = self.stride.saturating_mul(2);
     }
 
+    /// With at most so many entries.
+    pub fn thinned(mut self, most: usize) -> Times {
+        while self.times.len() > most {
+            self.thin();
+        }
+        self
+    }
+
     /// Whether every change of the clock is here. Else times between two entries are those of the former one.
     pub fn are_exact(&self) -> bool {
         self.stride == 1

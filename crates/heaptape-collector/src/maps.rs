@@ -1,6 +1,6 @@
 //! The address space of a process, as `/proc/PID/maps` and `smaps` tell it.
 
-use heaptape_tape::{Mapping, MappingAccess};
+use heaptape_tape::{Mapping, MappingAccess, Private};
 use std::fs;
 use std::io;
 
@@ -21,6 +21,21 @@ pub(crate) fn with_residence(pid: u32) -> io::Result<(Vec<Mapping>, Vec<u64>)> {
         return Ok((of(pid)?, Vec::new()));
     }
     Ok(parse_smaps(&text))
+}
+
+/// Sums up resident memory without a file by where it lies.
+pub(crate) fn private(mappings: &[Mapping], resident: &[u64]) -> Private {
+    let mut sum = Private::default();
+    for (index, (mapping, bytes)) in mappings.iter().zip(resident).enumerate() {
+        *match &mapping.name[..] {
+            b"[heap]" => &mut sum.heap,
+            b"[stack]" => &mut sum.stack,
+            name if name.starts_with(b"/") => &mut sum.files,
+            _ if mapping.is_arena(mappings.get(index + 1)) => &mut sum.arenas,
+            _ => &mut sum.other,
+        } += bytes;
+    }
+    sum
 }
 
 fn parse_smaps(text: &[u8]) -> (Vec<Mapping>, Vec<u64>) {
@@ -123,6 +138,8 @@ mod tests {
             [0x5583, 0x7ffc1000, 0x7ffc4000]
         );
         assert_eq!(resident, [4096, 12_288, 0]);
+        let sum = Private { stack: 12_288, files: 4096, ..Private::default() };
+        assert_eq!(private(&mappings, &resident), sum);
         let (mappings, resident) = with_residence(std::process::id()).unwrap();
         assert!(mappings.len() == resident.len() && resident.iter().sum::<u64>() > 0);
     }

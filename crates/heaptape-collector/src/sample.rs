@@ -1,9 +1,11 @@
 //! What `/proc` tells about a process: memory, names, command line.
 
-use heaptape_tape::{Sample, TimeNs};
+use crate::maps;
+use heaptape_tape::{Private, Sample, TimeNs};
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
+use std::time::Instant;
 
 /// What `/proc` knew of a process when it said hello. All empty where there is no `/proc`.
 #[derive(Debug, Default)]
@@ -85,7 +87,34 @@ pub(crate) fn sample(pid: u32, time: TimeNs, pss: bool) -> Option<Sample> {
         rss_shmem: kibibytes(&status, "RssShmem:").unwrap_or(0),
         pss: rollup.flatten().and_then(|text| kibibytes(&text, "Pss:")).unwrap_or(0),
         swap: kibibytes(&status, "VmSwap:").unwrap_or(0),
+        rss_peak: kibibytes(&status, "VmHWM:").unwrap_or(0),
+        private: None,
     })
+}
+
+/// Looks now and then at what resident memory consists of: rarely enough to take next to no time.
+#[derive(Debug, Default)]
+pub(crate) struct Consists {
+    /// Not before.
+    next: Option<Instant>,
+}
+
+impl Consists {
+    /// From the beginning of one look to that of the next, so many times as long as it took: 0.5 % of a processor. Meanwhile
+    /// the process may wait with its own changes of mappings.
+    const RARELY: u32 = 200;
+
+    /// What it consists of, where that is due.
+    pub(crate) fn look(&mut self, pid: u32) -> Option<Private> {
+        let now = Instant::now();
+        if self.next.is_some_and(|next| now < next) {
+            return None;
+        }
+        let looked = maps::with_residence(pid);
+        self.next = now.checked_add(now.elapsed() * Consists::RARELY);
+        let (mappings, resident) = looked.ok()?;
+        (!resident.is_empty()).then(|| maps::private(&mappings, &resident))
+    }
 }
 
 /// The value of a line `Name:   123 kB`, in bytes.
@@ -121,7 +150,19 @@ mod tests {
         assert_eq!(facts.ppid, std::os::unix::process::parent_id());
         let sample = sample(pid, TimeNs(7), true).unwrap();
         assert!(sample.rss >= sample.rss_anon && sample.rss_anon > 0 && sample.pss > 0);
+        assert!(sample.rss_peak > 0);
         assert!(!is_stopped(pid));
+    }
+
+    /// At most every 200th part of the time is spent.
+    #[test]
+    fn what_it_consists_of_is_looked_at_rarely() {
+        let mut consists = Consists::default();
+        let first = consists.look(std::process::id()).unwrap();
+        assert!(first.heap + first.arenas + first.other > 0);
+        assert!(consists.next.unwrap() > Instant::now());
+        consists.next = Some(Instant::now() + std::time::Duration::from_secs(3600));
+        assert_eq!(consists.look(std::process::id()), None);
     }
 
     #[test]

@@ -442,11 +442,12 @@ impl Session {
 
     fn sample(&mut self, book: &mut Book<TapeFile>, pss: bool) -> io::Result<()> {
         let time = book.time(clock::monotonic_ns());
-        for target in self.targets.iter().filter(|target| target.is_here()) {
+        for target in self.targets.iter_mut().filter(|target| target.is_here()) {
             if let Some(id) = target.id()
                 && let Some(sample) = sample::sample(target.pid, time, pss)
             {
-                book.writer.sample(id, &sample)?;
+                let private = target.consists.look(target.pid);
+                book.writer.sample(id, &Sample { private, ..sample })?;
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use crate::check::Checks;
 use crate::convert::Converter;
 use crate::jit;
 use crate::order::{Limit, Merge, Missing};
-use crate::sample::{self, Facts, Image};
+use crate::sample::{self, Consists, Facts, Image};
 use crate::sys::memory::ProcessMemory;
 use crate::sys::{fd, futex};
 use heaptape_tape::*;
@@ -52,6 +52,7 @@ pub(crate) struct Target {
     pub(crate) launched: bool,
     /// Readable when it is dead; `None` when the kernel would not give one.
     pidfd: Option<OwnedFd>,
+    pub(crate) consists: Consists,
     facts: Facts,
     exe: Vec<u8>,
     joined: TimeNs,
@@ -138,6 +139,7 @@ impl Target {
             exe: facts.exe.clone(),
             facts,
             joined,
+            consists: Consists::default(),
             memory,
             merge: Merge::default(),
             full: false,

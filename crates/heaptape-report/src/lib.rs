@@ -17,6 +17,7 @@ pub mod errors;
 pub mod events;
 pub mod findings;
 pub mod header;
+mod html;
 pub mod info;
 pub mod json;
 pub mod layout;

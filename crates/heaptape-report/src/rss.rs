@@ -13,7 +13,14 @@ pub(crate) fn render_residence(
     residence: &Residence,
 ) -> io::Result<()> {
     writeln!(out, "\n{}", canvas.paint(Ink::Strong, "Resident memory (RSS)"))?;
-    render_line(out, canvas, "Most", residence.peak.rss_bytes, &parts(&residence.peak))?;
+    let sampled = &residence.peak;
+    let highest = residence.highest_bytes.unwrap_or(0);
+    let mut most = parts(sampled);
+    if highest > sampled.rss_bytes {
+        let words = "by the kernel's count; of the samples at most";
+        most[0] = format!("{words} {} {}", units::bytes(sampled.rss_bytes), most[0]);
+    }
+    render_line(out, canvas, "Most", highest.max(sampled.rss_bytes), &most)?;
     if residence.last != residence.peak {
         render_line(out, canvas, "Last", residence.last.rss_bytes, &parts(&residence.last))?;
     }

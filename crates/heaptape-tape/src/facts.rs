@@ -352,6 +352,9 @@ impl Facts {
             rss_shmem: f.number()?,
             pss: f.number()?,
             swap: f.number()?,
+            // The first tapes end here.
+            rss_peak: if f.is_empty() { 0 } else { f.number()? },
+            private: if f.is_empty() { None } else { Some(private(f)?) },
         };
         self.samples[process.0 as usize].push(sample);
         self.others += 2 * size_of::<Sample>() as u64;
@@ -661,4 +664,14 @@ fn option32(f: &mut Cursor<'_>) -> Result<Option<u32>, Malformed> {
 fn to_option32(number: u64) -> Result<Option<u32>, Malformed> {
     let value = number.checked_sub(1).map(u32::try_from).transpose();
     value.map_err(|_| Malformed("a number is longer than 32 bits"))
+}
+
+fn private(f: &mut Cursor<'_>) -> Result<Private, Malformed> {
+    Ok(Private {
+        heap: f.number()?,
+        arenas: f.number()?,
+        stack: f.number()?,
+        files: f.number()?,
+        other: f.number()?,
+    })
 }

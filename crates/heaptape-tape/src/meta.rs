@@ -239,8 +239,13 @@ impl Records {
     pub(crate) fn sample(&mut self, process: ProcessId, s: &Sample) {
         self.put(tag::SAMPLE, |f| {
             f.number(process.0).time(s.time);
-            for bytes in [s.rss, s.rss_anon, s.rss_file, s.rss_shmem, s.pss, s.swap] {
+            for bytes in [s.rss, s.rss_anon, s.rss_file, s.rss_shmem, s.pss, s.swap, s.rss_peak] {
                 f.number(bytes);
+            }
+            if let Some(p) = &s.private {
+                for bytes in [p.heap, p.arenas, p.stack, p.files, p.other] {
+                    f.number(bytes);
+                }
             }
         });
     }

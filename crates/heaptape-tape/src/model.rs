@@ -411,6 +411,28 @@ pub struct Mapping {
     pub name: Vec<u8>,
 }
 
+/// glibc's arenas other than the first lie in stretches of this size that begin at a multiple of it.
+const ARENA_BYTES: u64 = 64 << 20;
+
+impl Mapping {
+    /// Whether it looks like the used part of an arena of glibc: the rest of its stretch is mapped behind it (`next`)
+    /// without access.
+    pub fn is_arena(&self, next: Option<&Mapping>) -> bool {
+        let used = self.end.saturating_sub(self.start);
+        let is_rest = |next: &Mapping| {
+            next.start == self.end
+                && next.end - self.start >= ARENA_BYTES
+                && !next.access.read
+                && !next.access.write
+        };
+        self.name.is_empty()
+            && self.access.read
+            && self.access.write
+            && self.start % ARENA_BYTES == 0
+            && (used == ARENA_BYTES || used < ARENA_BYTES && next.is_some_and(is_rest))
+    }
+}
+
 /// What may be done with a mapping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MappingAccess {
@@ -462,6 +484,25 @@ pub struct Sample {
     pub pss: u64,
     /// Swapped-out anonymous memory.
     pub swap: u64,
+    /// Most that was resident so far, as the kernel remembers it; 0 when not known.
+    pub rss_peak: u64,
+    /// What `rss_anon` consists of, where it was looked at.
+    pub private: Option<Private>,
+}
+
+/// Resident memory without a file, by where it lies. Bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Private {
+    /// The heap that `brk` made.
+    pub heap: u64,
+    /// Arenas of glibc: [`Mapping::is_arena`].
+    pub arenas: u64,
+    /// The first thread's stack.
+    pub stack: u64,
+    /// Changed pages of mapped files.
+    pub files: u64,
+    /// Everywhere else.
+    pub other: u64,
 }
 
 /// A child that could not be recorded, and why.

@@ -236,8 +236,13 @@ fn what_is_said_of_a_process_comes_back() {
     let resident = vec![4096; mappings.len()];
     let map = MemoryMap { process: ProcessId(0), time: TimeNs(5000), mappings, resident };
     tape.memory_map(&map).unwrap();
+    let private = Private { heap: 1, arenas: 2, stack: 3, files: 4, other: 5 };
+    let sample = Sample { time: TimeNs(6000), rss: 15, rss_peak: 16, ..Sample::default() };
+    let samples = [sample, Sample { private: Some(private), ..sample }];
+    samples.iter().for_each(|sample| tape.sample(ProcessId(0), sample).unwrap());
     let tape = small::open_bytes(&tape.finish().unwrap());
     assert_eq!(tape.memory_maps(), std::slice::from_ref(&map));
+    assert_eq!(tape.samples(ProcessId(0)), samples);
     let name = |addr| map.at(addr).map(|mapping| &mapping.name[..]);
     let expected = [None, Some(&b"/bin/a"[..]), Some(b"/bin/a"), Some(b"[heap]"), None, None];
     assert_eq!([0, 0x1000, 0x2fff, 0x3000, 0x4000, u64::MAX].map(name), expected);

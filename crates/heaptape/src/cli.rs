@@ -82,6 +82,12 @@ pub(crate) struct TapeArgs {
 }
 
 impl TapeArgs {
+    /// Some processes of that tape, in any amount of memory.
+    pub(crate) fn unbounded(tape: PathBuf, process: ProcessChoice) -> TapeArgs {
+        let memory = Memory(u64::MAX);
+        TapeArgs { process: Some(process), memory, ..TapeArgs::of(tape) }
+    }
+
     /// That tape, and nothing else said.
     pub(crate) fn of(tape: PathBuf) -> TapeArgs {
         let (process, debug_dir, sysroot) = (None, Vec::new(), None);

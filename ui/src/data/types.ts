@@ -328,6 +328,8 @@ export interface ProcessInfo {
   findings: Finding[];
   /** What was checked, for "Nothing stands out". */
   checked: string[];
+  /** What could not be checked, each with why. */
+  unchecked?: string[];
   rss: RssExplained | null;
   errors: any;
   leaks: any;

@@ -81,33 +81,45 @@ function Figures({ members }: { members: Uint8Array }) {
     const metrics: Exclude<Metric, 'live'>[] = ['peak', 'leaked', 'alloc', 'temp'];
     return Promise.all(metrics.map(async (it) => ({ metric: it, weights: await wholeRunWeights(data.value, it) })));
   }, [members]);
-  const rows: Row[] = [];
-  const add = (name: string, weights: StackWeights | undefined) => weights && rows.push({ name, own: sumOf(members, weights), all: weights.total });
   const name = (id: Metric) => METRICS.find((it) => it.id === id)!.name;
-  add(`live at ${time(data.value.times.of(t.value))}`, now.value.value);
-  if (metric.value !== 'live') add(`${name(metric.value)} in the range`, measured.value.value);
-  for (const it of whole.value.value ?? []) add(`${name(it.metric)}, whole run`, it.weights);
+  const row = (name: string, weights: StackWeights | undefined): Row[] => (weights ? [{ name, own: sumOf(members, weights), all: weights.total }] : []);
+  const current = [
+    ...row(`live at ${time(data.value.times.of(t.value))}`, now.value.value),
+    ...(metric.value === 'live' ? [] : row(name(metric.value), measured.value.value)),
+  ];
   return (
     <table class="inspector-figures">
       <thead>
         <tr>
-          <th scope="col">{filter.value === '' ? '' : 'T and range: filtered'}</th>
+          <th scope="col">{filter.value === '' ? 'now' : 'now, filtered'}</th>
           <th scope="col">bytes</th>
           <th scope="col">blocks</th>
           <th scope="col" title="Of the bytes of all blocks by this metric">of all</th>
         </tr>
       </thead>
-      <tbody>
-        {rows.map(({ name, own, all }) => (
-          <tr key={name}>
-            <th scope="row">{name}</th>
-            <td title={exactBytes(own.bytes)}>{bytes(own.bytes)}</td>
-            <td>{count(own.blocks)}</td>
-            <td>{percent(own.bytes, all.bytes)}</td>
-          </tr>
-        ))}
-      </tbody>
+      <Rows rows={current} />
+      <Rows title="whole run" rows={(whole.value.value ?? []).flatMap((it) => row(name(it.metric), it.weights))} />
     </table>
+  );
+}
+
+function Rows({ title, rows }: { title?: string; rows: Row[] }) {
+  return (
+    <tbody>
+      {title && (
+        <tr class="inspector-group">
+          <th scope="rowgroup" colSpan={4}>{title}</th>
+        </tr>
+      )}
+      {rows.map(({ name, own, all }) => (
+        <tr key={name}>
+          <th scope="row">{name}</th>
+          <td title={exactBytes(own.bytes)}>{bytes(own.bytes)}</td>
+          <td>{count(own.blocks)}</td>
+          <td>{percent(own.bytes, all.bytes)}</td>
+        </tr>
+      ))}
+    </tbody>
   );
 }
 

@@ -3,10 +3,11 @@
 
 import { useComputed, useSignal, useSignalEffect } from '@preact/signals';
 import { useRef } from 'preact/hooks';
+import { complete } from '../data/complete.ts';
 import { parseFilter } from '../data/filter.ts';
-import { data, filter } from '../state/state.ts';
+import { data, filter, source } from '../state/state.ts';
 import { Icon } from '../ui/icons.tsx';
-import { completions, wordAt } from './completion.ts';
+import { visible } from '../ui/name.tsx';
 import './filter.css';
 
 /** So long after the last key the filter is put to work. */
@@ -23,10 +24,13 @@ export function FilterBox() {
     // Set elsewhere: by a link, by Back, by a page.
     if (filter.value !== typed.peek().trim()) typed.value = filter.value;
   });
-  const wrong = useComputed(() => parseFilter(typed.value).wrong);
-  const offered = useComputed(() => (open.value ? completions(typed.value, caret.value, data.value) : []));
+  const parsed = useComputed(() => parseFilter(typed.value));
+  const offered = useComputed(() => {
+    const { stacks, info } = data.value;
+    return open.value ? complete(typed.value, caret.value, stacks, info, source.value.overview) : { from: 0, to: 0, offers: [] };
+  });
   const apply = () => {
-    if (parseFilter(typed.value).wrong === null) filter.value = typed.value.trim();
+    if (parseFilter(typed.value).wrong.length === 0) filter.value = typed.value.trim();
   };
   const type = (text: string, at: number) => {
     typed.value = text;
@@ -35,18 +39,19 @@ export function FilterBox() {
     clearTimeout(pause.current);
     pause.current = setTimeout(apply, PAUSE_MS);
   };
-  const complete = (word: string) => {
-    const { from, to } = wordAt(typed.value, caret.value);
+  const take = (word: string) => {
+    const { from, to } = offered.value;
     // A word that asks for a value goes on; another one is done.
-    const done = /[:>]$/.test(word) ? word : `${word} `;
+    const done = word.endsWith(':') ? word : `${word} `;
     type(typed.value.slice(0, from) + done + typed.value.slice(to).trimStart(), from + done.length);
     requestAnimationFrame(() => input.current?.setSelectionRange(from + done.length, from + done.length));
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    const count = offered.value.length;
+    const { offers } = offered.value;
+    const count = offers.length;
     if (event.key === 'ArrowDown' && count > 0) chosen.value = (chosen.value + 1) % count;
     else if (event.key === 'ArrowUp' && count > 0) chosen.value = (chosen.value + count - (chosen.value < 0 ? 0 : 1)) % count;
-    else if ((event.key === 'Enter' || event.key === 'Tab') && chosen.value >= 0) complete(offered.value[chosen.value]!.word);
+    else if ((event.key === 'Enter' || event.key === 'Tab') && chosen.value >= 0) take(offers[chosen.value]!.text);
     else if (event.key === 'Enter') {
       clearTimeout(pause.current);
       apply();
@@ -58,13 +63,14 @@ export function FilterBox() {
     } else return;
     event.preventDefault();
   };
-  const error = wrong.value;
+  const error = parsed.value.wrong[0] ?? null;
+  const { offers } = offered.value;
   return (
     <div class="filter" role="search">
       <Icon name="search" size={14} />
       <div class="filter-box">
         <div class="filter-chips" aria-hidden="true">
-          <Chips text={typed.value} wrong={error} />
+          <Chips text={typed.value} parsed={parsed.value} />
         </div>
         <input
           id="filter"
@@ -72,7 +78,7 @@ export function FilterBox() {
           type="text"
           role="combobox"
           aria-label="Filter of blocks"
-          aria-expanded={offered.value.length > 0}
+          aria-expanded={offers.length > 0}
           aria-controls="filter-offers"
           aria-autocomplete="list"
           aria-activedescendant={chosen.value >= 0 ? `filter-offer-${chosen.value}` : undefined}
@@ -96,7 +102,7 @@ export function FilterBox() {
           <Icon name="close" size={12} />
         </button>
       )}
-      {(error !== null || offered.value.length > 0) && open.value && (
+      {(error !== null || offers.length > 0) && open.value && (
         <div class="filter-below">
           {error !== null && (
             <p id="filter-error" class="filter-error" role="alert">
@@ -105,19 +111,19 @@ export function FilterBox() {
             </p>
           )}
           <ul id="filter-offers" role="listbox" aria-label="Words of the filter">
-            {offered.value.map((it, k) => (
+            {offers.map((it, k) => (
               <li
-                key={it.word}
+                key={it.text}
                 id={`filter-offer-${k}`}
                 role="option"
                 aria-selected={k === chosen.value}
                 onPointerDown={(event) => {
                   event.preventDefault();
-                  complete(it.word);
+                  take(it.text);
                 }}
               >
-                <bdi>{it.word}</bdi>
-                <span>{it.does}</span>
+                <bdi>{visible(it.text)}</bdi>
+                <span>{it.what}</span>
               </li>
             ))}
           </ul>
@@ -127,17 +133,17 @@ export function FilterBox() {
   );
 }
 
-/** The typed text once more, behind the input: its words as chips, the wrong one underlined. */
-function Chips({ text, wrong }: { text: string; wrong: { from: number; to: number } | null }) {
+/** The typed text once more, behind the input: its words as chips, wrong ones underlined. */
+function Chips({ text, parsed }: { text: string; parsed: ReturnType<typeof parseFilter> }) {
+  const words = [
+    ...parsed.tokens.map(({ from, to }) => ({ from, to, look: 'chip' })),
+    ...parsed.wrong.map(({ from, to }) => ({ from, to, look: 'chip-wrong' })),
+  ].sort((x, y) => x.from - y.from);
+  const parts = [];
   let at = 0;
-  return (
-    <>
-      {text.split(/(\s+)/).map((word, k) => {
-        const from = at;
-        at += word.length;
-        const bad = wrong !== null && wrong.from < at && wrong.to > from;
-        return word.trim() === '' ? word : <span key={k} class={bad ? 'chip-wrong' : 'chip'}>{word}</span>;
-      })}
-    </>
-  );
+  for (const { from, to, look } of words) {
+    parts.push(text.slice(at, from), <span key={from} class={look}>{text.slice(Math.max(at, from), to)}</span>);
+    at = Math.max(at, to);
+  }
+  return <>{parts}{text.slice(at)}</>;
 }

@@ -1,6 +1,6 @@
 // The help: all keys, as the table of keys has them, and what hands do on the strip.
 
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { helpOpen, keysNow, type Key } from '../state/keys.ts';
 import { METRICS, sentence } from '../state/metrics.ts';
 import { data, measure } from '../state/state.ts';
@@ -18,7 +18,7 @@ function spoken(key: string): string {
 export function Help() {
   const dialog = useRef<HTMLDialogElement>(null);
   const open = helpOpen.value;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (open && !dialog.current!.open) dialog.current!.showModal();
     if (!open) dialog.current!.close();
   }, [open]);

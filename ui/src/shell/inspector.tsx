@@ -1,6 +1,6 @@
 // The drawer at the right: what is known of the selection, on every page, and ways to look at it elsewhere.
 
-import { useEffect } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { inspector, inspectorOpen, toggleInspector } from '../state/actions.ts';
 import { goTo, selected, selection } from '../state/state.ts';
 import { Button } from '../ui/button.tsx';
@@ -16,16 +16,18 @@ const OPENS_AFTER_MS = 350;
 
 export function Inspector() {
   const chosen = selected.value;
-  const open = inspectorOpen();
+  const wanted = inspectorOpen();
+  const [open, setOpen] = useState(wanted);
   useEffect(() => {
-    if (chosen === null || inspector.peek() !== null) return;
-    const soon = setTimeout(() => (inspector.value = true), OPENS_AFTER_MS);
+    if (wanted === open) return;
+    const soon = setTimeout(() => setOpen(wanted), inspector.peek() === null && wanted ? OPENS_AFTER_MS : 0);
     return () => clearTimeout(soon);
-  }, [chosen === null]);
+  }, [wanted, open]);
   if (!open) {
     return (
       <aside class="inspector-rail" aria-label="Inspector">
-        <Button icon="drawer" label="Open the inspector" keys="i" onClick={toggleInspector} testid="inspector-open" />
+        <Button icon="drawer" label="Open the inspector" keys="i" onClick={toggleInspector} pressed={chosen !== null} testid="inspector-open" />
+        {chosen && <span>{TITLES[chosen.kind]}</span>}
       </aside>
     );
   }

@@ -89,11 +89,12 @@ export function followLink(to: string, params: Record<string, string>): void {
   void state.arrive(`#/${to}?${query}`);
 }
 
-/** Whether the inspector is open; null: as long as something is selected. */
+/** Whether the inspector is open; null: as long as something is selected and there is room. */
 export const inspector = signal<boolean | null>(null);
+const roomy = matchMedia('(min-width: 1101px)');
 
 export function inspectorOpen(): boolean {
-  return inspector.value ?? state.selected.value !== null;
+  return inspector.value ?? (state.selected.value !== null && roomy.matches);
 }
 
 export function toggleInspector(): void {

@@ -44,7 +44,7 @@ const step = (pixels: number) => () => act.stepPixels(pixels);
 const aroundT = () => data.value.times.of(t.value);
 
 const KEYS: Key[] = [
-  { keys: Object.keys(PAGE_KEYS).filter((key) => key !== 'e'), does: 'Pages, in their order', group: 'Pages', run: (event) => goTo(PAGE_KEYS[event.key]!) },
+  { keys: [...'1234567890'], does: 'Pages, in their order', group: 'Pages', run: (event) => goTo(PAGE_KEYS[event.key]!) },
   { keys: ['e'], does: 'Crash, if there was one', group: 'Pages', run: () => data.value.info.crash !== null && goTo('crash') },
   { keys: ['ArrowLeft', 'ArrowRight'], does: 'T by a pixel of the strip', group: 'Time', run: (event) => step(event.key === 'ArrowLeft' ? -1 : 1)() },
   { keys: ['Shift+ArrowLeft', 'Shift+ArrowRight'], does: 'T by ten', group: 'Time', run: (event) => step(event.key === 'ArrowLeft' ? -10 : 10)() },
@@ -113,10 +113,10 @@ function nameOf(event: KeyboardEvent): string {
   return `${event.ctrlKey ? 'Ctrl+' : ''}${event.shiftKey && named ? 'Shift+' : ''}${event.key}`;
 }
 
-/** Whether the key belongs to the control that has the focus: text in an input, a choice in a list, a press of a button. */
+/** Whether the key belongs to what has the focus: text in an input, a choice in a list, a press of a button, a dialog. */
 function isTyping(event: KeyboardEvent): boolean {
   const target = event.target instanceof Element ? event.target : null;
-  if (target?.closest('input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]')) return true;
+  if (target?.closest('input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable], dialog')) return true;
   const presses = event.key === ' ' || event.key === 'Enter';
   return presses && target?.closest('button, a, summary, input') != null;
 }

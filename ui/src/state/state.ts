@@ -2,6 +2,7 @@
 
 import { batch, computed, signal } from '@preact/signals';
 import type { DataSource, Measure, Metric, ProcessData, Unit } from '../data/types.ts';
+import { setRunLength } from '../ui/units.ts';
 import { flag, integer, oneOf, page, param, peek, read, text, type Codec } from './params.ts';
 
 /** Where the data come from; set once, before anything is drawn. */
@@ -100,6 +101,7 @@ export async function arrive(hash: string): Promise<boolean> {
   const id = known ? wanted : source.value.overview.first;
   const opened = data.peek()?.info.id === id ? data.peek() : await source.value.open(id);
   if (arrival !== arrivals) return false;
+  setRunLength(opened.info.end_ns - opened.info.start_ns);
   batch(() => {
     data.value = opened;
     read(hash);

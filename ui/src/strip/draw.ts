@@ -3,7 +3,7 @@
 import type { Envelope, Samples } from '../data/types.ts';
 import { bytes } from '../ui/units.ts';
 import type { Stretch } from '../state/view.ts';
-import { byteTicks, timeTicks } from './scale.ts';
+import { byteTicks } from './scale.ts';
 
 /** The strip's parts, in CSS pixels. */
 export interface Place {
@@ -73,18 +73,7 @@ function drawGrid(context: CanvasRenderingContext2D, place: Place, picture: Pict
     context.fillStyle = colours.line;
     context.fillRect(place.left, at, place.right - place.left, 1);
     context.fillStyle = colours.muted;
-    if (at > place.top + 4) context.fillText(bytes(tick).replace(/\.0+ /, ' '), place.left - 6, at);
-  }
-  const { from, to } = picture.view;
-  context.textAlign = 'center';
-  context.textBaseline = 'top';
-  for (const { ns, label } of timeTicks(from, to, (place.right - place.left) / 96)) {
-    const at = Math.round(place.left + ((place.right - place.left) * (ns - from)) / (to - from));
-    context.fillStyle = colours.line;
-    context.fillRect(at, place.bottom, 1, 4);
-    context.fillStyle = colours.muted;
-    const half = context.measureText(label).width / 2;
-    context.fillText(label, Math.max(place.left + half, Math.min(place.right - half, at)), place.bottom + 5);
+    if (at >= place.top) context.fillText(bytes(tick).replace(/\.0+ /, ' '), place.left - 6, at);
   }
 }
 
@@ -147,10 +136,15 @@ export function drawOverview(canvas: HTMLCanvasElement, size: { width: number; h
   let most = 1;
   for (const value of envelope.max) most = Math.max(most, value);
   const step = size.width / envelope.max.length;
+  const path = new Path2D();
+  path.moveTo(0, size.height);
+  envelope.max.forEach((value, k) => {
+    const y = size.height * (1 - value / most);
+    path.lineTo(k * step, y);
+    path.lineTo((k + 1) * step, y);
+  });
+  path.lineTo(size.width, size.height);
   context.fillStyle = colour;
   context.globalAlpha = 0.5;
-  for (let k = 0; k < envelope.max.length; k++) {
-    const height = (size.height * envelope.max[k]!) / most;
-    context.fillRect(k * step, size.height - height, step + 0.5, height);
-  }
+  context.fill(path);
 }

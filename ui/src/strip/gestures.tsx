@@ -4,7 +4,7 @@
 
 import { signal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
-import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { endGesture, gesture } from '../state/params.ts';
 import { stop } from '../state/play.ts';
 import { a, b, data, setRange, setT, t, wholeRun } from '../state/state.ts';
@@ -40,7 +40,7 @@ export function Gestures({ place, liveAt, children }: Props) {
   const element = useRef<HTMLDivElement>(null);
   const hand = useMemo(() => new Hand(), []);
   hand.place = place;
-  useEffect(() => {
+  useLayoutEffect(() => {
     // Not passive: the wheel must not scroll the page too.
     const wheel = (event: WheelEvent) => hand.wheel(event);
     element.current!.addEventListener('wheel', wheel, { passive: false });

@@ -10,11 +10,12 @@ import { useQuery } from '../state/query.ts';
 import { a, b, data, t, tall, wholeRun } from '../state/state.ts';
 import { isZoomed, run, view } from '../state/view.ts';
 import { theme } from '../ui/theme.ts';
-import { time } from '../ui/units.ts';
+import { time, timeDigits } from '../ui/units.ts';
 import { draw, mostOf, type Place } from './draw.ts';
 import { Gestures } from './gestures.tsx';
 import { Overview } from './overview.tsx';
 import { showsRss } from './rss.ts';
+import { timeTicks } from './scale.ts';
 import { Tools } from './tools.tsx';
 import './strip.css';
 
@@ -88,6 +89,8 @@ function Marks({ place }: { place: Place }) {
   const lane = LANE / 2;
   const [xa, xb] = [x(times.of(a.value)), x(b.value === info.event_count ? run.value.to : times.of(b.value))];
   const clamp = (at: number) => Math.max(place.left, Math.min(place.right, at));
+  const now = times.of(t.value);
+  const label = labelOfT(x(now), place, time(now, timeDigits(to - from)));
   const crashes: { time_ns: number }[] = info.crash?.crashes ?? [];
   return (
     <svg class="strip-marks" width={place.width} height={place.height} aria-hidden="true">
@@ -119,7 +122,8 @@ function Marks({ place }: { place: Place }) {
           </g>
         );
       })}
-      <Cursor x={x(times.of(t.value))} place={place} label={time(times.of(t.value))} />
+      <Axis place={place} x={x} hidden={label} />
+      {inView(now) && <Cursor x={x(now)} place={place} label={label} />}
     </svg>
   );
 }
@@ -136,16 +140,46 @@ function RangeEnd({ x, place, name, side }: { x: number; place: Place; name: str
   );
 }
 
-/** T: a line, and its time in the row of times; the label turns round at the right edge. */
-function Cursor({ x, place, label }: { x: number; place: Place; label: string }) {
-  if (x < place.left - 1 || x > place.right + 1) return null;
-  const width = 22 + label.length * 6.6;
-  const left = x + width > place.right ? x - width : x;
+interface Label {
+  text: string;
+  left: number;
+  width: number;
+}
+
+/** Where T's time stands in the row of times; it turns round at the right edge. */
+function labelOfT(x: number, place: Place, written: string): Label {
+  const text = `T ${written}`;
+  const width = 12 + text.length * 6.8;
+  return { text, width, left: x + width > place.right + 8 ? x - width : x };
+}
+
+/** The times under the plot, but for those that T's label would cover. */
+function Axis({ place, x, hidden }: { place: Place; x: (ns: number) => number; hidden: Label }) {
+  const { from, to } = view.value;
+  return (
+    <g class="strip-axis">
+      {timeTicks(from, to, (place.right - place.left) / 96).map(({ ns, label }) => {
+        const half = label.length * 3.4;
+        const at = Math.max(place.left + half, Math.min(place.right - half, x(ns)));
+        const covered = at + half + 4 > hidden.left && at - half - 4 < hidden.left + hidden.width;
+        return (
+          <g key={ns}>
+            <path d={`M${x(ns)} ${place.bottom}v4`} />
+            {!covered && <text x={at} y={place.bottom + 15} text-anchor="middle">{label}</text>}
+          </g>
+        );
+      })}
+    </g>
+  );
+}
+
+/** T: a line, and its time. */
+function Cursor({ x, place, label }: { x: number; place: Place; label: Label }) {
   return (
     <g class="strip-cursor">
       <path d={`M${x} 2V${place.bottom + AXIS}`} />
-      <rect x={left} y={place.bottom + 2} width={width} height={AXIS - 3} rx="2" />
-      <text x={left + 5} y={place.bottom + 15}>T {label}</text>
+      <rect x={label.left} y={place.bottom + 2} width={label.width} height={AXIS - 3} rx="2" />
+      <text x={label.left + label.width / 2} y={place.bottom + 15} text-anchor="middle">{label.text}</text>
     </g>
   );
 }

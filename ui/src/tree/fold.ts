@@ -5,7 +5,8 @@ import { baseName } from '../ui/name.tsx';
 
 export type Fold = 'none' | 'wrappers' | 'libraries';
 
-const WRAPPER = 4;
+/** The bit of `Frames.flags` that says so. */
+export const WRAPPER = 4;
 
 /**
  * 1 for each frame to fold. `wrappers`: of the allocator and the runtime; `libraries`: also all that is not in the

@@ -21,6 +21,7 @@ export class TopDown implements Shape {
   private readonly slots: Int32Array;
   private starts: Uint32Array | undefined;
   private kids = new Uint32Array(0);
+  private first: Uint8Array | undefined;
 
   /** Empty, with room for `most` nodes. */
   private constructor(stacks: number, most: number) {
@@ -81,6 +82,29 @@ export class TopDown implements Shape {
       }
     }
     return nodes;
+  }
+
+  /** 1 for each node that has no other node of its function above it. */
+  firstOfFunction(): Uint8Array {
+    if (this.first) return this.first;
+    const first = (this.first = new Uint8Array(this.count));
+    // How often each function is on the way to the node that is looked at.
+    const above = new Map<number, number>();
+    const todo = Array.from(this.children(0));
+    while (todo.length > 0) {
+      const node = todo.pop()!;
+      const fn = this.fns[Math.abs(node)]!;
+      const times = above.get(fn) ?? 0;
+      if (node < 0) {
+        above.set(fn, times - 1);
+        continue;
+      }
+      if (times === 0) first[node] = 1;
+      above.set(fn, times + 1);
+      todo.push(-node);
+      for (const child of this.children(node)) todo.push(child);
+    }
+    return first;
   }
 
   parent(node: number): number {

@@ -1,8 +1,7 @@
 // A shape with weights: what a flame graph draws and a tree table lists.
 
 import type { StackWeights, Unit, Weight } from '../data/types.ts';
-import { BottomUp } from './bottomup.ts';
-import { path, type Shape, type Sums } from './shape.ts';
+import type { Shape, Sums } from './shape.ts';
 import type { TopDown } from './topdown.ts';
 
 export interface View {
@@ -72,36 +71,14 @@ export function matching(base: TopDown, selfs: Selfs, fits: (fn: number) => bool
 /** Of each function its own weight and that of all under it, recursion counted once. */
 export function byFunction(base: TopDown, values: Float64Array): Map<number, { total: number; self: number }> {
   const { totals, selfs } = base.sums(values);
+  const first = base.firstOfFunction();
   const rows = new Map<number, { total: number; self: number }>();
-  // The functions on the way to the node that is looked at, and how often each is there.
-  const inside = new Map<number, number>();
-  const enter = (node: number) => {
+  for (let node = 1; node < base.count; node++) {
     const fn = base.fns[node]!;
-    const row = rows.get(fn) ?? { total: 0, self: 0 };
-    rows.set(fn, row);
-    const times = inside.get(fn) ?? 0;
-    if (times === 0) row.total += totals[node]!;
+    let row = rows.get(fn);
+    if (row === undefined) rows.set(fn, (row = { total: 0, self: 0 }));
     row.self += selfs[node]!;
-    inside.set(fn, times + 1);
-  };
-  const todo = [...base.children(0)];
-  while (todo.length > 0) {
-    const node = todo.pop()!;
-    if (node < 0) {
-      const fn = base.fns[-node]!;
-      inside.set(fn, inside.get(fn)! - 1);
-      continue;
-    }
-    enter(node);
-    todo.push(-node);
-    for (const child of base.children(node)) todo.push(child);
+    if (first[node]) row.total += totals[node]!;
   }
   return rows;
 }
-
-/** The functions of a node's backtrace, outermost first. */
-export function backtrace(shape: Shape, node: number): number[] {
-  const fns = path(shape, node);
-  return shape instanceof BottomUp ? fns.reverse() : fns;
-}
-

@@ -12,7 +12,7 @@ export type Colour = number;
 /** Seven colours for the seven largest, the last for all others. */
 const CATEGORIES: Record<Theme, readonly Colour[]> = {
   dark: [0x56b4e9, 0xe69f00, 0x009e73, 0xcc79a7, 0xf0e442, 0x0077bb, 0xd55e00, 0x6b7682],
-  light: [0x3b8fc4, 0xb98000, 0x00805c, 0x9b3f76, 0x6a6300, 0x004f80, 0xc04008, 0x7d8894],
+  light: [0x3b8fc4, 0xb37b00, 0x00805c, 0x9b3f76, 0x6a6300, 0x004f80, 0xc04008, 0x7d8894],
 };
 
 /** The category of what has no colour of its own. */

@@ -6,14 +6,27 @@ import './name.css';
 
 /** So many characters at the end stay in sight: the part of a name or path that tells it apart. */
 const TAIL = 14;
+/** Names of fewer characters lose their end, if anything. */
+const SHORT = 16;
+
+/** What is not seen, or turns round what is: control characters, marks of direction. */
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+/** Writing from right to left: cut in two, its halves would change places. */
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+
+/** A name as it can be shown: what is not seen is written as in the terminal, `\u{202e}`. */
+export function visible(text: string): string {
+  return text.replace(UNSEEN, (it) => `\\u{${it.charCodeAt(0).toString(16)}}`);
+}
 
 /** A name that shrinks to the room it has: its middle gives way. The whole is in the tooltip. */
 export function Name({ text, tail = TAIL, title = text }: { text: string; tail?: number; title?: string }) {
-  const characters = [...text];
-  const kept = Math.min(tail, Math.floor(characters.length / 2));
+  const characters = [...visible(text)];
+  const whole = characters.length < SHORT || RIGHT_TO_LEFT.test(text);
+  const kept = whole ? 0 : Math.min(tail, Math.floor(characters.length / 2));
   const at = characters.length - kept;
   return (
-    <span class="name" title={title}>
+    <span class="name" title={title.split('\n').map(visible).join('\n')}>
       <bdi class="name-head">{characters.slice(0, at).join('')}</bdi>
       {kept > 0 && <bdi class="name-tail">{characters.slice(at).join('')}</bdi>}
     </span>
@@ -27,8 +40,8 @@ export function FrameName({ frames, frame, full = false }: { frames: Frames; fra
     <span class="frame-name">
       <Name text={functionName(frames, frame, full)} title={wholeFrame(frames, frame)} />
       {where !== '' && (
-        <span class="frame-place" title={`${frames.strings[frames.file[frame]!]}:${frames.line[frame]}`}>
-          <Name text={where} tail={12} />
+        <span class="frame-place">
+          <Name text={where} tail={12} title={wholeFrame(frames, frame)} />
         </span>
       )}
     </span>
@@ -36,14 +49,14 @@ export function FrameName({ frames, frame, full = false }: { frames: Frames; fra
 }
 
 export function functionName(frames: Frames, frame: number, full = false): string {
-  return frames.strings[(full ? frames.name : frames.short)[frame]!] ?? '';
+  return visible(frames.strings[(full ? frames.name : frames.short)[frame]!] ?? '');
 }
 
 /** `demo.cpp:19`; where the file is not known, the module; where that is not, nothing. */
 export function place(frames: Frames, frame: number): string {
   const file = frames.strings[frames.file[frame]!] ?? '';
-  if (file !== '') return `${baseName(file)}${frames.line[frame] ? `:${frames.line[frame]}` : ''}`;
-  return baseName(frames.strings[frames.module[frame]!] ?? '');
+  if (file !== '') return visible(`${baseName(file)}${frames.line[frame] ? `:${frames.line[frame]}` : ''}`);
+  return visible(baseName(frames.strings[frames.module[frame]!] ?? ''));
 }
 
 /** All that is known of a frame, for tooltips and copies. */

@@ -42,6 +42,8 @@ interface Props<Row> {
 }
 
 const SPARE = 8;
+/** Browsers cut elements that are taller than some 30 million pixels: longer tables scroll faster than they move. */
+const TALLEST = 8_000_000;
 
 export function Table<Row>(props: Props<Row>) {
   const { columns, count, rowHeight = 24 } = props;
@@ -55,17 +57,23 @@ export function Table<Row>(props: Props<Row>) {
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
-  const first = Math.max(0, Math.floor(top / rowHeight) - SPARE);
-  const last = Math.min(count, Math.ceil((top + height) / rowHeight) + SPARE);
+  const tallness = Math.min(count * rowHeight, TALLEST);
+  // Pixels of rows to a pixel of scrolling.
+  const speed = tallness > height ? (count * rowHeight - height) / (tallness - height) : 1;
+  const shown = top * speed;
+  const first = Math.max(0, Math.floor(shown / rowHeight) - SPARE);
+  const last = Math.min(count, Math.ceil((shown + height) / rowHeight) + SPARE);
   useLayoutEffect(() => props.onSight?.(first, last), [first, last, count]);
   const template = columns.map((column) => column.width).join(' ');
   const show = (index: number) => {
     const element = scroller.current!;
     // The heading and the sums cover a row each.
     const head = props.totals ? 2 * rowHeight : rowHeight;
-    if (index * rowHeight < element.scrollTop) element.scrollTop = index * rowHeight;
-    if ((index + 1) * rowHeight + head > element.scrollTop + element.clientHeight)
-      element.scrollTop = (index + 1) * rowHeight + head - element.clientHeight;
+    const above = index * rowHeight;
+    const below = above + rowHeight + head - element.clientHeight;
+    const now = element.scrollTop * speed;
+    if (above < now) element.scrollTop = above / speed;
+    else if (below > now) element.scrollTop = below / speed;
   };
   const move = (to: number) => {
     const index = Math.max(0, Math.min(count - 1, to));
@@ -102,7 +110,7 @@ export function Table<Row>(props: Props<Row>) {
         aria-selected={chosen}
         aria-level={place?.level}
         aria-expanded={place?.open}
-        style={{ top: `${index * rowHeight}px`, height: `${rowHeight}px`, gridTemplateColumns: template }}
+        style={{ top: `${index * rowHeight - shown + top}px`, height: `${rowHeight}px`, gridTemplateColumns: template }}
         onClick={() => row !== undefined && (setActive(index), props.onSelect?.(row, index))}
         onDblClick={() => row !== undefined && props.onOpen?.(row, index)}
       >
@@ -115,16 +123,25 @@ export function Table<Row>(props: Props<Row>) {
     );
   }
   return (
-    <div class="table" role={props.tree ? 'treegrid' : 'table'} aria-label={props.label} aria-rowcount={count + 1} data-testid={props.testid}>
-      <div class="table-scroller" ref={scroller} tabIndex={0} onKeyDown={onKeyDown} onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
+    <div class="table" data-testid={props.testid}>
+      <div
+        class="table-scroller"
+        role={props.tree ? 'treegrid' : 'table'}
+        aria-label={props.label}
+        aria-rowcount={count + 1}
+        ref={scroller}
+        tabIndex={0}
+        onKeyDown={onKeyDown}
+        onScroll={(event) => setTop(event.currentTarget.scrollTop)}
+      >
         <div class="table-head" role="row" style={{ height: `${rowHeight}px`, gridTemplateColumns: template }}>
           {columns.map((column) => {
             const sorted = props.sort?.key === column.key;
             const order = sorted ? (props.sort!.descending ? 'descending' : 'ascending') : undefined;
             return (
               <div key={column.key} role="columnheader" aria-sort={order} class={column.numeric ? 'numeric' : undefined} title={column.hint}>
-                {props.onSort ? (
-                  <button onClick={() => props.onSort!(column.key)}>
+                {props.onSort && column.title !== '' ? (
+                  <button onClick={() => ((scroller.current!.scrollTop = 0), props.onSort!(column.key))}>
                     {column.title}
                     {sorted && <span aria-hidden="true">{props.sort!.descending ? ' ▾' : ' ▴'}</span>}
                   </button>
@@ -135,7 +152,7 @@ export function Table<Row>(props: Props<Row>) {
             );
           })}
         </div>
-        <div role="rowgroup" style={{ position: 'relative', height: `${count * rowHeight}px` }}>
+        <div role="rowgroup" style={{ position: 'relative', height: `${tallness}px` }}>
           {rows}
         </div>
         {props.totals && (

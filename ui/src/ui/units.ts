@@ -29,9 +29,22 @@ export function exactBytes(value: number): string {
   return `${count(value)} B`;
 }
 
-/** Time since the start: `0.609 s`. */
-export function time(ns: number): string {
-  return `${(ns / 1e9).toFixed(3)} s`;
+let runDigits = 3;
+
+/** How many digits tell moments of a stretch of time apart: milliseconds, of short ones down to microseconds. */
+export function timeDigits(length_ns: number): number {
+  if (length_ns >= 1e8) return 3;
+  return length_ns >= 1e7 ? 4 : length_ns >= 1e6 ? 5 : 6;
+}
+
+/** Times are written so that moments of a run of this length are told apart. */
+export function setRunLength(length_ns: number): void {
+  runDigits = timeDigits(length_ns);
+}
+
+/** Time since the start: `0.609 s`; of a short run, or with `digits`, finer. */
+export function time(ns: number, digits = runDigits): string {
+  return `${(ns / 1e9).toFixed(digits)} s`;
 }
 
 /** The same to the microsecond: `0.609031 s`. */
@@ -47,10 +60,11 @@ export function duration(ns: number): string {
   return `${Math.round(ns)} ns`;
 }
 
-/** `80.3 %`; `–` of nothing. */
+/** `80.3 %`; `<0.1 %` of what is not nothing; `–` of nothing. */
 export function percent(part: number, whole: number): string {
   if (whole === 0) return '–';
   const value = (100 * part) / whole;
+  if (value !== 0 && Math.abs(value) < 0.05) return '<0.1 %';
   return `${Math.abs(value) >= 99.95 || value === 0 ? value.toFixed(0) : value.toFixed(1)} %`;
 }
 

@@ -6,7 +6,7 @@ use super::long::Long;
 use super::short::Short;
 use super::{Index, LEAST_CELL};
 use crate::estimate::Sampling;
-use crate::lifetimes::{Book, Ended, Lifetime, NEVER, flags};
+use crate::lifetimes::{Book, Ended, Lifetime, NEVER, flags, leak_class};
 use crate::metric::Weight;
 use crate::process;
 use crate::recording::Recording;
@@ -315,7 +315,7 @@ impl Index {
         recording.afford(self.bytes().saturating_add(scan.blocks().saturating_mul(64)))?;
         let found = recording.leak_blocks(scan)?;
         let kinds: FxHashMap<u64, LeakKind> = found.iter().map(|it| (it.addr, it.kind)).collect();
-        let leak = |addr: u64| kinds.get(&addr).map_or(0, |kind| 1 + *kind as u8);
+        let leak = |addr: u64| kinds.get(&addr).map_or(0, |kind| leak_class(*kind));
         self.long.mark(position, leak);
         let mut short = FxHashMap::default();
         self.births(recording, self.start_of_cell_of(position)..position, &mut |block| {

@@ -22,7 +22,7 @@ fn the_gravest_come_first_and_no_more_than_seven() {
     const LEAKS: [&str; 3] = ["leak_a", "leak_b", "leak_c"];
     let mut story = Story::new();
     for (index, name) in (1..).zip(LEAKS) {
-        (0..index * 100).for_each(|_| {
+        (0..index * 150).for_each(|_| {
             story.alloc(name, 160);
         });
     }
@@ -65,18 +65,23 @@ fn every_rule_is_accounted_for() {
 proptest! {
     /// Layers add up to RSS at each sample, whatever the kernel says.
     #[test]
-    fn layers_add_up(steps in prop::collection::vec((0_u64..300, 0_u64..200, 0_u64..50, 0_u64..50), 0..40)) {
+    fn layers_add_up(steps in prop::collection::vec((0_u64..300, 0_u64..200, 0_u64..50, 0_u64..50), 0..40), known in prop::collection::vec(any::<bool>(), 40)) {
         let mut story = Story::new();
-        for (size, anon, file, more) in steps {
+        let given = steps.len();
+        let all_known = known.iter().take(given).filter(|known| **known).count();
+        for ((size, anon, file, more), known) in steps.into_iter().zip(known) {
             story.alloc("site", size << 10);
             story.wait(5);
             let time = TimeNs(story.now_ns());
             let (anon, file) = (anon << 10, file << 10);
-            let sample = Sample { time, rss: anon + file + more, rss_anon: anon, rss_file: file, ..Sample::default() };
+            let parts = Private { heap: anon / 2 + more, arenas: anon / 4, stack: 3 * more, files: anon / 8, other: 7 };
+            let private = known.then_some(parts);
+            let sample = Sample { time, rss: anon + file + more, rss_anon: anon, rss_file: file, private, ..Sample::default() };
             story.recording.samples.entry(ProcessId(0)).or_default().push(sample);
         }
         let Some(residence) = story.summary().residence else { return Ok(()) };
         let explained = residence.explained;
+        prop_assert_eq!(explained.rss.len(), if all_known > 0 { all_known } else { given });
         for (index, rss) in explained.rss.iter().enumerate() {
             let sum: u64 = explained.layers.iter().map(|layer| layer.bytes[index]).sum();
             prop_assert_eq!(sum, *rss);

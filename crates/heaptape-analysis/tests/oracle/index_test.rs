@@ -103,7 +103,7 @@ fn check(recording: &MemoryRecording, cell: u32, most_bytes: u64, a: u32, b: u32
         (times.first().copied().unwrap_or(0), times.last().map_or(9, |it| it + 1), 5);
     let parts = winder.envelope(from, to, count, &never).unwrap();
     for (part, bucket) in parts.iter().enumerate() {
-        let edge = |part: usize| from + (to - from) * part as u64 / count as u64;
+        let edge = |part: usize| from + ((to - from) * part as u64).div_ceil(count as u64);
         let before = |ns: u64| times.iter().filter(|&&time| time < ns).count() as u32;
         let values: Vec<u64> = (before(edge(part))..=before(edge(part + 1))).map(live).collect();
         assert_eq!(Some(&bucket.min), values.iter().min(), "{part}");

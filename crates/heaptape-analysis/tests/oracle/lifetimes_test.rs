@@ -193,7 +193,7 @@ proptest! {
         let process = ProcessId(1);
         let flows = Flows::of(&recording, process, most).unwrap();
         let all = Lifetimes::of(&recording, process, &|_| true).unwrap().blocks;
-        prop_assert!(flows.rows.len() as u64 <= most || flows.grid == 1);
+        prop_assert!(flows.rows.len() as u64 <= most.div_ceil(4) || flows.grid == 1);
         let count = recording.event_count(process);
         let lines: Vec<u32> =
             (0..=flows.grid).map(|nth| (u64::from(nth) * count / u64::from(flows.grid)) as u32).collect();

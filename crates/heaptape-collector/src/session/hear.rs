@@ -298,7 +298,9 @@ impl Session {
             && let Some(sample) =
                 sample::sample(target.pid, book.time(clock::monotonic_ns()), false)
         {
-            book.writer.sample(id, &sample)?;
+            let known = map.as_ref().filter(|map| !map.resident.is_empty());
+            let private = known.map(|map| maps::private(&map.mappings, &map.resident));
+            book.writer.sample(id, &Sample { private, ..sample })?;
         }
         if let Some(report) = &report {
             let mappings = map.as_ref().map_or(&[][..], |map| &map.mappings);

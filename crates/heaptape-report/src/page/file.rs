@@ -7,12 +7,13 @@
 use super::columns::{Form, Table};
 use super::overview::Overview;
 use super::{APP_CSS, APP_JS, still};
-use crate::seeds::html::{GENERATOR, Text};
+use crate::html::{GENERATOR, Text};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use base64::write::EncoderWriter;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::io::{self, Read, Write};
 
@@ -30,23 +31,19 @@ impl<W: Write> Blobs<W> {
 
     /// Writes a table of a process.
     pub fn table(&mut self, process: u32, name: &str, table: &Table<'_>) -> io::Result<()> {
-        self.blob("application/octet-stream", process, name, |out| {
-            let text = EncoderWriter::new(out, &BASE64_STANDARD);
-            let mut deflate = DeflateEncoder::new(text, Compression::default());
-            table.write(&mut deflate, Form::Compressible)?;
-            deflate.finish()?.finish().map(|_| ())
-        })
+        let out = &mut self.out;
+        write!(out, "<script type=\"application/octet-stream\" id=\"p{process}-{name}\">")?;
+        let text = EncoderWriter::new(&mut *out, &BASE64_STANDARD);
+        let mut deflate = DeflateEncoder::new(text, Compression::default());
+        table.write(&mut deflate, Form::Compressible)?;
+        deflate.finish()?.finish()?;
+        writeln!(out, "</script>")
     }
 
-    fn blob(
-        &mut self,
-        kind: &str,
-        process: u32,
-        name: &str,
-        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> io::Result<()> {
-        write!(self.out, "<script type=\"{kind}\" id=\"p{process}-{name}\">")?;
-        write(&mut self.out)?;
+    /// Writes what is JSON about a process.
+    pub fn json(&mut self, process: u32, name: &str, value: &impl Serialize) -> io::Result<()> {
+        write!(self.out, "<script type=\"application/json\" id=\"p{process}-{name}\">")?;
+        write_json(&mut self.out, value)?;
         writeln!(self.out, "</script>")
     }
 
@@ -75,11 +72,35 @@ pub fn write(out: &mut dyn Write, overview: &Overview, blobs: &mut dyn Read) -> 
     )?;
     still::write(out, overview)?;
     write!(out, "<div id=\"app\"></div>\n<script type=\"application/json\" id=\"overview\">")?;
-    overview.write(out)?;
+    write_json(out, overview)?;
     writeln!(out, "</script>")?;
     io::copy(blobs, out)?;
     // Behind all that it reads: it can begin at once.
     writeln!(out, "<script>{APP_JS}</script>\n</body>\n</html>")
+}
+
+/// Writes JSON that can stand in a `<script>`: without `<`.
+fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(WithoutLess(out), value).map_err(io::Error::from)
+}
+
+/// JSON has `<` in strings only, and there `\u003c` is the same.
+struct WithoutLess<'a>(&'a mut dyn Write);
+
+impl Write for WithoutLess<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for (nth, piece) in bytes.split(|byte| *byte == b'<').enumerate() {
+            if nth > 0 {
+                self.0.write_all(b"\\u003c")?;
+            }
+            self.0.write_all(piece)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// The hash by which a policy knows a script or a style.
@@ -96,6 +117,15 @@ mod tests {
     fn the_assets_can_stand_in_a_page() {
         assert!(!APP_JS.contains("</script") && !APP_JS.contains("<!--") && !APP_JS.contains('\r'));
         assert!(!APP_CSS.contains("</style") && !APP_CSS.contains('\r'));
+    }
+
+    #[test]
+    fn json_cannot_end_its_script() {
+        let mut out = Vec::new();
+        write_json(&mut out, &"</script><!--<").unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(!text.contains('<'));
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), "</script><!--<");
     }
 
     #[test]

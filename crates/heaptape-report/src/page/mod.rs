@@ -2,12 +2,14 @@
 //!
 //! * [`columns`]: tables as packed columns.
 //! * [`tables`]: the tables of a process.
+//! * [`source`]: source lines.
 //! * [`overview`]: what is known before they are opened.
 //! * [`file`]: the report: one HTML file that holds everything.
 
 pub mod columns;
 pub mod file;
 pub mod overview;
+pub mod source;
 mod still;
 pub mod tables;
 

@@ -1,20 +1,23 @@
 //! What a page knows before any table is opened: `Overview` of `ui/src/data/types.ts`, field by field.
 
 use crate::canvas::Canvas;
+use crate::findings::{self, FindingDocument};
+use crate::summary::{self, SummaryDocument};
 use crate::{ending, header};
 use heaptape_analysis::Weight;
 use heaptape_analysis::contents::SnapshotFacts;
 use heaptape_analysis::crash::Crashes;
 use heaptape_analysis::errors::Errors;
+use heaptape_analysis::findings::Findings;
 use heaptape_analysis::info::Info;
 use heaptape_analysis::leaks::Leaks;
 use heaptape_analysis::names::{file_name, text};
 use heaptape_analysis::process::ProcessName;
 use heaptape_analysis::recording::Recording;
+use heaptape_analysis::rss::RssExplained;
 use heaptape_analysis::summary::Summary;
 use heaptape_tape::{Api, Process};
-use serde::Serialize;
-use std::io::{self, Write};
+use serde::{Serialize, Serializer};
 
 /// The version of the layout that pages know.
 pub const VERSION: u32 = 1;
@@ -162,22 +165,50 @@ pub struct ProcessInfo {
 }
 
 /// The results of the other commands, as their `--json` has them; `None` where there are none.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default)]
 pub struct Results {
-    /// `heaptape summary`.
+    /// `heaptape summary`; findings and resident memory are taken from it, too.
     pub summary: Option<Summary>,
-    /// What stands out.
-    pub findings: Vec<serde_json::Value>,
-    /// What was looked for.
-    pub checked: Vec<String>,
-    /// What the resident memory is made of.
-    pub rss: Option<serde_json::Value>,
     /// `heaptape errors`.
     pub errors: Option<Errors>,
     /// `heaptape leaks`.
     pub leaks: Option<Leaks>,
     /// `heaptape crash`.
     pub crash: Option<Crashes>,
+}
+
+#[derive(Serialize)]
+struct ResultsDocument<'a> {
+    summary: Option<SummaryDocument<'a>>,
+    findings: Vec<FindingDocument<'a>>,
+    /// Sentences: what was looked for.
+    checked: Vec<String>,
+    /// What could not be looked for, and why.
+    unchecked: Vec<String>,
+    rss: Option<&'a RssExplained>,
+    errors: Option<&'a Errors>,
+    leaks: Option<&'a Leaks>,
+    crash: Option<&'a Crashes>,
+}
+
+impl Serialize for Results {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let summary = self.summary.as_ref();
+        let nothing = Findings::default();
+        let found = findings::document(summary.map_or(&nothing, |summary| &summary.findings));
+        let residence = summary.and_then(|summary| summary.residence.as_ref());
+        let document = ResultsDocument {
+            summary: summary.map(summary::document),
+            findings: found.found,
+            checked: found.checked,
+            unchecked: found.unchecked,
+            rss: residence.map(|residence| &residence.explained),
+            errors: self.errors.as_ref(),
+            leaks: self.leaks.as_ref(),
+            crash: self.crash.as_ref(),
+        };
+        document.serialize(serializer)
+    }
 }
 
 impl Overview {
@@ -207,11 +238,6 @@ impl Overview {
             info,
             third_party: super::THIRD_PARTY,
         }
-    }
-
-    /// Writes it as JSON that can stand in a `<script>`: without `<`.
-    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        serde_json::to_writer(WithoutLess(out), self).map_err(io::Error::from)
     }
 }
 
@@ -277,25 +303,6 @@ fn losses(info: &Info) -> Vec<String> {
     lines
 }
 
-/// JSON has `<` in strings only, and there `\u003c` is the same.
-struct WithoutLess<'a>(&'a mut dyn Write);
-
-impl Write for WithoutLess<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for (nth, piece) in bytes.split(|byte| *byte == b'<').enumerate() {
-            if nth > 0 {
-                self.0.write_all(b"\\u003c")?;
-            }
-            self.0.write_all(piece)?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
 /// Seconds since 1970 as `2026-11-22T07:29:52+00:00`.
 fn iso_8601(unix: u64) -> String {
     let (days, seconds) = (unix / 86_400, unix % 86_400);
@@ -327,14 +334,5 @@ mod tests {
             assert_eq!(iso_8601(unix), text);
         }
         assert!(iso_8601(u64::MAX / 1_000_000_000).starts_with("2554"));
-    }
-
-    #[test]
-    fn json_cannot_end_its_script() {
-        let mut out = Vec::new();
-        serde_json::to_writer(WithoutLess(&mut out), "</script><!--<").unwrap();
-        let text = String::from_utf8(out).unwrap();
-        assert!(!text.contains('<'));
-        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), "</script><!--<");
     }
 }

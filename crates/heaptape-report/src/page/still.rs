@@ -1,9 +1,10 @@
 //! The part of a report that can be read without scripts: the summary of the process that is shown first.
 
 use super::overview::{Overview, ProcessInfo};
-use crate::seeds::html::Text;
+use crate::html::Text;
 use crate::summary::{Figure, figures};
-use crate::{canvas::Canvas, crash, sites, text, units};
+use crate::{canvas::Canvas, crash, findings, sites, text, units};
+use heaptape_analysis::findings::Findings;
 use heaptape_analysis::ranking::Ranking;
 use heaptape_analysis::summary::Summary;
 use std::io::{self, Write};
@@ -42,15 +43,17 @@ pub(super) fn write(out: &mut dyn Write, overview: &Overview) -> io::Result<()> 
     if let Some(process) = overview.shown() {
         write_head(out, overview, process)?;
         if let Some(summary) = &process.results.summary {
+            write_findings(out, &summary.findings)?;
             write_figures(out, summary)?;
             write_ranking(out, "Peak, by call site", &summary.peak.live)?;
             write_ranking(out, "Never freed, by call site", &summary.never_freed.live)?;
         }
     }
     write_processes(out, overview)?;
+    let host = if overview.host.is_empty() { "" } else { " on " };
     writeln!(
         out,
-        "<p class=\"dim\">Written by {} from <code>{}</code>, recorded {} on {}.</p>",
+        "<p class=\"dim\">Written by {} from <code>{}</code>, recorded {}{host}{}.</p>",
         Text(&overview.tool),
         Text(&shown(&overview.tape)),
         Text(&overview.recorded_at),
@@ -90,7 +93,27 @@ fn write_head(out: &mut dyn Write, overview: &Overview, process: &ProcessInfo) -
     let Some(crashes) = &process.results.crash else { return Ok(()) };
     let mut lines = Vec::new();
     crash::render_short(&mut lines, &CANVAS, crashes)?;
-    writeln!(out, "<pre class=\"bad\">{}</pre>", Text(&String::from_utf8_lossy(&lines)))
+    let lines = String::from_utf8_lossy(&lines);
+    // It speaks as `heaptape run` does.
+    let lines = lines.strip_prefix("heaptape: ").unwrap_or(&lines);
+    writeln!(out, "<pre class=\"bad\">{}</pre>", Text(lines))
+}
+
+/// What stands out, a sentence each.
+fn write_findings(out: &mut dyn Write, found: &Findings) -> io::Result<()> {
+    if found.found.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<h2>Findings</h2>\n<ul>")?;
+    for finding in findings::document(found).found {
+        let place = if finding.place.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", shown(&finding.place))
+        };
+        writeln!(out, "<li>{}{}</li>", Text(&shown(&finding.sentence)), Text(&place))?;
+    }
+    writeln!(out, "</ul>")
 }
 
 fn write_figures(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
@@ -126,7 +149,7 @@ fn write_ranking(out: &mut dyn Write, title: &str, ranking: &Ranking) -> io::Res
     writeln!(out, "</table>")?;
     let left_out = ranking.sites.len().saturating_sub(TOP) as u64 + ranking.rest_sites;
     if left_out > 0 {
-        writeln!(out, "<p class=\"dim\">and {} more</p>", units::counted(left_out, "call site"))?;
+        writeln!(out, "<p class=\"dim\">and {}</p>", units::counted(left_out, "more call site"))?;
     }
     Ok(())
 }

@@ -1,10 +1,13 @@
 //! The tables of a process that a page is made of (`docs/page.md`), from what the analysis found.
 
 use super::columns::Table;
+use heaptape_analysis::contents::captures::Captures;
 use heaptape_analysis::estimate::Sampling;
+use heaptape_analysis::flows::Flows;
 use heaptape_analysis::lifetimes::Lifetimes;
 use heaptape_analysis::names;
 use heaptape_analysis::recording::Recording;
+use heaptape_analysis::series::Series;
 use heaptape_analysis::stacks::{StackFrame, Stacks};
 use heaptape_analysis::times::Times;
 use heaptape_tape::{ProcessId, Sample, ThreadId};
@@ -121,6 +124,44 @@ pub fn samples(samples: &[Sample]) -> Table<'_> {
         .f64("rss", samples.len(), |row| samples[row].rss as f64)
         .f64("anon", samples.len(), |row| samples[row].rss_anon as f64)
         .f64("file", samples.len(), |row| samples[row].rss_file as f64)
+}
+
+/// The table `flows`.
+pub fn flows<'a>(flows: &'a Flows, stacks: &'a Stacks) -> Table<'a> {
+    let rows = &flows.rows;
+    Table::new()
+        .meta("grid", flows.grid)
+        .near("born", rows.len(), |row| rows[row].born)
+        .u32("died", rows.len(), |row| rows[row].died)
+        .u32("stack", rows.len(), |row| stacks.stack(rows[row].backtrace))
+        .f64("bytes", rows.len(), |row| rows[row].weight.bytes as f64)
+        .f64("blocks", rows.len(), |row| rows[row].weight.blocks as f64)
+        .f64("temp_bytes", rows.len(), |row| rows[row].temporary.bytes as f64)
+        .f64("temp_blocks", rows.len(), |row| rows[row].temporary.blocks as f64)
+}
+
+/// The table `timeline`: live bytes over the process's time, and at the end of each bucket.
+pub fn timeline<'a>(series: &'a Series, ends: &'a [u64]) -> Table<'a> {
+    let buckets = &series.buckets;
+    Table::new()
+        .meta("from_ns", series.start_ns)
+        .meta("to_ns", series.end_ns)
+        .f64("min", buckets.len(), |row| buckets[row].min_bytes as f64)
+        .f64("max", buckets.len(), |row| buckets[row].max_bytes as f64)
+        .f64("last", ends.len(), |row| ends[row] as f64)
+}
+
+/// The table `contents`.
+pub fn contents(captures: &Captures) -> Table<'_> {
+    let rows = &captures.rows;
+    Table::new()
+        .meta("left_out_bytes", captures.left_out_bytes)
+        .u32("block_lo", rows.len(), |row| rows[row].block.0 as u32)
+        .u32("block_hi", rows.len(), |row| (rows[row].block.0 >> 32) as u32)
+        .near("position", rows.len(), |row| rows[row].position)
+        .u32("offset", rows.len(), |row| rows[row].offset)
+        .u32("length", rows.len(), |row| rows[row].length)
+        .bytes("bytes", &captures.bytes)
 }
 
 /// The threads of a process as small numbers: its own ones, then those of ancestors whose blocks it inherited.

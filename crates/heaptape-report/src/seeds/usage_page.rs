@@ -1,12 +1,12 @@
 //! vizzyreport's plot: live bytes over time as steps, one page, no scripts.
 
-use super::html::{Text, write_foot, write_head};
+use crate::html::{Text, write_foot, write_head};
 use crate::units;
 use heaptape_analysis::usage::UsageCurve;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-pub use super::html::GENERATOR;
+pub use crate::html::GENERATOR;
 
 const WIDTH: f64 = 1100.0;
 const HEIGHT: f64 = 360.0;

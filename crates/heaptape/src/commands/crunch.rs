@@ -71,15 +71,11 @@ fn report(args: Args) -> Result<Ending, Failure> {
     let cwd = std::env::current_dir()
         .map_err(|e| Failure::request(format!("cannot tell the current folder: {e}")))?;
     let out = CrunchOut::create(&cwd).map_err(Failure::Request)?;
-    let command = args.command.clone();
     let mut launch = launch(args, &out.tape())?;
     launch.snapshots.at_exit = true;
     let recorded = recording::record(launch)?;
-    let troubles = recording::troubles(&recorded);
-    warn(&troubles);
-    after_the_run(
-        Autopsy::of(&recorded).and_then(|autopsy| write_all(&autopsy, &out, &command, troubles)),
-    );
+    warn(&recording::troubles(&recorded));
+    after_the_run(Autopsy::of(&recorded).and_then(|autopsy| write_all(&autopsy, &out)));
     Ok(recorded.ending)
 }
 
@@ -98,12 +94,7 @@ fn launch(args: Args, tape: &Path) -> Result<Launch, Failure> {
 }
 
 /// Writes `crunch_out` and tells about it, in crunch's order.
-fn write_all(
-    autopsy: &Autopsy,
-    out: &CrunchOut,
-    command: &[OsString],
-    mut troubles: Vec<String>,
-) -> Result<(), Failure> {
+fn write_all(autopsy: &Autopsy, out: &CrunchOut) -> Result<(), Failure> {
     if let Some(fatal) = &autopsy.fatal {
         tell(format_args!("\ncrunch: {fatal}"));
         autopsy.verdict.iter().for_each(|verdict| tell(format_args!("crunch: {verdict}")));
@@ -117,9 +108,7 @@ fn write_all(
     let dumped = autopsy.dump(out)?;
     warn(&dumped.troubles);
     tell(format_args!("heap contents written to {}", shown(&out.heap())));
-    troubles.extend(dumped.troubles);
-    let page = out.write("report.html", |file| autopsy.write_page(file, out, command, &troubles));
-    tell(format_args!("crunch report written to {}", shown(&written(page, "report.html")?)));
+    tell(format_args!("crunch report written to {}", shown(&autopsy.write_page(out)?)));
     Ok(())
 }
 

@@ -3,21 +3,19 @@
 use crate::cli::TapeArgs;
 use crate::failure::{Failure, Outcome};
 use crate::glue::new_file::{Manner, write_whole};
-use crate::glue::page::{ProcessTables, process_info};
-use crate::glue::{Reading, SymbolNames, with_stdout};
+use crate::glue::report::{Report, Wishes};
+use crate::glue::sources::{self, SourceMap, SourcePaths, Wanted};
+use crate::glue::{Reading, with_stdout};
 use crate::recording::{quoted, shown, tell_wrapped};
-use heaptape_analysis::info::Info;
-use heaptape_analysis::lifetimes::Lifetimes;
-use heaptape_report::page::file::{self, Blobs};
-use heaptape_report::page::overview::{Overview, ProcessInfo};
+use heaptape_report::page::overview::{Capped, Overview, ProcessInfo};
 use heaptape_report::units;
-use heaptape_tape::Process;
-use std::fs::File;
-use std::io::{self, BufWriter, Seek, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Larger files are slow to open.
 const LARGE: u64 = 50 << 20;
+/// More would take more memory than browsers give.
+const MOST_BLOCKS: u64 = 20_000_000;
 
 /// Write everything as one page for the browser
 ///
@@ -27,7 +25,9 @@ const LARGE: u64 = 50 << 20;
 #[command(after_help = "Examples:
   heaptape report demo.tape
   heaptape report demo.tape -o /tmp/demo.html --force
-  heaptape report demo.tape --process all")]
+  heaptape report demo.tape --process all
+  heaptape report demo.tape --contents               with the bytes of blocks, as far as they were recorded
+  heaptape report demo.tape --source-map /build=.    where sources lie now")]
 pub(crate) struct Args {
     #[command(flatten)]
     tape: TapeArgs,
@@ -37,6 +37,34 @@ pub(crate) struct Args {
     /// Replace the file if it is there
     #[arg(short, long)]
     force: bool,
+    /// Most blocks of a process that are held one by one: a number, or one with K or M
+    ///
+    /// Of more, the largest, the longest lived and those live at the peak and in the end are held, and sums of all that are
+    /// exact at 512 moments, or fewer where there are very many call sites. heaptape ui shows all.
+    #[arg(long, value_name = "N", default_value = "2M", value_parser = blocks)]
+    max_blocks: u64,
+    /// Put the recorded bytes of blocks into the page: whoever has it can read them
+    #[arg(long)]
+    contents: bool,
+    /// Source lines: none, around the lines that backtraces name, or whole files that they name
+    #[arg(long, value_name = "WHICH", value_enum, default_value = "sites")]
+    source: Wanted,
+    /// Source files below FROM, as debug information has them, lie below TO (repeatable)
+    #[arg(long, value_name = "FROM=TO")]
+    source_map: Vec<SourceMap>,
+}
+
+/// `2M`, `500K`, `1000`.
+fn blocks(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.strip_suffix(['K', 'k']) {
+        Some(number) => (number, 1000),
+        None => text.strip_suffix('M').map_or((text, 1), |number| (number, 1_000_000)),
+    };
+    let blocks = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    match blocks {
+        Some(blocks @ 1000..=MOST_BLOCKS) => Ok(blocks),
+        _ => Err("expected a number of blocks from 1000 to 20M".to_owned()),
+    }
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
@@ -45,17 +73,35 @@ pub(crate) fn run(args: Args) -> Outcome {
     if !args.force && std::fs::symlink_metadata(&output).is_ok() {
         return Err(is_there(&output));
     }
+    sources::check(&args.source_map)?;
+    let sysroot = args.tape.sysroot.clone();
     let reading = Reading::open(args.tape)?;
-    let (overview, blobs) = gather(&reading)?;
-    let manner = Manner { replace: args.force, private: overview.has_contents };
-    write_whole(&output, manner, |out| file::write(out, &overview, &mut &blobs)).map_err(
-        |error| match error.kind() {
-            io::ErrorKind::AlreadyExists => is_there(&output),
-            _ => Failure::request(format!("{}: {error}", shown(&output))),
-        },
-    )?;
+    let wishes = Wishes {
+        most_blocks: args.max_blocks,
+        contents: args.contents,
+        source: args.source,
+        paths: SourcePaths::new(reading.tape(), args.source_map, sysroot),
+    };
+    let overview = write(&reading, &wishes, &output, args.force)?;
     let bytes = std::fs::metadata(&output).map_or(0, |file| file.len());
     reading.outcome(tell_what_was_written(&output, &overview, bytes))
+}
+
+/// Writes the page.
+fn write(
+    reading: &Reading,
+    wishes: &Wishes,
+    output: &Path,
+    replace: bool,
+) -> Result<Overview, Failure> {
+    let mut report = Report::gather(reading, wishes)?;
+    let manner = Manner { replace, private: report.overview.has_contents };
+    let written = write_whole(output, manner, |out| report.write(out));
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => is_there(output),
+        _ => Failure::request(format!("{}: {error}", shown(output))),
+    })?;
+    Ok(report.overview)
 }
 
 /// `demo.tape` → `demo.html`, here.
@@ -71,75 +117,7 @@ fn is_there(path: &Path) -> Failure {
     ))
 }
 
-/// Everything that goes into the file. The tables of one process at a time are in memory, the others in a file that has
-/// no name.
-fn gather(reading: &Reading) -> Result<(Overview, File), Failure> {
-    let spooled = |error: io::Error| Failure::request(format!("temporary file: {error}"));
-    let names = reading.names();
-    let chosen = reading.processes()?;
-    let info = Info::compute(reading.recording(), &names);
-    let first = chosen.first().map_or(0, |process| process.id.0);
-    let tape = reading.file_name();
-    let mut overview = Overview::of(reading.recording(), &tape, info, first);
-    let mut blobs = Blobs::new(BufWriter::new(tempfile::tempfile().map_err(spooled)?));
-    for process in reading.tape().processes() {
-        let is_chosen = chosen.iter().any(|chosen| chosen.id == process.id);
-        let info = if is_chosen {
-            include(reading, &names, process, &mut overview, &mut blobs, chosen.len() == 1)?
-        } else {
-            let why = format!(
-                "Only {} in this report; for this one: heaptape report {} --process '#{}'",
-                if chosen.len() == 1 { "another process is" } else { "other processes are" },
-                reading.tape_word(),
-                process.id.0
-            );
-            ProcessInfo::left_out(reading.recording(), process, why)
-        };
-        overview.processes.push(info);
-    }
-    let mut file = blobs.into_inner().into_inner().map_err(|error| spooled(error.into_error()))?;
-    file.seek(SeekFrom::Start(0)).map_err(spooled)?;
-    Ok((overview, file))
-}
-
-/// Writes the tables of a process; says why not, where that cannot be done.
-fn include(
-    reading: &Reading,
-    names: &SymbolNames<'_>,
-    process: &Process,
-    overview: &mut Overview,
-    blobs: &mut Blobs<BufWriter<File>>,
-    alone: bool,
-) -> Result<ProcessInfo, Failure> {
-    let recording = reading.recording();
-    if !Lifetimes::fit(recording, process.id) {
-        let why = "It has more events than a page can tell apart".to_owned();
-        return Ok(ProcessInfo::left_out(recording, process, why));
-    }
-    let gathered = ProcessTables::of(recording, names, process).and_then(|tables| {
-        let blocks = tables.lifetimes.of_blocks;
-        Ok((process_info(recording, names, process, blocks, &tables.threads)?, tables))
-    });
-    match gathered {
-        Ok((info, tables)) => {
-            tables
-                .each(recording, process, |name, table| blobs.table(process.id.0, name, table))
-                .map_err(|error| Failure::request(format!("temporary file: {error}")))?;
-            overview.left_out += tables.left_out;
-            Ok(info)
-        }
-        Err(error) => {
-            let why = error.to_string();
-            reading.leave_out(error, alone)?;
-            Ok(ProcessInfo::left_out(recording, process, why))
-        }
-    }
-}
-
 fn tell_what_was_written(output: &Path, overview: &Overview, bytes: u64) -> Outcome {
-    let included = overview.processes.iter().filter(|process| process.included);
-    let (count, blocks) =
-        included.fold((0, 0), |(count, blocks), process| (count + 1, blocks + process.block_count));
     if bytes > LARGE {
         tell_wrapped(&format!(
             "heaptape: the page is large ({}) and will be slow to open; heaptape ui shows the same from the tape",
@@ -147,14 +125,71 @@ fn tell_what_was_written(output: &Path, overview: &Overview, bytes: u64) -> Outc
         ));
     }
     with_stdout(|out| {
-        writeln!(
-            out,
-            "{}: {}, {}, all {}, no memory contents; open it in a browser",
-            quoted(output.as_os_str()),
-            units::bytes(bytes),
-            if count == 1 { "1 process".to_owned() } else { format!("{count} processes") },
-            units::counted(blocks, "block"),
-        )?;
+        let output = quoted(output.as_os_str());
+        writeln!(out, "{output}: {}; open it in a browser", units::bytes(bytes))?;
+        for line in what_is_in(overview) {
+            writeln!(out, "  {line}")?;
+        }
         Ok(())
     })
+}
+
+/// Blocks and contents, in lines.
+fn what_is_in(overview: &Overview) -> Vec<String> {
+    let included: Vec<&ProcessInfo> = overview.processes.iter().filter(|it| it.included).collect();
+    let count = |all: u64, one: &str| match all {
+        1 => format!("1 {one}"),
+        _ => format!("{} {one}es", units::count(all)),
+    };
+    let blocks = included.iter().map(|process| process.block_count).sum();
+    let mut lines = vec![format!(
+        "{} of {}",
+        units::counted(blocks, "block"),
+        count(included.len() as u64, "process")
+    )];
+    for process in &included {
+        if let Some(Capped { kept_blocks, of_blocks, grid }) = process.capped {
+            lines.push(format!(
+                "#{}: {} of {} one by one, the others in sums at {} moments (--max-blocks)",
+                process.id,
+                units::count(kept_blocks),
+                units::counted(of_blocks, "block"),
+                units::count(u64::from(grid) + 1)
+            ));
+        }
+    }
+    if overview.left_out > 0 {
+        let blocks = units::counted(overview.left_out, "block");
+        lines.push(format!("{blocks} at addresses beyond 2^53 left out"));
+    }
+    lines.push(if overview.has_contents {
+        "memory contents of the program are in it: mind whom you give it to".to_owned()
+    } else {
+        "no memory contents are in it".to_owned()
+    });
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_blocks() {
+        assert_eq!(blocks("2M"), Ok(2_000_000));
+        assert_eq!(blocks("5K"), Ok(5_000));
+        assert_eq!(blocks("12345"), Ok(12_345));
+        for bad in ["", "M", "0", "21M", "-1", "1.5M", "99999999999999999999"] {
+            assert!(blocks(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_page_is_named_after_the_tape() {
+        for (tape, page) in
+            [("demo.tape", "demo.html"), ("/tmp/a.b.tape", "a.b.html"), ("x/demo", "demo.html")]
+        {
+            assert_eq!(beside_us(Path::new(tape)), Path::new(page));
+        }
+    }
 }

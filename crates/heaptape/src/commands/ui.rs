@@ -3,13 +3,13 @@
 use crate::cli::TapeArgs;
 use crate::failure::{Failure, Outcome};
 use crate::glue::page::process_info;
+use crate::glue::sources::{self, SourceMap, SourcePaths};
 use crate::glue::{Reading, with_stdout};
 use crate::recording::tell;
 use crate::web::door::Door;
 use crate::web::process::{Ready, Served};
 use crate::web::server;
 use crate::web::site::Site;
-use crate::web::source::Moved;
 use heaptape_analysis::info::Info;
 use heaptape_analysis::lifetimes::Lifetimes;
 use heaptape_report::page::overview::{Overview, ProcessInfo};
@@ -41,7 +41,7 @@ pub(crate) struct Args {
     open: bool,
     /// Sources that were in one folder are in another now (repeatable)
     #[arg(long, value_name = "FROM=TO")]
-    source_map: Vec<Moved>,
+    source_map: Vec<SourceMap>,
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
@@ -53,13 +53,16 @@ pub(crate) fn run(args: Args) -> Outcome {
         .local_addr()
         .and_then(Door::new)
         .map_err(|error| Failure::request(format!("the server cannot be started: {error}")))?;
+    sources::check(&args.source_map)?;
     let memory = args.tape.memory.bytes();
+    let sysroot = args.tape.sysroot.clone();
     let reading = Reading::open(args.tape)?;
     let (overview, ready) = gather(&reading, memory)?;
-    let mut packed = Vec::new();
-    overview.write(&mut packed)?;
+    let overview = serde_json::to_vec(&overview)
+        .map_err(|error| Failure::request(format!("the overview cannot be written: {error}")))?;
     let served = ready.iter().map(|ready| Served::new(reading.tape(), ready)).collect();
-    let site = Site::new(packed, served, args.source_map);
+    let paths = SourcePaths::new(reading.tape(), args.source_map, sysroot);
+    let site = Site::new(overview, served, paths);
     let url = door.url();
     with_stdout(|out| {
         writeln!(out, "{url}")?;
@@ -101,10 +104,13 @@ fn gather(reading: &Reading, memory: u64) -> Result<(Overview, Vec<Ready>), Fail
         let room = room_for(reading, process, memory, chosen.len() as u64);
         let read = Ready::of(recording, &names, process, room).and_then(|ready| {
             let (blocks, threads) = (ready.index.of_blocks, &ready.threads);
-            Ok((process_info(recording, &names, process, blocks, threads)?, ready))
+            let info = process_info(recording, &names, process, blocks, threads)?;
+            let has_contents = !recording.snapshots(process.id).is_empty();
+            Ok((ProcessInfo { has_contents, ..info }, ready))
         });
         match read {
             Ok((info, ready)) => {
+                overview.has_contents |= info.has_contents;
                 overview.processes.push(info);
                 all_ready.push(ready);
             }

@@ -49,12 +49,8 @@ pub(crate) fn run(args: Args) -> Outcome {
         }
         if args.mem_usage {
             let page = args.output.unwrap_or_else(|| beside(&args.log));
-            usage_file::write(&source, &page, args.force)?;
-            writeln!(
-                out,
-                "* heap memory usage is drawn in {}; open it in a browser",
-                shown(&page)
-            )?;
+            let how = usage_file::write(&source, &page, args.force)?;
+            writeln!(out, "* heap memory usage is drawn in {}; {how}", shown(&page))?;
         } else if args.heap_layout_time.is_none() {
             print_summary(&source, out)?;
         }

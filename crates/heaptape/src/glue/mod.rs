@@ -8,6 +8,8 @@ mod output;
 pub(crate) mod page;
 mod progress;
 mod reading;
+pub(crate) mod report;
+pub(crate) mod sources;
 
 pub(crate) use block_files::{BlockError, BlockFiles};
 pub(crate) use names::SymbolNames;

@@ -2,17 +2,20 @@
 
 use heaptape_analysis::crash::Crashes;
 use heaptape_analysis::errors::Errors;
-use heaptape_analysis::estimate::Sampling;
+use heaptape_analysis::estimate::{self, Sampling};
+use heaptape_analysis::flows::Flows;
 use heaptape_analysis::leaks::{Kinds, Leaks, Question};
 use heaptape_analysis::lifetimes::{Lifetime, Lifetimes};
+use heaptape_analysis::series::{Series, SeriesBuilder};
 use heaptape_analysis::stacks::Stacks;
 use heaptape_analysis::summary::Summary;
 use heaptape_analysis::suppressions::Suppressions;
-use heaptape_analysis::{Names, Recording, Weight, process};
+use heaptape_analysis::{Names, Recording, Weight, process, replay};
 use heaptape_report::page::columns::Table;
-use heaptape_report::page::overview::{PeakInfo, ProcessInfo, Results, ThreadName};
+use heaptape_report::page::overview::{Capped, PeakInfo, ProcessInfo, Results, ThreadName};
 use heaptape_report::page::tables::{self, END_OF_ADDRESSES, FrameColumns, Threads};
-use heaptape_tape::{Process, TapeError};
+use heaptape_tape::{Effect, Event, Process, TapeError, Totals};
+use std::cell::Cell;
 use std::io;
 
 /// Call sites of a summary.
@@ -20,7 +23,10 @@ const SITES: usize = 50;
 /// Wrong frees and overwrites of a process that are shown one by one.
 const ERRORS: usize = 200;
 /// Records of leaks of a process that are shown one by one.
-const LEAKS: usize = 200;
+const LEAKS: usize = 100;
+/// Changes of the clock and parts of the timeline where the table of blocks is capped.
+const CHANGES: usize = 1 << 18;
+const BUCKETS: usize = 4096;
 
 /// The blocks of a process and what is needed to name them.
 pub(crate) struct ProcessTables {
@@ -29,26 +35,60 @@ pub(crate) struct ProcessTables {
     pub(crate) threads: Threads,
     /// Blocks at addresses that no page can show.
     pub(crate) left_out: u64,
+    /// Where there are too many blocks.
+    flows: Option<(Flows, Series, Vec<u64>)>,
     sampling: Option<Sampling>,
 }
 
 impl ProcessTables {
-    /// Reads the whole history of a process.
+    /// Reads the whole history of a process, and keeps at most so many blocks.
     pub(crate) fn of(
         recording: &dyn Recording,
         names: &dyn Names,
         process: &Process,
+        most_blocks: u64,
     ) -> Result<ProcessTables, TapeError> {
-        let keep = |block: &Lifetime| block.addr < END_OF_ADDRESSES;
-        let lifetimes = Lifetimes::of(recording, process.id, &keep)?;
-        let backtraces =
+        let inherited = match process.forked_from {
+            Some(_) => recording.live_at_start(process.id)?.totals().live_blocks,
+            None => 0,
+        };
+        let is_too_much = recording.totals(process.id).allocs + inherited > most_blocks;
+        let flows = if is_too_much {
+            let flows = Flows::of(recording, process.id, most_blocks)?;
+            let (series, ends) = timeline(recording, process)?;
+            Some((flows, series, ends))
+        } else {
+            None
+        };
+        let left_out = Cell::new(0);
+        let keep = |block: &Lifetime| {
+            let shown = block.addr < END_OF_ADDRESSES;
+            left_out.set(left_out.get() + u64::from(!shown));
+            shown && flows.as_ref().is_none_or(|(flows, ..)| flows.kept.has(block))
+        };
+        let mut lifetimes = Lifetimes::of(recording, process.id, &keep)?;
+        if flows.is_some() {
+            lifetimes.times = lifetimes.times.thinned(CHANGES);
+        }
+        let of_blocks =
             lifetimes.blocks.iter().flat_map(|block| [block.backtrace, block.freed_backtrace]);
-        let stacks = Stacks::of(recording, names, backtraces)?;
+        let of_flows =
+            flows.iter().flat_map(|(flows, ..)| flows.rows.iter().map(|it| it.backtrace));
+        let stacks = Stacks::of(recording, names, of_blocks.chain(of_flows))?;
         let others = lifetimes.blocks.iter().flat_map(|block| [block.thread, block.freed_thread]);
         let threads = Threads::of(recording, process.id, others);
-        let left_out = lifetimes.of_blocks - lifetimes.blocks.len() as u64;
-        let sampling = Sampling::of(recording);
-        Ok(ProcessTables { lifetimes, stacks, threads, left_out, sampling })
+        let (left_out, sampling) = (left_out.get(), Sampling::of(recording));
+        Ok(ProcessTables { lifetimes, stacks, threads, left_out, flows, sampling })
+    }
+
+    /// Whether some blocks are only in sums.
+    pub(crate) fn capped(&self) -> Option<Capped> {
+        let (flows, ..) = self.flows.as_ref()?;
+        Some(Capped {
+            kept_blocks: self.lifetimes.blocks.len() as u64,
+            of_blocks: self.lifetimes.of_blocks,
+            grid: flows.grid,
+        })
     }
 
     /// Hands each table of the process to `take`, with its name.
@@ -64,8 +104,29 @@ impl ProcessTables {
         take("stacks", &tables::stacks(&self.stacks))?;
         take("times", &tables::times(&self.lifetimes.times))?;
         take("samples", &tables::samples(recording.samples(process.id)))?;
+        if let Some((flows, series, ends)) = &self.flows {
+            take("timeline", &tables::timeline(series, ends))?;
+            take("flows", &tables::flows(flows, &self.stacks))?;
+        }
         take("blocks", &tables::blocks(&self.lifetimes, &self.stacks, &self.threads, self.sampling))
     }
+}
+
+/// Live bytes over the time of a process, where the page cannot count them itself.
+fn timeline(recording: &dyn Recording, process: &Process) -> Result<(Series, Vec<u64>), TapeError> {
+    let mut live = recording.live_at_start(process.id)?;
+    let (start, end) = process::span(recording, process.id);
+    let at_start = estimate::totals_at(recording, &live).live_bytes;
+    let mut series = SeriesBuilder::new(start.0, end.0, BUCKETS, at_start);
+    replay::whole(
+        recording,
+        process.id,
+        &mut live,
+        &mut |event: &Event, _: &Effect, totals: &Totals| {
+            series.set(event.time.0, totals.live_bytes);
+        },
+    )?;
+    Ok(series.finish_with_ends())
 }
 
 /// What is known of a process whose tables are there.
@@ -73,13 +134,13 @@ pub(crate) fn process_info(
     recording: &dyn Recording,
     names: &dyn Names,
     process: &Process,
-    block_count: u64,
+    of_blocks: u64,
     threads: &Threads,
 ) -> Result<ProcessInfo, TapeError> {
     let totals = process::totals(recording, process.id)?;
     let known = ProcessInfo::left_out(recording, process, String::new());
     Ok(ProcessInfo {
-        block_count,
+        block_count: of_blocks,
         peak: PeakInfo {
             position: totals.peak_event,
             time_ns: totals.peak_time.0.max(known.start_ns),
@@ -112,9 +173,6 @@ fn results(
     let died = !crashes.crashes.is_empty() || crashes.death.is_some();
     Ok(Results {
         summary: Some(Summary::compute(recording, names, process, SITES)?),
-        findings: Vec::new(),
-        checked: Vec::new(),
-        rss: None,
         errors: Some(Errors::compute(recording, names, process, ERRORS)?),
         leaks: leaks.search.is_some().then_some(leaks),
         crash: died.then_some(crashes),

@@ -56,6 +56,11 @@ impl Reading {
         text::escape(self.args.tape.as_os_str().as_encoded_bytes())
     }
 
+    /// The program that was launched, or what it became.
+    pub(crate) fn launched(&self) -> Option<&Process> {
+        launched(self.watched.0.processes())
+    }
+
     /// The tape's file name, as it is.
     pub(crate) fn file_name(&self) -> String {
         let name = self.args.tape.file_name().unwrap_or(self.args.tape.as_os_str());

@@ -1,7 +1,9 @@
 //! What crunch tells of a program that has ended, read from its tape.
 
+use crate::cli::{ProcessChoice, TapeArgs};
 use crate::failure::Failure;
-use crate::glue::SymbolNames;
+use crate::glue::report::{Report, Wishes};
+use crate::glue::{Reading, SymbolNames};
 use crate::recording;
 use crate::seeds::crunch_out::CrunchOut;
 use heaptape_analysis::Sites;
@@ -9,14 +11,10 @@ use heaptape_analysis::crash::{Crashes, Kind};
 use heaptape_analysis::names::{self, Frame};
 use heaptape_collector::Outcome;
 use heaptape_report::seeds::crunch::{self, Remaining};
-use heaptape_report::seeds::crunch_page::CrunchPage;
 use heaptape_report::text::escape;
 use heaptape_report::units;
 use heaptape_symbols::SearchPaths;
 use heaptape_tape::{BacktraceId, Ending, LiveBlock, Moment, ProcessId, Tape, TapeError, Totals};
-use std::ffi::OsString;
-use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// A program at its end.
@@ -103,22 +101,14 @@ impl Autopsy {
         })
     }
 
-    /// Writes `report.html`, with the bytes that [`Autopsy::dump`] wrote.
-    pub(crate) fn write_page(
-        &self,
-        file: &mut dyn Write,
-        out: &CrunchOut,
-        command: &[OsString],
-        troubles: &[String],
-    ) -> io::Result<()> {
-        let command: Vec<String> = command.iter().map(|word| escape(word.as_bytes())).collect();
-        let page = CrunchPage {
-            command: &command.join(" "),
-            totals: &self.totals,
-            fatal: self.fatal.as_deref(),
-            losses: troubles,
-        };
-        page.write(file, &self.remaining, |place| out.read_block(self.remaining[place].addr))
+    /// Writes `report.html`: the report of the program, with contents.
+    pub(crate) fn write_page(&self, out: &CrunchOut) -> Result<PathBuf, Failure> {
+        let process = ProcessChoice::Number(self.process.0);
+        let reading = Reading::open(TapeArgs::unbounded(self.path.clone(), process))?;
+        let mut report = Report::gather(&reading, &Wishes::usual(&reading, true))?;
+        let name = "report.html";
+        out.write(name, |file| report.write(file))
+            .map_err(|e| Failure::request(format!("crunch_out/{name}: cannot be written: {e}")))
     }
 }
 

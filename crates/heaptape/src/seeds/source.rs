@@ -7,13 +7,10 @@ use crate::seeds::vizzy_log::{self, Notes, Replayed};
 use heaptape_analysis::Recording;
 use heaptape_analysis::estimate;
 use heaptape_analysis::process::{self, ProcessName};
-use heaptape_analysis::replay;
 use heaptape_analysis::usage::UsageCurve;
 use heaptape_report::text::escape;
 use heaptape_report::units;
-use heaptape_tape::{
-    Effect, Event, LiveBlock, LiveSet, Moment, Process, Tape, TapeError, TimeNs, Totals,
-};
+use heaptape_tape::{LiveBlock, Moment, Process, Tape, TapeError, TimeNs, Totals};
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
@@ -65,13 +62,6 @@ impl Source {
         }
     }
 
-    /// The file.
-    pub(crate) fn path(&self) -> &Path {
-        match self {
-            Source::Tape(_, path) | Source::Log(path) => path,
-        }
-    }
-
     /// Every process that ran at `until`, up to then; without a moment, every process to its end.
     pub(crate) fn histories(&self, until: Option<TimeNs>) -> Result<Known<History>, Failure> {
         match self {
@@ -91,22 +81,15 @@ impl Source {
             }
         }
     }
+}
 
-    /// The curve of every process.
-    pub(crate) fn usages(&self) -> Result<Known<Usage>, Failure> {
-        match self {
-            Source::Tape(tape, path) => {
-                known(&**tape, path, |_| true, |process| tape_usage(&**tape, process))
-            }
-            Source::Log(path) => {
-                let mut curve = UsageCurve::new();
-                let replayed = replay(path, None, |time, bytes| curve.push(time, bytes))?;
-                curve.finish(replayed.end);
-                let process = "the recorded program".to_owned();
-                Ok(Known::only(Usage { process, curve, notes: log_notes(&replayed) }))
-            }
-        }
-    }
+/// The curve of a log of vizzy.
+pub(crate) fn log_usage(path: &Path) -> Result<Usage, Failure> {
+    let mut curve = UsageCurve::new();
+    let replayed = replay(path, None, |time, bytes| curve.push(time, bytes))?;
+    curve.finish(replayed.end);
+    let process = "the recorded program".to_owned();
+    Ok(Usage { process, curve, notes: log_notes(&replayed) })
 }
 
 impl<T> Known<T> {
@@ -183,24 +166,6 @@ fn tape_history(
         unmatched: Vec::new(),
         notes: tape_notes(tape, process, &totals),
     })
-}
-
-fn tape_usage(tape: &dyn Recording, process: &Process) -> Result<Usage, TapeError> {
-    let mut live: LiveSet = tape.live_at_start(process.id)?;
-    let (start, end) = process::span(tape, process.id);
-    let mut curve = UsageCurve::new();
-    curve.push(start, estimate::totals_at(tape, &live).live_bytes);
-    let totals = replay::whole(
-        tape,
-        process.id,
-        &mut live,
-        &mut |event: &Event, _: &Effect, totals: &Totals| {
-            curve.push(event.time, totals.live_bytes);
-        },
-    )?;
-    curve.finish(end);
-    let notes = tape_notes(tape, process, &totals);
-    Ok(Usage { process: name(tape, process), curve, notes })
 }
 
 fn name(tape: &dyn Recording, process: &Process) -> String {

@@ -20,4 +20,4 @@ mod response;
 mod rows;
 pub(crate) mod server;
 pub(crate) mod site;
-pub(crate) mod source;
+mod source;

@@ -3,8 +3,9 @@
 use super::parameters::Parameters;
 use super::process::Served;
 use super::response::Response;
-use super::source::{self, Moved};
+use super::source;
 use super::{contents, rows};
+use crate::glue::sources::SourcePaths;
 use heaptape_analysis::index::list::{MOST_ROWS, Sort};
 use heaptape_analysis::index::measure::Signed;
 use heaptape_analysis::index::place::Window;
@@ -56,7 +57,7 @@ type Answer = Result<Response, NoAnswer>;
 /// The answer to a question; `None` where there is none of that name.
 pub(super) fn answer(
     served: &Served<'_>,
-    moved: &[Moved],
+    paths: &SourcePaths,
     name: &str,
     query: &str,
     stop: Stop<'_>,
@@ -82,7 +83,7 @@ pub(super) fn answer(
         "series" => ask.series(),
         "time_map" => ask.time_map(),
         "contents" => ask.contents(),
-        "source" => ask.source(moved),
+        "source" => ask.source(paths),
         "events" => ask.events(),
         _ => return None,
     })
@@ -289,9 +290,9 @@ impl Ask<'_, '_> {
         Ok(Response::columns(contents::view(recording, self.served.id, block.as_ref(), t)?))
     }
 
-    fn source(&self, moved: &[Moved]) -> Answer {
+    fn source(&self, paths: &SourcePaths) -> Answer {
         let frame = self.of.count("frame", u32::MAX as usize)?;
-        json(&source::view(moved, self.served.answers.stacks, frame))
+        json(&source::view(paths, self.served.answers.stacks, frame))
     }
 
     fn events(&self) -> Answer {

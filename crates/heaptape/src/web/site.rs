@@ -3,7 +3,7 @@
 use super::process::Served;
 use super::query::{self, NoAnswer};
 use super::response::{Response, Status};
-use super::source::Moved;
+use crate::glue::sources::SourcePaths;
 use heaptape_analysis::index::Stop;
 use heaptape_report::page::{APP_CSS, APP_JS};
 use std::collections::VecDeque;
@@ -26,7 +26,7 @@ const PAGE: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\
 pub(crate) struct Site<'a> {
     overview: Vec<u8>,
     processes: Vec<Served<'a>>,
-    moved: Vec<Moved>,
+    sources: SourcePaths,
     /// Answers that took long, the one asked for last first.
     known: Mutex<VecDeque<(String, Response)>>,
     /// How many questions more may be worked on: as many as there are cores. That bounds the memory, too.
@@ -38,11 +38,11 @@ impl<'a> Site<'a> {
     pub(crate) fn new(
         overview: Vec<u8>,
         processes: Vec<Served<'a>>,
-        moved: Vec<Moved>,
+        sources: SourcePaths,
     ) -> Site<'a> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let (known, room, made_room) = (Mutex::default(), Mutex::new(cores), Condvar::new());
-        Site { overview, processes, moved, known, room, made_room }
+        Site { overview, processes, sources, known, room, made_room }
     }
 
     /// The answer to a path behind the token. `stop` tells whether nobody waits for it any more.
@@ -75,7 +75,7 @@ impl<'a> Site<'a> {
         if let Some(table) = process.table(name) {
             return Some(Response::columns(table));
         }
-        let response = match query::answer(process, &self.moved, name, query, stop)? {
+        let response = match query::answer(process, &self.sources, name, query, stop)? {
             Ok(response) => response,
             Err(NoAnswer::Question(why)) => return Some(Response::error(Status::Bad, &why)),
             Err(NoAnswer::Failed(why)) => return Some(Response::error(Status::Failed, &why)),

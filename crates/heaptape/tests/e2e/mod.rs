@@ -22,6 +22,7 @@ mod test_leaks;
 mod test_ledgers;
 mod test_processes;
 mod test_real_programs;
+mod test_residence;
 mod test_sampling;
 mod test_stacks;
 mod test_surroundings;

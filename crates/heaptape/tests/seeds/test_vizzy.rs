@@ -123,7 +123,9 @@ fn a_program_is_traced_and_reported() {
         run(linked(dir.path(), "vizzyreport", &["--mem-usage", "-o", "p.html", "heap.trace"]));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let page = fs::read_to_string(dir.path().join("p.html")).unwrap();
-    assert!(page.contains("At the end<td class=\"n\">2000 bytes"), "{page}");
+    assert!(page.contains("2,000 B, 1 block never freed"), "the summary can be read as it is");
+    let link = "/p.html#/summary in a browser\n";
+    assert!(ran.stdout.contains("open file:///") && ran.stdout.ends_with(link), "{}", ran.stdout);
 }
 
 #[test]

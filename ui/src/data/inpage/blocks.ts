@@ -1,8 +1,9 @@
 // The blocks of a process, in order of birth, with the other orders that queries walk.
 
 import { column, optional, type Columns } from '../columns.ts';
-import { NEVER, type Blocks } from '../types.ts';
-import { lowerBound, orderByRank, orderOf, upperBound } from './search.ts';
+import { NEVER, type Blocks, type Metric } from '../types.ts';
+import { lowerBound, orderByRank, orderInSlices, upperBound } from './search.ts';
+import { Slices } from './slices.ts';
 import { within } from './backtraces.ts';
 
 /** Bits of `flags`. */
@@ -14,10 +15,21 @@ export const ENDS_IN_REALLOC = 8;
 /** Numbers by block: small ones as they came, others as doubles. */
 export type Numbers = Uint32Array | Float64Array;
 
-/** Blocks as columns; a block is its index. Live at `p` iff `start[i] <= p && p <= died[i]`. */
-export class BlockTable {
+/** What metrics are about: blocks, or flows of them. One is live at `p` iff `start[i] <= p && p <= died[i]`. */
+export interface Population {
   readonly count: number;
   /** First position at which it is live: 0 for inherited ones, else one after its birth. Ascends. */
+  readonly start: Uint32Array;
+  readonly died: Uint32Array;
+  readonly stack: Uint32Array;
+  readonly flags: Uint8Array;
+  /** What each weighs; blocks `null`: one each. */
+  weights(metric: Metric): { bytes: Numbers; blocks: Float64Array | null };
+}
+
+/** Blocks as columns; a block is its index. */
+export class BlockTable implements Population {
+  readonly count: number;
   readonly start: Uint32Array;
   readonly died: Uint32Array;
   readonly size: Numbers;
@@ -36,8 +48,8 @@ export class BlockTable {
   readonly #ids: Float64Array | null;
   /** Halves of the addresses, until the address order has them. */
   #halves: { low: Uint32Array; high: Uint32Array } | null;
-  #byDeath: Uint32Array | undefined;
   #byAddress: AddressOrder | undefined;
+  #ordering: Promise<AddressOrder> | undefined;
 
   constructor(table: Columns, stacks: number) {
     const born = column(table, 'born', 'u32');
@@ -61,6 +73,10 @@ export class BlockTable {
     const low = optional(table, 'id_lo', 'u32', count);
     const idHigh = optional(table, 'id_hi', 'u32', count);
     this.#ids = low && Float64Array.from(low, (value, i) => value + (idHigh?.[i] ?? 0) * 2 ** 32);
+  }
+
+  weights(): { bytes: Numbers; blocks: Float64Array | null } {
+    return { bytes: this.weightBytes, blocks: this.weightBlocks };
   }
 
   /** `#id`. */
@@ -92,23 +108,21 @@ export class BlockTable {
     return Math.max(this.size[block]!, this.usable[block]!);
   }
 
-  /** Blocks that began at or before a position are those below this index. */
-  begunBy(position: number): number {
-    return upperBound(this.start, position);
+  /** Made when it is first asked for, in slices. */
+  byAddress(): Promise<AddressOrder> {
+    return (this.#ordering ??= this.#orderByAddress(new Slices()));
   }
 
-  /** Blocks that were freed, by death, then birth. */
-  get byDeath(): Uint32Array {
-    return (this.#byDeath ??= orderByRank(freed(this.died), this.died));
-  }
-
-  get byAddress(): AddressOrder {
-    if (!this.#byAddress) {
-      const addresses = Float64Array.from(this.start, (_, block) => this.addr(block));
-      this.#byAddress = new AddressOrder(this, addresses);
-      this.#halves = null;
-    }
-    return this.#byAddress;
+  async #orderByAddress(slices: Slices): Promise<AddressOrder> {
+    const addresses = new Float64Array(this.count);
+    await slices.each(0, this.count, (from, to) => {
+      for (let i = from; i < to; i++) addresses[i] = this.addr(i);
+    });
+    const order = new AddressOrder(await orderInSlices(addresses, false, slices), this);
+    await slices.each(0, this.count, (from, to) => order.fill(this, addresses, from, to));
+    this.#byAddress = order;
+    this.#halves = null;
+    return order;
   }
 
   /** The blocks of these indices, as the pages take them. */
@@ -160,9 +174,12 @@ export class AddressOrder {
   /** The largest end of all blocks up to every 256th: where to begin for what reaches into a range. */
   readonly #reach: Float64Array;
 
-  constructor(table: BlockTable, addresses: Float64Array) {
+  #reached = 0;
+
+  /** To be filled from the first place to the last. */
+  constructor(block: Uint32Array, table: BlockTable) {
     const count = (this.count = table.count);
-    this.block = orderOf(addresses);
+    this.block = block;
     this.place = new Uint32Array(count);
     this.addr = new Float64Array(count);
     this.extent = table.size instanceof Uint32Array && table.usable instanceof Uint32Array ? new Uint32Array(count) : new Float64Array(count);
@@ -170,8 +187,10 @@ export class AddressOrder {
     this.died = new Uint32Array(count);
     this.stack = new Uint32Array(count);
     this.#reach = new Float64Array(Math.ceil(count / 256));
-    let reach = 0;
-    for (let k = 0; k < count; k++) {
+  }
+
+  fill(table: BlockTable, addresses: Float64Array, from: number, to: number): void {
+    for (let k = from; k < to; k++) {
       const i = this.block[k]!;
       this.place[i] = k;
       this.addr[k] = addresses[i]!;
@@ -179,8 +198,8 @@ export class AddressOrder {
       this.start[k] = table.start[i]!;
       this.died[k] = table.died[i]!;
       this.stack[k] = table.stack[i]!;
-      reach = Math.max(reach, this.end(k), this.addr[k]! + 1);
-      this.#reach[k >>> 8] = reach;
+      this.#reached = Math.max(this.#reached, this.end(k), this.addr[k]! + 1);
+      this.#reach[k >>> 8] = this.#reached;
     }
   }
 
@@ -201,7 +220,28 @@ export class AddressOrder {
   }
 }
 
-/** The blocks that were freed. */
+/** Those that were freed, by death, then birth; of so many events. */
+export function byDeath({ died }: Population, events: number): Uint32Array {
+  return byOwnDeath(died, events) ?? orderByRank(freed(died), died);
+}
+
+/** Where no event ended two, each can be put at its death's place at once; else `null`. */
+function byOwnDeath(died: Uint32Array, events: number): Uint32Array | null {
+  const at = new Uint32Array(events);
+  for (let i = 0; i < died.length; i++) {
+    const death = died[i]!;
+    if (death === NEVER) continue;
+    if (death >= events || at[death] !== 0) return null;
+    at[death] = i + 1;
+  }
+  let count = 0;
+  for (let death = 0; death < events; death++) {
+    const block = at[death]!;
+    if (block !== 0) at[count++] = block - 1;
+  }
+  return at.slice(0, count);
+}
+
 function freed(died: Uint32Array): Uint32Array<ArrayBuffer> {
   const blocks = new Uint32Array(died.length);
   let count = 0;
@@ -209,7 +249,8 @@ function freed(died: Uint32Array): Uint32Array<ArrayBuffer> {
   return blocks.slice(0, count);
 }
 
-function startsOf(born: Uint32Array, flags: Uint8Array): Uint32Array {
+/** First positions at which blocks are live: by birth, inherited ones first. */
+export function startsOf(born: Uint32Array, flags: Uint8Array): Uint32Array {
   const start = new Uint32Array(born.length);
   for (let i = 0; i < born.length; i++) {
     start[i] = flags[i]! & INHERITED ? 0 : born[i]! + 1;

@@ -1,7 +1,7 @@
 // A grid of equal cells over the address space: what lies in each.
 
 import type { Cells } from '../types.ts';
-import type { BlockTable } from './blocks.ts';
+import type { AddressOrder, BlockTable } from './blocks.ts';
 import { MIN_HOLE_BYTES } from './extents.ts';
 
 /** By cell, the place of the block with most bytes in it, and how many: kept from one grid to the next. */
@@ -24,40 +24,52 @@ export class Owners {
  * `live`: places of the live blocks that may reach into the grid, ascending. Extents are those of `extents`, in a loop of
  * its own: a map is drawn at every frame of a drag.
  */
-export function cellsOf(table: BlockTable, live: Uint32Array, lo: number, cell_bytes: number, count: number, owners: Owners): Cells {
+export function cellsOf(
+  table: BlockTable, order: AddressOrder, live: Uint32Array, lo: number, cell_bytes: number, count: number, owners: Owners,
+): Cells {
   const used = new Float64Array(count);
   owners.clear(count);
   const { place: owner, bytes: owned } = owners;
-  const { addr, extent } = table.byAddress;
+  const { addr, extent } = order;
   const hi = lo + cell_bytes * count;
-  let reached = 0;
+  let reached = lo;
+  let cell = 0;
+  let edge = lo + cell_bytes;
+  const credit = (place: number, bytes: number) => {
+    used[cell]! += bytes;
+    if (bytes <= owned[cell]!) return;
+    owned[cell] = bytes;
+    owner[cell] = place;
+  };
   for (let n = 0; n < live.length; n++) {
     const place = live[n]!;
-    const from = Math.max(lo, reached, addr[place]!);
-    let end = Math.max(addr[place]! + extent[place]!, reached);
+    let from = Math.max(reached, addr[place]!);
+    let end = Math.max(reached, addr[place]! + extent[place]!);
     if (n + 1 < live.length) {
       const gap = addr[live[n + 1]!]! - end;
       if (gap > 0 && gap < MIN_HOLE_BYTES) end += gap;
     }
     reached = end;
-    const to = end < hi ? end : hi;
+    const to = Math.min(hi, end);
     if (from >= to) continue;
-    const last = Math.floor((to - 1 - lo) / cell_bytes);
-    for (let k = Math.floor((from - lo) / cell_bytes); k <= last; k++) {
-      const begin = lo + k * cell_bytes;
-      const bytes = Math.min(to, begin + cell_bytes) - Math.max(from, begin);
-      used[k]! += bytes;
-      if (bytes <= owned[k]!) continue;
-      owned[k] = bytes;
-      owner[k] = place;
+    if (from >= edge) {
+      cell = Math.floor((from - lo) / cell_bytes);
+      edge = lo + (cell + 1) * cell_bytes;
     }
+    while (to > edge) {
+      credit(place, edge - from);
+      from = edge;
+      cell++;
+      edge = lo + (cell + 1) * cell_bytes;
+    }
+    credit(place, to - from);
   }
-  return described(table, { lo, cell_bytes, used }, owners);
+  return described(table, order, { lo, cell_bytes, used }, owners);
 }
 
 /** With what there is to say of each cell's owner. */
 function described(
-  table: BlockTable, { lo, cell_bytes, used }: Pick<Cells, 'lo' | 'cell_bytes' | 'used'>, { place: owner, bytes: owned }: Owners,
+  table: BlockTable, order: AddressOrder, { lo, cell_bytes, used }: Pick<Cells, 'lo' | 'cell_bytes' | 'used'>, { place: owner, bytes: owned }: Owners,
 ): Cells {
   const count = used.length;
   const stack = new Uint32Array(count);
@@ -66,7 +78,6 @@ function described(
   const died = new Uint32Array(count);
   const thread = new Uint16Array(count);
   const leak = new Uint8Array(count);
-  const order = table.byAddress;
   for (let k = 0; k < count; k++) {
     if (owned[k] === 0) continue;
     const place = owner[k]!;

@@ -1,12 +1,11 @@
 // Live bytes by position, as steps: at one position, the most and least over a stretch, by clock time.
 
 import type { Envelope, Weight } from '../types.ts';
-import type { BlockTable } from './blocks.ts';
+import { byDeath, type Numbers, type Population } from './blocks.ts';
 import type { TimeTable } from './times.ts';
 
 /** Positions of one part of the index. */
 const PART_BITS = 6;
-const PART = 1 << PART_BITS;
 
 /** A place in the curve: what is live at `position`, and what the next change is. */
 interface Place extends Weight {
@@ -16,9 +15,22 @@ interface Place extends Weight {
   dead: number;
 }
 
-export class Curve {
-  readonly #table: BlockTable;
+/** What is live by position, and by time. */
+export interface LiveCurve {
+  at(position: number): Weight;
+  /** The first position of most live bytes in `(a, b]`; `b` where that is empty. */
+  peak(a: number, b: number): { position: number } & Weight;
+  envelope(from_ns: number, to_ns: number, buckets: number): Envelope;
+}
+
+export class Curve implements LiveCurve {
   readonly #events: number;
+  readonly #times: TimeTable | null;
+  readonly #start: Uint32Array;
+  readonly #died: Uint32Array;
+  readonly #byDeath: Uint32Array;
+  readonly #weightBytes: Numbers;
+  readonly #weightBlocks: Float64Array | null;
   readonly #bytes: Float64Array;
   readonly #blocks: Float64Array;
   readonly #begun: Uint32Array;
@@ -27,9 +39,16 @@ export class Curve {
   readonly #least: Float64Array;
   readonly #most: Float64Array;
 
-  constructor(table: BlockTable, events: number) {
-    this.#table = table;
+  /** Without `times` it has no envelope. */
+  constructor(population: Population, events: number, times: TimeTable | null = null) {
     this.#events = events;
+    this.#times = times;
+    this.#start = population.start;
+    this.#died = population.died;
+    this.#byDeath = byDeath(population, events);
+    const { bytes, blocks } = population.weights('live');
+    this.#weightBytes = bytes;
+    this.#weightBlocks = blocks;
     const parts = (events >>> PART_BITS) + 1;
     this.#bytes = new Float64Array(parts);
     this.#blocks = new Float64Array(parts);
@@ -37,23 +56,38 @@ export class Curve {
     this.#dead = new Uint32Array(parts);
     this.#least = new Float64Array(parts);
     this.#most = new Float64Array(parts);
-    const place: Place = { position: 0, begun: 0, dead: 0, bytes: 0, blocks: 0 };
-    this.#begin(place);
+    this.#fill(parts);
+  }
+
+  /** Walks all positions once; as `#step` does, but this is most of what a page waits for when it opens. */
+  #fill(parts: number): void {
+    const [start, died, order] = [this.#start, this.#died, this.#byDeath];
+    const [weightBytes, weightBlocks] = [this.#weightBytes, this.#weightBlocks];
+    let [position, begun, dead, bytes, blocks] = [0, 0, 0, 0, 0];
     for (let part = 0; part < parts; part++) {
-      this.#bytes[part] = place.bytes;
-      this.#blocks[part] = place.blocks;
-      this.#begun[part] = place.begun;
-      this.#dead[part] = place.dead;
-      const last = Math.min(events, (part << PART_BITS) + PART - 1);
-      let [least, most] = [place.bytes, place.bytes];
-      while (place.position < last) {
-        this.#step(place);
-        if (place.bytes < least) least = place.bytes;
-        if (place.bytes > most) most = place.bytes;
+      let [least, most] = [Infinity, -Infinity];
+      const next = Math.min(this.#events + 1, (part + 1) << PART_BITS);
+      for (let first = true; position < next; position++, first = false) {
+        for (; begun < start.length && start[begun] === position; begun++) {
+          bytes += weightBytes[begun]!;
+          blocks += weightBlocks ? weightBlocks[begun]! : 1;
+        }
+        if (first) {
+          this.#bytes[part] = bytes;
+          this.#blocks[part] = blocks;
+          this.#begun[part] = begun;
+          this.#dead[part] = dead;
+        }
+        if (bytes < least) least = bytes;
+        if (bytes > most) most = bytes;
+        for (; dead < order.length && died[order[dead]!] === position; dead++) {
+          const block = order[dead]!;
+          bytes -= weightBytes[block]!;
+          blocks -= weightBlocks ? weightBlocks[block]! : 1;
+        }
       }
       this.#least[part] = least;
       this.#most[part] = most;
-      if (place.position < events) this.#step(place);
     }
   }
 
@@ -63,7 +97,6 @@ export class Curve {
     return { bytes: place.bytes, blocks: place.blocks };
   }
 
-  /** The first position of most live bytes in `(a, b]`; `b` where that is empty. */
   peak(a: number, b: number): { position: number } & Weight {
     const first = Math.min(a + 1, b);
     const most = this.range(first, b).most;
@@ -98,7 +131,8 @@ export class Curve {
   }
 
   /** By buckets of clock time, as `heaptape summary` cuts them: a time's bucket is `⌊(time − from) × buckets / span⌋`. */
-  envelope(times: TimeTable, from_ns: number, to_ns: number, buckets: number): Envelope {
+  envelope(from_ns: number, to_ns: number, buckets: number): Envelope {
+    const times = this.#times!;
     const envelope: Envelope = {
       from_ns, to_ns, min: new Float64Array(buckets), max: new Float64Array(buckets), last: new Float64Array(buckets),
     };
@@ -133,21 +167,20 @@ export class Curve {
 
   /** To the next position: what died there goes, what began there comes. */
   #step(place: Place): void {
-    const { died, byDeath, weightBytes, weightBlocks } = this.#table;
-    for (; place.dead < byDeath.length && died[byDeath[place.dead]!] === place.position; place.dead++) {
-      const block = byDeath[place.dead]!;
-      place.bytes -= weightBytes[block]!;
-      place.blocks -= weightBlocks ? weightBlocks[block]! : 1;
+    const order = this.#byDeath;
+    for (; place.dead < order.length && this.#died[order[place.dead]!] === place.position; place.dead++) {
+      const block = order[place.dead]!;
+      place.bytes -= this.#weightBytes[block]!;
+      place.blocks -= this.#weightBlocks ? this.#weightBlocks[block]! : 1;
     }
     place.position++;
     this.#begin(place);
   }
 
   #begin(place: Place): void {
-    const { start, weightBytes, weightBlocks } = this.#table;
-    for (; place.begun < start.length && start[place.begun] === place.position; place.begun++) {
-      place.bytes += weightBytes[place.begun]!;
-      place.blocks += weightBlocks ? weightBlocks[place.begun]! : 1;
+    for (; place.begun < this.#start.length && this.#start[place.begun] === place.position; place.begun++) {
+      place.bytes += this.#weightBytes[place.begun]!;
+      place.blocks += this.#weightBlocks ? this.#weightBlocks[place.begun]! : 1;
     }
   }
 }

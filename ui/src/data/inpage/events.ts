@@ -1,12 +1,13 @@
 // The events that touched an address range, from the blocks that they began and ended.
 
 import { NEVER, type EventRow } from '../types.ts';
-import { ENDS_IN_REALLOC, OF_REALLOC, type BlockTable } from './blocks.ts';
+import { ENDS_IN_REALLOC, OF_REALLOC, type AddressOrder, type BlockTable } from './blocks.ts';
 import type { TimeTable } from './times.ts';
 
 /** The newest `most` events before a position, newest last; an event's position is the one just after it. */
-export function eventsOf(table: BlockTable, times: TimeTable, before: number, lo: number, hi: number, most: number): EventRow[] {
-  const { byAddress } = table;
+export function eventsOf(
+  table: BlockTable, byAddress: AddressOrder, times: TimeTable, before: number, lo: number, hi: number, most: number,
+): EventRow[] {
   const rows: EventRow[] = [];
   const add = (block: number, position: number, action: string, thread: number, stack: number) =>
     rows.push({

@@ -7,6 +7,9 @@ import { InPage, type Tables } from './inpage.ts';
 import { groundOf } from './layout.ts';
 import type { SourceFiles } from './source.ts';
 
+/** By then the page has been drawn. */
+const PREPARE_AFTER_MS = 500;
+
 /** Opens processes as they are asked for, each once. */
 export function fileSource(overview: Overview): DataSource {
   const opened = new Map<number, Promise<ProcessData>>();
@@ -26,12 +29,14 @@ async function open(overview: Overview, process: number): Promise<ProcessData> {
   const info = overview.processes.find((it) => it.id === process);
   if (!info) throw new Error(`there is no process ${process}`);
   if (!info.included) throw new Error(info.why_not ?? `process ${process} is not in this report`);
-  const [strings, frames, stacks, blocks, times, samples, flows, contents, source] = await Promise.all([
+  const [strings, frames, stacks, blocks, times, samples, flows, timeline, contents, source] = await Promise.all([
     required(process, 'strings'), required(process, 'frames'), required(process, 'stacks'), required(process, 'blocks'), required(process, 'times'),
-    table(process, 'samples'), table(process, 'flows'), table(process, 'contents'), text(process, 'source'),
+    table(process, 'samples'), table(process, 'flows'), table(process, 'timeline'), table(process, 'contents'), sourceOf(process),
   ]);
-  const tables: Tables = { strings, frames, stacks, blocks, times, flows, contents, source: source === null ? null : (JSON.parse(source) as SourceFiles) };
-  return new InPage(info, tables, samplesOf(samples), groundOf(info.page_bytes, infoOf(overview, info)));
+  const tables: Tables = { strings, frames, stacks, blocks, times, flows, timeline, contents, source };
+  const data = new InPage(info, tables, samplesOf(samples), groundOf(info.page_bytes, infoOf(overview, info)), overview.apis);
+  setTimeout(() => void data.prepare(), PREPARE_AFTER_MS);
+  return data;
 }
 
 function infoOf(overview: Overview, info: ProcessInfo): unknown {
@@ -53,11 +58,19 @@ async function required(process: number, name: string): Promise<Columns> {
   return found;
 }
 
-async function table(process: number, name: string): Promise<Columns | null> {
+function table(process: number, name: string): Promise<Columns | null> {
+  return unpacked(process, name, unpack);
+}
+
+function sourceOf(process: number): Promise<SourceFiles | null> {
+  return unpacked(process, 'source', (bytes) => JSON.parse(new TextDecoder().decode(bytes)) as SourceFiles);
+}
+
+async function unpacked<T>(process: number, name: string, read: (bytes: Uint8Array) => T): Promise<T | null> {
   const packed = text(process, name);
   if (packed === null) return null;
   try {
-    return unpack(await inflateBase64(packed));
+    return read(await inflateBase64(packed));
   } catch (error) {
     throw new Error(`the table ${name} of process ${process} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }

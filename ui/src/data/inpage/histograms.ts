@@ -32,7 +32,10 @@ export async function histogramsOf(table: BlockTable, times: TimeTable, selectio
 /** Bin k holds 2^(k-1)+1 … 2^k; bin 0 holds 0 and 1. */
 export function binOfSize(size: number): number {
   if (size <= 1) return 0;
-  return size <= 2 ** 31 ? 32 - Math.clz32(size - 1) : Math.min(SIZE_BINS - 1, Math.ceil(Math.log2(size)));
+  if (size <= 2 ** 31) return 32 - Math.clz32(size - 1);
+  // A logarithm is rounded, down too.
+  const bin = Math.ceil(Math.log2(size));
+  return Math.min(SIZE_BINS - 1, 2 ** bin < size ? bin + 1 : bin);
 }
 
 const LIFETIME_ENDS = Float64Array.from({ length: LIFETIME_BINS }, (_, k) => 10 ** ((k + 1) / 2) * 1000);
@@ -103,7 +106,7 @@ class Counts {
     const sizes = this.#sizes.read();
     const lifetimes = this.#lifetimes.read();
     const exact = [...this.#small.read().entries(), ...this.#large].filter(([, weight]) => weight.blocks !== 0);
-    exact.sort(([x, v], [y, w]) => w.blocks - v.blocks || y - x);
+    exact.sort(([x, v], [y, w]) => w.blocks - v.blocks || x - y);
     return {
       sizes, lifetimes, unfreed: this.#unfreed.at(0),
       exact: exact.slice(0, MOST_SIZES).map(([size, weight]) => ({ size, weight })),

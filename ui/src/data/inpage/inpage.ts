@@ -1,22 +1,25 @@
 // A process's data, answered in the page from its columns.
 
 import type { Columns } from '../columns.ts';
-import { evaluate, parseFilter } from '../filter.ts';
+import { parseFilter, type Token } from '../filter.ts';
 import type {
   BlockPage, BlockQuery, Blocks, Cells, ContentsView, Envelope, EventRow, Histograms, Layout, LiveRange, Measure, ProcessData,
   ProcessInfo, Samples, SiteSeries, SourceView, Stacks, StackWeights, TimeMap, Weight,
 } from '../types.ts';
 import { readFrames, readStacks, readStrings } from './backtraces.ts';
-import { BlockTable } from './blocks.ts';
+import { BlockTable, type AddressOrder, type Population } from './blocks.ts';
 import { cellsOf, Owners } from './cells.ts';
 import { Contents } from './contents.ts';
-import { Curve } from './curve.ts';
+import { Curve, type LiveCurve } from './curve.ts';
 import { eventsOf } from './events.ts';
 import { MIN_HOLE_BYTES } from './extents.ts';
+import { FlowTable, GridCurve } from './grid.ts';
 import { histogramsOf } from './histograms.ts';
 import { layoutOf, pinnedBy, type Ground } from './layout.ts';
+import { dependsOnMoment, maskOf, stackMaskOf } from './mask.ts';
 import { listingOf, type Listing } from './rows.ts';
 import { forEachBlock, positionOf, type Mask, type Selection } from './select.ts';
+import { lowerBound } from './search.ts';
 import { seriesOf } from './series.ts';
 import { Slices } from './slices.ts';
 import { sourceOf, type SourceFiles } from './source.ts';
@@ -31,9 +34,13 @@ export interface Tables {
   blocks: Columns;
   times: Columns;
   flows: Columns | null;
+  timeline: Columns | null;
   contents: Columns | null;
   source: SourceFiles | null;
 }
+
+/** Filters that are kept evaluated. */
+const MOST_MASKS = 4;
 
 export class InPage implements ProcessData {
   readonly info: ProcessInfo;
@@ -41,27 +48,42 @@ export class InPage implements ProcessData {
   readonly times: TimeTable;
   readonly samples: Samples;
   readonly #blocks: BlockTable;
+  /** Of a capped process. */
+  readonly #flows: FlowTable | null;
+  /** What sums are made of. */
+  readonly #population: Population;
   /** Live bytes over the run. */
-  readonly curve: Curve;
+  readonly curve: LiveCurve;
   readonly #ground: Ground;
+  readonly #apis: string[];
   readonly #contents: Contents | null;
   readonly #source: SourceFiles | null;
   readonly #owners = new Owners();
   #scratch: Uint32Array | undefined;
   /** The last list that was asked for: it is scrolled. */
   #listing: ({ key: string } & Listing) | undefined;
-  #mask: { q: string; at: number; mask: Mask } | undefined;
+  /** Filters evaluated last, the newest first; `at`: the moment that ages were counted to. */
+  readonly #masks: { q: string; at: number | null; mask: Mask }[] = [];
 
-  constructor(info: ProcessInfo, tables: Tables, samples: Samples, ground: Ground) {
+  /** `apis`: those of the overview. */
+  constructor(info: ProcessInfo, tables: Tables, samples: Samples, ground: Ground, apis: string[]) {
     this.info = info;
+    this.#apis = apis;
     this.stacks = readStacks(tables.stacks, readFrames(tables.frames, readStrings(tables.strings)));
     this.times = new TimeTable(tables.times, info.start_ns, info.event_count);
     this.samples = samples;
     this.#blocks = new BlockTable(tables.blocks, this.stacks.count);
-    this.curve = new Curve(this.#blocks, info.event_count);
+    this.#flows = tables.flows && new FlowTable(tables.flows, this.stacks.count, info.event_count);
+    this.#population = this.#flows ?? this.#blocks;
+    this.curve = this.#flows ? new GridCurve(this.#flows, required(tables.timeline), info) : new Curve(this.#blocks, info.event_count, this.times);
     this.#ground = ground;
     this.#contents = tables.contents && new Contents(tables.contents);
     this.#source = tables.source;
+  }
+
+  /** Makes what the first page of addresses would have to wait for. */
+  async prepare(): Promise<void> {
+    await this.#blocks.byAddress();
   }
 
   async peak(a: number, b: number): Promise<{ position: number } & Weight> {
@@ -69,35 +91,38 @@ export class InPage implements ProcessData {
   }
 
   async envelope(from_ns: number, to_ns: number, buckets: number): Promise<Envelope> {
-    return this.curve.envelope(this.times, from_ns, to_ns, buckets);
+    return this.curve.envelope(from_ns, to_ns, buckets);
   }
 
   async weigh(measure: Measure): Promise<StackWeights> {
-    const selection = this.#selection(measure);
+    const selection = this.#summed(measure);
     const bytes = new Float64Array(this.stacks.count);
     const blocks = new Float64Array(this.stacks.count);
-    const total = { bytes: 0, blocks: 0 };
-    const { stack, weightBytes, weightBlocks } = this.#blocks;
-    forEachBlock(this.#blocks, selection, 0, this.#blocks.count, (block, sign) => {
-      const ofBytes = sign * weightBytes[block]!;
-      const ofBlocks = sign * (weightBlocks ? weightBlocks[block]! : 1);
-      bytes[stack[block]!]! += ofBytes;
-      blocks[stack[block]!]! += ofBlocks;
-      total.bytes += ofBytes;
-      total.blocks += ofBlocks;
+    const { stack } = this.#population;
+    const total = this.#sum(selection, (row, ofBytes, ofBlocks) => {
+      bytes[stack[row]!]! += ofBytes;
+      blocks[stack[row]!]! += ofBlocks;
     });
     return { bytes, blocks, total, at: selection.at };
   }
 
   async total(measure: Measure): Promise<{ at: number } & Weight> {
-    const selection = this.#selection(measure);
-    const { metric, at, mask } = { ...selection, ...measure };
-    if (mask === null && (metric === 'live' || metric === 'peak')) return { at, ...this.curve.at(at) };
-    const total = { at, bytes: 0, blocks: 0 };
-    const { weightBytes, weightBlocks } = this.#blocks;
-    forEachBlock(this.#blocks, selection, 0, this.#blocks.count, (block, sign) => {
-      total.bytes += sign * weightBytes[block]!;
-      total.blocks += sign * (weightBlocks ? weightBlocks[block]! : 1);
+    const selection = this.#summed(measure);
+    const { at, mask } = selection;
+    const isOfLive = measure.metric === 'live' || measure.metric === 'peak';
+    const { bytes, blocks } = isOfLive && mask === null ? this.curve.at(at) : this.#sum(selection, () => {});
+    return { at, bytes, blocks };
+  }
+
+  #sum(selection: Selection, take: (row: number, bytes: number, blocks: number) => void): Weight {
+    const total = { bytes: 0, blocks: 0 };
+    const { bytes, blocks } = this.#population.weights(selection.measure.metric);
+    forEachBlock(this.#population, selection, 0, this.#population.count, (row, sign) => {
+      const ofBytes = sign * bytes[row]!;
+      const ofBlocks = sign * (blocks ? blocks[row]! : 1);
+      total.bytes += ofBytes;
+      total.blocks += ofBlocks;
+      take(row, ofBytes, ofBlocks);
     });
     return total;
   }
@@ -120,7 +145,7 @@ export class InPage implements ProcessData {
   }
 
   async history(addr: number, limit: number): Promise<Blocks> {
-    const { byAddress } = this.#blocks;
+    const byAddress = await this.#blocks.byAddress();
     const [from, to] = byAddress.range(addr, addr + 1);
     const found: number[] = [];
     for (let k = from; k < to; k++) if (byAddress.touches(k, addr, addr + 1)) found.push(byAddress.block[k]!);
@@ -129,24 +154,27 @@ export class InPage implements ProcessData {
   }
 
   async live(t: number, lo: number, hi: number, limit: number): Promise<LiveRange> {
-    const { byAddress } = this.#blocks;
-    const live = this.#liveIn(t, lo, hi);
+    const byAddress = await this.#blocks.byAddress();
+    const live = this.#liveIn(byAddress, t, lo, hi);
     const too_many = live.length > limit;
     return { rows: this.#blocks.rows(too_many ? [] : live.map((place) => byAddress.block[place]!)), too_many };
   }
 
   async cells(t: number, lo: number, cell_bytes: number, count: number): Promise<Cells> {
     // A block's padding reaches up to the next one: both beside the grid have a say.
-    const live = this.#liveIn(t, lo - MIN_HOLE_BYTES, lo + cell_bytes * count + MIN_HOLE_BYTES);
-    return cellsOf(this.#blocks, live, lo, cell_bytes, count, this.#owners);
+    const order = await this.#blocks.byAddress();
+    const live = this.#liveIn(order, t, lo - MIN_HOLE_BYTES, lo + cell_bytes * count + MIN_HOLE_BYTES);
+    return cellsOf(this.#blocks, order, live, lo, cell_bytes, count, this.#owners);
   }
 
   async layout(t: number): Promise<Layout> {
-    return layoutOf(this.#blocks, this.#liveIn(t, 0, Infinity), this.#ground, this.stacks);
+    const order = await this.#blocks.byAddress();
+    return layoutOf(this.#blocks, order, this.#liveIn(order, t, 0, Infinity), this.#ground, this.stacks);
   }
 
   async pinned(t: number, site: number): Promise<Float64Array> {
-    return pinnedBy(this.#blocks, this.#liveIn(t, 0, Infinity), this.#ground, this.stacks, site);
+    const order = await this.#blocks.byAddress();
+    return pinnedBy(this.#blocks, order, this.#liveIn(order, t, 0, Infinity), this.#ground, this.stacks, site);
   }
 
   async histograms(measure: Measure, signal?: AbortSignal): Promise<Histograms> {
@@ -157,11 +185,11 @@ export class InPage implements ProcessData {
     const { start_ns, end_ns } = this.info;
     const step = points > 1 ? (end_ns - start_ns) / (points - 1) : 0;
     const moments = Array.from({ length: points }, (_, k) => this.times.at(start_ns + k * step));
-    return seriesOf(this.#blocks, this.stacks, moments, most, new Slices(signal));
+    return seriesOf(this.#population, this.stacks, moments.map((it) => this.#flows?.grid.rounded(it) ?? it), most, new Slices(signal));
   }
 
   async time_map(lo: number, hi: number, a: number, b: number, width: number, height: number, signal?: AbortSignal): Promise<TimeMap> {
-    return timeMapOf(this.#blocks.byAddress, this.times, { lo, hi, a, b, width, height }, new Slices(signal));
+    return timeMapOf(await this.#blocks.byAddress(), this.times, { lo, hi, a, b, width, height }, new Slices(signal));
   }
 
   async contents(id: number, t: number): Promise<ContentsView> {
@@ -175,22 +203,42 @@ export class InPage implements ProcessData {
   }
 
   async events(before: number, lo: number, hi: number, most: number): Promise<EventRow[]> {
-    return eventsOf(this.#blocks, this.times, before, lo, hi, most);
+    return eventsOf(this.#blocks, await this.#blocks.byAddress(), this.times, before, lo, hi, most);
   }
 
   /** Places of the blocks live at `t` that touch `[lo, hi)`; good until the next call. */
-  #liveIn(t: number, lo: number, hi: number): Uint32Array {
-    const { byAddress } = this.#blocks;
+  #liveIn(byAddress: AddressOrder, t: number, lo: number, hi: number): Uint32Array {
     const { start, died } = byAddress;
     const [from, to] = byAddress.range(lo, hi);
-    const live = (this.#scratch ??= new Uint32Array(this.#blocks.count));
+    const inside = lowerBound(byAddress.addr, lo);
+    const live = (this.#scratch ??= new Uint32Array(this.#blocks.count + 1));
+    // As an unsigned number it is compared without a conversion, and adding truths spares jumps that cannot be foreseen.
+    const at = t >>> 0;
     let count = 0;
-    for (let k = from; k < to; k++) {
-      if (start[k]! <= t && died[k]! >= t && byAddress.touches(k, lo, hi)) live[count++] = k;
+    for (let k = from; k < inside; k++) {
+      if (start[k]! <= at && died[k]! >= at && byAddress.touches(k, lo, hi)) live[count++] = k;
+    }
+    for (let k = inside; k < to; k++) {
+      live[count] = k;
+      count += Number(start[k]! <= at) & Number(died[k]! >= at);
     }
     return live.subarray(0, count);
   }
 
+  /** What sums are made of: blocks, or of a capped process flows, at lines of the grid. */
+  #summed(measure: Measure): Selection {
+    if (this.#flows === null) return this.#selection(measure);
+    const { grid, stack } = this.#flows;
+    const onGrid = { ...measure, t: grid.rounded(measure.t), a: grid.rounded(measure.a), b: grid.rounded(measure.b) };
+    const at = grid.rounded(positionOf(measure, this.curve));
+    const { tokens } = this.#parsed(measure.q);
+    const stacks = tokens.length === 0 ? null : stackMaskOf(tokens, this.stacks);
+    if (stacks === null && tokens.length > 0)
+      throw new Error('this report does not hold every block: only fn:, file:, mod: and site: can filter its sums');
+    return { measure: onGrid, at, mask: stacks && Uint8Array.from(stack, (it) => stacks[it]!) };
+  }
+
+  /** Of single blocks. */
   #selection(measure: Measure): Selection {
     const at = positionOf(measure, this.curve);
     return { measure, at, mask: this.#maskOf(measure.q, at) };
@@ -198,11 +246,24 @@ export class InPage implements ProcessData {
 
   #maskOf(q: string, at: number): Mask {
     if (q.trim() === '') return null;
-    if (this.#mask?.q !== q || this.#mask.at !== at) {
-      const { filter, wrong } = parseFilter(q);
-      if (wrong) throw new Error(wrong.message);
-      this.#mask = { q, at, mask: evaluate(filter, this.#blocks, this.stacks, this.times, this.info, at) };
-    }
-    return this.#mask.mask;
+    const known = this.#masks.find((it) => it.q === q && (it.at === null || it.at === at));
+    if (known) return known.mask;
+    const { tokens } = this.#parsed(q);
+    const ground = { blocks: this.#blocks, stacks: this.stacks, times: this.times, info: this.info, apis: this.#apis };
+    const mask = maskOf(tokens, ground, at);
+    this.#masks.unshift({ q, at: dependsOnMoment(tokens) ? at : null, mask });
+    this.#masks.length = Math.min(this.#masks.length, MOST_MASKS);
+    return mask;
   }
+
+  #parsed(q: string): { tokens: Token[] } {
+    const { tokens, wrong } = parseFilter(q);
+    if (wrong.length > 0) throw new Error(wrong[0]!.message);
+    return { tokens };
+  }
+}
+
+function required(timeline: Columns | null): Columns {
+  if (!timeline) throw new Error('the table timeline is missing');
+  return timeline;
 }

@@ -5,9 +5,9 @@
 // mapped outside of it is not recorded.
 
 import type { Layout, Pin, Region, Space, Stacks } from '../types.ts';
-import type { BlockTable } from './blocks.ts';
+import type { AddressOrder, BlockTable } from './blocks.ts';
 import { extents } from './extents.ts';
-import { PageCounter } from './pages.ts';
+import { PageCounter, type TakeSparse } from './pages.ts';
 import { lowerBound } from './search.ts';
 import { compareSites } from './sites.ts';
 
@@ -45,10 +45,10 @@ export function groundOf(page_bytes: number, info: unknown): Ground {
 }
 
 /** `live`: places of the live blocks, ascending. */
-export function layoutOf(table: BlockTable, live: Uint32Array, ground: Ground, stacks: Stacks): Layout {
+export function layoutOf(table: BlockTable, order: AddressOrder, live: Uint32Array, ground: Ground, stacks: Stacks): Layout {
   const pins = new Pins(stacks);
-  const regions = regionsOf(table, live, ground).map((range) =>
-    measure(table, live, range, ground.page_bytes, (_, stacks, bytes) => pins.add(stacks, bytes)),
+  const regions = regionsOf(table, order, live, ground).map((range) =>
+    measure(table, order, live, range, ground.page_bytes, (_, stacks, bytes) => pins.add(stacks, bytes)),
   );
   const total = emptySpace();
   for (const region of regions) addSpace(total, region.space);
@@ -56,10 +56,12 @@ export function layoutOf(table: BlockTable, live: Uint32Array, ground: Ground, s
 }
 
 /** First addresses of the pages that a site pins. */
-export function pinnedBy(table: BlockTable, live: Uint32Array, ground: Ground, stacks: Stacks, site: number): Float64Array {
+export function pinnedBy(
+  table: BlockTable, order: AddressOrder, live: Uint32Array, ground: Ground, stacks: Stacks, site: number,
+): Float64Array {
   const pages: number[] = [];
-  for (const range of regionsOf(table, live, ground)) {
-    measure(table, live, range, ground.page_bytes, (page, owners) => {
+  for (const range of regionsOf(table, order, live, ground)) {
+    measure(table, order, live, range, ground.page_bytes, (page, owners) => {
       if (owners.some((stack) => stacks.site[stack] === site)) pages.push(page * ground.page_bytes);
     });
   }
@@ -73,8 +75,7 @@ interface Range {
 }
 
 /** Cuts sorted blocks into regions. */
-function regionsOf(table: BlockTable, live: Uint32Array, ground: Ground): Range[] {
-  const order = table.byAddress;
+function regionsOf(table: BlockTable, order: AddressOrder, live: Uint32Array, ground: Ground): Range[] {
   const regions: Range[] = [];
   let reached = 0;
   for (let k = 0; k < live.length; k++) {
@@ -105,11 +106,10 @@ function moduleBetween(ground: Ground, from: number, to: number): boolean {
 }
 
 function measure(
-  table: BlockTable, live: Uint32Array, range: Range, page_bytes: number, sparse: (page: number, stacks: number[], bytes: number[]) => void,
+  table: BlockTable, order: AddressOrder, live: Uint32Array, range: Range, page_bytes: number, sparse: TakeSparse,
 ): Region {
   const space = emptySpace();
   const pages = new PageCounter(page_bytes, sparse);
-  const order = table.byAddress;
   const first = order.addr[live[range.from]!]!;
   let reached = first;
   extents(order, live, range.from, range.to, (place, end, hole) => {

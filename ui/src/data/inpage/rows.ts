@@ -49,10 +49,8 @@ function keysOf(
   table: BlockTable, times: TimeTable, stacks: Stacks, sort: Exclude<BlockQuery['sort'], 'id' | 'born'>,
 ): (block: number) => number {
   switch (sort) {
-    case 'addr': {
-      const { place } = table.byAddress;
-      return (block) => place[block]!;
-    }
+    case 'addr':
+      return (block) => table.addr(block);
     case 'size':
       return (block) => table.size[block]!;
     case 'died':

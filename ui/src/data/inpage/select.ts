@@ -1,9 +1,9 @@
 // Which blocks a metric is about; docs/page.md, Time.
 
 import { NEVER, type Measure } from '../types.ts';
-import { TEMPORARY, type BlockTable } from './blocks.ts';
-import type { Curve } from './curve.ts';
-import { lowerBound } from './search.ts';
+import { TEMPORARY, type Population } from './blocks.ts';
+import type { LiveCurve } from './curve.ts';
+import { lowerBound, upperBound } from './search.ts';
 
 /** A filter that has been evaluated: 1 for each block that passes; `null`: all do. */
 export type Mask = Uint8Array | null;
@@ -19,19 +19,19 @@ export interface Selection {
   mask: Mask;
 }
 
-export function positionOf(measure: Measure, curve: Curve): number {
+export function positionOf(measure: Measure, curve: LiveCurve): number {
   if (measure.metric === 'live') return measure.t;
   return measure.metric === 'peak' ? curve.peak(measure.a, measure.b).position : measure.b;
 }
 
 /** None of its blocks are outside of these: from the first index up to the second. */
-export function bounds(table: BlockTable, { measure, at }: Selection): [number, number] {
+export function bounds(table: Population, { measure, at }: Selection): [number, number] {
   const isOfBirths = measure.metric === 'kept' || measure.metric === 'leaked' || measure.metric === 'alloc' || measure.metric === 'temp';
-  return [isOfBirths ? lowerBound(table.start, measure.a + 1) : 0, table.begunBy(at)];
+  return [isOfBirths ? lowerBound(table.start, measure.a + 1) : 0, upperBound(table.start, at)];
 }
 
 /** Calls `take` with the blocks of a selection among those from `from` up to `to`, by birth. */
-export function forEachBlock(table: BlockTable, selection: Selection, from: number, to: number, take: Take): void {
+export function forEachBlock(table: Population, selection: Selection, from: number, to: number, take: Take): void {
   const { measure, at, mask } = selection;
   const { a, b } = measure;
   const { start, died, flags } = table;

@@ -1,13 +1,13 @@
 // Live bytes of the call sites that ever held most, at equally spaced moments of the run.
 
 import type { SiteSeries, Stacks } from '../types.ts';
-import type { BlockTable } from './blocks.ts';
+import type { Population } from './blocks.ts';
 import { lowerBound, upperBound } from './search.ts';
 import { compareSites } from './sites.ts';
 import type { Slices } from './slices.ts';
 
 /** `moments`: ascending positions. Sites by their most live bytes at any of these; ties by name. */
-export async function seriesOf(table: BlockTable, stacks: Stacks, moments: number[], most: number, slices: Slices): Promise<SiteSeries> {
+export async function seriesOf(table: Population, stacks: Stacks, moments: number[], most: number, slices: Slices): Promise<SiteSeries> {
   const points = moments.length;
   const steps = await stepsOf(table, stacks, moments, slices);
   const ranked = [...steps].map(([site, row]) => {
@@ -23,8 +23,9 @@ export async function seriesOf(table: BlockTable, stacks: Stacks, moments: numbe
 }
 
 /** By site, how its live bytes differ from one moment to the next: a block comes at the first it is live at and goes after the last. */
-async function stepsOf(table: BlockTable, stacks: Stacks, moments: number[], slices: Slices): Promise<Map<number, Float64Array>> {
+async function stepsOf(table: Population, stacks: Stacks, moments: number[], slices: Slices): Promise<Map<number, Float64Array>> {
   const rows = new Map<number, Float64Array>();
+  const { bytes } = table.weights('live');
   const ofStack = new Array<Float64Array | undefined>(stacks.count);
   const rowOf = (stack: number) => {
     const site = stacks.site[stack]!;
@@ -38,8 +39,8 @@ async function stepsOf(table: BlockTable, stacks: Stacks, moments: number[], sli
       const after = upperBound(moments, table.died[i]!, first);
       if (first >= after) continue;
       const row = ofStack[table.stack[i]!] ?? rowOf(table.stack[i]!);
-      row[first]! += table.weightBytes[i]!;
-      row[after]! -= table.weightBytes[i]!;
+      row[first]! += bytes[i]!;
+      row[after]! -= bytes[i]!;
     }
   });
   return rows;

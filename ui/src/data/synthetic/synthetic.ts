@@ -30,7 +30,7 @@ export interface Synthetic {
 export function synthesize({ blocks = 30_000, stacks = 0, seed = 1, contents = true, crash: crashes = true }: Partial<Wishes> = {}): Synthetic & { process: InPage } {
   const { ends, ...names } = nameTables(stacks, seed);
   const made = blockTables(blocks, ends, seed);
-  const tables: Tables = { ...names, blocks: made.blocks, times: made.times, flows: null, contents: contents ? contentsOf(made) : null, source: sourceOf() };
+  const tables: Tables = { ...names, blocks: made.blocks, times: made.times, flows: null, timeline: null, contents: contents ? contentsOf(made) : null, source: sourceOf() };
   const end_ns = 2_001_500_000;
   const info: ProcessInfo = {
     id: 0, pid: 22871, name: 'demo', argv: ['./demo', '--sessions', '3000'], start_ns: 0, end_ns,
@@ -47,7 +47,7 @@ export function synthesize({ blocks = 30_000, stacks = 0, seed = 1, contents = t
   };
   const samples: Samples = samplesOf(end_ns);
   const overview = overviewOf(info);
-  const process = new InPage(info, tables, samples, groundOf(4096, overview.info.processes[0]));
+  const process = new InPage(info, tables, samples, groundOf(4096, overview.info.processes[0]), overview.apis);
   const peak = process.curve.peak(0, made.events);
   info.peak = { ...peak, time_ns: process.times.of(peak.position) };
   info.at_exit = process.curve.at(made.events);

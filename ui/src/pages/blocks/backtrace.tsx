@@ -9,9 +9,13 @@ import type { JsonFrame } from '../crash/model.ts';
 export interface Line {
   name: string;
   place: string;
+  /** Whether the place is a line of source. */
+  source: boolean;
   /** All that is known, for the tooltip. */
   title: string;
-  /** Wrappers of the allocator and what has no name: shown quietly. */
+  /** Of the allocator, its wrappers or the language's runtime: no call site. */
+  wrapper: boolean;
+  /** Wrappers, what starts programs, and what has no name: shown quietly. */
   quiet: boolean;
   /** The frame of the tables, where it is one. */
   frame: number | null;
@@ -29,8 +33,10 @@ function frameLine(frames: Frames, frame: number): Line {
   return {
     name: functionName(frames, frame),
     place: place(frames, frame),
+    source: frames.file[frame] !== 0,
     title: wholeFrame(frames, frame),
-    quiet: (flags & 4) !== 0 || (flags & 2) === 0,
+    wrapper: (flags & 4) !== 0,
+    quiet: (flags & 4) !== 0 || (flags & 2) === 0 || STARTS.test(functionName(frames, frame)),
     frame,
   };
 }
@@ -38,24 +44,31 @@ function frameLine(frames: Frames, frame: number): Line {
 /** The lines of a backtrace of `--json`; `frames` to find their source by. */
 export function jsonLines(backtrace: JsonFrame[], frames: Frames): Line[] {
   return backtrace.map((it) => {
-    const frame = it.file ? findFrame(frames, it.file, it.line) : null;
+    const frame = findFrame(frames, it);
+    const wrapper = frame === null ? ALLOCATES.test(it.short) : (frames.flags[frame]! & 4) !== 0;
     return {
       name: it.short,
       place: it.file ? `${baseName(it.file)}:${it.line}` : it.module,
+      source: it.file !== null,
       title: [it.function, it.file ? `${it.file}:${it.line}` : '', it.module, it.why ?? ''].filter((line) => line !== '').join('\n'),
-      quiet: !it.named || RUNTIME.test(it.short) || (frame !== null && (frames.flags[frame]! & 4) !== 0),
+      wrapper,
+      quiet: wrapper || !it.named || STARTS.test(it.short),
       frame,
     };
   });
 }
 
-/** What every backtrace begins and ends with. */
-const RUNTIME = /^(_start|__libc_start\w*|start_thread|clone3?|__clone3?|malloc|calloc|realloc|operator new(\[\])?)$/;
+/** What every backtrace ends with. */
+const STARTS = /^(_start|__libc_start\w*|start_thread|clone3?|__clone3?)$/;
+/** What the tables do not hold, as no block of theirs was allocated there. */
+const ALLOCATES = /^(malloc|calloc|realloc|operator new(\[\])?)$/;
 
-/** A frame of this file and line. */
-export function findFrame(frames: Frames, file: string, line: number): number | null {
+/** The frame of the tables that is this one; `null`: no block was allocated or freed there. */
+function findFrame(frames: Frames, wanted: JsonFrame): number | null {
+  const file = wanted.file ?? '';
   for (let frame = 0; frame < frames.count; frame++) {
-    if (frames.line[frame] === line && frames.strings[frames.file[frame]!] === file) return frame;
+    if (frames.line[frame] !== wanted.line || frames.strings[frames.file[frame]!] !== file) continue;
+    if (frames.strings[frames.name[frame]!] === wanted.function) return frame;
   }
   return null;
 }
@@ -67,7 +80,7 @@ export function Backtrace({ lines, label, none }: { lines: Line[]; label: string
       {lines.map((line, index) => (
         <li key={index} class={line.quiet ? 'quiet' : undefined}>
           <Name text={line.name} title={line.title} />
-          {line.frame !== null && line.place !== '' ? (
+          {line.frame !== null && line.source ? (
             <button class="backtrace-place" title="Show its source" onClick={() => openSource(line.frame!)}>
               <Name text={line.place} tail={10} title={line.title} />
             </button>

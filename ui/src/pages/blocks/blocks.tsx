@@ -3,8 +3,8 @@
 import '../parts.css';
 import './blocks.css';
 import { param } from '../../state/params.ts';
-import { data, measure, select, selected, source } from '../../state/state.ts';
-import { FrameName, Name } from '../../ui/name.tsx';
+import { data, filter, measure, select, selected, source } from '../../state/state.ts';
+import { FrameName, functionName, Name } from '../../ui/name.tsx';
 import { Table, type Column } from '../../ui/table.tsx';
 import { address, bytes, count, duration, exactBytes, exactTime } from '../../ui/units.ts';
 import { Nothing } from '../nothing.tsx';
@@ -38,6 +38,7 @@ export function BlocksPage() {
     <div class={`blocks${chosen === null ? '' : ' blocks-open'}`}>
       <section class={`blocks-list${rows.pending ? ' stale' : ''}`} aria-label="Blocks">
         {rows.error !== '' && <p class="failure" role="alert">{rows.error}</p>}
+        <OnlySelected />
         {rows.count === 0 && !rows.pending && rows.error === '' ? (
           <Nothing what="blocks" />
         ) : (
@@ -59,6 +60,24 @@ export function BlocksPage() {
       </section>
       {chosen !== null && <Detail key={chosen} id={chosen} />}
     </div>
+  );
+}
+
+/** Where code is selected: its blocks alone, through the filter. */
+function OnlySelected() {
+  const it = selected.value;
+  const { stacks } = data.value;
+  const { frames } = stacks;
+  if (it === null || it.kind === 'block') return null;
+  const frame = it.kind === 'site' ? it.id : it.kind === 'stack' ? stacks.site[it.id] : frames.fn.indexOf(it.id);
+  const name = frame === undefined ? '' : functionName(frames, frame, true);
+  if (name === '') return null;
+  const word = `${it.kind === 'fn' ? 'fn' : 'site'}:"${name.replaceAll('"', '*')}"`;
+  if (filter.value.includes(word)) return null;
+  return (
+    <p class="blocks-only">
+      <button class="action" onClick={() => (filter.value = `${filter.value} ${word}`.trim())}>Only blocks of</button> <Name text={name} />
+    </p>
   );
 }
 

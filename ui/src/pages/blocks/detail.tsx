@@ -49,7 +49,7 @@ function Missing({ id }: { id: number }) {
 function State({ block }: { block: Block }) {
   const live = isLive(block, t.value);
   const word = live ? 'live at T' : t.value < startOf(block) ? 'not yet allocated at T' : 'freed at T';
-  return <span class={`chip${live ? ' chip-live' : ''}`}>{word}</span>;
+  return <span class={`tag${live ? ' tag-live' : ''}`}>{word}</span>;
 }
 
 function Known({ block }: { block: Block }) {

@@ -29,6 +29,8 @@ interface Props {
 
 const HEIGHT = 58;
 const TOP = 22;
+/** Room for a cross at the very ends. */
+const SIDE = 7;
 
 /** Blocks by address with the holes between them. Those of no size get one byte; what overlaps is cut. */
 export function withHoles(blocks: Brick[]): Brick[] {
@@ -71,10 +73,10 @@ function widths(bricks: Brick[], width: number): number[] {
 export function Neighbourhood({ bricks: all, mark, onOpen, label }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const room = useWidth(box);
-  const bricks = fitting(all, room - 2);
-  const wide = widths(bricks, room - 2);
+  const bricks = fitting(all, room - 2 * SIDE);
+  const wide = widths(bricks, room - 2 * SIDE);
   const total = wide.reduce((sum, it) => sum + it, 0);
-  let x = 1;
+  let x = SIDE;
   const placed = bricks.map((brick, k) => {
     const at = x;
     x += wide[k]!;
@@ -85,7 +87,7 @@ export function Neighbourhood({ bricks: all, mark, onOpen, label }: Props) {
   const hatch = useId();
   return (
     <div class="bricks" ref={box}>
-      <svg width={Math.max(room, total + 2)} height={height} role="group" aria-label={label}>
+      <svg width={Math.max(room, total + 2 * SIDE)} height={height} role="group" aria-label={label}>
         <defs>
           <pattern id={hatch} width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
             <path class="brick-hatch" d="M0 0V6" />
@@ -94,7 +96,7 @@ export function Neighbourhood({ bricks: all, mark, onOpen, label }: Props) {
         {placed.map(({ brick, x, width }) => (
           <OneBrick key={brick.addr} brick={brick} x={x} width={width} hatch={hatch} onOpen={onOpen} />
         ))}
-        {cross !== null && <Cross x={cross} text={crossText(bricks, mark!)} width={Math.max(room, total + 2)} />}
+        {cross !== null && <Cross x={cross} text={crossText(bricks, mark!)} width={Math.max(room, total + 2 * SIDE)} />}
       </svg>
     </div>
   );
@@ -114,6 +116,8 @@ function OneBrick({ brick, x, width, hatch, onOpen }: OneProps) {
   const words = { live: 'live', freed: 'freed', hole: 'hole' }[kind];
   const name = kind === 'hole' ? 'hole' : id === null ? 'block' : `#${id}`;
   const exact = `${name}: ${count(size)} B at ${address(addr)}, ${words}`;
+  // As it stands there, so that who speaks to the page can name it.
+  const spoken = [name, bytes(size), kind === 'hole' ? '' : words, address(addr)].filter((it) => it !== '').join(' ');
   const opens = kind !== 'hole' && id !== null && onOpen !== undefined;
   const open = () => opens && onOpen(id);
   return (
@@ -121,16 +125,16 @@ function OneBrick({ brick, x, width, hatch, onOpen }: OneProps) {
       class={`brick brick-${kind}${main ? ' brick-main' : ''}${opens ? ' brick-opens' : ''}`}
       role={opens ? 'button' : 'img'}
       tabIndex={opens ? 0 : undefined}
-      aria-label={exact}
+      aria-label={spoken}
       onClick={open}
       onKeyDown={(event) => (event.key === 'Enter' || event.key === ' ') && (event.preventDefault(), open())}
     >
       <title>{exact}</title>
       <rect x={x} y={TOP} width={width} height={HEIGHT} />
       {kind === 'freed' && <rect x={x} y={TOP} width={width} height={HEIGHT} style={{ fill: `url(#${hatch})` }} />}
-      <text x={x + width / 2} y={TOP + 18} class="brick-name">{name}</text>
-      <text x={x + width / 2} y={TOP + 34}>{bytes(size)}</text>
-      {kind !== 'hole' && <text x={x + width / 2} y={TOP + 50} class="brick-state">{words}</text>}
+      <text x={x + width / 2} y={TOP + 18} class="brick-name">{`${name} `}</text>
+      <text x={x + width / 2} y={TOP + 34}>{`${bytes(size)} `}</text>
+      {kind !== 'hole' && <text x={x + width / 2} y={TOP + 50} class="brick-state">{`${words} `}</text>}
       {kind !== 'hole' && width >= 110 && (
         <text x={x + 2} y={TOP + HEIGHT + 14} class="brick-address">{address(addr)}</text>
       )}
@@ -146,7 +150,7 @@ function crossAt(placed: { brick: Brick; x: number; width: number }[], mark: num
   const first = placed[0];
   if (!first) return null;
   const last = placed.at(-1)!;
-  if (mark < first.brick.addr) return 1;
+  if (mark < first.brick.addr) return SIDE;
   return mark === last.brick.addr + last.brick.size ? last.x + last.width : null;
 }
 

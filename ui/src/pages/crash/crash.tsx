@@ -61,10 +61,10 @@ function Verdict({ crash }: { crash: CrashReport }) {
         {crash.sender !== null && <span>sent by process {crash.sender}</span>}
       </p>
       <h2 data-testid="verdict">
-        {what.charAt(0).toUpperCase() + what.slice(1)}
+        {capital(what)}
         <span class={`confidence confidence-${confidence}`} title={CONFIDENCE[confidence]}>{confidence}</span>
       </h2>
-      <p data-testid="reason">{reason}</p>
+      <p data-testid="reason">{capital(reason)}</p>
       {(crash.message || crash.instruction) && (
         <p class="crash-details">
           {crash.message && <span>libc said: <code>{crash.message}</code></span>}
@@ -73,6 +73,10 @@ function Verdict({ crash }: { crash: CrashReport }) {
       )}
     </header>
   );
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 const CONFIDENCE: Record<string, string> = {
@@ -162,7 +166,7 @@ interface StackProps {
 function Stack({ title, detail, backtrace, none, testid }: StackProps) {
   const { frames } = data.value.stacks;
   const lines = jsonLines(backtrace, frames);
-  const first = lines.find((it) => it.frame !== null && !it.quiet);
+  const first = lines.find((it) => it.frame !== null && it.source && !it.quiet);
   return (
     <div class="crash-stack" data-testid={testid}>
       <h3>{title}</h3>

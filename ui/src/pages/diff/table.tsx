@@ -4,11 +4,11 @@ import { useMemo, useState } from 'preact/hooks';
 import { select, selected, unit } from '../../state/state.ts';
 import { compile } from '../../tree/search.ts';
 import { merged, mergeStacks } from '../../tree/shared.ts';
-import { Name } from '../../ui/name.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
 import { count, inUnit } from '../../ui/units.ts';
 import { search } from '../flame/params.ts';
 import { shown, shownShare } from '../flame/looks.ts';
+import { RowName } from '../tables/flat.tsx';
 import { groups } from '../tables/groups.ts';
 import type { Difference } from './use.ts';
 import '../tables/tables.css';
@@ -49,12 +49,7 @@ export function DiffTable({ found, by }: { found: Difference; by: 'site' | 'func
   const columns: Column<Row>[] = [
     {
       key: 'name', title: { site: 'call site', function: 'function', stack: 'backtrace' }[by], width: 'minmax(240px, 1fr)',
-      cell: ({ key }) => (
-        <span class="row-name">
-          <Name text={words.name(key)} title={words.whole(key)} />
-          <span class="quiet row-place">{words.place(key)}</span>
-        </span>
-      ),
+      cell: ({ key }) => <RowName groups={words} id={key} />,
     },
     { key: 'before', title: 'A', numeric: true, width: '100px', hint: found.names.before, cell: (row) => amount(row.before) },
     { key: 'after', title: 'B', numeric: true, width: '100px', hint: found.names.after, cell: (row) => amount(row.after) },
@@ -80,7 +75,7 @@ export function DiffTable({ found, by }: { found: Difference; by: 'site' | 'func
 
 function Change({ row }: { row: Row }) {
   const change = row.after - row.before;
-  return <span class={change === 0 ? 'measured none' : 'measured-plain'}>{shown(change, unit.value, true)}</span>;
+  return <span class={change === 0 ? 'quiet' : undefined}>{shown(change, unit.value, true)}</span>;
 }
 
 /** A bar from the middle: less to the left, more to the right. */

@@ -76,7 +76,7 @@ function unmatched(one: Side, other: Side): string {
       found.stacks++;
       found.bytes += side.bytes[stack]!;
     }
-    return `${count(found.stacks)} backtraces (${bytes(found.bytes)})`;
+    return `${count(found.stacks)} ${found.stacks === 1 ? 'backtrace' : 'backtraces'} (${bytes(found.bytes)})`;
   };
   return `Matched by function, file and line of each frame. Only in A: ${only(one, other)}; only in B: ${only(other, one)}.`;
 }

@@ -29,7 +29,7 @@ export function Find({ found, total, unit, signed, onStep }: Props) {
     <div class="flame-find" role="search">
       <input
         type="search"
-        placeholder="search functions (regular expression)"
+        placeholder="search functions (regex)"
         aria-label="Search functions, a regular expression"
         aria-invalid={wrong}
         title={wrong ? 'Not a regular expression: the last one that was one stays' : undefined}

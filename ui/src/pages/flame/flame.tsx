@@ -9,6 +9,7 @@ import { categories } from '../../ui/colour.ts';
 import { theme } from '../../ui/theme.ts';
 import { Order } from './boxes.ts';
 import type { Looks } from './looks.ts';
+import { moduleColours } from './modules.ts';
 import { Legend } from './legend.tsx';
 import { alphabetical, colouring, turn } from './params.ts';
 import { Sandwich } from './sandwich.tsx';
@@ -33,7 +34,7 @@ export function Flame() {
   const moments = useMoments();
   const signed = metric.value === 'diff';
   const colour = colouring.value === 'auto' || (colouring.value === 'change' && !signed) ? (signed ? 'change' : 'module') : colouring.value;
-  const ranks = useQuery(() => categories(data.value, colour === 'site' ? 'fn' : 'module'), [colour]);
+  const ranks = useQuery(() => (colour === 'site' ? categories(data.value, 'fn') : moduleColours(data.value)), [colour]);
   const lineOf = useLines(view?.shape, moments.value);
   const order = useOrder(view?.shape, weighed.value.value);
   const { error } = weighed.value;

@@ -26,6 +26,8 @@ export interface GraphProps {
   onKey?: (key: string, node: number) => boolean;
   /** What is read aloud of a frame. */
   spoken: (node: number, rows: Box[][]) => string;
+  /** Takes the keyboard where no other control has it. */
+  autoFocus?: boolean;
   label: string;
   testid: string;
 }
@@ -64,6 +66,10 @@ export function Graph(props: GraphProps) {
     timed('flame_draw_ms', () => painter.current!.draw(scene));
   });
   useEffect(() => setHover(null), [rows]);
+  // Who came to this page by the keyboard goes on by it; who is in a control stays there.
+  useEffect(() => {
+    if (props.autoFocus && window.__ht.ready && document.activeElement === document.body) canvas.current!.focus({ preventScroll: true });
+  }, []);
 
   const find = (event: MouseEvent): Box | null => {
     const box = canvas.current!.getBoundingClientRect();

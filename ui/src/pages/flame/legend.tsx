@@ -10,8 +10,8 @@ export function Legend({ looks }: { looks: Looks }) {
   if (colouring === 'change') {
     return (
       <div class="flame-legend">
-        <span><i style={{ background: css(difference(-1, theme)) }} /> less than before, lines fall</span>
-        <span><i style={{ background: css(difference(1, theme)) }} /> more than before, lines rise</span>
+        <span><i style={{ background: css(quiet(difference(-1, theme), theme)) }} /> less than before, lines fall</span>
+        <span><i style={{ background: css(quiet(difference(1, theme), theme)) }} /> more than before, lines rise</span>
         <span class="quiet">Widths are what changed, either way.</span>
       </div>
     );

@@ -51,7 +51,10 @@ function colourOf({ view, stacks, theme, colouring, categories, sites }: Looks, 
   const fn = view.shape.fn(node);
   if (colouring === 'change') {
     const most = view.width.total(node);
-    return most > 0 ? difference(0.25 * Math.sign(value(view, node)) + (0.75 * value(view, node)) / most, theme) : NEUTRAL[theme];
+    if (most === 0) return NEUTRAL[theme];
+    // Any change is seen as one; where more and less cancel out, the colour is weaker.
+    const net = value(view, node);
+    return quiet(difference(0.25 * Math.sign(net) + (0.75 * net) / most, theme), theme);
   }
   if (fn < 0) return NEUTRAL[theme];
   if (colouring === 'site') return sites.has(fn) ? soft(category(categories.get(fn) ?? OTHER, theme), fn, theme) : NEUTRAL[theme];

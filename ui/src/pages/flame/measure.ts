@@ -25,6 +25,9 @@ export class Measure {
   fit(text: string, room: number): string {
     if (room < 14) return '';
     if (this.width(text) <= room) return text;
+    // Of a function without a name, its place in the module tells more than the module.
+    const place = /\+0x[0-9a-f]+$/.exec(text);
+    if (place) return this.width(`…${place[0]}`) <= room ? `…${place[0]}` : '';
     let [fits, tooMany] = [0, Math.min([...text].length, Math.ceil(room / 2))];
     while (fits + 1 < tooMany) {
       const middle = (fits + tooMany) >> 1;

@@ -4,10 +4,10 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { Answer } from '../../state/query.ts';
 import type { ProcessData } from '../../data/types.ts';
-import { data, select, t, unit } from '../../state/state.ts';
+import { select, unit } from '../../state/state.ts';
 import { BottomUp } from '../../tree/bottomup.ts';
 import { compile } from '../../tree/search.ts';
-import { fnName, frameOf, merged, nodeName } from '../../tree/shared.ts';
+import { fnName, frameOf, merged, momentOfRun, nodeName } from '../../tree/shared.ts';
 import { byFunction, type Selfs, view as viewOf, type View } from '../../tree/view.ts';
 import type { Moments } from '../../tree/weights.ts';
 import { Bar } from '../../ui/bar.tsx';
@@ -73,7 +73,7 @@ function FunctionList({ rows, looks, fn }: { rows: Row[]; looks: Looks; fn: numb
   ];
   return (
     <div class="sandwich-list">
-      <input type="search" placeholder="search functions (regular expression)" aria-label="Search functions" value={search.value}
+      <input type="search" placeholder="search functions (regex)" aria-label="Search functions" value={search.value}
         onInput={(event) => compile(event.currentTarget.value) && (search.value = event.currentTarget.value)} />
       <Table
         columns={columns} count={list.length} row={(index) => list[index]} rowKey={(row) => row.fn} sort={sort}
@@ -95,11 +95,10 @@ function Halves({ fn, selfs, looks, alphabetical, moments }: { fn: number; selfs
   );
   const [at, setAt] = useState<At>({ half: 'callees', node: 0, small: null });
   const lineOf = useLines(shapes[at.half], moments);
-  const { start_ns, end_ns } = data.value.info;
   return (
     <div class="sandwich-graphs">
-      <InfoLine view={views[at.half]} stacks={looks.stacks} node={at.node} small={at.small?.length ?? null} line={lineOf?.(at.node) ?? null}
-        mark={data.value.times.of(t.value) / Math.max(1, end_ns - start_ns)} />
+      <InfoLine view={views[at.half]} stacks={looks.stacks} node={at.node} alone={at.half === 'callees'} small={at.small?.length ?? null} line={lineOf?.(at.node) ?? null}
+        mark={momentOfRun.value} />
       {(['callers', 'callees'] as const).map((half) => (
         <div class="sandwich-half" key={half}>
           <h3>{half === 'callers' ? 'who calls it, upwards' : 'what it calls, downwards'}</h3>

@@ -2,9 +2,9 @@
 
 import { useSignal } from '@preact/signals';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { data, selected, selection, t } from '../../state/state.ts';
+import { selected, selection } from '../../state/state.ts';
 import { useKeys } from '../../state/keys.ts';
-import { nodeName, merged } from '../../tree/shared.ts';
+import { merged, momentOfRun, nodeName } from '../../tree/shared.ts';
 import { follow, path } from '../../tree/shape.ts';
 import { value, type View } from '../../tree/view.ts';
 import { count, percent } from '../../ui/units.ts';
@@ -65,8 +65,8 @@ export function Single({ view, looks, order, found, lineOf, own = true }: Props)
     ],
     [view, looks.fits, order, focus, zoom],
   );
-  const [info] = [hover ?? { node: focus, small: null }];
-  const { start_ns, end_ns } = data.value.info;
+  const info = hover ?? { node: focus, small: null };
+  const alone = turn.value === 'top' || !own;
   const total = { bytes: view.bytes.total(0), blocks: view.blocks.total(0) };
   return (
     <>
@@ -79,11 +79,12 @@ export function Single({ view, looks, order, found, lineOf, own = true }: Props)
         stacks={stacks}
         node={info.node}
         small={info.small?.length ?? null}
+        alone={alone}
         line={lineOf?.(info.node) ?? null}
-        mark={data.value.times.of(t.value) / Math.max(1, end_ns - start_ns)}
+        mark={momentOfRun.value}
       />
       {asTable.value ? (
-        <FlameTable view={view} stacks={stacks} zoom={zoom} fits={looks.fits} onZoom={zoomTo} onChoose={pick} />
+        <FlameTable alone={alone} view={view} stacks={stacks} zoom={zoom} fits={looks.fits} onZoom={zoomTo} onChoose={pick} />
       ) : (
         <Graph
           view={view}
@@ -106,6 +107,7 @@ export function Single({ view, looks, order, found, lineOf, own = true }: Props)
           }}
           spoken={(node, rows) => spoken(view, looks, node, rows)}
           label={`Flame graph, ${turn.value === 'top' ? 'from the outermost function down' : 'from the allocating function to its callers'}`}
+          autoFocus
           testid="flame-canvas"
         />
       )}

@@ -13,7 +13,15 @@ export function lifetimeFrom(bin: number): number {
 }
 
 export function lifetimeTerm(bin: number): string {
-  return `life:${lifetimeFrom(bin)}ns..${lifetimeFrom(bin + 1) - 1}ns`;
+  return `life:${exactly(lifetimeFrom(bin))}..${exactly(lifetimeFrom(bin + 1) - 1)}`;
+}
+
+/** A time without loss, in the largest unit that it is one of: `31.622776ms`. */
+function exactly(ns: number): string {
+  for (const [unit, length] of [['s', 1e9], ['ms', 1e6], ['us', 1e3]] as const) {
+    if (ns >= length) return `${ns / length}${unit}`;
+  }
+  return `${ns}ns`;
 }
 
 /** The words of a filter: what is in quotes is one. */

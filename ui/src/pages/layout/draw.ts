@@ -12,10 +12,11 @@ import type { Picture } from './picture.ts';
 import { footprintEnd } from './raster.ts';
 import { GUTTER, layout, room } from './view.ts';
 
-const FONT = '11px system-ui, sans-serif';
+export const FONT = '12px system-ui, sans-serif';
 /** Blocks so wide have a name, pages so wide have lines. */
 const NAMED_PX = 60;
 const PAGE_PX = 8;
+const NAMED_ROW = 14;
 /** Room between two addresses in the gutter. */
 const LABEL_PX = 22;
 
@@ -77,7 +78,7 @@ export function drawPicture(canvas: HTMLCanvasElement, picture: Picture | null, 
   if (look !== 'pages') pageLines(context, picture);
   gutter(context, geometry, raster.rows, scrolled);
   heads(context, geometry, raster.rows, scrolled);
-  if (raster.blocks !== null && geometry.rowPx >= 13) names(context, picture, classes, quiet, theme);
+  if (raster.blocks !== null && geometry.rowPx >= NAMED_ROW) names(context, picture, classes, quiet, theme);
   window.__ht.perf['layout_draw_ms'] = performance.now() - began;
 }
 

@@ -144,15 +144,20 @@ export class Columns {
     this.cells = rowBytes / this.cellBytes;
   }
 
-  /** The column of a byte, counted from the row's first. */
+  /** The first column of a byte, counted from the row's first byte. */
   of(byte: number): number {
     return Math.floor((Math.floor(byte / this.cellBytes) * this.count) / this.cells);
   }
 
+  /** The last column of a byte: where there are more columns than bytes, it has several. */
+  lastOf(byte: number): number {
+    return this.cells >= this.count ? this.of(byte) : Math.max(this.of(byte), this.of(byte + 1) - 1);
+  }
+
   /** The first byte of a column and the first one after it. */
   bytes(column: number): { lo: number; hi: number } {
-    const first = this.cells >= this.count ? Math.ceil((column * this.cells) / this.count) : Math.floor((column * this.cells) / this.count);
-    const after = Math.max(first + 1, Math.ceil(((column + 1) * this.cells) / this.count));
+    const after = Math.ceil(((column + 1) * this.cells) / this.count);
+    const first = this.cells >= this.count ? Math.ceil((column * this.cells) / this.count) : after - 1;
     return { lo: first * this.cellBytes, hi: after * this.cellBytes };
   }
 }

@@ -98,7 +98,7 @@ async function goToFunction(name: string): Promise<void> {
 
 /** The address at which the largest blocks of a site are; `null`: none is large enough to be seen. */
 async function mostOf(site: number): Promise<number | null> {
-  const ofStack = data.value.stacks.site;
+  const { site: ofStack } = data.value.stacks;
   let [found, most]: [number | null, number] = [null, 0];
   const segments = shown.value.length > 0 ? shown.value : ground.value;
   for (const { start, end } of segments) {

@@ -2,7 +2,7 @@
 // pages are, and who keeps nearly empty ones.
 
 import { useEffect } from 'preact/hooks';
-import { data, setT, t } from '../../state/state.ts';
+import { data, setT, source, t } from '../../state/state.ts';
 import { useQuery } from '../../state/query.ts';
 import { bytes, count, percent, time } from '../../ui/units.ts';
 import { followGround } from './ground.ts';
@@ -10,7 +10,7 @@ import { hoveredSite } from './hover.ts';
 import { useKeys } from '../../state/keys.ts';
 import { List } from './list.tsx';
 import { HeapMap } from './map.tsx';
-import { followMarks } from './marked.ts';
+import { followMarks, selectedBlock } from './marked.ts';
 import { Minimap } from './minimap.tsx';
 import { Readout } from './readout.tsx';
 import { Regions } from './regions.tsx';
@@ -18,7 +18,7 @@ import { failure, followPicture } from './seen.ts';
 import { Fragmentation, Pins } from './side.tsx';
 import { TimeMap } from './timemap.tsx';
 import { Legend, Tools } from './tools.tsx';
-import { asTable, changing, ground, layout, marks, only, scrolls, view, zoomToFit } from './view.ts';
+import { asTable, changing, ground, layout, marks, only, scrolls, showAddress, view, zoomToFit } from './view.ts';
 import './layout.css';
 
 export function LayoutPage() {
@@ -28,6 +28,7 @@ export function LayoutPage() {
   useKeys([
     { keys: ['y'], does: 'Map, table', run: () => void (asTable.value = !asTable.value) },
     { keys: ['o'], does: 'Only the site under the pointer, all', run: () => void (only.value = only.value === null ? hoveredSite.value : null) },
+    { keys: ['l'], does: 'The selected block closely', run: () => void (selectedBlock.value !== null && showAddress(selectedBlock.value.lo, 14)) },
     { keys: ['f'], does: 'Zoom the map so that all fits', run: zoomToFit },
   ]);
   if (data.value.info.block_count === 0) return <p class="layout-nothing">No block was allocated: there is nothing to lay out.</p>;
@@ -35,6 +36,7 @@ export function LayoutPage() {
     <div class="layout-page" data-testid="layout">
       <h1 class="sr-only">Layout</h1>
       <Sentence />
+      <Partly />
       <Tools />
       <Legend />
       {failure.value !== '' && (
@@ -95,6 +97,18 @@ function Sentence() {
       {regions.length === 1 ? 'region' : 'regions'} over which they are spread; the rest are holes.
     </p>
   );
+}
+
+/** Where not all blocks are known, what looks like a hole may be none. */
+function Partly() {
+  const { capped } = data.value.info;
+  const { sampling } = source.value.overview;
+  if (capped === null && sampling === null) return null;
+  const why =
+    capped !== null
+      ? `This report holds ${count(capped.kept_blocks)} of ${count(capped.of_blocks)} blocks`
+      : `This recording is a sample, one block of about every ${bytes(sampling!.interval_bytes)}`;
+  return <p class="layout-partly">{why}: what looks like a hole may be a block that is not in it.</p>;
 }
 
 /** What became of it between the marks. */

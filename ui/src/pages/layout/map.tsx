@@ -2,7 +2,7 @@
 // the keyboard do to it. A second canvas above it has the outlines, so that they move without the picture.
 
 import { batch, effect } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { data, filter, goTo, select } from '../../state/state.ts';
 import { endGesture, gesture } from '../../state/params.ts';
 import { theme } from '../../ui/theme.ts';
@@ -21,7 +21,7 @@ export function HeapMap() {
   const frame = useRef<HTMLDivElement>(null);
   const base = useRef<HTMLCanvasElement>(null);
   const over = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = frame.current!;
     const measure = () => {
       const { clientWidth, clientHeight } = element;
@@ -34,14 +34,17 @@ export function HeapMap() {
     measure();
     return () => observer.disconnect();
   }, []);
-  useEffect(() => onFrame(() => drawPicture(base.current!, picture.value, shownClasses.value, quietStacks.value, theme.value)), []);
-  useEffect(() => onFrame(() => drawOverlay(over.current!)), []);
-  useEffect(() => listen(frame.current!), []);
+  useLayoutEffect(() => onFrame(() => drawPicture(base.current!, picture.value, shownClasses.value, quietStacks.value, theme.value)), []);
+  useLayoutEffect(() => onFrame(() => drawOverlay(over.current!)), []);
+  useLayoutEffect(() => listen(frame.current!), []);
   return (
     <div
       class="map"
       ref={frame}
       data-testid="layout-map"
+      data-top={visibleRows.value[0]?.lo}
+      data-row-bytes={geometry.value.rowBytes}
+      data-row-px={geometry.value.rowPx}
       tabIndex={0}
       role="application"
       aria-label="Map of the heap at T. Arrows move, plus and minus zoom, Enter selects the block, y shows a table."

@@ -1,6 +1,6 @@
 // The whole of what is shown, narrow and tall: how used it is, and which part is in sight.
 
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { effect, signal } from '@preact/signals';
 import { data } from '../../state/state.ts';
 import { endGesture, gesture } from '../../state/params.ts';
@@ -16,7 +16,7 @@ const lines = signal<Float32Array>(new Float32Array(0));
 export function Minimap() {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(follow, []);
-  useEffect(() => effect(() => draw(canvas.current!)), []);
+  useLayoutEffect(() => effect(() => draw(canvas.current!)), []);
   const go = (event: PointerEvent) => {
     if (event.buttons === 0) return;
     const box = canvas.current!.getBoundingClientRect();

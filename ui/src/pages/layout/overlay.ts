@@ -9,7 +9,10 @@ import { pinnedPages, selectedBlock } from './marked.ts';
 import type { Picture } from './picture.ts';
 import { HOLE, OUTSIDE } from './raster.ts';
 import { picture, quietStacks } from './seen.ts';
-import { GUTTER } from './view.ts';
+import { GUTTER, room } from './view.ts';
+
+/** Pages are outlined so large at least. */
+const LEAST_PAGE = 5;
 
 export function drawOverlay(canvas: HTMLCanvasElement): void {
   void theme.value;
@@ -17,14 +20,13 @@ export function drawOverlay(canvas: HTMLCanvasElement): void {
   const seen = picture.value;
   if (seen === null) return;
   const chosen = selected.value;
-  if (chosen?.kind === 'site') outlineSite(context, seen, chosen.id, '--accent');
-  if (hoveredSite.value !== null && quietStacks.value === null && seen.look === 'classes') outlineSite(context, seen, hoveredSite.value, '--text');
-  context.lineWidth = 2;
-  context.strokeStyle = styled('--accent');
-  for (const page of pinnedPages.value ?? []) outlineBytes(context, seen, page, page + data.value.info.page_bytes);
+  const outlined = pinnedPages.value === null && chosen?.kind === 'site' ? chosen.id : null;
+  if (outlined !== null && seen.look === 'classes') outlineSite(context, seen, outlined);
+  if (hoveredSite.value !== null && quietStacks.value === null && seen.look === 'classes') outlineSite(context, seen, hoveredSite.value);
+  if (pinnedPages.value !== null) showOnly(context, seen, pinnedPages.value, data.value.info.page_bytes);
   const block = selectedBlock.value;
   if (block !== null) {
-    outlineBytes(context, seen, block.lo, block.hi);
+    mark(context, seen, block.lo, block.hi);
     pointAt(context, seen, block.lo);
   }
   const over = hover.value;
@@ -42,8 +44,8 @@ export function drawOverlay(canvas: HTMLCanvasElement): void {
 }
 
 /** All columns whose stack has a site: a line above and below, and at both ends. */
-function outlineSite(context: CanvasRenderingContext2D, { geometry, scrolled, raster, data }: Picture, site: number, colour: string): void {
-  const ofStack = data.stacks.site;
+function outlineSite(context: CanvasRenderingContext2D, { geometry, scrolled, raster, data }: Picture, site: number): void {
+  const { site: ofStack } = data.stacks;
   const { count } = raster.columns;
   const width = geometry.width / count;
   const height = Math.max(2, geometry.rowPx - 1);
@@ -64,7 +66,7 @@ function outlineSite(context: CanvasRenderingContext2D, { geometry, scrolled, ra
     }
   });
   context.lineWidth = 1;
-  context.strokeStyle = styled(colour);
+  context.strokeStyle = styled('--text');
   context.stroke();
 }
 
@@ -86,6 +88,47 @@ function outlineBytes(context: CanvasRenderingContext2D, seen: Picture, lo: numb
   for (const { x, y, width } of parts(seen, lo, hi)) {
     const wide = Math.max(least, width);
     context.strokeRect(x + half - (wide - width) / 2, y + half, Math.max(1, wide - 2 * half), height - 2 * half);
+  }
+}
+
+/** An outline around all of [lo, hi), one shape over several rows, that is seen on any colour. */
+function mark(context: CanvasRenderingContext2D, seen: Picture, lo: number, hi: number): void {
+  const found = parts(seen, lo, hi);
+  const [first, last] = [found[0], found.at(-1)];
+  if (first === undefined || last === undefined) return;
+  const height = Math.max(2, seen.geometry.rowPx - 1);
+  context.beginPath();
+  if (first === last) context.rect(first.x - 1, first.y, Math.max(4, first.width + 1), height);
+  else {
+    const [left, right] = [GUTTER + 1, GUTTER + seen.geometry.width - 1];
+    const [end, bottom] = [last.x + last.width, last.y + height];
+    const corners: [number, number][] = [[first.x, first.y], [right, first.y], [right, last.y], [end, last.y], [end, bottom], [left, bottom], [left, first.y + height], [first.x, first.y + height]];
+    corners.forEach(([x, y]) => context.lineTo(Math.max(left, Math.min(right, x)), y));
+    context.closePath();
+  }
+  for (const [width, colour] of [[4, '--bg'], [2, '--text']] as const) {
+    context.lineWidth = width;
+    context.strokeStyle = styled(colour);
+    context.stroke();
+  }
+}
+
+/** Pages outlined, all else faded. */
+function showOnly(context: CanvasRenderingContext2D, seen: Picture, pages: Float64Array, bytes: number): void {
+  const { width, height } = room.value;
+  context.fillStyle = styled('--bg');
+  context.globalAlpha = 0.7;
+  context.fillRect(GUTTER, 0, width, height);
+  context.globalAlpha = 1;
+  context.lineWidth = 1;
+  context.strokeStyle = styled('--text');
+  for (const page of pages) {
+    for (const part of parts(seen, page, page + bytes)) {
+      const [left, right] = [Math.round(part.x), Math.round(part.x + Math.max(LEAST_PAGE, part.width))];
+      const [above, below] = [Math.round(part.y), Math.round(part.y + Math.max(LEAST_PAGE, seen.geometry.rowPx)) - 1];
+      context.clearRect(left, above, right - left - 1, below - above);
+      context.strokeRect(left + 0.5, above + 0.5, right - left - 2, below - above - 1);
+    }
   }
 }
 

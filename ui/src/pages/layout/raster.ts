@@ -55,7 +55,7 @@ export class Raster {
     rows.forEach((row, index) => {
       const whole = row.hi - row.lo;
       if (whole < columns.rowBytes) {
-        const after = columns.of(whole - 1) + 1;
+        const after = columns.lastOf(whole - 1) + 1;
         this.kind.fill(OUTSIDE, index * columns.count + after, (index + 1) * columns.count);
       }
     });
@@ -71,9 +71,8 @@ export class Raster {
       for (let cell = 0, at = row * columns.cells; cell < own; cell++, at++) {
         const bytes = cells.used[at]!;
         if (bytes === 0) continue;
-        const from = Math.floor((cell * columns.count) / columns.cells);
-        const to = Math.max(from, Math.floor(((cell + 1) * columns.count) / columns.cells) - 1);
-        this.#put(base + from, base + (columns.cells >= columns.count ? from : to), bytes, cells, at, classify);
+        const byte = cell * columns.cellBytes;
+        this.#put(base + columns.of(byte), base + columns.lastOf(byte), bytes, cells, at, classify);
       }
     }
   }
@@ -97,7 +96,7 @@ export class Raster {
     const [first, last] = [Math.max(from, lo) - lo, Math.min(to, hi) - lo - 1];
     if (last < first) return;
     const base = row * this.columns.count;
-    for (let column = this.columns.of(first); column <= this.columns.of(last); column++) {
+    for (let column = this.columns.of(first); column <= this.columns.lastOf(last); column++) {
       const own = this.columns.bytes(column);
       this.#put(base + column, base + column, Math.min(last + 1, own.hi) - Math.max(first, own.lo), blocks, index, classify);
     }

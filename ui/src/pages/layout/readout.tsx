@@ -59,10 +59,10 @@ export function Readout() {
           <span class="quiet">Let go to list the blocks there.</span>
         </p>
       ) : spot === null ? (
-        <>
-          <p class="quiet">Point at the map to see what lies there. Click selects the block, a drag lists the blocks of a range.</p>
-          <p class="quiet">The wheel zooms, Shift and the wheel scroll; o shows one site alone; y shows a table.</p>
-        </>
+        <p class="quiet readout-hint">
+          Point: what lies there. Click: select the block. Drag: list the blocks of a range. Wheel: zoom; with Shift: scroll. o: this site alone. y: as a
+          table.
+        </p>
       ) : found.value ? (
         <BlockText found={found.value} data={data.value} />
       ) : found.value === null ? (
@@ -98,13 +98,13 @@ function BlockText({ found: { blocks, index, lo, hi, position }, data: of }: { f
         <b class="fact" title={exactBytes(size)}>
           {bytes(size)}
         </b>
-        {usable > size && <span class="fact quiet">of {bytes(usable)} usable</span>}
         <FrameName frames={of.stacks.frames} frame={site} />
       </p>
       <p>
+        {usable > size && <Fact name="usable" value={bytes(usable)} />}
         <Fact name="age" value={age(of, blocks, index, position)} />
         <Fact name="freed" value={died === NEVER ? 'never' : `at ${time(of.times.of(died + 1))}`} />
-        <Fact name="thread" value={thread === undefined ? '–' : `${thread.tid} ${thread.name}`} />
+        <Fact name="thread" value={thread === undefined ? '–' : thread.name || String(thread.tid)} />
         {view.value === 'pages' && <Fact name="page" value={`${percent(usedIn(blocks, lo, hi), hi - lo)} used by ${count(blocks.count)} ${blocks.count === 1 ? 'block' : 'blocks'}`} />}
         <span class="quiet">
           {view.value === 'pages'

@@ -29,7 +29,7 @@ export function Regions() {
     <nav class="regions" aria-label="Regions" data-testid="layout-regions">
       <button type="button" class="region" aria-pressed={wanted === null} onClick={() => show(null)}>
         <span class="region-line">
-          <b>All regions</b>
+          <b>All</b>
           <span class="numeric">{bytes(span)}</span>
         </span>
         {now !== null && <Usage used={now.layout.total.used_bytes} span={span} />}

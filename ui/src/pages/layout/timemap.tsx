@@ -2,7 +2,7 @@
 // in the strip above it, addresses from top to bottom like in the rows.
 
 import { effect, signal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { TimeMap as Cells } from '../../data/types.ts';
 import { endGesture, gesture } from '../../state/params.ts';
 import { useQuery } from '../../state/query.ts';
@@ -11,7 +11,7 @@ import { functionName } from '../../ui/name.tsx';
 import { timeTicks } from '../../strip/scale.ts';
 import { theme } from '../../ui/theme.ts';
 import { address, bytes, exactTime, percent } from '../../ui/units.ts';
-import { groundColours, styled } from './draw.ts';
+import { FONT, groundColours, styled } from './draw.ts';
 import { Columns, type Segment } from './geometry.ts';
 import { findBlock } from './hover.ts';
 import { paint, palette } from './paint.ts';
@@ -84,7 +84,7 @@ export function TimeMap() {
   const frame = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const over = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = frame.current!;
     const observer = new ResizeObserver(() => {
       size.value = { width: Math.max(64, element.clientWidth - GUTTER), height: Math.max(60, element.clientHeight), scale: devicePixelRatio || 1 };
@@ -102,9 +102,9 @@ export function TimeMap() {
     const whole = { from: of.times.of(a), to: Math.max(of.times.of(a) + 1, of.times.of(b)) };
     return Promise.all(bands.map((band) => of.time_map(band.start, band.end, a, b, width, band.height, signal))).then((cells) => ({ bands, cells, ...whole, width }));
   });
-  useEffect(() => effect(() => answer.value.value && draw(canvas.current!, answer.value.value)), []);
-  useEffect(() => effect(() => answer.value.value && drawT(over.current!, answer.value.value)), []);
-  useEffect(() => listen(frame.current!, () => answer.peek().value), []);
+  useLayoutEffect(() => effect(() => answer.value.value && draw(canvas.current!, answer.value.value)), []);
+  useLayoutEffect(() => effect(() => answer.value.value && drawT(over.current!, answer.value.value)), []);
+  useLayoutEffect(() => listen(frame.current!, () => answer.peek().value), []);
   const zoomed = timeWindow.value !== '' || addressWindow.value !== '';
   const hidden = stretches().length - MOST;
   return (
@@ -149,7 +149,7 @@ function prepare(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
   canvas.style.height = `${height}px`;
   const context = canvas.getContext('2d')!;
   context.scale(scale, scale);
-  context.font = '11px system-ui, sans-serif';
+  context.font = FONT;
   context.textBaseline = 'middle';
   return context;
 }
@@ -159,6 +159,7 @@ function draw(canvas: HTMLCanvasElement, seen: Drawn): void {
   const { scale } = size.value;
   const colours = palette(legend.value, theme.value, groundColours());
   const classes = siteClass.value;
+  let last = -Infinity;
   seen.bands.forEach((band, index) => {
     const { width, height, fill, stack } = seen.cells[index]!;
     const raster = new Raster(Array.from({ length: height }, (_, y) => ({ segment: 0, lo: 0, hi: width, y })), new Columns(width, width));
@@ -173,7 +174,11 @@ function draw(canvas: HTMLCanvasElement, seen: Drawn): void {
     context.putImageData(image, Math.round(GUTTER * scale), Math.round(band.y * scale));
     context.textAlign = 'right';
     context.fillStyle = styled('--text');
-    if (index === 0 || band.height >= 14 || index % 2 === 0) context.fillText(address(band.start), GUTTER - 8, band.y + 6);
+    const y = Math.max(7, band.y + 6);
+    if (y - last >= 13) {
+      context.fillText(address(band.start), GUTTER - 8, y);
+      last = y;
+    }
     context.fillStyle = styled('--muted');
     const perPx = (band.end - band.start) / band.height;
     const step = 2 ** Math.ceil(Math.log2(perPx * LABEL_PX));
@@ -229,7 +234,7 @@ function listen(element: HTMLElement, seen: () => Drawn | undefined): () => void
     const used = cells.fill[cell]!;
     const site = data.peek().stacks.site[cells.stack[cell]!]!;
     const whose = used === 0 ? 'hole' : `${percent(used, 1)} used, most by ${functionName(data.peek().stacks.frames, site)}`;
-    pointed.value = `${exactTime(ns)}  ${address(lo)}  ${whose}`;
+    pointed.value = `${exactTime(ns)} · ${address(lo)} · ${whose}`;
   };
   const click = async (event: MouseEvent) => {
     const point = place(event);

@@ -1,6 +1,6 @@
 // Above the map: how it is seen, and what its colours mean.
 
-import { signal, type Signal } from '@preact/signals';
+import type { Signal } from '@preact/signals';
 import { data, selected } from '../../state/state.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { css } from '../../ui/colour.ts';
@@ -11,7 +11,7 @@ import { COLOURS } from './classes.ts';
 import { GoTo } from './goto.tsx';
 import { hoveredSite } from './hover.ts';
 import { legend } from './seen.ts';
-import { asTable, changing, colourBy, diff, geometry, ghosts, marks, only, view, zoom, zoomBy, zoomToFit, type View } from './view.ts';
+import { asTable, changing, colourBy, diff, geometry, ghosts, marks, narrow, only, view, zoom, zoomBy, zoomToFit, type View } from './view.ts';
 
 const VIEWS: { id: View; name: string; hint: string }[] = [
   { id: 'rows', name: 'rows', hint: 'The address space as lines of text: lower addresses further left and further up' },
@@ -41,11 +41,6 @@ function Choice<T extends string>({ label, of, options, short = false }: { label
     </div>
   );
 }
-
-/** Whether there is little room. */
-const query = matchMedia('(max-width: 1240px)');
-const narrow = signal(query.matches);
-query.addEventListener('change', () => (narrow.value = query.matches));
 
 /** Why colours cannot be chosen now; undefined: they can. */
 function colourIsGiven(): string | undefined {
@@ -139,27 +134,30 @@ function Changes() {
 export function Legend() {
   const frames = data.value.stacks.frames;
   const now = theme.value;
+  const labels = legend.value.map(({ label }) => label);
+  // Places in one function, or threads of one name, are told apart.
+  const twice = new Set(labels.filter((label, index) => labels.indexOf(label) !== index));
   const shapes = changing.value ? ['▲ ', '▽ ', ''] : null;
   const spare = only.value ?? (selected.value?.kind === 'site' ? selected.value.id : hoveredSite.value);
   return (
     <div class="layout-legend" data-testid="layout-legend" aria-label="Legend">
       {legend.value.map(({ label, note, colour }, index) => (
-        <span key={label + index} class="swatch" title={note ? `${label}  ${note}` : label}>
+        <span key={label + index} class="layout-swatch" title={note ? `${label}  ${note}` : label}>
           <i
             class={changing.value && index < 2 ? `hatch-${index}` : view.value === 'pages' && index === 0 ? 'sparse' : undefined}
             style={{ background: css(colour(now)) }}
           />
           {shapes?.[index]}
-          <Name text={label} />
+          <Name text={note !== undefined && twice.has(label) ? `${label} ${note}` : label} />
         </span>
       ))}
       {ghosts.value > 0 && view.value === 'rows' && !changing.value && (
-        <span class="swatch">
+        <span class="layout-swatch">
           <i class="ghost" />
           freed within {ghosts.value} ms
         </span>
       )}
-      <span class="swatch">
+      <span class="layout-swatch">
         <i class="hole" />
         hole
       </span>

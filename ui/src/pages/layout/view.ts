@@ -18,27 +18,27 @@ const hex: Codec<number | null> = {
   parse: (written) => (/^[0-9a-f]{1,13}$/.test(written) ? parseInt(written, 16) : null),
 };
 
-export const view = param<View>('lv', 'rows', oneOf('rows', 'pages', 'time'));
-export const colourBy = param<ColourBy>('lc', 'site', oneOf('site', 'size', 'age', 'lifetime', 'thread', 'leak'));
+export const view = param<View>('map', 'rows', oneOf('rows', 'pages', 'time'));
+export const colourBy = param<ColourBy>('map-colour', 'site', oneOf('site', 'size', 'age', 'lifetime', 'thread', 'leak'));
 /** Rows of 2^k bytes; 0: so that all fits. */
-export const zoom = param('lz', 0, integer);
+export const zoom = param('map-zoom', 0, integer);
 /** The address at the top; `null`: the first. */
-export const top = param('la', null, hex);
+export const top = param('map-top', null, hex);
 /** An address of the region that alone is shown; `null`: all. */
-export const region = param('lr', null, hex);
+export const region = param('map-region', null, hex);
 /** The frame of the site whose blocks alone have colours. */
-export const only = param('lo', null, none);
+export const only = param('map-only', null, none);
 /** The frame of the site whose nearly empty pages are outlined. */
-export const pin = param('lp', null, none);
+export const pin = param('map-pin', null, none);
 /** Whether what changed from mark A to mark B is shown. */
-export const diff = param('ld', false, flag);
+export const diff = param('map-changes', false, flag);
 /** Blocks freed within so many milliseconds before T are shown as ghosts; 0: none. */
-export const ghosts = param('lg', 0, integer);
+export const ghosts = param('map-ghosts', 0, integer);
 /** Whether a table stands in the picture's place. */
-export const asTable = param('lt', false, flag);
+export const asTable = param('map-table', false, flag);
 /** The part of the time × address picture that is seen: `first position-last position`, `lowest-highest address`. */
-export const timeWindow = param('lx', '', text);
-export const addressWindow = param('ly', '', text);
+export const timeWindow = param('map-time', '', text);
+export const addressWindow = param('map-range', '', text);
 
 /** All stretches of the address space in which blocks were seen, by address; grows as moments are looked at. */
 export const ground = signal<Segment[]>([]);
@@ -47,11 +47,15 @@ export const layout = signal<{ t: number; layout: Layout } | null>(null);
 
 /** Room for the picture, CSS pixels, without the gutter. */
 export const room = signal({ width: 800, height: 500, scale: 1 });
-export const GUTTER = 102;
+export const GUTTER = 114;
 const HEAD = 20;
 /** Segments have heads if these take no more than so much of the height; else there is only space between them. */
 const HEADS_SHARE = 0.3;
 const GAP = 4;
+
+/** Whether there is little room: the page's width, not the window's, decides, as the inspector takes some. */
+export const narrow = computed(() => room.value.width < NARROW);
+const NARROW = 640;
 
 /** The segments in the picture. */
 export const shown = computed<Segment[]>(() => {
@@ -71,7 +75,7 @@ export const changing = computed(() => diff.value && marks.value !== null && vie
 const heads = (count: number, height: number) => (count * HEAD > HEADS_SHARE * height ? GAP : HEAD);
 /** Rows at a zoom that was chosen; of few bytes they have room for names. */
 const rowHeight = (exponent: number) => (exponent <= 14 ? 20 : 13);
-const LEAST_ROW = 9;
+const leastRow = (exponent: number) => (exponent <= 14 ? 15 : 9);
 const MOST_ROW = 28;
 const MOST_CELL = 22;
 const LEAST_CELL = 3;
@@ -82,14 +86,14 @@ export const geometry = computed<Geometry>(() => {
   const { width, height } = room.value;
   const head = heads(segments.length, height);
   if (view.value === 'pages') return pageGeometry(segments, width, height, head);
-  const fit = fitZoom(segments, height, () => LEAST_ROW, head, LEAST_ZOOM);
+  const fit = fitZoom(segments, height, leastRow, head, LEAST_ZOOM);
   if (zoom.value !== 0) {
     const exponent = Math.max(LEAST_ZOOM, Math.min(MOST_ZOOM, zoom.value));
     return new Geometry(segments, exponent, width, rowHeight(exponent), head);
   }
   const rows = new Geometry(segments, fit, width, 1, 0).height;
   const grown = Math.floor((height - segments.length * head) / Math.max(1, rows));
-  return new Geometry(segments, fit, width, Math.max(LEAST_ROW, Math.min(MOST_ROW, grown)), head);
+  return new Geometry(segments, fit, width, Math.max(leastRow(fit), Math.min(MOST_ROW, grown)), head);
 });
 
 function pageGeometry(segments: readonly Segment[], width: number, height: number, head: number): Geometry {

@@ -51,7 +51,7 @@ const COLUMNS: Column<LeakRecord>[] = [
 /** The first frame that is not the allocator's or the runtime's. */
 function siteOf(record: LeakRecord): number {
   const lines = jsonLines(record.backtrace, data.value.stacks.frames);
-  return Math.max(0, lines.findIndex((it) => !it.quiet));
+  return Math.max(0, lines.findIndex((it) => !it.wrapper));
 }
 
 function SiteOf({ record }: { record: LeakRecord }) {

@@ -64,15 +64,14 @@ function columns(total: number, searched: boolean): Column<LeakSite>[] {
   const when = (position: number | null) => (position === null ? '–' : <span title={exactTime(times.of(position))}>{time(times.of(position))}</span>);
   const mark = (times.of(t.value) - info.start_ns) / Math.max(1, info.end_ns - info.start_ns);
   const all: (Column<LeakSite> | null)[] = [
-    { key: 'bytes', title: 'Bytes', width: '80px', numeric: true, hint: 'Bytes never freed', cell: (it) => <span title={exactBytes(it.bytes)}>{bytes(it.bytes)}</span> },
-    { key: 'share', title: 'Share', width: '60px', numeric: true, hint: 'Of all bytes never freed', cell: (it) => percent(it.bytes, total) },
+    { key: 'bytes', title: 'Bytes', width: '80px', numeric: true, hint: 'Bytes never freed', cell: (it) => <span title={`${exactBytes(it.bytes)}, ${percent(it.bytes, total)} of all never freed`}>{bytes(it.bytes)}</span> },
     { key: 'blocks', title: 'Blocks', width: '70px', numeric: true, hint: 'Blocks never freed', cell: (it) => count(it.blocks) },
     searched ? { key: 'lost', title: 'Lost', width: '80px', numeric: true, hint: 'Bytes that the search called definite, indirect or possible leaks', cell: (it) => (it.lost === null ? '–' : <span title={exactBytes(it.lost)}>{bytes(it.lost)}</span>) } : null,
+    { key: 'site', title: 'Call site', width: 'minmax(170px, 1fr)', cell: (it) => (it.frame < 0 ? <span class="muted">no backtrace</span> : <FrameName frames={stacks.frames} frame={it.frame} />) },
+    { key: 'slope', title: 'Growth each s', width: '104px', numeric: true, hint: 'Live bytes of the site, their rise in a second over the whole run, by least squares', cell: (it) => (it.slope === null ? '–' : bytes(it.slope)) },
+    { key: 'series', title: 'Live over the run', width: '196px', hint: 'Live bytes of the site over the whole run', cell: (it) => <Growth site={it} mark={mark} /> },
     { key: 'first', title: 'First', width: '66px', numeric: true, hint: 'When the first of them was allocated', cell: (it) => when(it.first) },
     { key: 'last', title: 'Last', width: '66px', numeric: true, hint: 'When the last of them was allocated', cell: (it) => when(it.last) },
-    { key: 'slope', title: 'Growth each s', width: '104px', numeric: true, hint: 'Live bytes of the site, their rise in a second over the whole run, by least squares', cell: (it) => (it.slope === null ? '–' : bytes(it.slope)) },
-    { key: 'series', title: 'Live over the run', width: '200px', hint: 'Live bytes of the site over the whole run', cell: (it) => <Growth site={it} mark={mark} /> },
-    { key: 'site', title: 'Call site', width: 'minmax(200px, 1fr)', cell: (it) => (it.frame < 0 ? <span class="muted">no backtrace</span> : <FrameName frames={stacks.frames} frame={it.frame} />) },
   ];
   return all.filter((it) => it !== null);
 }
@@ -83,7 +82,7 @@ function Growth({ site, mark }: { site: LeakSite; mark: number }) {
   return (
     <span class="leak-growth">
       <Sparkline values={site.series} width={110} height={20} mark={mark} label={`Live bytes, up to ${bytes(Math.max(...site.series))}, ${name}`} />
-      {site.growing && <span class="chip chip-growing">growing</span>}
+      {site.growing && <span class="tag tag-growing">growing</span>}
     </span>
   );
 }

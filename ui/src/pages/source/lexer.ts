@@ -72,7 +72,7 @@ function lexLine(line: string, language: Language, open: Open | null): [Token[],
   const take = (kind: Kind, length: number) => {
     const last = tokens.at(-1);
     const text = line.slice(at, at + length);
-    if (last && last.kind === kind && kind === 'plain') last.text += text;
+    if (last?.kind === kind) last.text += text;
     else if (text !== '') tokens.push({ kind, text });
     at += length;
   };

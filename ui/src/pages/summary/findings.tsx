@@ -9,7 +9,7 @@ import { bytes, exactBytes } from '../../ui/units.ts';
 
 const MOST = 7;
 
-const MARKS = { high: 'warn', medium: 'flag', low: 'info' } as const;
+const MARKS = { high: 'warn', medium: 'flag', low: 'about' } as const;
 
 export function Findings() {
   const { findings, checked } = data.value.info;

@@ -12,6 +12,7 @@ interface Node {
   depth: number;
   /** Began by exec in the process before it: the same pid, another program. */
   exec: boolean;
+  above: Node | null;
 }
 
 /** What `heaptape info --json` says of a process. */
@@ -38,27 +39,37 @@ function tree(): Node[] {
     children.set(above, [...(children.get(above) ?? []), it]);
   }
   const nodes: Node[] = [];
-  const add = (info: ProcessInfo, depth: number) => {
-    if (nodes.some((it) => it.info.id === info.id)) return;
+  const added = new Set<number>();
+  const add = (info: ProcessInfo, above: Node | null) => {
+    if (added.has(info.id)) return;
+    added.add(info.id);
     const exec = before.has(info.id);
-    nodes.push({ info, depth, exec });
-    for (const child of children.get(info.id) ?? []) add(child, before.has(child.id) ? depth : depth + 1);
+    const node = { info, depth: above === null ? 0 : exec ? above.depth : above.depth + 1, exec, above };
+    nodes.push(node);
+    for (const child of children.get(info.id) ?? []) add(child, node);
   };
-  for (const root of children.get(null) ?? []) add(root, 0);
+  for (const root of children.get(null) ?? []) add(root, null);
   // A tape may say nonsense, such as two that are each other's parents: none is left out.
-  for (const it of processes) add(it, 0);
+  for (const it of processes) add(it, null);
   return nodes;
 }
 
 const FEW = 12;
 
+/** The processes with the highest peaks and the one that is shown, with those above them. */
+function important(nodes: Node[]): Node[] {
+  const chosen = new Set<Node>();
+  const largest = [...nodes].sort((x, y) => y.info.peak.bytes - x.info.peak.bytes).slice(0, FEW);
+  const current = nodes.filter((it) => it.info.id === data.value.info.id);
+  for (const it of [...largest, ...current]) for (let node: Node | null = it; node; node = node.above) chosen.add(node);
+  return nodes.filter((it) => chosen.has(it));
+}
+
 export function Processes() {
   const [all, setAll] = useState(false);
   const nodes = tree();
   const most = Math.max(1, ...nodes.map((it) => it.info.peak.bytes));
-  const hidden = all ? 0 : Math.max(0, nodes.length - FEW);
-  const largest = [...nodes].sort((x, y) => y.info.peak.bytes - x.info.peak.bytes).slice(0, FEW);
-  const shown = hidden > 0 ? nodes.filter((it) => largest.includes(it)) : nodes;
+  const shown = all || nodes.length <= FEW ? nodes : important(nodes);
   return (
     <section aria-labelledby="processes" data-testid="process-tree">
       <h2 id="processes">
@@ -84,9 +95,9 @@ export function Processes() {
           </tbody>
         </table>
       </div>
-      {hidden > 0 && (
+      {shown.length < nodes.length && (
         <button class="link" onClick={() => setAll(true)}>
-          The {FEW} with the highest peaks are shown. Show all {count(nodes.length)}
+          These are the {FEW} with the highest peaks, and who started them. Show all {count(nodes.length)}
         </button>
       )}
     </section>

@@ -35,7 +35,7 @@ export function Rankings() {
 }
 
 interface Row {
-  /** The frame of the site; -1: blocks without a backtrace. */
+  /** The frame of the site; 0: blocks without a backtrace. */
   site: number;
   weight: Weight;
 }
@@ -46,7 +46,7 @@ function rank({ bytes, blocks }: StackWeights, unit: Unit): { rows: Row[]; rest:
   const sums = new Map<number, Weight>();
   for (let stack = 0; stack < blocks.length; stack++) {
     if (blocks[stack] === 0) continue;
-    const site = stack === 0 ? -1 : ofStack[stack]!;
+    const site = ofStack[stack]!;
     const sum = sums.get(site) ?? { bytes: 0, blocks: 0 };
     sums.set(site, { bytes: sum.bytes + bytes[stack]!, blocks: sum.blocks + blocks[stack]! });
   }
@@ -126,11 +126,11 @@ function Site({ site, weight, by, total, most, colour, leaked }: SiteProps) {
   const chosen = selected.value?.kind === 'site' && selected.value.id === site;
   return (
     <li title={`${exactBytes(weight.bytes)} in ${count(weight.blocks)} blocks`}>
-      <button aria-pressed={chosen} disabled={site < 0} onClick={() => select('site', site)}>
+      <button aria-pressed={chosen} onClick={() => select('site', site)}>
         <span class="ranking-value">{by === 'bytes' ? bytes(weight.bytes) : count(weight.blocks)}</span>
         <span class="ranking-share">{percent(weight[by], total[by])}</span>
         <Bar share={weight[by] / most} colour={css(category(colour ?? OTHER, theme.value))} />
-        {site < 0 ? <span class="muted">without a backtrace</span> : <FrameName frames={frames} frame={site} />}
+        <FrameName frames={frames} frame={site} />
         {leaked && isGrowing(site) && (
           <span class="ranking-growing" title="At 16 equally spaced moments its live bytes never fell, and rose in at least four of the steps">
             <Icon name="up" size={12} />
@@ -144,7 +144,6 @@ function Site({ site, weight, by, total, most, colour, leaked }: SiteProps) {
 
 /** Whether the summary says of a never freed site that it grew over the run. */
 function isGrowing(site: number): boolean {
-  if (site < 0) return false;
   const { info, stacks } = data.value;
   const { frames } = stacks;
   const text = (column: Uint32Array) => frames.strings[column[site]!];

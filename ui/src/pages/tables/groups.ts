@@ -1,6 +1,7 @@
 // Backtraces put into groups: what each row of a flat table stands for, and sums by row.
 
-import type { Stacks } from '../../data/types.ts';
+import type { Frames, Stacks } from '../../data/types.ts';
+import { WRAPPER } from '../../tree/fold.ts';
 import { fnName, frameOf } from '../../tree/shared.ts';
 import { NO_STACK } from '../../tree/shape.ts';
 import type { TopDown } from '../../tree/topdown.ts';
@@ -55,25 +56,26 @@ function partition(count: number, key: (stack: number) => number): Pick<Groups, 
 }
 
 function words(by: 'site' | 'file' | 'module' | 'stack', stacks: Stacks): Pick<Groups, 'name' | 'place' | 'whole'> {
-  const { frames, site } = stacks;
+  const { frames } = stacks;
   const none = '(no backtrace)';
   if (by === 'site') {
     return {
       name: (key) => (key < 0 ? none : functionName(frames, key) || '(unknown)'),
-      place: (key) => (key < 0 ? '' : place(frames, key)),
+      place: (key) => (key < 0 || functionName(frames, key).startsWith(`${place(frames, key)}+`) ? '' : place(frames, key)),
       whole: (key) => (key < 0 ? none : wholeFrame(frames, key)),
     };
   }
   if (by === 'stack') {
     const chain = (stack: number) => {
-      const names = [];
-      for (let at = stack; at > 0; at = stacks.parent[at]!) names.push(functionName(frames, stacks.frame[at]!) || '(unknown)');
-      return names;
+      const chained: number[] = [];
+      for (let at = stack; at > 0; at = stacks.parent[at]!) chained.push(stacks.frame[at]!);
+      return chained;
     };
+    const said = (frame: number) => functionName(frames, frame) || '(unknown)';
     return {
-      name: (key) => (key === 0 ? none : fromSite(chain(key), functionName(frames, site[key]!)).join(' ← ')),
+      name: (key) => (key === 0 ? none : telling(chain(key), frames).map(said).join(' ← ')),
       place: () => '',
-      whole: (key) => (key === 0 ? none : chain(key).join('\n')),
+      whole: (key) => (key === 0 ? none : chain(key).map(said).join('\n')),
     };
   }
   const unknown = by === 'file' ? '(file unknown)' : '(module unknown)';
@@ -81,9 +83,10 @@ function words(by: 'site' | 'file' | 'module' | 'stack', stacks: Stacks): Pick<G
   return { name: (key) => baseName(text(key)), place: (key) => (text(key).includes('/') ? text(key).replace(/\/[^/]*$/, '') : ''), whole: text };
 }
 
-/** Without the allocator's and the runtime's frames that come before the call site. */
-function fromSite(names: string[], site: string): string[] {
-  return names.slice(Math.max(0, names.indexOf(site)));
+/** Without the frames of the allocator and the runtime, unless there are no others. */
+function telling(chain: number[], frames: Frames): number[] {
+  const others = chain.filter((frame) => (frames.flags[frame]! & WRAPPER) === 0);
+  return others.length > 0 ? others : chain;
 }
 
 /** Each stack in all its functions: rows overlap. */

@@ -49,7 +49,7 @@ export function Tables() {
         )}
         <span class="flame-tools-end">
           {flat && (
-            <input type="search" class="tables-search" placeholder="only rows that fit (regular expression)" aria-label="Only rows that fit a regular expression"
+            <input type="search" class="tables-search" placeholder="only rows that fit (regex)" aria-label="Only rows that fit a regular expression"
               value={search.value} onInput={(event) => compile(event.currentTarget.value) && (search.value = event.currentTarget.value)} data-testid="tables-search" />
           )}
           <Picker offered={columnsOffered(by)} />

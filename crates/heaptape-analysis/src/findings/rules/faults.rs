@@ -1,16 +1,19 @@
 //! What is wrong: crashes, errors, calls that failed, leaks.
 
 use super::*;
+use crate::Weight;
 use crate::growth;
 
 /// Lost bytes of a site from which on they are told.
 const MIN_LOST_BYTES: u64 = 1 << 10;
 /// Or lost blocks.
 const MIN_LOST_BLOCKS: u64 = 10;
-/// Lost bytes of a site from which on they are grave.
+/// Lost bytes of a site from which on they matter, and are grave.
+const MANY_LOST_BYTES: u64 = 4 << 10;
 const GRAVE_LOST_BYTES: u64 = 16 << 10;
 /// Or lost blocks.
-const GRAVE_LOST_BLOCKS: u64 = 100;
+const MANY_LOST_BLOCKS: u64 = 100;
+const GRAVE_LOST_BLOCKS: u64 = 1000;
 /// Sites that are told at most.
 const MOST_LOST: usize = 3;
 
@@ -98,9 +101,8 @@ pub(super) const LOST: Ruling = Ruling {
             .lost
             .iter()
             .filter(|(_, lost)| lost.bytes >= MIN_LOST_BYTES || lost.blocks >= MIN_LOST_BLOCKS);
-        let finding = |&(site, lost): &(SiteId, crate::Weight)| {
-            let grave = lost.bytes >= GRAVE_LOST_BYTES || lost.blocks >= GRAVE_LOST_BLOCKS;
-            let severity = if grave { Severity::High } else { Severity::Low };
+        let finding = |&(site, lost): &(SiteId, Weight)| {
+            let severity = lost_severity(&lost);
             let mut parts = sentence![
                 Part::Site,
                 " leaks ",
@@ -122,3 +124,14 @@ pub(super) const LOST: Ruling = Ruling {
         lost.take(MOST_LOST).map(finding).collect()
     },
 };
+
+fn lost_severity(lost: &Weight) -> Severity {
+    let is = |bytes, blocks| lost.bytes >= bytes || lost.blocks >= blocks;
+    if is(GRAVE_LOST_BYTES, GRAVE_LOST_BLOCKS) {
+        Severity::High
+    } else if is(MANY_LOST_BYTES, MANY_LOST_BLOCKS) {
+        Severity::Medium
+    } else {
+        Severity::Low
+    }
+}

@@ -1,4 +1,4 @@
-//! The frame of a seed's page: one file, no scripts, nothing loaded from anywhere.
+//! The frame of a page without scripts: one file, nothing loaded from anywhere; and text as HTML, for every page.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -27,7 +27,7 @@ fill:var(--dim)}svg .axis{stroke:var(--line)}svg .live{fill:none;stroke:var(--ma
 stroke-width:1.2}";
 
 /// Everything before the page's content.
-pub(super) fn write_head(out: &mut dyn Write, title: &str) -> io::Result<()> {
+pub(crate) fn write_head(out: &mut dyn Write, title: &str) -> io::Result<()> {
     write!(
         out,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -39,7 +39,7 @@ pub(super) fn write_head(out: &mut dyn Write, title: &str) -> io::Result<()> {
 }
 
 /// Everything after it.
-pub(super) fn write_foot(out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write_foot(out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "</body>\n</html>")
 }
 

@@ -1,0 +1,54 @@
+// Builds the programs that the tests of the page look at, records them, and writes their reports: dist/fixtures/F1.html, …
+// Usage: HEAPTAPE=path node e2e/fixtures.mjs. The binary brings the page: build it (cargo xtask ui, cargo build --release)
+// before.
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const heaptape = resolve(process.env.HEAPTAPE ?? here('../../target/release/heaptape'));
+const targets = here('../../targets/');
+const built = here('../dist/fixtures/programs/');
+const written = here('../dist/fixtures/');
+
+const CPP = ['g++', '-O1', '-g', '-pthread', '-fno-inline', '-fno-optimize-sibling-calls', '-fno-omit-frame-pointer', '-rdynamic'];
+const C = ['gcc', '-O0', '-g', '-rdynamic'];
+
+/** Each fixture: a program of targets/, its compiler, its arguments, and whether it dies. */
+const FIXTURES = {
+  // A program that has a bit of everything.
+  F1: { program: 'demo', compiler: CPP, arguments: ['1200'] },
+  // Nothing is allocated.
+  F3: { command: ['/bin/true'] },
+  // Use after free.
+  F4: { program: 'demo', compiler: CPP, arguments: ['300', 'crash'], dies: true },
+  // Hostile names, of functions, a thread, arguments and the source file itself.
+  F5: {
+    program: 'hostile_names', compiler: C, folder: '<', source: 'script><img src=x onerror=window.__broken=4>.c',
+    arguments: ['</script><script>window.__broken=5</script>', '<img src=x onerror=window.__broken=6>', '\u202Edesrever'],
+  },
+};
+
+mkdirSync(built, { recursive: true });
+for (const [name, fixture] of Object.entries(FIXTURES)) {
+  const tape = join(written, `${name}.tape`);
+  const command = fixture.command ?? [build(fixture), ...fixture.arguments];
+  const run = spawnSync(heaptape, ['run', '--force', '--output', tape, '--', ...command], { cwd: built, encoding: 'utf8' });
+  if ((run.status === 0) === (fixture.dies ?? false)) throw new Error(`${name}: ended with ${run.status ?? run.signal}\n${run.stderr}`);
+  execFileSync(heaptape, ['report', '--force', '--output', join(written, `${name}.html`), tape], { stdio: ['ignore', 'ignore', 'inherit'] });
+  rmSync(tape);
+  console.log(`dist/fixtures/${name}.html`);
+}
+
+function build({ program, compiler, folder = '.', source }) {
+  const extension = compiler === CPP ? 'cpp' : 'c';
+  mkdirSync(join(built, folder), { recursive: true });
+  const path = join(built, folder, source ?? `${program}.${extension}`);
+  copyFileSync(join(targets, `${program}.${extension}`), path);
+  const binary = join(built, program);
+  const [tool, ...options] = compiler;
+  execFileSync(tool, [...options, path, '-o', binary], { stdio: 'inherit' });
+  return binary;
+}

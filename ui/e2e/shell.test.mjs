@@ -1,0 +1,446 @@
+// The frame of every page: opening, the sentence, links, history, keys, hostile names, access for everyone.
+
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { fixture, launch, open, param, sentence, state } from './harness.mjs';
+
+let browser;
+before(async () => (browser = await launch()));
+after(() => browser.close());
+
+/** Opens a fixture, gives it to the test, and asserts that nothing went wrong on the way. */
+async function on(name, options, run) {
+  const opened = await open(browser, fixture(name), options);
+  try {
+    await run(opened.page, opened);
+    assert.deepEqual(opened.faults(), []);
+  } finally {
+    await opened.close();
+  }
+}
+
+const PAGES = ['summary', 'flame', 'tables', 'layout', 'blocks', 'histograms', 'leaks', 'diff', 'source', 'about'];
+
+/** A point of the strip's plot: a share of its width. */
+async function at(page, share, y = 40) {
+  const box = await page.getByTestId('strip-plot').boundingBox();
+  const [left, right] = [64, 8];
+  return [box.x + left + share * (box.width - left - right), box.y + y];
+}
+
+async function drag(page, from, to, y) {
+  await page.mouse.move(...(await at(page, from, y)));
+  await page.mouse.down();
+  await page.mouse.move(...(await at(page, (from + to) / 2, y)));
+  await page.mouse.move(...(await at(page, to, y)));
+  await page.mouse.up();
+}
+
+/** The moments of the state, in the words of the sentence. */
+async function moments(page) {
+  return page.evaluate(() => window.__ht.moments());
+}
+
+test('statement 1: a report opens offline, with no request but its document and no console error', async () => {
+  await on('F1', {}, async (page) => {
+    for (const id of PAGES) {
+      await page.getByTestId(`tab-${id}`).click();
+      await page.getByTestId(`page-${id}`).waitFor();
+    }
+    assert.equal(await page.getByTestId('tab-crash').count(), 0, 'there was no crash');
+  });
+});
+
+test('statement 2: without JavaScript the figures and the table of call sites are there', async () => {
+  await on('F1', { script: false }, async (page) => {
+    const text = await page.locator('body').innerText();
+    for (const word of ['Peak', '27.5 MiB', 'decode_image', 'leak_ctx', '600', 'Allocated']) assert.ok(text.includes(word), word);
+    assert.ok((await page.locator('table tr').count()) > 10);
+  });
+});
+
+test('a crash is where a report begins; a link elsewhere is followed', async () => {
+  await on('F4', {}, async (page) => {
+    assert.match(await state(page), /^#\/crash/);
+    await page.getByText('use after free').first().waitFor();
+  });
+  await on('F4', { hash: '#/summary' }, async (page) => assert.match(await state(page), /^#\/summary/));
+});
+
+test('statement 7: the sentence names the metric and the moments of the state, however they were set', async () => {
+  await on('F1', {}, async (page) => {
+    const says = async (metric) => {
+      const [said, { t, a, b }] = [await sentence(page), await moments(page)];
+      if (metric === 'live') assert.ok(said.includes(`live at T = ${t}`), `${said} | ${t}`);
+      else assert.ok(said.includes(`${a}–${b}`), `${said} | ${a}–${b}`);
+      return said;
+    };
+    await says('live');
+    await page.mouse.click(...(await at(page, 0.3)));
+    const clicked = await says('live');
+    await drag(page, 0.5, 0.8, 85);
+    assert.notEqual(await says('live'), clicked, 'a drag on the row of times moves T');
+    await page.keyboard.press('Shift+ArrowLeft');
+    await says('live');
+    await drag(page, 0.2, 0.6);
+    assert.notEqual(await param(page, 'a'), null);
+    for (const metric of ['kept', 'leaked', 'alloc', 'freed', 'temp']) {
+      await page.getByTestId('metric').selectOption(metric);
+      await says(metric);
+    }
+    await page.keyboard.press('Escape');
+    await page.locator('.tabs button').first().focus();
+    await page.keyboard.press('u');
+    assert.match(await sentence(page), /^Blocks /);
+  });
+  await on('F1', { hash: '#/tables?m=kept&a=1000&b=200000' }, async (page) => {
+    const { a, b } = await moments(page);
+    assert.ok((await sentence(page)).includes(`allocated in ${a}–${b} and still live at ${b}`));
+  });
+});
+
+test('statement 8: a drag on the strip changes what the pages show, without a further click', async () => {
+  await on('F1', { hash: '#/summary' }, async (page) => {
+    const total = page.getByTestId('ranking-alloc').locator('.ranking-total');
+    const whole = await total.textContent();
+    await drag(page, 0.2, 0.6);
+    await page.waitForFunction((before) => document.querySelector('[data-testid=ranking-alloc] .ranking-total').textContent !== before, whole);
+    const range = await page.getByTestId('range').textContent();
+    assert.ok(range.includes(`${await total.textContent()} allocated`), `${range} | ${await total.textContent()}`);
+  });
+});
+
+test('the range: a drag inside moves it, one of an end resizes it, a double click measures the whole run', async () => {
+  await on('F1', {}, async (page) => {
+    const range = async () => [Number(await param(page, 'a')), Number(await param(page, 'b'))];
+    await drag(page, 0.2, 0.4);
+    const [a, b] = await range();
+    await drag(page, 0.3, 0.5);
+    const [a2, b2] = await range();
+    assert.ok(a2 > a && b2 > b, 'moved');
+    const end = await page.locator('.strip-end rect').nth(1).boundingBox();
+    await page.mouse.move(end.x + 3, end.y + 9);
+    await page.mouse.down();
+    await page.mouse.move(...(await at(page, 0.7)));
+    await page.mouse.up();
+    const [a3, b3] = await range();
+    assert.equal(a3, a2);
+    assert.ok(b3 > b2, 'resized');
+    await page.mouse.dblclick(...(await at(page, 0.95)));
+    assert.deepEqual([await param(page, 'a'), await param(page, 'b')], [null, null]);
+  });
+});
+
+test('the wheel zooms at the pointer, Shift and the wheel pan; one spin is one step of the history', async () => {
+  await on('F1', {}, async (page) => {
+    await page.mouse.move(...(await at(page, 0.5)));
+    for (let k = 0; k < 5; k++) await page.mouse.wheel(0, -200);
+    await page.waitForTimeout(500);
+    const zoomed = await param(page, 'view');
+    assert.notEqual(zoomed, null);
+    await page.getByTestId('strip-overview').waitFor();
+    await page.keyboard.down('Shift');
+    await page.mouse.wheel(0, 300);
+    await page.keyboard.up('Shift');
+    await page.waitForTimeout(500);
+    assert.notEqual(await param(page, 'view'), zoomed);
+    await page.goBack();
+    assert.equal(await param(page, 'view'), zoomed);
+    await page.goBack();
+    assert.equal(await param(page, 'view'), null);
+  });
+});
+
+test('statement 9: a link copied after a random walk gives the same state and the same sentence', async () => {
+  for (const seed of [1, 2, 3]) {
+    await on('F1', { permissions: ['clipboard-read', 'clipboard-write'] }, async (page, { context }) => {
+      const random = generator(seed);
+      const keys = ['1', '3', '0', 'ArrowLeft', 'ArrowRight', 'Shift+ArrowLeft', 'Control+ArrowRight', 'Home', 'End', 'P', '[', ']', 'r', 'a', 'b', 'm', 'u', 't', '+', '-', 'w'];
+      const walk = [
+        async () => page.keyboard.press(keys[random(keys.length)]),
+        async () => page.mouse.click(...(await at(page, random(100) / 100))),
+        async () => drag(page, random(100) / 100, random(100) / 100),
+        async () => page.getByTestId(`tab-${PAGES[random(PAGES.length)]}`).click(),
+      ];
+      for (let k = 0; k < 40; k++) await walk[random(walk.length)]();
+      await page.locator('.tabs button').first().focus();
+      await page.keyboard.press('c');
+      await page.getByText('Link copied').waitFor();
+      const link = await page.evaluate(() => navigator.clipboard.readText());
+      const other = await context.newPage();
+      await other.goto(link);
+      await other.waitForFunction(() => window.__ht?.ready);
+      assert.equal(await state(other), await state(page), `seed ${seed}`);
+      assert.equal(await sentence(other), await sentence(page), `seed ${seed}`);
+    });
+  }
+});
+
+test('statement 10: Back undoes T, range, metric, filter and page one by one, and Forward does them again', async () => {
+  await on('F1', {}, async (page) => {
+    const states = [await state(page)];
+    const steps = [
+      async () => page.mouse.click(...(await at(page, 0.3))),
+      async () => drag(page, 0.4, 0.7),
+      () => page.keyboard.press('3'),
+      () => page.getByTestId('metric').selectOption('kept'),
+      () => page.getByTestId('unit-blocks').click(),
+      async () => {
+        await page.getByTestId('filter').fill('size:>=64');
+        await page.waitForFunction(() => window.__ht.state.includes('q='));
+      },
+      () => page.getByTestId('tab-about').click(),
+    ];
+    for (const step of steps) {
+      await step();
+      states.push(await state(page));
+    }
+    assert.equal(new Set(states).size, states.length, 'each step changed the state');
+    for (const wanted of states.slice(0, -1).reverse()) {
+      await page.goBack();
+      await page.waitForFunction((it) => window.__ht.state === it, wanted);
+    }
+    for (const wanted of states.slice(1)) {
+      await page.goForward();
+      await page.waitForFunction((it) => window.__ht.state === it, wanted);
+    }
+  });
+});
+
+test('a held key is one step of the history', async () => {
+  await on('F1', {}, async (page) => {
+    const before = await state(page);
+    await page.keyboard.down('ArrowLeft');
+    for (let k = 0; k < 30; k++) await page.keyboard.down('ArrowLeft');
+    await page.keyboard.up('ArrowLeft');
+    assert.notEqual(await state(page), before);
+    await page.goBack();
+    assert.equal(await state(page), before);
+  });
+});
+
+test('links that make no sense are mended', async () => {
+  const links = {
+    '#/nowhere?v=1': '#/summary?v=1',
+    '#/crash?v=1': '#/summary?v=1',
+    '#/about?v=1&t=999999999999&zzz=1&m=nonsense': /^#\/about\?v=1&t=\d+$/,
+    '#/summary?a=500&b=20': '#/summary?v=1&a=20&b=500',
+    '#/summary?v=2&t=3': '#/summary?v=1',
+    '#/summary?p=77': '#/summary?v=1',
+    '#/summary?t=<img>&sel=block:': /^#\/summary\?v=1(&sel=block%3A)?$/,
+    '#garbage': '#/summary?v=1',
+  };
+  for (const [link, wanted] of Object.entries(links)) {
+    await on('F1', { hash: link }, async (page) => {
+      if (typeof wanted === 'string') assert.equal(await state(page), wanted, link);
+      else assert.match(await state(page), wanted, link);
+      assert.equal(await page.evaluate(() => location.hash), await state(page), 'the address says what is shown');
+    });
+  }
+});
+
+test('a link may name times', async () => {
+  await on('F1', { hash: '#/about?t=100ms' }, async (page) => {
+    const { t } = await moments(page);
+    assert.ok(Math.abs(parseFloat(t) - 0.1) < 0.02, t);
+  });
+});
+
+test('statement 12, the frame: pages, help and filter by keys alone; no key works in a text input', async () => {
+  await on('F1', {}, async (page) => {
+    for (const [k, id] of PAGES.entries()) {
+      await page.keyboard.press(String((k + 1) % 10));
+      await page.getByTestId(`page-${id}`).waitFor();
+    }
+    await page.keyboard.press('?');
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'hidden' });
+    await page.keyboard.press('/');
+    await page.keyboard.type('d3 m');
+    assert.match(await state(page), /^#\/about/, 'typed digits are text');
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'light');
+    await page.keyboard.press('Escape');
+    assert.equal(await page.getByTestId('filter').inputValue(), '');
+    await page.keyboard.press('d');
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
+  });
+});
+
+test('focus is seen on every control of the frame', async () => {
+  await on('F1', {}, async (page) => {
+    for (let k = 0; k < 40; k++) {
+      await page.keyboard.press('Tab');
+      const seen = await page.evaluate(() => {
+        const element = document.activeElement;
+        if (!element || element === document.body) return 'body';
+        const { outlineStyle, outlineWidth } = getComputedStyle(element);
+        return outlineStyle !== 'none' && parseFloat(outlineWidth) >= 1 ? 'seen' : element.outerHTML.slice(0, 120);
+      });
+      assert.ok(seen === 'seen' || seen === 'body', seen);
+    }
+  });
+});
+
+test('a filter that does not parse is marked and said, and the last one that did stays', async () => {
+  await on('F1', {}, async (page) => {
+    const box = page.getByTestId('filter');
+    await box.fill('size:>=64');
+    await page.waitForFunction(() => window.__ht.state.includes('q='));
+    const before = await state(page);
+    const said = await sentence(page);
+    await box.fill('size:>=64 size:>=lots');
+    await page.locator('.chip-wrong').waitFor();
+    await page.getByRole('alert').waitFor();
+    assert.equal(await page.locator('.chip-wrong').textContent(), 'size:>=lots');
+    await page.waitForTimeout(300);
+    assert.equal(await state(page), before);
+    assert.equal(await sentence(page), said);
+  });
+});
+
+test('the filter offers words and values, by keys', async () => {
+  await on('F1', {}, async (page) => {
+    await page.keyboard.press('/');
+    await page.keyboard.type('fn:decode');
+    await page.getByRole('option').first().waitFor();
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    assert.equal((await page.getByTestId('filter').inputValue()).trim(), 'fn:decode_image');
+    await page.waitForFunction(() => window.__ht.state.includes('decode_image'));
+    assert.match(await sentence(page), /24\.0 MiB in 1 block$/);
+  });
+});
+
+test('the inspector shows what is selected, and goes', async () => {
+  await on('F1', {}, async (page) => {
+    await page.getByTestId('ranking-leaked').getByRole('button', { name: /leak_ctx/ }).click();
+    const drawer = page.getByTestId('inspector');
+    await drawer.getByText('Call site', { exact: true }).waitFor();
+    await drawer.getByText('93.8 KiB').first().waitFor();
+    assert.match(await state(page), /sel=site/);
+    await page.keyboard.press('Escape');
+    assert.doesNotMatch(await state(page), /sel=/);
+  });
+});
+
+test('statement 19: hostile names are shown as they are, and nothing of them runs', async () => {
+  await on('F5', { hash: '#/summary' }, async (page) => {
+    for (const id of PAGES) {
+      await page.getByTestId(`tab-${id}`).click();
+      await page.getByTestId(`page-${id}`).waitFor();
+      await page.waitForTimeout(150);
+      assert.equal(await page.evaluate(() => window.__broken), undefined, id);
+      assert.equal(await page.locator('#app img, #app script').count(), 0, id);
+    }
+    await page.getByTestId('tab-summary').click();
+    await page.getByTestId('ranking-temp').locator('li').first().waitFor();
+    const text = await page.getByTestId('page-summary').textContent();
+    assert.ok(text.includes('<img src=x onerror=window.__broken=1>'));
+    assert.ok(text.includes('__proto__') && text.includes('constructor'));
+    assert.ok(text.includes('\\u{202e}desrever'), 'what turns text round is written out');
+  });
+});
+
+test('statement 19: where nothing was allocated each page says so', async () => {
+  await on('F3', {}, async (page) => {
+    for (const id of PAGES.filter((it) => it !== 'about')) {
+      await page.getByTestId(`tab-${id}`).click();
+      await page.getByTestId(`page-${id}`).waitFor();
+      await page.getByTestId(`page-${id}`).getByTestId('empty').first().waitFor({ timeout: 3000 }).catch(() => assert.fail(`${id} says nothing`));
+    }
+  });
+});
+
+test('play moves T, and a pause is one step of the history', async () => {
+  await on('F1', {}, async (page) => {
+    await page.keyboard.press('Home');
+    const before = await state(page);
+    await page.keyboard.press(' ');
+    await page.waitForFunction((it) => window.__ht.state !== it, before);
+    await page.waitForTimeout(400);
+    await page.keyboard.press(' ');
+    const played = await state(page);
+    await page.waitForTimeout(200);
+    assert.equal(await state(page), played);
+    await page.goBack();
+    assert.equal(await state(page), before);
+  });
+});
+
+const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+for (const theme of ['light', 'dark']) {
+  for (const [width, height] of [[1440, 900], [1024, 640]]) {
+    test(`statement 20, the frame, Summary and About: ${theme}, ${width} px`, async () => {
+      for (const name of ['F1', 'F4', 'F5']) {
+        for (const hash of ['#/summary', '#/about', '#/summary?a=100&sel=site:3']) {
+          // The page's own policy lets no other script in.
+          await on(name, { hash, theme, width, height, bypassCSP: true }, async (page) => {
+            await page.waitForTimeout(600);
+            await page.addScriptTag({ path: axe });
+            const { violations } = await page.evaluate(() => window.axe.run());
+            const grave = violations.filter((it) => it.impact === 'serious' || it.impact === 'critical');
+            assert.deepEqual(grave.map((it) => [it.id, it.nodes.map((node) => node.html.slice(0, 160))]), [], `${name} ${hash}`);
+            const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+            assert.ok(wide <= 0, `${name} ${hash} is ${wide} px too wide`);
+            assert.deepEqual(await cutNumbers(page), [], `${name} ${hash}`);
+            assert.deepEqual(await oddBytes(page), [], `${name} ${hash}`);
+          });
+        }
+      }
+    });
+  }
+}
+
+test('at 200 % nothing runs out at the side', async () => {
+  await on('F1', { width: 720, height: 450, deviceScaleFactor: 2 }, async (page) => {
+    for (const id of ['summary', 'about']) {
+      await page.getByTestId(`tab-${id}`).click();
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wide <= 0, `${id}: ${wide} px`);
+    }
+  });
+});
+
+test('who asked for less motion gets none', async () => {
+  await on('F1', { reducedMotion: 'reduce' }, async (page) => {
+    const before = await state(page);
+    await page.keyboard.press(' ');
+    await page.waitForTimeout(300);
+    assert.equal(await state(page), before);
+    assert.ok(await page.getByRole('button', { name: /^Play/ }).isDisabled());
+  });
+});
+
+/** Numbers whose cell is too narrow for them. */
+function cutNumbers(page) {
+  return page.evaluate(() =>
+    [...document.querySelectorAll('td, dd, .numeric, .figure-value, .ranking-value, .ranking-share, .finding-bytes, .ranking-total')]
+      .filter((it) => /^[\u2212\d]/.test(it.textContent) && it.scrollWidth > it.clientWidth + 1 && getComputedStyle(it).display !== 'inline')
+      .map((it) => it.textContent),
+  );
+}
+
+/** Texts that are bytes and are not written as bytes are. */
+function oddBytes(page) {
+  return page.evaluate(() => {
+    const walker = document.createTreeWalker(document.getElementById('app'), NodeFilter.SHOW_TEXT);
+    const odd = [];
+    while (walker.nextNode()) {
+      const text = walker.currentNode.textContent.trim();
+      if (/^[\d.,]+\s*([KMGT]i?)?B$/.test(text) && !/^\d[\d.,]* (B|KiB|MiB|GiB|TiB)$/.test(text)) odd.push(text);
+    }
+    return odd;
+  });
+}
+
+/** Numbers below a bound, the same for each seed. */
+function generator(seed) {
+  let now = seed * 2654435761;
+  return (below) => {
+    now = (Math.imul(now ^ (now >>> 15), 2246822519) + 374761393) >>> 0;
+    return now % below;
+  };
+}

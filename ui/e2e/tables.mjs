@@ -1,0 +1,62 @@
+// The tables of a report, read from its file without the page's own code: docs/page.md, Columns.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { inflateRawSync } from 'node:zlib';
+
+const ARRAYS = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, f64: Float64Array };
+
+/** The report's overview. */
+export function overviewOf(path) {
+  return JSON.parse(element(readFileSync(path, 'utf8'), 'overview'));
+}
+
+/** The columns of a table by name: `tableOf(path, 'p0-blocks')`. */
+export function tableOf(path, id) {
+  const packed = inflateRawSync(Buffer.from(element(readFileSync(path, 'utf8'), id), 'base64'));
+  const length = packed.readUInt32LE(0);
+  const { columns } = JSON.parse(packed.subarray(4, 4 + length).toString());
+  const table = {};
+  let at = 4 + length;
+  for (const { name, type, length: count, delta, shuffle } of columns) {
+    const width = ARRAYS[type].BYTES_PER_ELEMENT;
+    const raw = packed.subarray(at, at + count * width);
+    const bytes = new Uint8Array(count * width);
+    for (let i = 0; i < bytes.length; i++) bytes[shuffle ? (i % count) * width + Math.floor(i / count) : i] = raw[i];
+    const values = new ARRAYS[type](bytes.buffer);
+    if (delta) for (let i = 1; i < count; i++) values[i] += values[i - 1];
+    table[name] = values;
+    at += Math.ceil((count * width) / 8) * 8;
+  }
+  return table;
+}
+
+/** The time of each position, by a look at all changes of the clock. */
+export function timesOf(path, process = 0) {
+  const { position, time_lo, time_hi } = tableOf(path, `p${process}-times`);
+  const start = overviewOf(path).processes.find((it) => it.id === process).start_ns;
+  return (wanted) => {
+    let [low, high] = [0, position.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (position[middle] <= wanted) low = middle + 1;
+      else high = middle;
+    }
+    return low === 0 ? start : time_hi[low - 1] * 2 ** 32 + time_lo[low - 1];
+  };
+}
+
+function element(html, id) {
+  const from = html.indexOf('>', html.indexOf(`id="${id}"`)) + 1;
+  if (from === 0) throw new Error(`there is no ${id}`);
+  return html.slice(from, html.indexOf('</script', from));
+}
+
+/** Writes a copy of a report whose overview `change` has changed; its path. */
+export function variantOf(path, name, change) {
+  const html = readFileSync(path, 'utf8');
+  const overview = overviewOf(path);
+  change(overview);
+  const written = path.replace(/[^/]*$/, `${name}.html`);
+  writeFileSync(written, html.replace(element(html, 'overview'), () => JSON.stringify(overview).replaceAll('<', '\\u003c')));
+  return written;
+}
