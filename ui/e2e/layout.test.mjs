@@ -9,7 +9,7 @@ import { build } from 'esbuild';
 import { developersPage, launch, open, param } from './harness.mjs';
 
 const HEAP = 0x559f6b7cf000;
-const GUTTER = 108;
+const GUTTER = 114;
 const PAGE = 4096;
 
 let browser;

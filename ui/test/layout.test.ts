@@ -218,3 +218,26 @@ test('holes by size are all the holes of the layout', async () => {
   assert.equal(found.reduce((sum, it) => sum + it.bytes, 0), total.holes.bytes);
   assert.ok(total.holes.count > 10);
 });
+
+/** CIE L*a*b* of a colour as seen without green cones (Machado, Oliveira and Fernandes, 2009). */
+function labWithoutGreen(colour: number): number[] {
+  const linear = [16, 8, 0].map((shift) => ((colour >> shift) & 255) / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+  const through = (matrix: number[][], vector: number[]) => matrix.map((row) => row.reduce((sum, factor, k) => sum + factor * vector[k]!, 0));
+  const seen = through([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]], linear);
+  const xyz = through([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]], seen.map((v) => Math.max(0, v)));
+  const [x, y, z] = xyz.map((v, k) => v / [0.95047, 1, 1.08883][k]!).map((v) => (v > 0.008856 ? Math.cbrt(v) : 7.787 * v + 16 / 116)) as [number, number, number];
+  return [116 * y - 16, 500 * (x - y), 200 * (y - z)];
+}
+
+test('neighbours in the legend differ for those who do not see green (ui.md 4.15, 20)', () => {
+  for (const theme of ['light', 'dark'] as const) {
+    for (const { id } of COLOURS) {
+      const { classes } = classesOf(id, process, events, new Map([0, 1, 2, 3, 4, 5, 6].map((rank) => [rank + 2, rank])));
+      classes.slice(1).forEach(({ label, colour }, index) => {
+        const [one, other] = [labWithoutGreen(classes[index]!.colour(theme)), labWithoutGreen(colour(theme))];
+        const distance = Math.hypot(...one.map((v, k) => v - other[k]!));
+        assert.ok(distance >= 10, `${theme} ${id}: ${classes[index]!.label} and ${label} differ by ${distance.toFixed(1)}`);
+      });
+    }
+  }
+});

@@ -1,7 +1,7 @@
 // What Flame, Tables and Diff share: which frames are folded, the tree that all other trees are made of, and its words.
 
 import { computed } from '@preact/signals';
-import type { Stacks } from '../data/types.ts';
+import type { ProcessInfo, Stacks } from '../data/types.ts';
 import { data, t } from '../state/state.ts';
 import { oneOf, param, type Codec } from '../state/params.ts';
 import { functionName, place } from '../ui/name.tsx';
@@ -38,9 +38,14 @@ export function hide(fn: number): void {
   if (fn >= 0 && !hidden.value.includes(fn)) hidden.value = [...hidden.value, fn];
 }
 
+/** Threads by their ids: an id may have been given out more than once, and filters know threads by ids. */
+export function threadsById(info: ProcessInfo): ProcessInfo['threads'] {
+  return [...new Map(info.threads.toReversed().map((thread) => [thread.tid, thread])).values()].reverse();
+}
+
 /** The thread that tree k of a forest is of; the last may be of all others. */
 export function threadName(k: number): string {
-  const { threads } = data.value.info;
+  const threads = threadsById(data.value.info);
   if (k === MOST_THREADS - 1 && threads.length > MOST_THREADS) return `${threads.length - k} other threads`;
   const thread = threads[k];
   if (!thread) return `thread ${k}`;
@@ -66,6 +71,8 @@ export function nodeName(shape: Shape, stacks: Stacks, node: number, full = fals
 export function nodePlace(shape: Shape, stacks: Stacks, node: number): string {
   if (shape.fn(node) < 0) return '';
   const where = place(stacks.frames, shape.frame(node));
+  // A frame without a name is called by its module already.
+  if (functionName(stacks.frames, shape.frame(node)).startsWith(`${where}+`)) return '';
   return shape.lines(node) ? where.replace(/:\d+$/, '') : where;
 }
 

@@ -1,7 +1,7 @@
 // Weights of backtraces for views: of one measure, by thread, and at moments over the run.
 
 import type { Measure, ProcessData, StackWeights } from '../data/types.ts';
-import { MOST_THREADS } from './shared.ts';
+import { MOST_THREADS, threadsById } from './shared.ts';
 import type { Selfs } from './view.ts';
 
 /** The answer to a measure; of a difference with what there was before. */
@@ -25,7 +25,7 @@ export function change(before: Pick<StackWeights, 'bytes' | 'blocks'>, after: Pi
 
 /** Weights by thread one after another, as a forest wants them; what is beyond `MOST_THREADS` is in the last one. */
 export async function weighThreads(data: ProcessData, measure: Measure, signal?: AbortSignal): Promise<Selfs> {
-  const { threads } = data.info;
+  const threads = threadsById(data.info);
   const named = threads.length > MOST_THREADS ? MOST_THREADS - 1 : threads.length;
   const q = (tid: number) => `${measure.q} thread:${tid}`.trim();
   const parts = await Promise.all(threads.slice(0, named).map(({ tid }) => weigh(data, { ...measure, q: q(tid) }, signal)));
@@ -36,7 +36,7 @@ export async function weighThreads(data: ProcessData, measure: Measure, signal?:
 }
 
 export function treesOf(data: ProcessData): number {
-  return Math.min(MOST_THREADS, data.info.threads.length);
+  return Math.min(MOST_THREADS, threadsById(data.info).length);
 }
 
 function without(all: Selfs, parts: Selfs[]): Selfs {

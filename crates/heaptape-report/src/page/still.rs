@@ -50,9 +50,10 @@ pub(super) fn write(out: &mut dyn Write, overview: &Overview) -> io::Result<()> 
         }
     }
     write_processes(out, overview)?;
+    let host = if overview.host.is_empty() { "" } else { " on " };
     writeln!(
         out,
-        "<p class=\"dim\">Written by {} from <code>{}</code>, recorded {} on {}.</p>",
+        "<p class=\"dim\">Written by {} from <code>{}</code>, recorded {}{host}{}.</p>",
         Text(&overview.tool),
         Text(&shown(&overview.tape)),
         Text(&overview.recorded_at),

@@ -3,4 +3,5 @@
 mod commands_test;
 mod contents_test;
 mod manners_test;
+mod report_test;
 mod tapes;

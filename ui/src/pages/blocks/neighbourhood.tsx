@@ -116,6 +116,8 @@ function OneBrick({ brick, x, width, hatch, onOpen }: OneProps) {
   const words = { live: 'live', freed: 'freed', hole: 'hole' }[kind];
   const name = kind === 'hole' ? 'hole' : id === null ? 'block' : `#${id}`;
   const exact = `${name}: ${count(size)} B at ${address(addr)}, ${words}`;
+  // As it stands there, so that who speaks to the page can name it.
+  const spoken = [name, bytes(size), kind === 'hole' ? '' : words, address(addr)].filter((it) => it !== '').join(' ');
   const opens = kind !== 'hole' && id !== null && onOpen !== undefined;
   const open = () => opens && onOpen(id);
   return (
@@ -123,16 +125,16 @@ function OneBrick({ brick, x, width, hatch, onOpen }: OneProps) {
       class={`brick brick-${kind}${main ? ' brick-main' : ''}${opens ? ' brick-opens' : ''}`}
       role={opens ? 'button' : 'img'}
       tabIndex={opens ? 0 : undefined}
-      aria-label={exact}
+      aria-label={spoken}
       onClick={open}
       onKeyDown={(event) => (event.key === 'Enter' || event.key === ' ') && (event.preventDefault(), open())}
     >
       <title>{exact}</title>
       <rect x={x} y={TOP} width={width} height={HEIGHT} />
       {kind === 'freed' && <rect x={x} y={TOP} width={width} height={HEIGHT} style={{ fill: `url(#${hatch})` }} />}
-      <text x={x + width / 2} y={TOP + 18} class="brick-name">{name}</text>
-      <text x={x + width / 2} y={TOP + 34}>{bytes(size)}</text>
-      {kind !== 'hole' && <text x={x + width / 2} y={TOP + 50} class="brick-state">{words}</text>}
+      <text x={x + width / 2} y={TOP + 18} class="brick-name">{`${name} `}</text>
+      <text x={x + width / 2} y={TOP + 34}>{`${bytes(size)} `}</text>
+      {kind !== 'hole' && <text x={x + width / 2} y={TOP + 50} class="brick-state">{`${words} `}</text>}
       {kind !== 'hole' && width >= 110 && (
         <text x={x + 2} y={TOP + HEIGHT + 14} class="brick-address">{address(addr)}</text>
       )}

@@ -15,7 +15,7 @@ export function Snippet({ frame }: { frame: number }) {
   const tokens = lex(view.lines, languageOf(view.file));
   const first = Math.max(0, line - view.first - AROUND);
   return (
-    <div class="code snippet" role="group" aria-label={`Source around line ${line}`}>
+    <div class="code snippet" role="group" tabIndex={0} aria-label={`Source around line ${line}`}>
       {tokens.slice(first, line - view.first + AROUND + 1).map((it, index) => {
         const number = view.first + first + index;
         return <CodeLine key={number} number={number} tokens={it} current={number === line} />;

@@ -75,7 +75,7 @@ export function DiffTable({ found, by }: { found: Difference; by: 'site' | 'func
 
 function Change({ row }: { row: Row }) {
   const change = row.after - row.before;
-  return <span class={change === 0 ? 'measured none' : 'measured-plain'}>{shown(change, unit.value, true)}</span>;
+  return <span class={change === 0 ? 'quiet' : undefined}>{shown(change, unit.value, true)}</span>;
 }
 
 /** A bar from the middle: less to the left, more to the right. */

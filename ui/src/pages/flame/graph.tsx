@@ -66,9 +66,9 @@ export function Graph(props: GraphProps) {
     timed('flame_draw_ms', () => painter.current!.draw(scene));
   });
   useEffect(() => setHover(null), [rows]);
-  // Who came by the keyboard goes on by it; who is in a control stays there.
+  // Who came to this page by the keyboard goes on by it; who is in a control stays there.
   useEffect(() => {
-    if (props.autoFocus && document.activeElement === document.body) canvas.current!.focus({ preventScroll: true });
+    if (props.autoFocus && window.__ht.ready && document.activeElement === document.body) canvas.current!.focus({ preventScroll: true });
   }, []);
 
   const find = (event: MouseEvent): Box | null => {

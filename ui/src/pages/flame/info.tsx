@@ -15,11 +15,13 @@ interface Props {
   line: number[] | null;
   /** Where T stands in the sparkline, 0 to 1. */
   mark: number;
+  /** Whether there is something to say of the frame alone: not of callers, whose own weight is nobody's. */
+  alone: boolean;
   /** So many frames, when they stand together. */
   small: number | null;
 }
 
-export function InfoLine({ view, stacks, node, line, mark, small }: Props) {
+export function InfoLine({ view, stacks, node, line, mark, small, alone }: Props) {
   const { shape, unit, signed } = view;
   const own = value(view, node);
   const parent = shape.parent(node);
@@ -38,7 +40,7 @@ export function InfoLine({ view, stacks, node, line, mark, small }: Props) {
       {before !== undefined && <span class="quiet">from {shown(before, unit, false)}</span>}
       <span>{share(0)} of {signed ? 'all change' : 'all'}</span>
       {parent >= 0 && <span>{share(parent)} of {signed ? 'its parent’s' : 'its parent'}</span>}
-      <span title={fold.value === 'none' ? '' : 'with frames that are folded into it'}>self {shown(self, unit, signed)}</span>
+      {alone && <span title={fold.value === 'none' ? '' : 'with frames that are folded into it'}>self {shown(self, unit, signed)}</span>}
       {unit === 'bytes' && <span>{shown(view.blocks.total(node), 'blocks', signed)} blocks</span>}
       {unit === 'blocks' && <span>{shown(view.bytes.total(node), 'bytes', signed)}</span>}
       {line && <Sparkline values={line} width={120} height={18} mark={mark} label="Live bytes over the run" />}

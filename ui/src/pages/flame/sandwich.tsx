@@ -97,7 +97,7 @@ function Halves({ fn, selfs, looks, alphabetical, moments }: { fn: number; selfs
   const lineOf = useLines(shapes[at.half], moments);
   return (
     <div class="sandwich-graphs">
-      <InfoLine view={views[at.half]} stacks={looks.stacks} node={at.node} small={at.small?.length ?? null} line={lineOf?.(at.node) ?? null}
+      <InfoLine view={views[at.half]} stacks={looks.stacks} node={at.node} alone={at.half === 'callees'} small={at.small?.length ?? null} line={lineOf?.(at.node) ?? null}
         mark={momentOfRun.value} />
       {(['callers', 'callees'] as const).map((half) => (
         <div class="sandwich-half" key={half}>

@@ -65,7 +65,8 @@ export function Single({ view, looks, order, found, lineOf, own = true }: Props)
     ],
     [view, looks.fits, order, focus, zoom],
   );
-  const [info] = [hover ?? { node: focus, small: null }];
+  const info = hover ?? { node: focus, small: null };
+  const alone = turn.value === 'top' || !own;
   const total = { bytes: view.bytes.total(0), blocks: view.blocks.total(0) };
   return (
     <>
@@ -78,11 +79,12 @@ export function Single({ view, looks, order, found, lineOf, own = true }: Props)
         stacks={stacks}
         node={info.node}
         small={info.small?.length ?? null}
+        alone={alone}
         line={lineOf?.(info.node) ?? null}
         mark={momentOfRun.value}
       />
       {asTable.value ? (
-        <FlameTable view={view} stacks={stacks} zoom={zoom} fits={looks.fits} onZoom={zoomTo} onChoose={pick} />
+        <FlameTable alone={alone} view={view} stacks={stacks} zoom={zoom} fits={looks.fits} onZoom={zoomTo} onChoose={pick} />
       ) : (
         <Graph
           view={view}

@@ -14,11 +14,13 @@ interface Props {
   stacks: Stacks;
   zoom: number;
   fits: Uint8Array | null;
+  /** Whether there is a column of what is a frame's alone. */
+  alone: boolean;
   onZoom: (node: number) => void;
   onChoose: (node: number) => void;
 }
 
-export function FlameTable({ view, stacks, zoom, fits, onZoom, onChoose }: Props) {
+export function FlameTable({ view, stacks, zoom, fits, alone, onZoom, onChoose }: Props) {
   const { shape, unit, signed } = view;
   const all = view.width.total(0);
   const own = unit === 'bytes' ? view.bytes : view.blocks;
@@ -41,7 +43,7 @@ export function FlameTable({ view, stacks, zoom, fits, onZoom, onChoose }: Props
       name={(node) => nodeName(shape, stacks, node)}
       place={(node) => nodePlace(shape, stacks, node)}
       marked={(node) => fits !== null && fits[shape.fn(node)] === 1}
-      columns={columns}
+      columns={alone ? columns : columns.filter((it) => it.key !== 'self')}
       onOpen={onZoom}
       onSelect={onChoose}
       label={`Frames by ${unit}`}

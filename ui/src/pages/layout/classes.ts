@@ -4,7 +4,7 @@
 // all colours; which class is which colour never depends on T.
 
 import { NEVER, type ProcessData } from '../../data/types.ts';
-import { OTHER, SIZE_CLASSES, category, sequential, type Colour } from '../../ui/colour.ts';
+import { OTHER, SIZE_CLASSES, category, mix, sequential, type Colour } from '../../ui/colour.ts';
 import { functionName, place } from '../../ui/name.tsx';
 import type { Theme } from '../../ui/theme.ts';
 import { duration } from '../../ui/units.ts';
@@ -35,12 +35,21 @@ export interface Classes {
 }
 
 const DECADES = 5;
+/** How far down the scale ages go: the faintest colours are too much like the grey of what is older. */
+const AGED = 0.75;
 
-/** More is brighter in the dark theme and darker in the light one; the least still stands out from a hole. */
-const FAINTEST = 0.4;
+/**
+ * More is brighter in the dark theme and darker in the light one; the least still stands out from a hole. In the light
+ * theme these are viridis' darker colours and on to black, so that seven classes can be told apart.
+ */
 export function scale(share: number, theme: Theme): Colour {
-  return sequential(FAINTEST + (1 - FAINTEST) * share, theme);
+  if (theme === 'dark') return sequential(FAINTEST + (1 - FAINTEST) * share, theme);
+  const at = share * (ON_LIGHT.length - 1);
+  const below = Math.min(ON_LIGHT.length - 2, Math.floor(at));
+  return mix(ON_LIGHT[below]!, ON_LIGHT[below + 1]!, at - below);
 }
+const FAINTEST = 0.38;
+const ON_LIGHT: readonly Colour[] = [0x199474, 0x2a788e, 0x3f4788, 0x440154, 0x140010];
 
 /** How blocks are coloured at a position; `sites` is the category of a site's frame. */
 export function classesOf(by: ColourBy, data: ProcessData, t: number, sites: Map<number, number>): Classes {
@@ -101,9 +110,10 @@ function byAge(data: ProcessData, t: number): Classes {
   const since = ends.map((age) => data.times.at(now - age));
   const classes: Class[] = ends.map((age, step) => ({
     label: `< ${plain(age)}`,
-    colour: (theme) => scale(1 - step / DECADES, theme),
+    colour: (theme) => scale(1 - (AGED * step) / (DECADES - 1), theme),
   }));
-  classes.push({ label: 'older', colour: (theme) => scale(0, theme) });
+  // What has been there all along recedes.
+  classes.push({ label: 'older', colour: (theme) => category(OTHER, theme) });
   const classify: Classify = ({ born }, index) => {
     const position = born[index]!;
     if (position === NEVER) return 1 + DECADES;
@@ -144,10 +154,10 @@ function byThread(data: ProcessData): Classes {
   return { classes, classify: ({ thread }, index) => 1 + Math.min(OTHER, thread[index]!) };
 }
 
-/** Freed later; never freed and not searched; then the four classes of leaks. */
-const LEAKS: { label: string; category: number }[] = [
-  { label: 'freed later', category: OTHER },
-  { label: 'never freed', category: 1 },
+const FREED = { label: 'freed later', category: OTHER };
+const NOT_FREED = { label: 'never freed', category: 1 };
+/** By `Blocks.leak`, from 1. */
+const FOUND: { label: string; category: number }[] = [
   { label: 'definite leak', category: 6 },
   { label: 'indirect leak', category: 3 },
   { label: 'possible leak', category: 4 },
@@ -155,8 +165,12 @@ const LEAKS: { label: string; category: number }[] = [
 ];
 
 function byLeak(data: ProcessData): Classes {
-  const shown = data.info.leaks === null ? LEAKS.slice(0, 2) : LEAKS;
+  const shown = data.info.leaks === null ? [FREED, NOT_FREED] : [FREED, ...FOUND, NOT_FREED];
   const classes: Class[] = shown.map(({ label, category: index }) => ({ label, colour: (theme) => category(index, theme) }));
-  const classify: Classify = ({ died, leak }, index) => (died[index] !== NEVER ? 1 : Math.min(classes.length, 2 + leak[index]!));
+  const classify: Classify = ({ died, leak }, index) => {
+    if (died[index] !== NEVER) return 1;
+    const found = leak[index]!;
+    return found === 0 || found > FOUND.length || classes.length === 2 ? classes.length : 1 + found;
+  };
   return { classes, classify };
 }

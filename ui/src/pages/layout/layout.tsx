@@ -2,7 +2,7 @@
 // pages are, and who keeps nearly empty ones.
 
 import { useEffect } from 'preact/hooks';
-import { data, setT, t } from '../../state/state.ts';
+import { data, setT, source, t } from '../../state/state.ts';
 import { useQuery } from '../../state/query.ts';
 import { bytes, count, percent, time } from '../../ui/units.ts';
 import { followGround } from './ground.ts';
@@ -36,6 +36,7 @@ export function LayoutPage() {
     <div class="layout-page" data-testid="layout">
       <h1 class="sr-only">Layout</h1>
       <Sentence />
+      <Partly />
       <Tools />
       <Legend />
       {failure.value !== '' && (
@@ -96,6 +97,18 @@ function Sentence() {
       {regions.length === 1 ? 'region' : 'regions'} over which they are spread; the rest are holes.
     </p>
   );
+}
+
+/** Where not all blocks are known, what looks like a hole may be none. */
+function Partly() {
+  const { capped } = data.value.info;
+  const { sampling } = source.value.overview;
+  if (capped === null && sampling === null) return null;
+  const why =
+    capped !== null
+      ? `This report holds ${count(capped.kept_blocks)} of ${count(capped.of_blocks)} blocks`
+      : `This recording is a sample, one block of about every ${bytes(sampling!.interval_bytes)}`;
+  return <p class="layout-partly">{why}: what looks like a hole may be a block that is not in it.</p>;
 }
 
 /** What became of it between the marks. */

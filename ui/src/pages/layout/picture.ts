@@ -7,7 +7,7 @@ import type { Columns, Geometry, Row } from './geometry.ts';
 import { GHOST } from './paint.ts';
 
 /** Up to so many bytes a pixel blocks are asked for one by one, unless there are too many. */
-const NEAR_BYTES_PER_PX = 16;
+const NEAR_BYTES_PER_PX = 32;
 const MOST_BLOCKS = 30_000;
 
 /** What is drawn, and what it was made for: until the next one is there, it says what is under the pointer. */

@@ -82,7 +82,7 @@ export function Fragmentation() {
           of {bytes(space.span_bytes)}
         </Fact>
         <Fact name="external" value={external} title="External fragmentation: 1 − largest hole / bytes of all holes. Near 100 %: much is free, but in small pieces.">
-          largest hole {bytes(holes.largest_bytes)}
+          largest {bytes(holes.largest_bytes)}
         </Fact>
         <Fact name="internal" value={percent(space.slack_bytes, space.live_bytes + space.slack_bytes)} title="Internal fragmentation: usable bytes that nobody asked for, of all usable bytes.">
           {bytes(space.slack_bytes)} spare
@@ -91,7 +91,7 @@ export function Fragmentation() {
           {bytes(holes.bytes)} in all
         </Fact>
         <Fact name="top" value={bytes(topSlack(now.layout))} title="Above the last live block of each heap and arena, up to where blocks were seen at other moments. Whether the allocator still has it mapped is not recorded.">
-          above the last block
+          above last block
         </Fact>
       </dl>
       <HoleSizes />
@@ -178,7 +178,7 @@ export function Pins() {
       ) : (
         <>
           <p class="quiet">
-            {count(total.pages.under_25)} pages, {bytes(total.pages.under_25 * page_bytes)}, are held by the blocks in them.
+            {count(total.pages.under_25)} {total.pages.under_25 === 1 ? 'page' : 'pages'}, {bytes(total.pages.under_25 * page_bytes)}, held by the blocks in them.
           </p>
           <div class="pin-head" aria-hidden="true">
             

@@ -234,7 +234,7 @@ function listen(element: HTMLElement, seen: () => Drawn | undefined): () => void
     const used = cells.fill[cell]!;
     const site = data.peek().stacks.site[cells.stack[cell]!]!;
     const whose = used === 0 ? 'hole' : `${percent(used, 1)} used, most by ${functionName(data.peek().stacks.frames, site)}`;
-    pointed.value = `${exactTime(ns)}  ${address(lo)}  ${whose}`;
+    pointed.value = `${exactTime(ns)} · ${address(lo)} · ${whose}`;
   };
   const click = async (event: MouseEvent) => {
     const point = place(event);

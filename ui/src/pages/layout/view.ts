@@ -47,7 +47,7 @@ export const layout = signal<{ t: number; layout: Layout } | null>(null);
 
 /** Room for the picture, CSS pixels, without the gutter. */
 export const room = signal({ width: 800, height: 500, scale: 1 });
-export const GUTTER = 108;
+export const GUTTER = 114;
 const HEAD = 20;
 /** Segments have heads if these take no more than so much of the height; else there is only space between them. */
 const HEADS_SHARE = 0.3;

@@ -4,9 +4,9 @@ import { useMemo } from 'preact/hooks';
 import type { Metric, Unit } from '../../data/types.ts';
 import { copy } from '../../state/actions.ts';
 import { useQuery } from '../../state/query.ts';
-import { data, goTo, metric, select, selected, unit } from '../../state/state.ts';
+import { data, filter, goTo, metric, select, selected, unit } from '../../state/state.ts';
 import { compile } from '../../tree/search.ts';
-import { merged, momentOfRun, threadName } from '../../tree/shared.ts';
+import { merged, momentOfRun, threadName, threadsById } from '../../tree/shared.ts';
 import { treesOf } from '../../tree/weights.ts';
 import { Name } from '../../ui/name.tsx';
 import { Sparkline } from '../../ui/sparkline.tsx';
@@ -89,7 +89,7 @@ export function FlatTable({ by, columns }: { by: By; columns: ColumnDef[] }) {
       footer={
         <div class="tables-foot">
           <span data-testid="tables-count">{count(order.length)} {order.length === 1 ? 'row' : 'rows'}</span>
-          <span>{rows.self ? 'A block is in the row of each function on its backtrace: rows overlap.' : 'Each block is in one row.'}</span>
+          <span>{rows.self ? 'A block is in the row of each function on its backtrace: rows overlap.' : 'Each block is in one row.'} Enter: {OPENS[by]}.</span>
           <span class="flame-tools-end">
             <button class="text-button" data-testid="tables-tsv" onClick={() => void copy(text('tsv'))}>copy as TSV</button>
             <button class="text-button" onClick={() => void copy(text('markdown'))}>copy as Markdown</button>
@@ -122,7 +122,7 @@ function useGroups(by: By): Groups {
   const { stacks, info } = data.value;
   const tree = by === 'function' ? merged.value : null;
   return useMemo(() => {
-    if (by === 'thread') return listed(info.threads.slice(0, treesOf(data.value)).map((_, k) => threadName(k)));
+    if (by === 'thread') return listed(Array.from({ length: treesOf(data.value) }, (_, k) => threadName(k)));
     if (by === 'size') return listed(Array.from({ length: SIZES }, (_, k) => (k === 0 ? '0–1 B' : k === 1 ? '2 B' : `${count(2 ** (k - 1) + 1)}–${count(2 ** k)} B`)));
     return groups(by, stacks, merged.peek());
   }, [by, stacks, info, tree]);
@@ -187,12 +187,23 @@ function isSelected(by: By, key: number): boolean {
   return selected.value?.kind === kind && selected.value.id === key;
 }
 
-/** A function's callers and callees; of a call site and a backtrace the source. */
+/** What Enter and a double-click do with a row. */
+const OPENS: Record<By, string> = {
+  site: 'the source', stack: 'the source', function: 'callers and callees',
+  file: 'only backtraces with it', module: 'only backtraces with it', thread: 'only blocks of it', size: 'only blocks of it',
+};
+
 function open(by: By, key: number): void {
+  const { stacks, info } = data.value;
   if (key < 0) return;
-  if (by === 'function') sandwich(key);
-  else if (by === 'site' || by === 'stack') {
+  if (by === 'function') return sandwich(key);
+  if (by === 'site' || by === 'stack') {
     choose(by, key);
-    goTo('source');
+    return goTo('source');
   }
+  const text = () => `"${stacks.frames.strings[key]!.replaceAll('"', '')}"`;
+  const thread = () => threadsById(info)[key]?.tid;
+  const size = () => `${key < 2 ? key * 2 : 2 ** (key - 1) + 1}..${key === 0 ? 1 : 2 ** key}`;
+  const word = { file: () => `file:${text()}`, module: () => `mod:${text()}`, thread: () => `thread:${thread()}`, size: () => `size:${size()}` }[by]();
+  filter.value = `${filter.value} ${word}`.trim();
 }

@@ -61,7 +61,7 @@ function words(by: 'site' | 'file' | 'module' | 'stack', stacks: Stacks): Pick<G
   if (by === 'site') {
     return {
       name: (key) => (key < 0 ? none : functionName(frames, key) || '(unknown)'),
-      place: (key) => (key < 0 ? '' : place(frames, key)),
+      place: (key) => (key < 0 || functionName(frames, key).startsWith(`${place(frames, key)}+`) ? '' : place(frames, key)),
       whole: (key) => (key < 0 ? none : wholeFrame(frames, key)),
     };
   }
