@@ -62,8 +62,10 @@ function table(process: number, name: string): Promise<Columns | null> {
   return unpacked(process, name, unpack);
 }
 
-function sourceOf(process: number): Promise<SourceFiles | null> {
-  return unpacked(process, 'source', (bytes) => JSON.parse(new TextDecoder().decode(bytes)) as SourceFiles);
+/** JSON as it is, unlike the tables. */
+function sourceOf(process: number): SourceFiles | null {
+  const json = text(process, 'source');
+  return json === null ? null : (JSON.parse(json) as SourceFiles);
 }
 
 async function unpacked<T>(process: number, name: string, read: (bytes: Uint8Array) => T): Promise<T | null> {
