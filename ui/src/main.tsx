@@ -26,6 +26,22 @@ declare global {
 }
 
 const frames: number[] = [];
+let before = 0;
+
+/** Lengths of the frames since the last call, in milliseconds; the first call begins to take them. */
+function framesSince(): number[] {
+  if (before === 0) {
+    before = performance.now();
+    const next = (now: number) => {
+      frames.push(now - before);
+      before = now;
+      requestAnimationFrame(next);
+    };
+    requestAnimationFrame(next);
+  }
+  return frames.splice(0);
+}
+
 window.__ht = {
   ready: false,
   get state() {
@@ -36,7 +52,7 @@ window.__ht = {
     return { t: write(state.t.value), a: write(state.a.value), b: write(state.b.value) };
   },
   perf: {},
-  frames: () => frames,
+  frames: framesSince,
 };
 
 /** A page that there is not, or not of this process, is the summary. */
