@@ -62,8 +62,9 @@ function table(process: number, name: string): Promise<Columns | null> {
   return unpacked(process, name, unpack);
 }
 
-function sourceOf(process: number): Promise<SourceFiles | null> {
-  return unpacked(process, 'source', (bytes) => JSON.parse(new TextDecoder().decode(bytes)) as SourceFiles);
+async function sourceOf(process: number): Promise<SourceFiles | null> {
+  const json = text(process, 'source');
+  return json === null ? null : (JSON.parse(json) as SourceFiles);
 }
 
 async function unpacked<T>(process: number, name: string, read: (bytes: Uint8Array) => T): Promise<T | null> {
