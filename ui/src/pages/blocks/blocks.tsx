@@ -123,6 +123,8 @@ function columns(at: number, which: 'all' | 'some' | 'few'): Column<Row>[] {
 const SOME = new Set(['id', 'size', 'born', 'lifetime', 'site']);
 const FEW = new Set(['id', 'size', 'site']);
 
+/** Times are multiples of the tape's tick: what is not longer than one is less than one. */
 function spell(ns: number | null, none: string): string {
-  return ns === null ? none : duration(ns);
+  if (ns === null) return none;
+  return ns === 0 ? `< ${duration(source.value.overview.tick_ns)}` : duration(ns);
 }
