@@ -137,8 +137,9 @@ function Fact({ name, value, title, children }: { name: string; value: string; t
   );
 }
 
-/** Up to so many live blocks the holes between them are sorted by size. */
+/** Up to so many live blocks the holes between them are sorted by size; this takes its time, so T must rest for longer. */
 const MOST_BLOCKS = 200_000;
+const PATIENCE_MS = 500;
 
 function HoleSizes() {
   const answer = useQuery(async (signal) => {
@@ -147,6 +148,8 @@ function HoleSizes() {
     if (now === null) return null;
     const chosen = wanted === null ? now.layout.regions : now.layout.regions.filter(({ start, end }) => wanted >= start && wanted < end);
     if (chosen.reduce((all, { space }) => all + space.live_blocks, 0) > MOST_BLOCKS) return 'too many';
+    await new Promise((done) => setTimeout(done, PATIENCE_MS));
+    if (signal.aborted) return null;
     const parts = await Promise.all(chosen.map(({ start, end }) => data.peek().live(now.t, start, end, MOST_BLOCKS, signal)));
     return holesBySize(parts.map(({ rows }) => rows));
   });
