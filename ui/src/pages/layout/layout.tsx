@@ -117,11 +117,12 @@ function Partly() {
 function Filtered() {
   const found = kept.value;
   if (found === null || view.value === 'time') return null;
+  const has = found.blocks === 1 ? 'block that the filter keeps has its' : 'blocks that the filter keeps have their';
   const what = found.too_many
     ? `The filter keeps ${count(found.blocks)} of them, too many to tell apart here: all have colours.`
     : view.value === 'pages'
       ? 'Pages are of all blocks, whatever the filter keeps.'
-      : `${count(found.blocks)} ${found.blocks === 1 ? 'block that the filter keeps has its' : 'blocks that the filter keeps have their'} colours, others are grey; all figures here are of all blocks.`;
+      : `${count(found.blocks)} ${has} colours, others are grey; all figures here are of all blocks.`;
   return (
     <p class="layout-sentence quiet" data-testid="layout-filtered">
       {what}

@@ -167,7 +167,7 @@ async function selectIn(lo: number, hi: number): Promise<void> {
 }
 
 /** The blocks of an address range as a list. */
-export function showBlocks(lo: number, hi: number): void {
+function showBlocks(lo: number, hi: number): void {
   const others = filter.value.split(/\s+/).filter((word) => word !== '' && !word.startsWith('addr:'));
   batch(() => {
     filter.value = [...others, `addr:${address(lo)}..${address(hi)}`].join(' ');

@@ -78,11 +78,11 @@ function parts({ geometry, scrolled, raster }: Picture, lo: number, hi: number):
   return found;
 }
 
-function outlineBytes(context: CanvasRenderingContext2D, seen: Picture, lo: number, hi: number, least = 2): void {
+function outlineBytes(context: CanvasRenderingContext2D, seen: Picture, lo: number, hi: number): void {
   const height = Math.max(2, seen.geometry.rowPx - 1);
   const half = context.lineWidth / 2;
   for (const { x, y, width } of parts(seen, lo, hi)) {
-    const wide = Math.max(least, width);
+    const wide = Math.max(2, width);
     context.strokeRect(x + half - (wide - width) / 2, y + half, Math.max(1, wide - 2 * half), height - 2 * half);
   }
 }
@@ -98,7 +98,10 @@ function mark(context: CanvasRenderingContext2D, seen: Picture, lo: number, hi: 
   else {
     const [left, right] = [GUTTER + 1, GUTTER + seen.geometry.width - 1];
     const [end, bottom] = [last.x + last.width, last.y + height];
-    const corners: [number, number][] = [[first.x, first.y], [right, first.y], [right, last.y], [end, last.y], [end, bottom], [left, bottom], [left, first.y + height], [first.x, first.y + height]];
+    const corners: [number, number][] = [
+      [first.x, first.y], [right, first.y], [right, last.y], [end, last.y],
+      [end, bottom], [left, bottom], [left, first.y + height], [first.x, first.y + height],
+    ];
     corners.forEach(([x, y]) => context.lineTo(Math.max(left, Math.min(right, x)), y));
     context.closePath();
   }

@@ -1,6 +1,6 @@
 // Asks for what is in sight and makes the raster of it: cells where it is far away, the blocks themselves where near.
 
-import type { Blocks, ProcessData } from '../../data/types.ts';
+import { NEVER, type Blocks, type ProcessData } from '../../data/types.ts';
 import type { Classify } from './raster.ts';
 import { HOLE, Raster } from './raster.ts';
 import type { Columns, Geometry, Row } from './geometry.ts';
@@ -87,14 +87,15 @@ export function fillClass(used: number, page: number): number {
 export function changes(before: Raster, after: Raster, a: number): Raster {
   for (let at = 0; at < after.kind.length; at++) {
     const [was, is] = [before.fill[at]! > 0, after.fill[at]! > 0];
-    if (is) after.kind[at] = was && after.born[at]! < a ? STAYED : APPEARED;
-    else if (was) {
+    if (is) {
+      // Inherited blocks have no birth; they are older than any mark.
+      const old = after.born[at]! < a || after.born[at] === NEVER;
+      after.kind[at] = was && old ? STAYED : APPEARED;
+    } else if (was) {
       after.kind[at] = GONE;
       after.stack[at] = before.stack[at]!;
       after.fill[at] = before.fill[at]!;
     }
-    // Inherited blocks have no birth; they are older than any mark.
-    if (is && after.born[at] === 0xffffffff) after.kind[at] = STAYED;
   }
   return after;
 }

@@ -100,7 +100,8 @@ export function TimeMap() {
     const of = data.value;
     const [a, b] = [of.times.at(from), of.times.at(to)];
     const whole = { from: of.times.of(a), to: Math.max(of.times.of(a) + 1, of.times.of(b)) };
-    return Promise.all(bands.map((band) => of.time_map(band.start, band.end, a, b, width, band.height, signal))).then((cells) => ({ bands, cells, ...whole, width }));
+    const asked = bands.map((band) => of.time_map(band.start, band.end, a, b, width, band.height, signal));
+    return Promise.all(asked).then((cells) => ({ bands, cells, ...whole, width }));
   });
   useLayoutEffect(() => effect(() => answer.value.value && draw(canvas.current!, answer.value.value)), []);
   useLayoutEffect(() => effect(() => answer.value.value && drawT(over.current!, answer.value.value)), []);
