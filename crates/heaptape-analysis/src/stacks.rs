@@ -105,6 +105,14 @@ impl Stacks {
     pub fn is_empty(&self) -> bool {
         self.parents.is_empty()
     }
+
+    /// The call site of a frame that a stack calls: by the rule of [`crate::sites`], the innermost one outside
+    /// wrappers; where all are wrappers, the innermost one.
+    fn site_under(&self, parent: u32, frame: u32) -> u32 {
+        let of_parent = self.site_of[parent as usize];
+        let has_site = parent != 0 && !self.frames[of_parent as usize].wrapper;
+        if self.frames[frame as usize].wrapper && has_site { of_parent } else { frame }
+    }
 }
 
 struct Builder {
@@ -177,16 +185,6 @@ impl Builder {
     }
 }
 
-impl Stacks {
-    /// The call site of a frame that a stack calls: by the rule of [`crate::sites`], the innermost one outside
-    /// wrappers; where all are wrappers, the innermost one.
-    fn site_under(&self, parent: u32, frame: u32) -> u32 {
-        let of_parent = self.site_of[parent as usize];
-        let has_site = parent != 0 && !self.frames[of_parent as usize].wrapper;
-        if self.frames[frame as usize].wrapper && has_site { of_parent } else { frame }
-    }
-}
-
 /// Frame 0.
 fn no_backtrace() -> Frame {
     Frame {
@@ -255,7 +253,7 @@ mod tests {
             let leaves: Vec<BacktraceId> = leaves.into_iter().map(BacktraceId).collect();
             let stacks = Stacks::of(&recording, &FewNames, leaves.iter().copied()).unwrap();
             let key = |frame: &Frame| {
-                (frame.function.clone(), frame.file.clone(), frame.line, frame.module.clone())
+                (Arc::clone(&frame.function), frame.file.clone(), frame.line, frame.module.clone())
             };
             let mut spelled = std::collections::BTreeMap::new();
             let mut sites = Sites::new(&recording, &FewNames);

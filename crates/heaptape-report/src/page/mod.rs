@@ -4,7 +4,7 @@
 //! * [`tables`]: the tables of a process.
 //! * [`source`]: source lines.
 //! * [`overview`]: what is known before they are opened.
-//! * [`file`]: the report: one HTML file that holds everything.
+//! * [`mod@file`]: the report: one HTML file that holds everything.
 
 pub mod columns;
 pub mod file;
