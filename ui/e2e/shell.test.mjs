@@ -353,6 +353,20 @@ test('statement 19: where nothing was allocated each page says so', async () => 
   });
 });
 
+test('the links of findings set the state that they speak of, as one step of the history', async () => {
+  await on('F1', {}, async (page) => {
+    const before = await state(page);
+    const lost = page.locator('[data-rule=lost]');
+    assert.match(await lost.textContent(), /leak_ctx.*600 blocks/);
+    await lost.getByRole('button', { name: 'flame' }).click();
+    await page.getByTestId('page-flame').waitFor();
+    assert.equal(await param(page, 'm'), 'leaked');
+    assert.match(await sentence(page), /never freed before exit: 93\.8 KiB in 600 blocks$/);
+    await page.goBack();
+    assert.equal(await state(page), before);
+  });
+});
+
 test('another process is a step of the history, at its own peak; the tree of processes leads there too', async () => {
   await on('F6', {}, async (page) => {
     const pid = () => page.locator('.header-facts span').first().textContent();
