@@ -18,7 +18,7 @@ const written = here('../dist/fixtures/');
 const CPP = ['g++', '-O1', '-g', '-pthread', '-fno-inline', '-fno-optimize-sibling-calls', '-fno-omit-frame-pointer', '-rdynamic'];
 const C = ['gcc', '-O0', '-g', '-rdynamic'];
 
-/** Each fixture: a program of targets/, its compiler, its arguments, and whether it dies. */
+/** Each fixture: a program of targets/, its compiler, its arguments, whether it dies, and options of the report. */
 const FIXTURES = {
   // A program that has a bit of everything.
   F1: { program: 'demo', compiler: CPP, arguments: ['1200'], golden: true },
@@ -31,6 +31,8 @@ const FIXTURES = {
     program: 'hostile_names', compiler: C, folder: '<', source: 'script><img src=x onerror=window.__broken=4>.c',
     arguments: ['</script><script>window.__broken=5</script>', '<img src=x onerror=window.__broken=6>', '\u202Edesrever'],
   },
+  // Several processes.
+  F6: { command: ['/bin/sh', '-c', 'ls / > /dev/null; ls / > /dev/null; true'], options: ['--process', 'all'] },
 };
 
 mkdirSync(built, { recursive: true });
@@ -39,7 +41,7 @@ for (const [name, fixture] of Object.entries(FIXTURES)) {
   const command = fixture.command ?? [build(fixture), ...fixture.arguments];
   const run = spawnSync(heaptape, ['run', '--force', '--output', tape, '--', ...command], { cwd: built, encoding: 'utf8' });
   if ((run.status === 0) === (fixture.dies ?? false)) throw new Error(`${name}: ended with ${run.status ?? run.signal}\n${run.stderr}`);
-  execFileSync(heaptape, ['report', '--force', '--output', join(written, `${name}.html`), tape], { stdio: ['ignore', 'ignore', 'inherit'] });
+  execFileSync(heaptape, ['report', ...(fixture.options ?? []), '--force', '--output', join(written, `${name}.html`), tape], { stdio: ['ignore', 'ignore', 'inherit'] });
   if (fixture.golden) writeFileSync(join(written, `${name}.golden.json`), execFileSync(golden, [tape], { maxBuffer: 1 << 28 }));
   rmSync(tape);
   console.log(`dist/fixtures/${name}.html`);
