@@ -152,17 +152,11 @@ impl Layout {
         live: &LiveSet,
         sites: &mut Sites<'_>,
     ) -> Layout {
-        let ground = Ground::of(recording, process);
         let blocks = live.sorted();
         let mut pins = Pins::default();
-        let regions: Vec<Region> = ground
-            .regions(&blocks)
-            .into_iter()
-            .map(|(kind, range)| ground.measure(kind, range, &blocks, sites, &mut pins))
-            .collect();
-        let mut total = Space::default();
-        regions.iter().for_each(|region| total.add(&region.space));
-        let page_bytes = ground.page_bytes;
+        let page_bytes = page_bytes(recording);
+        let mut sparse = |_: u64, owners: &[(BacktraceId, u64)]| pins.add(owners, sites);
+        let (total, regions) = lay_out(recording, process, &blocks, &mut sparse);
         Layout { page_bytes, total, regions, pins: pins.ranked(page_bytes, sites), blocks }
     }
 
@@ -170,6 +164,26 @@ impl Layout {
     pub fn extents(&self, region: &Region) -> impl Iterator<Item = Extent> + '_ {
         extents(&self.blocks[region.blocks.clone()])
     }
+}
+
+/// Takes the number and the owners (backtrace and bytes in the page) of a page that is less than 25 % used.
+pub(crate) type SparsePages<'a> = dyn FnMut(u64, &[(BacktraceId, u64)]) + 'a;
+
+/// The regions of live blocks, which are sorted by address, and their sum. Hands nearly empty pages to
+/// `sparse`.
+pub(crate) fn lay_out(
+    recording: &dyn Recording,
+    process: ProcessId,
+    blocks: &[LiveBlock],
+    sparse: &mut SparsePages<'_>,
+) -> (Space, Vec<Region>) {
+    let ground = Ground::of(recording, process);
+    let cut = ground.regions(blocks).into_iter();
+    let regions: Vec<Region> =
+        cut.map(|(kind, range)| ground.measure(kind, range, blocks, sparse)).collect();
+    let mut total = Space::default();
+    regions.iter().for_each(|region| total.add(&region.space));
+    (total, regions)
 }
 
 /// Bytes of a page of the recorded machine; 4096 where the tape states nonsense.
@@ -257,12 +271,11 @@ impl Ground {
         kind: RegionKind,
         range: Range<usize>,
         blocks: &[LiveBlock],
-        sites: &mut Sites<'_>,
-        pins: &mut Pins,
+        sparse: &mut SparsePages<'_>,
     ) -> Region {
         let own = &blocks[range.clone()];
         let mut space = Space::default();
-        let mut pages = PageCounter::new(self.page_bytes, |owners| pins.add(owners, sites));
+        let mut pages = PageCounter::new(self.page_bytes, sparse);
         let (mut reached, start) = (own[0].addr, own[0].addr);
         for extent in extents(own) {
             pages.add(&extent);

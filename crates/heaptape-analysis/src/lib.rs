@@ -17,6 +17,7 @@
 //! * [`contents`]: what blocks contained.
 //! * [`crash`]: why it died.
 //! * [`errors`]: what was given back that was not to be given back so.
+//! * [`index`], [`block_filter`]: the same of any tape, within bounds.
 //! * [`lifetimes`], [`flows`], [`stacks`], [`times`]: all blocks with their whole lives, for pages that wind.
 //! * [`estimate`]: what a sample says about the whole.
 //! * [`info`]: what was recorded and what was not.
@@ -25,6 +26,7 @@
 
 pub mod addr;
 pub mod at;
+pub mod block_filter;
 pub mod contents;
 pub mod crash;
 pub mod errors;
@@ -38,6 +40,7 @@ pub mod free_backtraces;
 pub mod growth;
 pub mod guarding;
 mod hex;
+pub mod index;
 pub mod info;
 pub mod layout;
 pub mod leaks;

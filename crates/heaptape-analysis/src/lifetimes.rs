@@ -106,7 +106,7 @@ impl Lifetimes {
 
     /// Reads the whole history of a process once. Of more events than [`Lifetimes::fit`] says, the first ones.
     ///
-    /// Fails where an event is missing, or as soon as memory would not do: 56 bytes a block that is kept, and about 96 a
+    /// Fails where an event is missing, or as soon as memory would not do: 64 bytes a block that is kept, and about 96 a
     /// live one beside the live set.
     pub fn of(
         recording: &dyn Recording,
@@ -114,42 +114,87 @@ impl Lifetimes {
         keep: &Keep<'_>,
     ) -> Result<Lifetimes, TapeError> {
         let mut live = recording.live_at_start(process)?;
-        let mut book = Book::new(keep, &live);
+        let mut book = Book::new(0, &live, Kept { keep, blocks: Vec::new(), of_blocks: 0 });
+        let mut times = Times::default();
         let events = recording.event_count(process).min(u64::from(NEVER) - 1);
         recording.runs(process, 0..events, &mut |events| {
             for some in events.chunks(FORESEEN) {
                 live.foresee(some);
-                some.iter().for_each(|event| book.note(event, &mut live));
+                for event in some {
+                    book.note(event, &mut live);
+                    times.note(book.events, event.time);
+                }
             }
-            recording.afford(live.bytes().saturating_add(book.bytes())).map(ControlFlow::Continue)
+            let kept = book.ended.blocks.capacity() * size_of::<Lifetime>();
+            let bytes = live.bytes().saturating_add(book.bytes()).saturating_add(kept as u64);
+            recording.afford(bytes.saturating_add(times.bytes())).map(ControlFlow::Continue)
         })?;
-        let mut lifetimes = book.finish(&live);
-        lifetimes.mark_leaks(recording, process)?;
-        Ok(lifetimes)
-    }
-
-    /// Notes what the last search for leaks said of the blocks that were live then.
-    fn mark_leaks(
-        &mut self,
-        recording: &dyn Recording,
-        process: ProcessId,
-    ) -> Result<(), TapeError> {
-        let Some(scan) = recording.leak_scans().iter().rfind(|scan| scan.process == process) else {
-            return Ok(());
-        };
-        let Ok(position) = u32::try_from(scan.event) else { return Ok(()) };
-        recording.afford(self.bytes().saturating_add(scan.blocks().saturating_mul(64)))?;
-        let found = recording.leak_blocks(scan)?;
-        let kinds: FxHashMap<u64, LeakKind> = found.iter().map(|it| (it.addr, it.kind)).collect();
-        for block in self.blocks.iter_mut().filter(|block| block.is_live(position)) {
-            block.leak = kinds.get(&block.addr).map_or(0, |kind| 4 - *kind as u8);
-        }
-        Ok(())
+        let events = book.events;
+        let Kept { mut blocks, of_blocks, .. } = book.finish(&live);
+        let first = |block: &Lifetime| !block.is(flags::INHERITED);
+        blocks.sort_unstable_by_key(|it| (first(it), it.born, it.id, it.addr));
+        let inherited = blocks.partition_point(|block| !first(block));
+        recording.afford((blocks.capacity() * size_of::<Lifetime>()) as u64)?;
+        mark_leaks(recording, process, &mut blocks)?;
+        Ok(Lifetimes { blocks, of_blocks, inherited, events, times })
     }
 
     /// Bytes of memory that it takes.
     pub fn bytes(&self) -> u64 {
         (self.blocks.capacity() * size_of::<Lifetime>()) as u64 + self.times.bytes()
+    }
+}
+
+/// Notes what the last search for leaks said of those blocks that were live then.
+pub(crate) fn mark_leaks(
+    recording: &dyn Recording,
+    process: ProcessId,
+    blocks: &mut [Lifetime],
+) -> Result<(), TapeError> {
+    let Some(scan) = recording.leak_scans().iter().rfind(|scan| scan.process == process) else {
+        return Ok(());
+    };
+    let Ok(position) = u32::try_from(scan.event) else { return Ok(()) };
+    recording
+        .afford((size_of_val(blocks) as u64).saturating_add(scan.blocks().saturating_mul(64)))?;
+    let found = recording.leak_blocks(scan)?;
+    let kinds: FxHashMap<u64, LeakKind> = found.iter().map(|it| (it.addr, it.kind)).collect();
+    for block in blocks.iter_mut().filter(|block| block.is_live(position)) {
+        block.leak = kinds.get(&block.addr).map_or(0, |kind| leak_class(*kind));
+    }
+    Ok(())
+}
+
+/// The number that blocks bear of a class ([`Lifetime::leak`]).
+pub(crate) fn leak_class(kind: LeakKind) -> u8 {
+    4 - kind as u8
+}
+
+/// The blocks that are to be kept.
+struct Kept<'a> {
+    keep: &'a Keep<'a>,
+    blocks: Vec<Lifetime>,
+    of_blocks: u64,
+}
+
+impl Ended for Kept<'_> {
+    fn ended(&mut self, block: Lifetime) {
+        self.of_blocks += 1;
+        if (self.keep)(&block) {
+            self.blocks.push(block);
+        }
+    }
+}
+
+/// Takes blocks whose whole life is known, in the order in which that is certain.
+pub(crate) trait Ended {
+    /// Takes a block.
+    fn ended(&mut self, block: Lifetime);
+}
+
+impl Ended for Vec<Lifetime> {
+    fn ended(&mut self, block: Lifetime) {
+        self.push(block);
     }
 }
 
@@ -160,13 +205,12 @@ struct Open {
     flags: u8,
 }
 
-/// Follows a history and writes down the blocks that have ended.
-struct Book<'a> {
-    keep: &'a Keep<'a>,
-    kept: Vec<Lifetime>,
-    of_blocks: u64,
-    events: u32,
-    times: Times,
+/// Follows a history and hands over the blocks that have ended.
+pub(crate) struct Book<E> {
+    /// Who takes them.
+    pub(crate) ended: E,
+    /// The rank of the next event.
+    pub(crate) events: u32,
     /// The live blocks, by address.
     open: FxHashMap<u64, Open>,
     /// Ended by a realloc of this thread whose outcome is still to come: if it fails they live on.
@@ -175,35 +219,28 @@ struct Book<'a> {
     newest: Table<ThreadId, BlockId>,
 }
 
-impl<'a> Book<'a> {
-    fn new(keep: &'a Keep<'a>, inherited: &LiveSet) -> Book<'a> {
+impl<E: Ended> Book<E> {
+    /// Of a history that begins with the event of rank `first` and these blocks.
+    pub(crate) fn new(first: u32, inherited: &LiveSet, ended: E) -> Book<E> {
         let open = Open { born: NEVER, flags: flags::INHERITED };
         let open: FxHashMap<u64, Open> = inherited.blocks().map(|it| (it.addr, open)).collect();
-        Book {
-            keep,
-            kept: Vec::new(),
-            of_blocks: open.len() as u64,
-            events: 0,
-            times: Times::default(),
-            open,
-            releasing: FxHashMap::default(),
-            newest: Table::default(),
-        }
+        let (releasing, newest) = (FxHashMap::default(), Table::default());
+        Book { ended, events: first, open, releasing, newest }
     }
 
-    fn bytes(&self) -> u64 {
+    /// About the bytes that it takes, without what was handed over.
+    pub(crate) fn bytes(&self) -> u64 {
         // A hash table has up to eight places for seven entries, and a byte beside each; it is copied when it grows.
         let open = self.open.capacity() * (size_of::<(u64, Open)>() + 2) * 3;
         let releasing = self.releasing.capacity() * (size_of::<(ThreadId, Lifetime)>() + 2) * 3;
-        let kept = self.kept.capacity() * size_of::<Lifetime>();
-        (open + releasing + kept) as u64 + self.times.bytes() + self.newest.bytes()
+        (open + releasing) as u64 + self.newest.bytes()
     }
 
+    /// Applies an event to the live set, and notes what it did.
     #[inline]
-    fn note(&mut self, event: &Event, live: &mut LiveSet) {
+    pub(crate) fn note(&mut self, event: &Event, live: &mut LiveSet) -> Effect {
         let rank = self.events;
         self.events += 1;
-        self.times.note(self.events, event.time);
         // What stands where a failed realloc puts its block back is not told of: only a tape that lies has it.
         let displaced = match event.action {
             Action::ReallocFail => live.get(event.addr).copied(),
@@ -221,7 +258,6 @@ impl<'a> Book<'a> {
                 if let Some(gone) = overlaid {
                     self.overlay(&gone, rank, event);
                 }
-                self.of_blocks += 1;
                 let from = event.action == Action::ReallocAlloc;
                 let flags = if from { flags::FROM_REALLOC } else { 0 };
                 self.open.insert(block.addr, Open { born: rank, flags });
@@ -239,6 +275,7 @@ impl<'a> Book<'a> {
             }
             Effect::EndedInherited | Effect::Unmatched | Effect::Nothing => {}
         }
+        effect
     }
 
     /// What a thread released by a realloc has ended for good, unless this event gives it back.
@@ -247,7 +284,7 @@ impl<'a> Book<'a> {
         if !matches!(effect, Effect::Restored(_))
             && let Some(block) = self.releasing.remove(&event.thread)
         {
-            self.write(block);
+            self.ended.ended(block);
         }
     }
 
@@ -263,7 +300,7 @@ impl<'a> Book<'a> {
             ended.flags |= flags::TO_REALLOC;
             self.releasing.insert(event.thread, ended);
         } else {
-            self.write(ended);
+            self.ended.ended(ended);
         }
     }
 
@@ -273,7 +310,7 @@ impl<'a> Book<'a> {
         ended.died = rank;
         ended.freed_thread = event.thread;
         ended.flags |= flags::OVERLAID;
-        self.write(ended);
+        self.ended.ended(ended);
     }
 
     /// The row of a block that is live no more, or that the history leaves live.
@@ -297,28 +334,15 @@ impl<'a> Book<'a> {
         }
     }
 
-    fn write(&mut self, block: Lifetime) {
-        if (self.keep)(&block) {
-            self.kept.push(block);
-        }
-    }
-
-    fn finish(mut self, live: &LiveSet) -> Lifetimes {
+    /// Hands over the blocks that the history leaves live.
+    pub(crate) fn finish(mut self, live: &LiveSet) -> E {
         for (_, block) in std::mem::take(&mut self.releasing) {
-            self.write(block);
+            self.ended.ended(block);
         }
         for block in live.blocks() {
             let block = self.close(block);
-            self.write(block);
+            self.ended.ended(block);
         }
-        let first = |block: &Lifetime| !block.is(flags::INHERITED);
-        self.kept.sort_unstable_by_key(|it| (first(it), it.born, it.id, it.addr));
-        Lifetimes {
-            inherited: self.kept.partition_point(|block| !first(block)),
-            blocks: self.kept,
-            of_blocks: self.of_blocks,
-            events: self.events,
-            times: self.times,
-        }
+        self.ended
     }
 }

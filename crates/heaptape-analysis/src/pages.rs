@@ -63,9 +63,9 @@ pub struct PageCounter<F> {
     sparse: F,
 }
 
-impl<F: FnMut(&[(BacktraceId, u64)])> PageCounter<F> {
-    /// Calls `sparse` with the owners (backtrace and bytes in the page) of each page that is less
-    /// than 25 % used.
+impl<F: FnMut(u64, &[(BacktraceId, u64)])> PageCounter<F> {
+    /// Calls `sparse` with the number and the owners (backtrace and bytes in the page) of each page that is
+    /// less than 25 % used.
     pub fn new(page_bytes: u64, sparse: F) -> PageCounter<F> {
         PageCounter { page_bytes, counts: PageCounts::default(), page: None, sparse }
     }
@@ -105,7 +105,7 @@ impl<F: FnMut(&[(BacktraceId, u64)])> PageCounter<F> {
         let before = self.counts.under_25;
         self.counts.count(page.used, self.page_bytes);
         if self.counts.under_25 > before {
-            (self.sparse)(&page.owners);
+            (self.sparse)(page.index, &page.owners);
         }
     }
 

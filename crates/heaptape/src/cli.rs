@@ -5,7 +5,7 @@
 
 use crate::commands::{
     addr, at, contents, crash, crunch, doctor, errors, events, info, install_aliases, layout,
-    leaks, report, run, snapshot, strip, summary, tree, vizzyreport, vizzytrace,
+    leaks, report, run, snapshot, strip, summary, tree, ui, vizzyreport, vizzytrace,
 };
 use crate::failure::Failure;
 use crate::terminal::Color;
@@ -37,6 +37,7 @@ pub(crate) enum Command {
     Run(run::Args),
     Summary(summary::Args),
     Report(report::Args),
+    Ui(ui::Args),
     Errors(errors::Args),
     At(at::Args),
     Layout(layout::Args),

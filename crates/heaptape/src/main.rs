@@ -14,6 +14,7 @@ mod preload;
 mod recording;
 mod seeds;
 mod terminal;
+mod web;
 
 use cli::{Cli, Command};
 use failure::{Failure, Outcome};
@@ -40,6 +41,7 @@ fn run(argv: Vec<OsString>) -> Outcome {
         Command::Run(args) => commands::run::run(args),
         Command::Summary(args) => commands::summary::run(args),
         Command::Report(args) => commands::report::run(args),
+        Command::Ui(args) => commands::ui::run(args),
         Command::Errors(args) => commands::errors::run(args),
         Command::At(args) => commands::at::run(args),
         Command::Layout(args) => commands::layout::run(args),

@@ -4,6 +4,7 @@ mod address_test;
 mod crash_test;
 mod errors_test;
 mod history;
+mod index_test;
 mod layout_test;
 mod lifetimes_test;
 mod overwrites_test;

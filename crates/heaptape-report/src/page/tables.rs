@@ -165,7 +165,7 @@ pub fn contents(captures: &Captures) -> Table<'_> {
 }
 
 /// The threads of a process as small numbers: its own ones, then those of ancestors whose blocks it inherited.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Threads {
     numbers: FxHashMap<ThreadId, u16>,
     /// Kernel ids and names, by number. Where there are more than 65,536, the last one stands for all others.
@@ -173,15 +173,16 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// Numbers the threads of a process and of its blocks.
-    pub fn of(recording: &dyn Recording, process: ProcessId, lifetimes: &Lifetimes) -> Threads {
+    /// Numbers the threads of a process, and others that had to do with its blocks.
+    pub fn of(
+        recording: &dyn Recording,
+        process: ProcessId,
+        others: impl Iterator<Item = ThreadId>,
+    ) -> Threads {
         let mut threads = Threads { numbers: FxHashMap::default(), names: Vec::new() };
         let own = recording.threads().iter().filter(|thread| thread.process == process);
         own.for_each(|thread| threads.add(recording, thread.id));
-        for block in &lifetimes.blocks {
-            threads.add(recording, block.thread);
-            threads.add(recording, block.freed_thread);
-        }
+        others.for_each(|thread| threads.add(recording, thread));
         threads
     }
 
@@ -195,7 +196,8 @@ impl Threads {
         self.names.push(thread.map(name).unwrap_or_default());
     }
 
-    fn number(&self, id: ThreadId) -> u16 {
+    /// The number of a thread.
+    pub fn number(&self, id: ThreadId) -> u16 {
         self.numbers.get(&id).copied().unwrap_or(u16::MAX)
     }
 }

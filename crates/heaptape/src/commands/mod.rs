@@ -18,5 +18,6 @@ pub(crate) mod snapshot;
 pub(crate) mod strip;
 pub(crate) mod summary;
 pub(crate) mod tree;
+pub(crate) mod ui;
 pub(crate) mod vizzyreport;
 pub(crate) mod vizzytrace;

@@ -75,13 +75,14 @@ impl ProcessTables {
         let of_flows =
             flows.iter().flat_map(|(flows, ..)| flows.rows.iter().map(|it| it.backtrace));
         let stacks = Stacks::of(recording, names, of_blocks.chain(of_flows))?;
-        let threads = Threads::of(recording, process.id, &lifetimes);
+        let others = lifetimes.blocks.iter().flat_map(|block| [block.thread, block.freed_thread]);
+        let threads = Threads::of(recording, process.id, others);
         let (left_out, sampling) = (left_out.get(), Sampling::of(recording));
         Ok(ProcessTables { lifetimes, stacks, threads, left_out, flows, sampling })
     }
 
     /// Whether some blocks are only in sums.
-    fn capped(&self) -> Option<Capped> {
+    pub(crate) fn capped(&self) -> Option<Capped> {
         let (flows, ..) = self.flows.as_ref()?;
         Some(Capped {
             kept_blocks: self.lifetimes.blocks.len() as u64,
@@ -133,12 +134,13 @@ pub(crate) fn process_info(
     recording: &dyn Recording,
     names: &dyn Names,
     process: &Process,
-    tables: &ProcessTables,
+    of_blocks: u64,
+    threads: &Threads,
 ) -> Result<ProcessInfo, TapeError> {
     let totals = process::totals(recording, process.id)?;
     let known = ProcessInfo::left_out(recording, process, String::new());
     Ok(ProcessInfo {
-        block_count: tables.lifetimes.of_blocks,
+        block_count: of_blocks,
         peak: PeakInfo {
             position: totals.peak_event,
             time_ns: totals.peak_time.0.max(known.start_ns),
@@ -147,8 +149,7 @@ pub(crate) fn process_info(
         at_exit: Weight { bytes: totals.live_bytes, blocks: totals.live_blocks },
         included: true,
         why_not: None,
-        capped: tables.capped(),
-        threads: tables.threads.names.iter().cloned().map(thread_name).collect(),
+        threads: threads.names.iter().cloned().map(thread_name).collect(),
         results: results(recording, names, process)?,
         ..known
     })

@@ -125,9 +125,16 @@ impl Writer<'_> {
         if self.wishes.contents {
             captures = Captures::of(recording, process.id, &tables.lifetimes, MOST_CONTENTS)?;
         }
-        let info = process_info(recording, &self.names, process, &tables)?;
+        let info = process_info(
+            recording,
+            &self.names,
+            process,
+            tables.lifetimes.of_blocks,
+            &tables.threads,
+        )?;
         let has_contents = !captures.rows.is_empty();
-        Ok((ProcessInfo { has_contents, ..info }, tables, captures))
+        let capped = tables.capped();
+        Ok((ProcessInfo { has_contents, capped, ..info }, tables, captures))
     }
 
     fn write(

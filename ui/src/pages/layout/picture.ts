@@ -37,12 +37,12 @@ export const STAYED = 3;
 
 export type Look = 'classes' | 'pages' | 'changes';
 
-/** Rows of one segment that follow each other: one query. */
-function runs(rows: readonly Row[]): { first: number; count: number }[] {
+/** Rows of one run that follow each other: one query. */
+function stretches(rows: readonly Row[]): { first: number; count: number }[] {
   const found: { first: number; count: number }[] = [];
   rows.forEach((row, index) => {
     const last = found[found.length - 1];
-    if (last !== undefined && rows[index - 1]!.segment === row.segment) last.count++;
+    if (last !== undefined && rows[index - 1]!.run === row.run) last.count++;
     else found.push({ first: index, count: 1 });
   });
   return found;
@@ -51,7 +51,7 @@ function runs(rows: readonly Row[]): { first: number; count: number }[] {
 /** The raster of one moment. */
 export async function rasterAt(data: ProcessData, sight: Sight, t: number, classify: Classify, signal: AbortSignal): Promise<Raster> {
   const { rows, columns } = sight;
-  const wanted = runs(rows);
+  const wanted = stretches(rows);
   if (!sight.pages && sight.geometry.bytesPerPx <= NEAR_BYTES_PER_PX) {
     const near = await Promise.all(
       wanted.map(({ first, count }) => data.live(t, rows[first]!.lo, rows[first + count - 1]!.hi, MOST_BLOCKS, signal)),

@@ -111,7 +111,7 @@ function BlockText({ found: { blocks, index, lo, hi, position }, data: of }: { f
             ? ''
             : blocks.count > 1
             ? `largest part of ${count(blocks.count)} blocks in these ${bytes(hi - lo)}`
-            : only.value === null
+            : only.value === null && hover.value !== null
               ? 'outlined: all blocks of this site'
               : ''}
         </span>

@@ -1,0 +1,141 @@
+//! `heaptape ui`: the page, served on this machine.
+
+use crate::cli::TapeArgs;
+use crate::failure::{Failure, Outcome};
+use crate::glue::page::process_info;
+use crate::glue::sources::{self, SourceMap, SourcePaths};
+use crate::glue::{Reading, with_stdout};
+use crate::recording::tell;
+use crate::web::door::Door;
+use crate::web::process::{Ready, Served};
+use crate::web::server;
+use crate::web::site::Site;
+use heaptape_analysis::info::Info;
+use heaptape_analysis::lifetimes::Lifetimes;
+use heaptape_report::page::overview::{Overview, ProcessInfo};
+use heaptape_tape::Process;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Command, ExitCode, Stdio};
+
+/// Show everything in the browser
+///
+/// Serves the page of `heaptape report` on 127.0.0.1, for tapes of any size: the tape is read once, then every moment of
+/// it can be asked for. Only who knows the address that is printed can see anything. Ctrl-C ends it.
+#[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("memory", |memory| memory.default_value("900M")),
+    after_help = "Examples:
+  heaptape ui demo.tape
+  heaptape ui demo.tape --open                     start the browser, too
+  heaptape ui demo.tape --port 8080                then from elsewhere: ssh -L 8080:127.0.0.1:8080 HOST
+  heaptape ui demo.tape --source-map /build=$PWD   where the sources are now"
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    tape: TapeArgs,
+    /// The port [default: any that is free]
+    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// Open the page in a browser (xdg-open)
+    #[arg(long)]
+    open: bool,
+    /// Sources that were in one folder are in another now (repeatable)
+    #[arg(long, value_name = "FROM=TO")]
+    source_map: Vec<SourceMap>,
+}
+
+pub(crate) fn run(args: Args) -> Outcome {
+    // Better now than after minutes.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).map_err(|error| {
+        Failure::request(format!("127.0.0.1:{}: cannot be listened at: {error}", args.port))
+    })?;
+    let door = listener
+        .local_addr()
+        .and_then(Door::new)
+        .map_err(|error| Failure::request(format!("the server cannot be started: {error}")))?;
+    sources::check(&args.source_map)?;
+    let memory = args.tape.memory.bytes();
+    let sysroot = args.tape.sysroot.clone();
+    let reading = Reading::open(args.tape)?;
+    let (overview, ready) = gather(&reading, memory)?;
+    let overview = serde_json::to_vec(&overview)
+        .map_err(|error| Failure::request(format!("the overview cannot be written: {error}")))?;
+    let served = ready.iter().map(|ready| Served::new(reading.tape(), ready)).collect();
+    let paths = SourcePaths::new(reading.tape(), args.source_map, sysroot);
+    let site = Site::new(overview, served, paths);
+    let url = door.url();
+    with_stdout(|out| {
+        writeln!(out, "{url}")?;
+        Ok(())
+    })?;
+    tell(format_args!("heaptape: the page is at this address until Ctrl-C"));
+    if args.open {
+        open(&url);
+    }
+    server::serve(&listener, &door, &site)
+        .map_err(|error| Failure::request(format!("the server has ended: {error}")))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is known of the tape, and the processes that were asked for, each read once.
+fn gather(reading: &Reading, memory: u64) -> Result<(Overview, Vec<Ready>), Failure> {
+    let names = reading.names();
+    let recording = reading.recording();
+    let chosen = reading.processes()?;
+    let info = Info::compute(recording, &names);
+    let first = chosen.first().map_or(0, |process| process.id.0);
+    let mut overview = Overview::of(recording, &reading.file_name(), info, first);
+    let mut all_ready = Vec::new();
+    for process in reading.tape().processes() {
+        if !chosen.iter().any(|chosen| chosen.id == process.id) {
+            let why = format!(
+                "It is not served; for this one: heaptape ui {} --process '#{}'",
+                reading.tape_word(),
+                process.id.0
+            );
+            overview.processes.push(ProcessInfo::left_out(recording, process, why));
+            continue;
+        }
+        if !Lifetimes::fit(recording, process.id) {
+            let why = "It has more events than a page can tell apart".to_owned();
+            overview.processes.push(ProcessInfo::left_out(recording, process, why));
+            continue;
+        }
+        let room = room_for(reading, process, memory, chosen.len() as u64);
+        let read = Ready::of(recording, &names, process, room).and_then(|ready| {
+            let (blocks, threads) = (ready.index.of_blocks, &ready.threads);
+            let info = process_info(recording, &names, process, blocks, threads)?;
+            let has_contents = !recording.snapshots(process.id).is_empty();
+            Ok((ProcessInfo { has_contents, ..info }, ready))
+        });
+        match read {
+            Ok((info, ready)) => {
+                overview.has_contents |= info.has_contents;
+                overview.processes.push(info);
+                all_ready.push(ready);
+            }
+            Err(error) => {
+                let why = error.to_string();
+                reading.leave_out(error, chosen.len() == 1)?;
+                overview.processes.push(ProcessInfo::left_out(recording, process, why));
+            }
+        }
+    }
+    Ok((overview, all_ready))
+}
+
+/// How large the part of an index may become that can be made smaller: half of what is left beside 4 bytes a block and
+/// blocks of events decoded ahead.
+fn room_for(reading: &Reading, process: &Process, memory: u64, processes: u64) -> u64 {
+    let by_block = reading.tape().totals(process.id).allocs.saturating_mul(4);
+    (memory / 4 * 3).saturating_sub(by_block) * 3 / 4 / processes.max(1)
+}
+
+/// Starts the browser. That it does not start is no failure: the address is printed.
+fn open(url: &str) {
+    let mut command = Command::new("xdg-open");
+    command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if let Err(error) = command.spawn() {
+        tell(format_args!("heaptape: xdg-open: {error}"));
+    }
+}
