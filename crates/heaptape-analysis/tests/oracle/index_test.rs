@@ -1,13 +1,19 @@
 //! The index against the table of all blocks, whatever its cells.
 
-use crate::history::{recording, steps};
+use crate::history::{FUNCTIONS, FakeNames, recording, steps};
+use heaptape_analysis::block_filter::BlockFilter;
+use heaptape_analysis::extents::Extent;
 use heaptape_analysis::index::Index;
+use heaptape_analysis::index::answers::{Answers, Measure, Metric};
+use heaptape_analysis::index::list::Sort;
 use heaptape_analysis::index::measure::Signed;
 use heaptape_analysis::index::span::Span;
 use heaptape_analysis::index::winder::Winder;
+use heaptape_analysis::layout::Layout;
 use heaptape_analysis::lifetimes::{Lifetime, Lifetimes};
-use heaptape_analysis::{MemoryRecording, Weight};
-use heaptape_tape::{Action, ProcessId};
+use heaptape_analysis::stacks::Stacks;
+use heaptape_analysis::{MemoryRecording, Recording, Sites, Weight};
+use heaptape_tape::{Action, Moment, ProcessId, ThreadId};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -118,5 +124,139 @@ proptest! {
         steps in steps(), cell in 0_u32..6, joins in any::<bool>(), a in 0_u32..130, b in 0_u32..130,
     ) {
         check(&recording(&steps), 1 << cell, if joins { 0 } else { u64::MAX }, a, b);
+    }
+}
+
+/// The questions of a page, each asked of all blocks.
+fn check_answers(recording: &MemoryRecording, cell: u32, joins: bool, a: u32, b: u32, word: usize) {
+    let all = Lifetimes::of(recording, ALL, &|_| true).unwrap();
+    let index = Index::with_cells(recording, ALL, if joins { 0 } else { u64::MAX }, cell).unwrap();
+    let stacks = Stacks::of(recording, &FakeNames, index.backtraces()).unwrap();
+    let names: Vec<(u32, String)> = (0..3).map(|id| (1000 + id, "t".to_owned())).collect();
+    let thread = |id: ThreadId| id.0 as u16;
+    let answers = Answers {
+        winder: Winder::new(recording, &index),
+        stacks: &stacks,
+        thread: &thread,
+        thread_names: &names,
+    };
+    let (a, b) = (a.min(b).min(all.events), a.max(b).min(all.events));
+    let (text, passes) = WORDS[word % WORDS.len()];
+    let filter = BlockFilter::parse(text).unwrap();
+    for (metric, span) in [
+        (Metric::Live, Span::Live(b)),
+        (Metric::Kept, Span::Kept(a, b)),
+        (Metric::Alloc, Span::Alloc(a, b)),
+        (Metric::Temp, Span::Temp(a, b)),
+        (Metric::Diff, Span::Diff(a, b)),
+    ] {
+        let mut expected = counted(&all.blocks, span);
+        expected.retain(|(block, _)| passes(block));
+        let mut sum = Signed::default();
+        expected.iter().for_each(|(block, sign)| sum.add(Weight::block(block.size), *sign));
+        let measure = Measure { metric, t: b, a, b, filter: filter.clone() };
+        let weights = answers.weigh(&measure, &never).unwrap();
+        assert_eq!((weights.total, weights.at), (sum, b), "{metric:?} {text}");
+        assert_eq!(answers.total(&measure, &never).unwrap(), (b, sum));
+        expected.sort_by_key(|(block, _)| (u64::MAX - block.size, block.born.wrapping_add(1)));
+        let page = answers.blocks(&measure, (Sort::Size, true), 1, 3, &never).unwrap();
+        let wanted: Vec<Lifetime> = expected.iter().skip(1).take(3).map(|it| it.0).collect();
+        assert_eq!((page.rows, page.count, page.total), (wanted, expected.len() as u64, sum));
+        let histograms = answers.histograms(&measure, &never).unwrap();
+        let in_bins: i64 = histograms.sizes.iter().map(|bin| bin.blocks).sum();
+        let lived: i64 = histograms.lifetimes.iter().map(|bin| bin.blocks).sum();
+        assert_eq!((in_bins, lived + histograms.unfreed.blocks), (sum.blocks, sum.blocks));
+        let births =
+            counted(&all.blocks, Span::Alloc(a, b)).iter().filter(|it| passes(&it.0)).count();
+        assert_eq!(histograms.rate.iter().sum::<u64>(), births as u64);
+    }
+    check_places(recording, &answers, &all, b);
+    for block in &all.blocks {
+        assert_eq!(answers.block(block.id.0, &never).unwrap().as_ref(), Some(block));
+    }
+    let touching =
+        |block: &&Lifetime| block.addr <= 0x1300 && 0x1300 < block.addr + block.size.max(1);
+    let held: Vec<Lifetime> = all.blocks.iter().filter(touching).copied().collect();
+    let newest = held[held.len().saturating_sub(4)..].to_vec();
+    assert_eq!(answers.history(0x1300, 4, &never).unwrap(), newest);
+    let mut touches: Vec<u32> = held.iter().flat_map(|it| [it.born, it.died]).collect();
+    touches.retain(|rank| *rank < b);
+    touches.sort_unstable();
+    let events = answers.events(b, 0x1300, 0x1301, 5, &never).unwrap();
+    let positions: Vec<u32> = events.iter().map(|it| it.position - 1).collect();
+    assert_eq!(positions, touches[touches.len().saturating_sub(5)..]);
+}
+
+type Passes = fn(&Lifetime) -> bool;
+
+const WORDS: [(&str, Passes); 8] = [
+    ("", |_| true),
+    ("size:>=100 -temp", |it| it.size >= 100 && it.flags & 1 == 0),
+    ("leaked", |it| it.died == u32::MAX),
+    ("fn:xmalloc", |it| has_function(it.backtrace.0, 3)),
+    ("-fn:xmalloc", |it| !has_function(it.backtrace.0, 3)),
+    ("thread:1001", |it| it.thread.0 == 1),
+    ("addr:0x1200..0x1400", |it| (0x1200..=0x1400).contains(&it.addr)),
+    ("realloc", |it| it.flags & 2 != 0),
+];
+
+/// Whether a backtrace has the function of that number: node n is called by n / 2.
+fn has_function(mut node: u32, function: u32) -> bool {
+    while node > 0 {
+        if node % FUNCTIONS.len() as u32 == function {
+            return true;
+        }
+        node /= 2;
+    }
+    false
+}
+
+/// Layout and cells against those of the live set, where no realloc hides a block from it.
+fn check_places(recording: &MemoryRecording, answers: &Answers<'_>, all: &Lifetimes, t: u32) {
+    let live = recording.live_at(ALL, Moment::Event(u64::from(t))).unwrap();
+    if live.releasing().next().is_some() {
+        return;
+    }
+    let mut sites = Sites::new(recording, &FakeNames);
+    let expected = Layout::of(recording, ALL, &live, &mut sites);
+    let found = answers.layout(t, &never).unwrap();
+    assert_eq!((found.page_bytes, found.total), (expected.page_bytes, expected.total));
+    assert_eq!(found.regions, expected.regions);
+    let key = |pages: u64, own: u64| (pages, own);
+    let pins: Vec<_> = found.pins.iter().map(|pin| key(pin.pages, pin.own_bytes)).collect();
+    assert_eq!(
+        pins,
+        expected.pins.iter().map(|pin| key(pin.pages, pin.own_bytes)).collect::<Vec<_>>()
+    );
+    let cells = answers.cells(t, 0x1000, 64, 64, &never).unwrap();
+    let used: u64 = cells.used.iter().sum();
+    let extents = expected.regions.iter().flat_map(|region| expected.extents(region));
+    let inside: u64 = extents
+        .filter_map(|extent| match extent {
+            Extent::Block { block, end } => {
+                Some(end.min(0x2000).saturating_sub(block.addr.max(0x1000)))
+            }
+            Extent::Hole { .. } => None,
+        })
+        .sum();
+    // Blocks of a recording that lies may overlap: then bytes belong to the first one.
+    let overlap = all.blocks.iter().any(|block| block.size > 0x100);
+    assert!(overlap || used == inside, "{used} {inside}");
+    let (lo, hi) = (0x1100, 0x1400);
+    let mut near: Vec<Lifetime> = all.blocks.iter().filter(|it| it.is_live(t)).copied().collect();
+    near.retain(|it| it.addr < hi && (it.addr >= lo || it.addr + it.size > lo));
+    near.sort_by_key(|block| block.addr);
+    let mut found = answers.live(t, lo, hi, &never).unwrap();
+    answers.winder.index.complete(recording, &mut found).unwrap();
+    assert_eq!(found, near);
+}
+
+proptest! {
+    #[test]
+    fn a_pages_questions_are_answered_as_from_the_table_of_all_blocks(
+        steps in steps(), cell in 0_u32..6, joins in any::<bool>(), a in 0_u32..130, b in 0_u32..130,
+        word in 0_usize..8,
+    ) {
+        check_answers(&recording(&steps), 1 << cell, joins, a, b, word);
     }
 }

@@ -5,3 +5,4 @@ mod contents_test;
 mod manners_test;
 mod report_test;
 mod tapes;
+mod ui_test;
