@@ -3,7 +3,7 @@
 use crate::canvas::Canvas;
 use crate::findings::{self, FindingDocument};
 use crate::summary::{self, SummaryDocument};
-use crate::{ending, header};
+use crate::{ending, header, units};
 use heaptape_analysis::Weight;
 use heaptape_analysis::contents::SnapshotFacts;
 use heaptape_analysis::crash::Crashes;
