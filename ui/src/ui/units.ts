@@ -21,7 +21,11 @@ function significant(value: number): string {
 
 /** For scales and settings, where numbers are round: `4 KiB`, `1.5 MiB`. */
 export function roundBytes(value: number): string {
-  return bytes(value).replace(/(\.\d*?)0+ /, '$1 ').replace('. ', ' ');
+  return withoutZeros(bytes(value));
+}
+
+function withoutZeros(text: string): string {
+  return text.replace(/(\.\d*?)0+ /, '$1 ').replace('. ', ' ');
 }
 
 /** `31,332,104`. */
@@ -63,6 +67,16 @@ export function duration(ns: number): string {
     if (ns >= length) return `${significant(ns / length)} ${unit}`;
   }
   return `${Math.round(ns)} ns`;
+}
+
+/** The same of times that are multiples of the tape's tick: one of none is shorter than a tick. */
+export function ticked(ns: number, tick_ns: number): string {
+  return ns === 0 ? `< ${roundDuration(tick_ns)}` : duration(ns);
+}
+
+/** For settings, where numbers are round: `1 µs`. */
+export function roundDuration(ns: number): string {
+  return withoutZeros(duration(ns));
 }
 
 /** `80.3 %`; `<0.1 %` of what is not nothing, `>99.9 %` of what is not all; `–` of nothing. */

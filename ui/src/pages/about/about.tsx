@@ -3,7 +3,7 @@
 import { data, source } from '../../state/state.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Name } from '../../ui/name.tsx';
-import { bytes, count, duration, exactBytes, percent, roundBytes, time } from '../../ui/units.ts';
+import { bytes, count, duration, exactBytes, percent, roundBytes, roundDuration, time } from '../../ui/units.ts';
 import { notices } from '../summary/notices.tsx';
 import './about.css';
 
@@ -117,7 +117,7 @@ function Recording() {
         ['tape', overview.tape],
         ['tape format', info?.format_version === undefined ? null : `version ${info.format_version}`],
         ['tape size', info?.quality ? bytes(info.quality.file_bytes) : null, info?.quality && exactBytes(info.quality.file_bytes)],
-        ['clock', `in ticks of ${duration(overview.tick_ns)}`, 'Times are multiples of it. The order of events is exact all the same.'],
+        ['clock', `in ticks of ${roundDuration(overview.tick_ns)}`, 'Times are multiples of it. The order of events is exact all the same.'],
         ['sampling', overview.sampling === null ? 'none: every allocation' : `one byte in ${roundBytes(overview.sampling.interval_bytes)} chosen`],
         ...options.map(([name, value]): [string, string] => [OPTIONS[name] ?? name.replaceAll('-', ' '), valueWords(name, value)]),
       ]}

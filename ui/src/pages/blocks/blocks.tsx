@@ -8,7 +8,7 @@ import { data, filter, measure, select, selected, source } from '../../state/sta
 import { useWidth } from '../../ui/size.ts';
 import { FrameName, functionName, Name } from '../../ui/name.tsx';
 import { Table, type Column } from '../../ui/table.tsx';
-import { address, bytes, count, duration, exactBytes, exactTime } from '../../ui/units.ts';
+import { address, bytes, count, exactBytes, exactTime, ticked } from '../../ui/units.ts';
 import { Nothing } from '../nothing.tsx';
 import { age, blockAt, bornTime, LEAK_CLASSES, lifetime, type Block } from './block.ts';
 import { Detail } from './detail.tsx';
@@ -123,8 +123,6 @@ function columns(at: number, which: 'all' | 'some' | 'few'): Column<Row>[] {
 const SOME = new Set(['id', 'size', 'born', 'lifetime', 'site']);
 const FEW = new Set(['id', 'size', 'site']);
 
-/** Times are multiples of the tape's tick: what is not longer than one is less than one. */
 function spell(ns: number | null, none: string): string {
-  if (ns === null) return none;
-  return ns === 0 ? `< ${duration(source.value.overview.tick_ns)}` : duration(ns);
+  return ns === null ? none : ticked(ns, source.value.overview.tick_ns);
 }

@@ -56,7 +56,7 @@ function Chart({ title, note, children }: { title: string; note: string; childre
 
 const valueOf = (weight: Weight) => (unit.value === 'bytes' ? weight.bytes : weight.blocks);
 const format = (value: number) => inUnit(value, unit.value);
-const weightWords = (weight: Weight) => `${count(weight.blocks)} blocks, ${bytes(weight.bytes)}`;
+const weightWords = (weight: Weight) => `${count(weight.blocks)} ${weight.blocks === 1 ? 'block' : 'blocks'}, ${bytes(weight.bytes)}`;
 
 /** The first bin that is not empty, and one after the last. */
 function used(bins: Weight[]): [number, number] {
