@@ -131,11 +131,21 @@ function Partly() {
   const { capped } = data.value.info;
   const { sampling } = source.value.overview;
   if (capped === null && sampling === null) return null;
+  if (sampling === null && view.value !== 'time' && isWhole()) return null;
   const why =
     capped !== null
       ? `This report holds ${count(capped.kept_blocks)} of ${count(capped.of_blocks)} blocks`
       : `This recording is a sample, one byte in ${roundBytes(sampling!.interval_bytes)} chosen`;
   return <p class="layout-partly">{why}: what looks like a hole may be a block that is not in it.</p>;
+}
+
+/** Whether a capped report has every block that is live at T: it has those of the peak and of the end, as far as there was room. */
+function isWhole(): boolean {
+  const { peak, at_exit, event_count } = data.value.info;
+  const now = layout.value;
+  if (now === null || now.t !== t.value) return false;
+  const { live_blocks } = now.layout.total;
+  return (now.t === peak.position && live_blocks === peak.blocks) || (now.t === event_count && live_blocks === at_exit.blocks);
 }
 
 /** What the filter does here. */
