@@ -215,7 +215,7 @@ mod tests {
         Frame {
             function: function.into(),
             short: function.into(),
-            file: (number % 3 > 0).then(|| "a.c".into()),
+            file: (!number.is_multiple_of(3)).then(|| "a.c".into()),
             line: (number % 2) as u32,
             module: (number % 7 > 2).then(|| "demo".into()),
             inlined,
