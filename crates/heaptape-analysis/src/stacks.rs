@@ -80,7 +80,7 @@ impl Stacks {
                 stack = builder.child(stack, frame);
             }
             builder.stacks.by_node[id.0 as usize] = stack;
-            if id.0 % 4096 == 0 {
+            if id.0.is_multiple_of(4096) {
                 recording.afford(builder.bytes())?;
             }
         }
