@@ -11,6 +11,7 @@ mod goals;
 mod memory;
 mod needs;
 mod options;
+mod page;
 mod plot;
 mod process;
 mod record;
@@ -32,6 +33,9 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
     let options = Options::parse(words)?;
     if options.plot {
         return plot::draw(&Results::read()?);
+    }
+    if options.page {
+        return page::run(&options);
     }
     let results = measure(&options)?;
     if options.write {
