@@ -17,6 +17,7 @@ mod record;
 mod report;
 mod results;
 mod samples;
+mod served;
 mod stages;
 mod winding;
 mod workloads;
@@ -32,6 +33,9 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
     let options = Options::parse(words)?;
     if options.plot {
         return plot::draw(&Results::read()?);
+    }
+    if options.served {
+        return served::measure();
     }
     let results = measure(&options)?;
     if options.write {
