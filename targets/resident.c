@@ -1,6 +1,6 @@
-// Danger: none; memory that is resident without a block, and blocks that are not resident. 32 MiB of small blocks are
-// written to and freed but for the last, so that the allocator keeps their memory; 16 MiB in one block are written
-// to; 64 MiB are not.
+// Danger: none; memory that is resident without a block, and blocks that are not resident. 16 MiB in one block are
+// written to; 32 MiB of small ones are, too, and freed but for the last, so that the allocator keeps their memory; 64 MiB
+// are not written to.
 // build: gcc -O1 -g
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +12,11 @@ static void *blocks[COUNT];
 static void *volatile touched, *volatile untouched;
 
 int main(void) {
+    touched = memset(malloc(16 << 20), 1, 16 << 20);
     for (int i = 0; i < COUNT; i++)
         blocks[i] = memset(malloc(SMALL), 1, SMALL);
     for (int i = 0; i < COUNT - 1; i++)
         free(blocks[i]);
-    touched = memset(malloc(16 << 20), 1, 16 << 20);
     untouched = malloc(64 << 20);
     // Longer than between two samples.
     usleep(300000);

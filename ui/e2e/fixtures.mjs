@@ -1,14 +1,16 @@
 // Builds the programs that the tests of the page look at, records them, and writes their reports: dist/fixtures/F1.html, …
-// Usage: HEAPTAPE=path node e2e/fixtures.mjs. The binary brings the page: build it (cargo xtask ui, cargo build --release)
-// before.
+// And F2.html, a synthetic process of 2 million blocks; F1.golden.json, what Rust says of F1's tape.
+// Usage: HEAPTAPE=path GOLDEN=path node e2e/fixtures.mjs. The binary brings the page: build it (cargo xtask ui, cargo build
+// --release --package heaptape --bins --example golden) before.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const heaptape = resolve(process.env.HEAPTAPE ?? here('../../target/release/heaptape'));
+const golden = resolve(process.env.GOLDEN ?? here('../../target/release/examples/golden'));
 const targets = here('../../targets/');
 const built = here('../dist/fixtures/programs/');
 const written = here('../dist/fixtures/');
@@ -16,10 +18,10 @@ const written = here('../dist/fixtures/');
 const CPP = ['g++', '-O1', '-g', '-pthread', '-fno-inline', '-fno-optimize-sibling-calls', '-fno-omit-frame-pointer', '-rdynamic'];
 const C = ['gcc', '-O0', '-g', '-rdynamic'];
 
-/** Each fixture: a program of targets/, its compiler, its arguments, and whether it dies. */
+/** Each fixture: a program of targets/, its compiler, its arguments, whether it dies, and options of the report. */
 const FIXTURES = {
   // A program that has a bit of everything.
-  F1: { program: 'demo', compiler: CPP, arguments: ['1200'] },
+  F1: { program: 'demo', compiler: CPP, arguments: ['1200'], golden: true },
   // Nothing is allocated.
   F3: { command: ['/bin/true'] },
   // Use after free.
@@ -29,6 +31,8 @@ const FIXTURES = {
     program: 'hostile_names', compiler: C, folder: '<', source: 'script><img src=x onerror=window.__broken=4>.c',
     arguments: ['</script><script>window.__broken=5</script>', '<img src=x onerror=window.__broken=6>', '\u202Edesrever'],
   },
+  // Several processes.
+  F6: { command: ['/bin/sh', '-c', 'ls / > /dev/null; ls / > /dev/null; true'], options: ['--process', 'all'] },
 };
 
 mkdirSync(built, { recursive: true });
@@ -37,10 +41,14 @@ for (const [name, fixture] of Object.entries(FIXTURES)) {
   const command = fixture.command ?? [build(fixture), ...fixture.arguments];
   const run = spawnSync(heaptape, ['run', '--force', '--output', tape, '--', ...command], { cwd: built, encoding: 'utf8' });
   if ((run.status === 0) === (fixture.dies ?? false)) throw new Error(`${name}: ended with ${run.status ?? run.signal}\n${run.stderr}`);
-  execFileSync(heaptape, ['report', '--force', '--output', join(written, `${name}.html`), tape], { stdio: ['ignore', 'ignore', 'inherit'] });
+  execFileSync(heaptape, ['report', ...(fixture.options ?? []), '--force', '--output', join(written, `${name}.html`), tape], { stdio: ['ignore', 'ignore', 'inherit'] });
+  if (fixture.golden) writeFileSync(join(written, `${name}.golden.json`), execFileSync(golden, [tape], { maxBuffer: 1 << 28 }));
   rmSync(tape);
   console.log(`dist/fixtures/${name}.html`);
 }
+
+execFileSync('node', ['--max-old-space-size=4000', here('../synthetic.mjs'), join(written, 'F2.html')], { stdio: 'inherit' });
+console.log('dist/fixtures/F2.html');
 
 function build({ program, compiler, folder = '.', source }) {
   const extension = compiler === CPP ? 'cpp' : 'c';

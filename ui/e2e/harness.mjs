@@ -44,6 +44,8 @@ export async function open(browser, path, { hash = '', query = '', theme = 'ligh
 /** Waits until all is drawn. */
 export async function ready(page) {
   await page.waitForFunction(() => window.__ht?.ready === true || document.querySelector('.failure'), null, { timeout: 30_000 });
+  const failure = await page.evaluate(() => document.querySelector('.failure')?.textContent);
+  if (failure) throw new Error(failure);
 }
 
 /** The state, as links write it. */

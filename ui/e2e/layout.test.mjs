@@ -291,10 +291,49 @@ test('without a mouse: arrows move, + and − zoom, Enter selects, y shows a tab
   await page.keyboard.press('-');
   assert.equal(await param(page, 'map-zoom'), '12');
   await page.keyboard.press('y');
+  await page.getByTestId('layout-blocks').getByRole('row').nth(5).waitFor();
   assert.ok(await page.getByTestId('layout-blocks').getByRole('row').count() > 5);
   await page.keyboard.press('y');
   assert.equal(await page.getByTestId('layout-blocks').count(), 0);
   await close();
+});
+
+test('the filter and “only one site” leave colour to what they keep', async () => {
+  const hues = async (hash) => {
+    const { page, faults, close } = await show(`&map-region=${HEAP.toString(16)}${hash}`, { theme: 'dark' });
+    await page.waitForTimeout(300);
+    const found = await page.evaluate((gutter) => {
+      const canvas = document.querySelector('[data-testid=layout-map] canvas');
+      const pixels = canvas.getContext('2d').getImageData(Math.ceil(gutter * devicePixelRatio), 20, canvas.width, canvas.height - 20).data;
+      const hues = new Set();
+      for (let at = 0; at < pixels.length; at += 4) {
+        const [r, g, b] = pixels.subarray(at, at + 3);
+        const [most, least] = [Math.max(r, g, b), Math.min(r, g, b)];
+        if (most - least < 60) continue;
+        const hue = most === r ? (g - b) / (most - least) + 6 : most === g ? (b - r) / (most - least) + 2 : (r - g) / (most - least) + 4;
+        hues.add(Math.round(hue * 2) % 12);
+      }
+      return [...hues];
+    }, GUTTER);
+    const said = await page.getByTestId('layout-filtered').allTextContents();
+    assert.deepEqual(faults(), []);
+    await close();
+    return { found, said };
+  };
+  const all = await hues('');
+  assert.ok(all.found.length >= 4, String(all.found));
+  assert.deepEqual(all.said, []);
+  const { rows } = await data.live(data.info.peak.position, 0, 2 ** 53, 1e7);
+  const sites = Array.from(rows.stack, (stack) => data.stacks.site[stack]);
+  const frames = data.stacks.frames;
+  const leak = frames.short.findIndex((name) => frames.strings[name] === 'demo::leak_context');
+  const one = await hues(`&map-only=${leak}`);
+  assert.equal(one.found.length, 1, String(one.found));
+  const filtered = await hues('&q=fn:leak_context');
+  assert.deepEqual(filtered.found, one.found);
+  assert.match(filtered.said[0], new RegExp(`^${sites.filter((site) => site === leak).length} blocks that the filter keeps`));
+  const none = await hues('&q=fn:no_such_function');
+  assert.deepEqual(none.found, []);
 });
 
 test('Back undoes a zoom; the wheel is one step of it', async () => {

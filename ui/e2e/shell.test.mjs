@@ -353,6 +353,37 @@ test('statement 19: where nothing was allocated each page says so', async () => 
   });
 });
 
+test('the links of findings set the state that they speak of, as one step of the history', async () => {
+  await on('F1', {}, async (page) => {
+    const before = await state(page);
+    const lost = page.locator('[data-rule=lost]');
+    assert.match(await lost.textContent(), /leak_ctx.*600 blocks/);
+    await lost.getByRole('button', { name: 'flame' }).click();
+    await page.getByTestId('page-flame').waitFor();
+    assert.equal(await param(page, 'm'), 'leaked');
+    assert.match(await sentence(page), /never freed before exit: 93\.8 KiB in 600 blocks$/);
+    await page.goBack();
+    assert.equal(await state(page), before);
+  });
+});
+
+test('another process is a step of the history, at its own peak; the tree of processes leads there too', async () => {
+  await on('F6', {}, async (page) => {
+    const pid = () => page.locator('.header-facts span').first().textContent();
+    const [first, said] = [await pid(), await sentence(page)];
+    const ids = await page.getByTestId('processes').locator('option').evaluateAll((all) => all.map((it) => it.value));
+    assert.ok(ids.length >= 3, `${ids}`);
+    await page.getByTestId('processes').selectOption(ids.at(-1));
+    await page.waitForFunction((it) => document.querySelector('.header-facts span').textContent !== it, first);
+    const second = await pid();
+    await page.goBack();
+    await page.waitForFunction((it) => document.querySelector('.header-facts span').textContent === it, first);
+    assert.equal(await sentence(page), said);
+    await page.getByTestId('process-tree').locator('tbody tr').last().getByRole('button').click();
+    await page.waitForFunction((it) => document.querySelector('.header-facts span').textContent === it, second);
+  });
+});
+
 test('play moves T, and a pause is one step of the history', async () => {
   await on('F1', {}, async (page) => {
     await page.keyboard.press('Home');

@@ -1,6 +1,7 @@
 // The shell: header, timeline strip, what is measured, tabs, the page, and the inspector of what is selected.
 
 import { PAGES } from './pages/index.ts';
+import { Nothing } from './pages/nothing.tsx';
 import { Header } from './shell/header.tsx';
 import { Help } from './shell/help.tsx';
 import { Inspector } from './shell/inspector.tsx';
@@ -13,8 +14,10 @@ import { Strip } from './strip/strip.tsx';
 
 export function App() {
   // What the page is of one process, so are its parts: another process has others.
-  const { id } = data.value.info;
-  const Current = PAGES.find((it) => it.id === page.value)!.component;
+  const { id, block_count } = data.value.info;
+  const current = PAGES.find((it) => it.id === page.value)!;
+  const Current = current.component;
+  const empty = block_count === 0 && !(current.forNothing ?? false);
   return (
     <div class="app" key={id}>
       <Header />
@@ -23,7 +26,7 @@ export function App() {
       <Tabs />
       <div class="body">
         <main class="page" id="page" tabIndex={0} data-testid={`page-${page.value}`}>
-          <Current key={page.value} />
+          {empty ? <Nothing what="blocks" /> : <Current key={page.value} />}
         </main>
         {/* The page of blocks shows the selected one itself, and more of it. */}
         {!(page.value === 'blocks' && selected.value?.kind === 'block') && <Inspector />}

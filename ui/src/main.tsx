@@ -6,38 +6,10 @@ import { render } from 'preact';
 import { App } from './app.tsx';
 import { connect } from './data/connect.ts';
 import { PAGES } from './pages/index.ts';
-import { follow, hash, page } from './state/params.ts';
+import { isReady } from './hook.ts';
+import { follow, page } from './state/params.ts';
 import { listen } from './state/keys.ts';
 import * as state from './state/state.ts';
-import { time } from './ui/units.ts';
-
-/** For tests: whether all is drawn, and the state as links write it. */
-declare global {
-  interface Window {
-    __ht: {
-      ready: boolean;
-      readonly state: string;
-      /** T, A and B as sentences write them. */
-      moments: () => { t: string; a: string; b: string };
-      perf: Record<string, number>;
-      frames: () => number[];
-    };
-  }
-}
-
-const frames: number[] = [];
-window.__ht = {
-  ready: false,
-  get state() {
-    return hash();
-  },
-  moments: () => {
-    const write = (position: number) => time(state.data.value.times.of(position));
-    return { t: write(state.t.value), a: write(state.a.value), b: write(state.b.value) };
-  },
-  perf: {},
-  frames: () => frames,
-};
 
 /** A page that there is not, or not of this process, is the summary. */
 function keepToPages(): void {
@@ -59,8 +31,7 @@ async function start(): Promise<void> {
   listen();
   document.getElementById('static')?.remove();
   render(<App />, document.getElementById('app')!);
-  window.__ht.perf['ready_ms'] = performance.now();
-  window.__ht.ready = true;
+  isReady();
 }
 
 start().catch((error: unknown) => {

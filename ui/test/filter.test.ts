@@ -54,13 +54,30 @@ test('any text is read without an exception', () =>
     for (const { from, to } of [...tokens, ...wrong]) assert.ok(0 <= from && from < to && to <= text.length);
   }));
 
+/** How many reallocs led to each block, told event by event: a realloc's new block goes on from what its thread released last. */
+function reallocs({ blocks, events }: Made): Map<Block, number> {
+  const depth = new Map<Block, number>(blocks.map((it) => [it, 0]));
+  const released = new Map<number, number>();
+  const release = (it: Block) => (it.flags & 8) !== 0 && released.set(it.thread, depth.get(it)! + 1);
+  const begin = (it: Block) => (it.flags & 2) !== 0 && depth.set(it, released.get(it.thread) ?? 1);
+  blocks.filter((it) => it.inherited).forEach(begin);
+  for (let rank = 0; rank < events; rank++) {
+    blocks.filter((it) => it.died === rank).forEach(release);
+    blocks.filter((it) => !it.inherited && it.born === rank).forEach(begin);
+  }
+  return depth;
+}
+
 /** Each word with what it means, said without the code that is tested. */
 function meaning(made: Made, at: number): [string, (it: Block) => boolean][] {
   const time = (p: number) => (p === 0 ? 500 : made.clock[p - 1]!);
   const begun = (it: Block) => time(it.inherited ? 0 : it.born + 1);
   const path = (stack: number): number[] => (stack === 0 ? [] : [stack, ...path(STACKS.parent[stack]!)]);
   const frames = (it: Block) => path(it.stack).map((stack) => STACKS.frame[stack]!);
+  const depth = reallocs(made);
   return [
+    ['realloc:>1', (it) => depth.get(it)! > 1],
+    ['realloc<2', (it) => depth.get(it)! < 2],
     ['fn:ns::g', (it) => frames(it).some((frame) => frame === 2 || frame === 5)],
     ['file:a.cpp', (it) => frames(it).some((frame) => frame === 1 || frame === 2)],
     ['mod:LIBz', () => false],

@@ -66,7 +66,7 @@ test('columns share out the bytes of a row: each byte once where bytes suffice',
 });
 
 test('rows in sight are those that touch it, and the fitting zoom shows all', () => {
-  const zoom = fitZoom(SEGMENTS, 500, () => 9, 20, LEAST_ZOOM);
+  const zoom = fitZoom(SEGMENTS, 500, () => 9, () => 20, LEAST_ZOOM);
   const geometry = new Geometry(SEGMENTS, zoom, 800, 9, 20);
   assert.ok(geometry.height <= 500);
   assert.ok(new Geometry(SEGMENTS, zoom - 1, 800, 9, 20).height > 500);
@@ -76,6 +76,19 @@ test('rows in sight are those that touch it, and the fitting zoom shows all', ()
     assert.deepEqual(geometry.rows(top, height), wanted);
   }
   assert.equal(geometry.rowAt(10), null, 'a head is no row');
+});
+
+test('far out, segments near each other share rows, with a gap; near, each has its own', () => {
+  const many: Segment[] = Array.from({ length: 200 }, (_, k) => ({ kind: 'mmap', start: 0x7f0000000000 + k * 2 ** 23, end: 0x7f0000000000 + k * 2 ** 23 + 2 ** 21 }));
+  const zoom = fitZoom(many, 500, () => 9, () => 4, LEAST_ZOOM);
+  const far = new Geometry(many, zoom, 800, 9, 4);
+  assert.equal(far.runs.length, 1);
+  assert.ok(far.height <= 500 && zoom < 27, String(zoom));
+  const columns = new Columns(far.rowBytes, 800);
+  const raster = new Raster(far.rows(0, far.height), columns);
+  const bytes = (wanted: number) => raster.kind.filter((kind) => kind === wanted).length * (far.rowBytes / 800);
+  assert.ok(Math.abs(bytes(HOLE) - 200 * 2 ** 21) < 200 * 2 * (far.rowBytes / 800), 'what is drawn as ground is the segments');
+  assert.equal(new Geometry(many, 16, 800, 9, 4).runs.length, 200);
 });
 
 test('regions of several moments become one ground', () => {

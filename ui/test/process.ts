@@ -75,7 +75,7 @@ function randomBlock(random: Random, born: number, events: number, sampled: bool
   const weight = sampled ? [random.below(9000), random.below(9)] : [size, 1];
   return {
     id: 0, born: inherited ? NEVER : born, died, inherited, addr, size, usable, bytes: weight[0]!, blocks: weight[1]!, stack: random.below(7),
-    thread: random.below(2), flags: (random.chance(0.2) ? 1 : 0) | (random.chance(0.2) ? 2 : 0) | (inherited ? 4 : 0), leak: random.below(5),
+    thread: random.below(2), flags: (random.chance(0.2) ? 1 : 0) | (random.chance(0.2) ? 2 : 0) | (inherited ? 4 : 0) | (died !== NEVER && random.chance(0.4) ? 8 : 0), leak: random.below(5),
   };
 }
 

@@ -80,7 +80,7 @@ impl Stacks {
                 stack = builder.child(stack, frame);
             }
             builder.stacks.by_node[id.0 as usize] = stack;
-            if id.0 % 4096 == 0 {
+            if id.0.is_multiple_of(4096) {
                 recording.afford(builder.bytes())?;
             }
         }
@@ -104,6 +104,14 @@ impl Stacks {
     /// Never: there is always stack 0.
     pub fn is_empty(&self) -> bool {
         self.parents.is_empty()
+    }
+
+    /// The call site of a frame that a stack calls: by the rule of [`crate::sites`], the innermost one outside
+    /// wrappers; where all are wrappers, the innermost one.
+    fn site_under(&self, parent: u32, frame: u32) -> u32 {
+        let of_parent = self.site_of[parent as usize];
+        let has_site = parent != 0 && !self.frames[of_parent as usize].wrapper;
+        if self.frames[frame as usize].wrapper && has_site { of_parent } else { frame }
     }
 }
 
@@ -177,16 +185,6 @@ impl Builder {
     }
 }
 
-impl Stacks {
-    /// The call site of a frame that a stack calls: by the rule of [`crate::sites`], the innermost one outside
-    /// wrappers; where all are wrappers, the innermost one.
-    fn site_under(&self, parent: u32, frame: u32) -> u32 {
-        let of_parent = self.site_of[parent as usize];
-        let has_site = parent != 0 && !self.frames[of_parent as usize].wrapper;
-        if self.frames[frame as usize].wrapper && has_site { of_parent } else { frame }
-    }
-}
-
 /// Frame 0.
 fn no_backtrace() -> Frame {
     Frame {
@@ -217,7 +215,7 @@ mod tests {
         Frame {
             function: function.into(),
             short: function.into(),
-            file: (number % 3 > 0).then(|| "a.c".into()),
+            file: (!number.is_multiple_of(3)).then(|| "a.c".into()),
             line: (number % 2) as u32,
             module: (number % 7 > 2).then(|| "demo".into()),
             inlined,
@@ -255,7 +253,7 @@ mod tests {
             let leaves: Vec<BacktraceId> = leaves.into_iter().map(BacktraceId).collect();
             let stacks = Stacks::of(&recording, &FewNames, leaves.iter().copied()).unwrap();
             let key = |frame: &Frame| {
-                (frame.function.clone(), frame.file.clone(), frame.line, frame.module.clone())
+                (Arc::clone(&frame.function), frame.file.clone(), frame.line, frame.module.clone())
             };
             let mut spelled = std::collections::BTreeMap::new();
             let mut sites = Sites::new(&recording, &FewNames);

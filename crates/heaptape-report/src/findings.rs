@@ -218,3 +218,70 @@ fn render_finding(out: &mut dyn Write, canvas: &Canvas, finding: &Finding) -> io
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heaptape_analysis::Frame;
+
+    fn finding(function: &str) -> Finding {
+        let frame = Frame {
+            function: function.into(),
+            short: function.into(),
+            file: Some("/src/a.c".into()),
+            line: 7,
+            module: None,
+            inlined: false,
+            why: None,
+            named: true,
+        };
+        let text = |words: &str| Part::Text(words.to_owned());
+        let share = Part::Share { part: 1, whole: 3 };
+        Finding {
+            rule: Rule::PeakShare,
+            severity: Severity::Low,
+            parts: vec![share, text(" of "), Part::Site, text(" is "), Part::Bytes(2048)],
+            site: Some(Site { frame: Some(frame) }),
+            bytes: 2048,
+            links: vec![Link {
+                page: Page::Blocks,
+                metric: Some("live"),
+                at: Some(12),
+                of_site: true,
+                size: Some(40),
+            }],
+        }
+    }
+
+    #[test]
+    fn a_sentence_a_place_and_a_link() {
+        let finding = finding("f");
+        let document = finding_document(&finding);
+        assert_eq!(document.sentence, "33.3 % of f is 2.00 KiB");
+        assert_eq!(document.place, "f a.c:7");
+        let params = document.links[0].params.iter().map(|(key, value)| format!("{key}={value}"));
+        assert_eq!(params.collect::<Vec<_>>(), ["m=live", "q=fn:f size:40", "t=12"]);
+    }
+
+    /// Names of functions are input.
+    #[test]
+    fn a_name_cannot_leave_its_word_or_its_line() {
+        let hostile = finding("a \"b\\\x1b[31m\n");
+        let document = finding_document(&hostile);
+        assert!(document.links[0].params["q"].starts_with("fn:\"a \\\"b\\\\"));
+        let findings = Findings { found: vec![hostile], ..Findings::default() };
+        let mut out = Vec::new();
+        let canvas = Canvas { width: 80, color: false, unicode: true };
+        render_findings(&mut out, &canvas, &findings).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(!text.contains('\x1b') && text.lines().count() == 3, "{text}");
+    }
+
+    #[test]
+    fn every_rule_is_explained() {
+        let explained = include_str!("../../../docs/findings.md");
+        for rule in Rule::ALL {
+            assert!(explained.contains(&format!("`{}`", rule.name())), "{}", rule.name());
+        }
+    }
+}

@@ -428,7 +428,7 @@ impl Mapping {
         self.name.is_empty()
             && self.access.read
             && self.access.write
-            && self.start % ARENA_BYTES == 0
+            && self.start.is_multiple_of(ARENA_BYTES)
             && (used == ARENA_BYTES || used < ARENA_BYTES && next.is_some_and(is_rest))
     }
 }
@@ -729,5 +729,28 @@ impl GuardMechanism {
     pub fn from_u8(number: u8) -> Option<GuardMechanism> {
         use GuardMechanism::*;
         [Nothing, Markers, Mappings, RedZones].get(usize::from(number)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arena_begins_at_a_multiple_and_keeps_the_rest_of_its_stretch() {
+        let open = MappingAccess { read: true, write: true, ..MappingAccess::default() };
+        let mapping = |start, end, access| Mapping { start, end, access, ..Mapping::default() };
+        let (start, closed) = (5 * ARENA_BYTES, MappingAccess::default());
+        let used = mapping(start, start + 4096, open);
+        let rest = |end, access| mapping(start + 4096, end, access);
+        assert!(used.is_arena(Some(&rest(start + ARENA_BYTES, closed))));
+        assert!(mapping(start, start + ARENA_BYTES, open).is_arena(None));
+        assert!(!used.is_arena(None));
+        assert!(!used.is_arena(Some(&rest(start + ARENA_BYTES, open))));
+        assert!(!used.is_arena(Some(&rest(start + ARENA_BYTES / 2, closed))));
+        assert!(!mapping(start + 4096, start + 8192, open).is_arena(None));
+        let file =
+            Mapping { name: b"/bin/a".to_vec(), ..mapping(start, start + ARENA_BYTES, open) };
+        assert!(!file.is_arena(None));
     }
 }

@@ -20,11 +20,13 @@ export interface Page {
   component: ComponentType;
   /** Shown only where it says so. */
   when?: (info: ProcessInfo) => boolean;
+  /** Has something to say of a process that allocated nothing. */
+  forNothing?: boolean;
 }
 
 export const PAGES: Page[] = [
-  { id: 'crash', title: 'Crash', component: Crash, when: (info) => info.crash !== null },
-  { id: 'summary', title: 'Summary', component: Summary },
+  { id: 'crash', title: 'Crash', component: Crash, when: (info) => info.crash !== null, forNothing: true },
+  { id: 'summary', title: 'Summary', component: Summary, forNothing: true },
   { id: 'flame', title: 'Flame', component: Flame },
   { id: 'tables', title: 'Tables', component: Tables },
   { id: 'layout', title: 'Layout', component: LayoutPage },
@@ -33,5 +35,5 @@ export const PAGES: Page[] = [
   { id: 'leaks', title: 'Leaks', component: Leaks },
   { id: 'diff', title: 'Diff', component: Diff },
   { id: 'source', title: 'Source', component: SourcePage },
-  { id: 'about', title: 'About', component: About },
+  { id: 'about', title: 'About', component: About, forNothing: true },
 ];

@@ -69,7 +69,7 @@ export async function pprof(view: View, stacks: Stacks, metric: string): Promise
   const numbers = new Map<number, number>();
   for (const { fns, bytes, blocks } of samples(view)) {
     // Innermost first; numbers from 1.
-    const locations = fns.toReversed().map((fn) => numbers.get(fn) ?? (numbers.set(fn, numbers.size + 1), numbers.size));
+    const locations = [...fns].reverse().map((fn) => numbers.get(fn) ?? (numbers.set(fn, numbers.size + 1), numbers.size));
     fields.push([2, message([[1, packed(locations)], [2, packed([blocks, bytes])]])]);
   }
   const { strings, file, line } = stacks.frames;

@@ -1,7 +1,7 @@
 // What Flame, Tables and Diff share: which frames are folded, the tree that all other trees are made of, and its words.
 
 import { computed } from '@preact/signals';
-import type { ProcessInfo, Stacks } from '../data/types.ts';
+import type { Frames, ProcessInfo, Stacks } from '../data/types.ts';
 import { data, t } from '../state/state.ts';
 import { oneOf, param, type Codec } from '../state/params.ts';
 import { functionName, place } from '../ui/name.tsx';
@@ -40,7 +40,7 @@ export function hide(fn: number): void {
 
 /** Threads by their ids: an id may have been given out more than once, and filters know threads by ids. */
 export function threadsById(info: ProcessInfo): ProcessInfo['threads'] {
-  return [...new Map(info.threads.toReversed().map((thread) => [thread.tid, thread])).values()].reverse();
+  return [...new Map([...info.threads].reverse().map((thread) => [thread.tid, thread])).values()].reverse();
 }
 
 /** The thread that tree k of a forest is of; the last may be of all others. */
@@ -70,10 +70,14 @@ export function nodeName(shape: Shape, stacks: Stacks, node: number, full = fals
 /** `demo.cpp:19`; without the line where several are in the node. */
 export function nodePlace(shape: Shape, stacks: Stacks, node: number): string {
   if (shape.fn(node) < 0) return '';
-  const where = place(stacks.frames, shape.frame(node));
-  // A frame without a name is called by its module already.
-  if (functionName(stacks.frames, shape.frame(node)).startsWith(`${where}+`)) return '';
+  const where = placeBeside(stacks.frames, shape.frame(node));
   return shape.lines(node) ? where.replace(/:\d+$/, '') : where;
+}
+
+/** The place of a frame where its name does not say it: frames without a name are called by their module already. */
+export function placeBeside(frames: Frames, frame: number): string {
+  const where = place(frames, frame);
+  return functionName(frames, frame).startsWith(`${where}+`) ? '' : where;
 }
 
 /** Where T stands in the run, 0 to 1: for sparklines. */

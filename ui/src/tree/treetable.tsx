@@ -71,7 +71,7 @@ export function TreeTable(props: Props) {
         <span class={props.marked?.(node) ? 'tree-text marked' : 'tree-text'}>
           <Name text={props.name(node)} />
         </span>
-        <span class="tree-place quiet">{props.place(node)}</span>
+        <span class="frame-place"><Name text={props.place(node)} tail={9} /></span>
       </span>
     ),
   };

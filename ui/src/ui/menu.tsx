@@ -18,12 +18,14 @@ interface Props {
   x: number;
   y: number;
   label: string;
+  /** Whether the label is shown. */
+  titled?: boolean;
   items: (Item | null)[];
   onClose: () => void;
 }
 
 /** `null` in the items draws a line. */
-export function Menu({ x, y, label, items, onClose }: Props) {
+export function Menu({ x, y, label, titled = false, items, onClose }: Props) {
   const menu = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
     const element = menu.current!;
@@ -51,6 +53,7 @@ export function Menu({ x, y, label, items, onClose }: Props) {
   };
   return (
     <div class="menu" role="menu" aria-label={label} ref={menu} onKeyDown={onKeyDown} data-testid="menu">
+      {titled && <div class="menu-title" role="presentation">{label}</div>}
       {items.map((item, index) =>
         item === null ? (
           <div key={index} class="menu-line" role="separator" />

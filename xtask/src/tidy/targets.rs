@@ -1,5 +1,5 @@
-//! The programs of `targets/`: each names its danger and its build, and a test runs it or another is built with
-//! it.
+//! The programs of `targets/`: each names its danger and its build, and a test runs it, the tests of the page are made
+//! with it, or another is built with it.
 
 use super::sources::{files, read};
 use std::path::Path;
@@ -8,6 +8,9 @@ pub(super) fn check(root: &Path) -> Result<Vec<String>, String> {
     let folder = root.join("targets");
     let mut users = String::new();
     for path in files(&root.join("crates/heaptape/tests"), "rs")? {
+        users += &read(&path)?;
+    }
+    for path in files(&root.join("ui/e2e"), "mjs")? {
         users += &read(&path)?;
     }
     for extension in ["c", "cpp"] {
@@ -41,9 +44,10 @@ fn program(name: &str, text: &str, users: &str) -> Vec<&'static str> {
         offences.push("does not say how it is built (// build: …)");
     }
     // The samples are kept for their reports, too; not each has a test of the recording. The cases have a table.
-    let is_used = [format!("\"{name}\""), format!("{{{name}}}"), format!("{{{name}.")]
-        .iter()
-        .any(|use_of_it| users.contains(use_of_it));
+    let is_used =
+        [format!("\"{name}\""), format!("'{name}'"), format!("{{{name}}}"), format!("{{{name}.")]
+            .iter()
+            .any(|use_of_it| users.contains(use_of_it));
     let is_listed = name.starts_with("samples/") || name.starts_with("cases/");
     if !is_listed && !is_used {
         offences.push("no test runs it");
@@ -58,7 +62,9 @@ mod tests {
     #[test]
     fn offences_are_found() {
         let good = "// Danger: x.\n// build: gcc\nint main(void) {}\n";
-        for user in ["check(\"x\")", "// build: gcc {x}", "// build: gcc {x.variant} -lm"] {
+        for user in
+            ["check(\"x\")", "program: 'x',", "// build: gcc {x}", "// build: gcc {x.variant} -lm"]
+        {
             assert!(program("x", good, user).is_empty(), "{user}");
         }
         assert_eq!(program("x", good, "check(\"y\")").len(), 1);

@@ -91,7 +91,7 @@ impl Captures {
     fn push(&mut self, block: &Lifetime, position: u32, known: &Bytes) {
         let mut from = 0;
         let end = known.bytes.len();
-        for hole in known.holes.iter().cloned().chain([end..end]) {
+        for hole in known.holes.iter().cloned().chain(std::iter::once(end..end)) {
             if from < hole.start {
                 let (offset, length) = (from as u32, (hole.start - from) as u32);
                 self.rows.push(Capture { block: block.id, position, offset, length });

@@ -73,6 +73,26 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Every rule, in order.
+    pub const ALL: [Rule; 16] = [
+        Rule::Crash,
+        Rule::Errors,
+        Rule::Failed,
+        Rule::Lost,
+        Rule::Growth,
+        Rule::PeakShare,
+        Rule::Spike,
+        Rule::Temporary,
+        Rule::Realloc,
+        Rule::PinnedPages,
+        Rule::Retained,
+        Rule::Untouched,
+        Rule::Rounding,
+        Rule::SameSize,
+        Rule::Empty,
+        Rule::NeverFreed,
+    ];
+
     /// Its name in `docs/findings.md` and in JSON.
     pub fn name(self) -> &'static str {
         match self {

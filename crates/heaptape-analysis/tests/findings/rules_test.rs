@@ -196,7 +196,7 @@ fn realloc() {
     let in_steps = story(|size| size + 1024, true);
     finds(&in_steps, "realloc", "append");
     // 40 times 1 + 2 + … + 99 KiB.
-    assert_eq!(of(&in_steps, "realloc")[0].bytes, 40 * (99 * 100 / 2) << 10);
+    assert_eq!(of(&in_steps, "realloc")[0].bytes, 40 * (99 * 100 / 2) * 1024);
     silent(&story(|size| size + 1024, false), "realloc");
     silent(&story(|size| size * 2, true), "realloc");
 }

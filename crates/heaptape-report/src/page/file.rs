@@ -1,6 +1,6 @@
 //! The report: one HTML file that holds page and data, loads nothing, and opens in any browser.
 //!
-//! What can be read without scripts comes first ([`super::still`]); data and program follow. The file's policy lets the
+//! What can be read without scripts comes first (`still`); data and program follow. The file's policy lets the
 //! browser run this program and show this style, known by their hashes, and nothing else: whatever the recorded
 //! program's names and bytes say, none of it can run or reach out.
 

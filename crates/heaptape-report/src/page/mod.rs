@@ -4,7 +4,7 @@
 //! * [`tables`]: the tables of a process.
 //! * [`source`]: source lines.
 //! * [`overview`]: what is known before they are opened.
-//! * [`file`]: the report: one HTML file that holds everything.
+//! * [`mod@file`]: the report: one HTML file that holds everything.
 
 pub mod columns;
 pub mod file;
@@ -18,4 +18,19 @@ pub const APP_JS: &str = include_str!("../../assets/app.js");
 /// The page's style sheet, made of the same.
 pub const APP_CSS: &str = include_str!("../../assets/app.css");
 /// Licences of what is in [`APP_JS`].
-pub const THIRD_PARTY: &str = "";
+pub const THIRD_PARTY: &str = include_str!("../../assets/THIRD_PARTY.txt");
+
+#[cfg(test)]
+mod tests {
+    use super::THIRD_PARTY;
+
+    #[test]
+    fn what_the_page_is_made_of_is_named() {
+        let package = include_str!("../../../../ui/package.json");
+        let package: serde_json::Value = serde_json::from_str(package).unwrap();
+        for (name, version) in package["dependencies"].as_object().unwrap() {
+            let entry = format!("{name} {}", version.as_str().unwrap());
+            assert!(THIRD_PARTY.contains(&entry), "{entry} is not in THIRD_PARTY.txt");
+        }
+    }
+}

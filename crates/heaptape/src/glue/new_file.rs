@@ -23,6 +23,11 @@ pub(crate) fn write_whole(
     manner: Manner,
     content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> io::Result<()> {
+    if manner.replace && is_device(path) {
+        // `-o /dev/null` or a pipe: it is written to; nothing may stand in its place.
+        let mut out = BufWriter::new(OpenOptions::new().write(true).open(path)?);
+        return content(&mut out).and_then(|()| out.flush());
+    }
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.new", std::process::id()));
     let beside = PathBuf::from(beside);
@@ -35,6 +40,12 @@ pub(crate) fn write_whole(
         .inspect_err(|_| {
             let _ = std::fs::remove_file(&beside);
         })
+}
+
+/// Whether a device or a pipe is there.
+fn is_device(path: &Path) -> bool {
+    let kind = std::fs::metadata(path).map(|there| there.file_type());
+    kind.is_ok_and(|kind| !kind.is_file() && !kind.is_dir())
 }
 
 fn publish(from: &Path, to: &Path, replace: bool) -> io::Result<()> {
@@ -77,5 +88,21 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+
+    /// A forced report on /dev/null, by root, had made a file of it.
+    #[test]
+    fn a_device_stays_one() {
+        let place = tempfile::tempdir().expect("a place for files");
+        let pipe = place.path().join("pipe");
+        rustix::fs::mknodat(CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read(pipe).unwrap()
+        });
+        let manner = Manner { replace: true, private: false };
+        write_whole(&pipe, manner, |out| out.write_all(b"page")).unwrap();
+        assert_eq!(reader.join().unwrap(), b"page");
+        assert!(is_device(&pipe));
     }
 }

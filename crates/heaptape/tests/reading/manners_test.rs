@@ -14,6 +14,7 @@ const COMMANDS: &[&[&str]] = &[
     &["events"],
     &["events", "--tsv"],
     &["info", "--modules"],
+    &["report", "-o", "/dev/null", "--force"],
 ];
 
 fn with_tape<'a>(command: &[&'a str], tape: &'a str) -> Vec<&'a str> {
@@ -187,7 +188,7 @@ fn a_cut_tape_is_read_as_far_as_it_goes() {
 
 #[test]
 fn every_help_has_an_example() {
-    for command in ["summary", "at", "layout", "tree", "events", "addr", "info"] {
+    for command in ["summary", "at", "layout", "tree", "events", "addr", "info", "report"] {
         let output = run(&[command, "--help"]);
         let help = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success());

@@ -125,8 +125,23 @@ export class BlockTable implements Population {
     return order;
   }
 
-  /** The blocks of these indices, as the pages take them. */
+  /** The blocks at these places, as the pages take them. */
+  rowsAt(places: Uint32Array): Blocks {
+    const order = this.#byAddress!;
+    const rows = this.#rows(places.map((place) => order.block[place]!));
+    for (let k = 0; k < rows.count; k++) rows.addr[k] = order.addr[places[k]!]!;
+    return rows;
+  }
+
+  /** The blocks of these indices. */
   rows(indices: ArrayLike<number>): Blocks {
+    const rows = this.#rows(indices);
+    for (let k = 0; k < rows.count; k++) rows.addr[k] = this.addr(indices[k]!);
+    return rows;
+  }
+
+  /** Without addresses. */
+  #rows(indices: ArrayLike<number>): Blocks {
     const count = indices.length;
     const rows: Blocks = {
       count,
@@ -138,7 +153,6 @@ export class BlockTable implements Population {
     for (let k = 0; k < count; k++) {
       const i = indices[k]!;
       rows.id[k] = this.id(i);
-      rows.addr[k] = this.addr(i);
       rows.size[k] = this.size[i]!;
       rows.usable[k] = this.usable[i]!;
       rows.born[k] = this.born(i);

@@ -58,19 +58,21 @@ async function required(process: number, name: string): Promise<Columns> {
   return found;
 }
 
-function table(process: number, name: string): Promise<Columns | null> {
-  return unpacked(process, name, unpack);
-}
-
-function sourceOf(process: number): Promise<SourceFiles | null> {
-  return unpacked(process, 'source', (bytes) => JSON.parse(new TextDecoder().decode(bytes)) as SourceFiles);
-}
-
-async function unpacked<T>(process: number, name: string, read: (bytes: Uint8Array) => T): Promise<T | null> {
+async function table(process: number, name: string): Promise<Columns | null> {
   const packed = text(process, name);
-  if (packed === null) return null;
+  return packed === null ? null : readable(process, name, async () => unpack(await inflateBase64(packed)));
+}
+
+/** Its lines are JSON as it is: they can be searched in the file. */
+async function sourceOf(process: number): Promise<SourceFiles | null> {
+  const json = text(process, 'source');
+  return json === null ? null : readable(process, 'source', () => JSON.parse(json) as SourceFiles);
+}
+
+/** What `read` gives; where it fails, the error names the table. */
+async function readable<T>(process: number, name: string, read: () => T | Promise<T>): Promise<T> {
   try {
-    return read(await inflateBase64(packed));
+    return await read();
   } catch (error) {
     throw new Error(`the table ${name} of process ${process} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }

@@ -63,7 +63,7 @@ export class InPage implements ProcessData {
   /** The last list that was asked for: it is scrolled. */
   #listing: ({ key: string } & Listing) | undefined;
   /** Filters evaluated last, the newest first; `at`: the moment that ages were counted to. */
-  readonly #masks: { q: string; at: number | null; mask: Mask }[] = [];
+  readonly #masks: { q: string; at: number | null; mask: Promise<Mask> }[] = [];
 
   /** `apis`: those of the overview. */
   constructor(info: ProcessInfo, tables: Tables, samples: Samples, ground: Ground, apis: string[]) {
@@ -95,7 +95,7 @@ export class InPage implements ProcessData {
   }
 
   async weigh(measure: Measure): Promise<StackWeights> {
-    const selection = this.#summed(measure);
+    const selection = await this.#summed(measure);
     const bytes = new Float64Array(this.stacks.count);
     const blocks = new Float64Array(this.stacks.count);
     const { stack } = this.#population;
@@ -107,7 +107,7 @@ export class InPage implements ProcessData {
   }
 
   async total(measure: Measure): Promise<{ at: number } & Weight> {
-    const selection = this.#summed(measure);
+    const selection = await this.#summed(measure);
     const { at, mask } = selection;
     const isOfLive = measure.metric === 'live' || measure.metric === 'peak';
     const { bytes, blocks } = isOfLive && mask === null ? this.curve.at(at) : this.#sum(selection, () => {});
@@ -131,7 +131,7 @@ export class InPage implements ProcessData {
     const { offset, limit, ...rest } = query;
     const key = JSON.stringify(rest);
     if (this.#listing?.key !== key) {
-      const selection = this.#selection(query);
+      const selection = await this.#selection(query);
       const listing = await listingOf(this.#blocks, this.times, this.stacks, selection, query.sort, query.descending, new Slices(signal));
       this.#listing = { key, ...listing };
     }
@@ -157,7 +157,7 @@ export class InPage implements ProcessData {
     const byAddress = await this.#blocks.byAddress();
     const live = this.#liveIn(byAddress, t, lo, hi);
     const too_many = live.length > limit;
-    return { rows: this.#blocks.rows(too_many ? [] : live.map((place) => byAddress.block[place]!)), too_many };
+    return { rows: this.#blocks.rowsAt(too_many ? live.subarray(0, 0) : live), too_many };
   }
 
   async cells(t: number, lo: number, cell_bytes: number, count: number): Promise<Cells> {
@@ -178,7 +178,7 @@ export class InPage implements ProcessData {
   }
 
   async histograms(measure: Measure, signal?: AbortSignal): Promise<Histograms> {
-    return histogramsOf(this.#blocks, this.times, this.#selection(measure), new Slices(signal));
+    return histogramsOf(this.#blocks, this.times, await this.#selection(measure), new Slices(signal));
   }
 
   async series(points: number, most: number, signal?: AbortSignal): Promise<SiteSeries> {
@@ -226,7 +226,7 @@ export class InPage implements ProcessData {
   }
 
   /** What sums are made of: blocks, or of a capped process flows, at lines of the grid. */
-  #summed(measure: Measure): Selection {
+  async #summed(measure: Measure): Promise<Selection> {
     if (this.#flows === null) return this.#selection(measure);
     const { grid, stack } = this.#flows;
     const onGrid = { ...measure, t: grid.rounded(measure.t), a: grid.rounded(measure.a), b: grid.rounded(measure.b) };
@@ -239,18 +239,19 @@ export class InPage implements ProcessData {
   }
 
   /** Of single blocks. */
-  #selection(measure: Measure): Selection {
+  async #selection(measure: Measure): Promise<Selection> {
     const at = positionOf(measure, this.curve);
-    return { measure, at, mask: this.#maskOf(measure.q, at) };
+    return { measure, at, mask: await this.#maskOf(measure.q, at) };
   }
 
-  #maskOf(q: string, at: number): Mask {
+  async #maskOf(q: string, at: number): Promise<Mask> {
     if (q.trim() === '') return null;
     const known = this.#masks.find((it) => it.q === q && (it.at === null || it.at === at));
     if (known) return known.mask;
     const { tokens } = this.#parsed(q);
     const ground = { blocks: this.#blocks, stacks: this.stacks, times: this.times, info: this.info, apis: this.#apis };
-    const mask = maskOf(tokens, ground, at);
+    // Several ask at once; none of them may give it up for the others.
+    const mask = maskOf(tokens, ground, at, new Slices());
     this.#masks.unshift({ q, at: dependsOnMoment(tokens) ? at : null, mask });
     this.#masks.length = Math.min(this.#masks.length, MOST_MASKS);
     return mask;

@@ -4,6 +4,7 @@ import { apiName, isWithin, type Flag, type Interval, type MeasureField, type Te
 import { NEVER, type ProcessInfo, type Stacks } from '../types.ts';
 import { byDeath, ENDS_IN_REALLOC, INHERITED, OF_REALLOC, TEMPORARY, type BlockTable } from './blocks.ts';
 import { lifetime } from './histograms.ts';
+import type { Slices } from './slices.ts';
 import type { TimeTable } from './times.ts';
 
 /** What blocks are asked of. */
@@ -22,11 +23,13 @@ export function dependsOnMoment(tokens: Token[]): boolean {
 }
 
 /** `at`: the position that ages are counted to. */
-export function maskOf(tokens: Token[], ground: Ground, at: number): Uint8Array {
+export async function maskOf(tokens: Token[], ground: Ground, at: number, slices: Slices): Promise<Uint8Array> {
   const mask = new Uint8Array(ground.blocks.count).fill(1);
   for (const { test, not } of tokens) {
     const passes = asking(test, ground, at);
-    for (let i = 0; i < mask.length; i++) if (mask[i] === 1 && passes(i) === not) mask[i] = 0;
+    await slices.each(0, mask.length, (from, to) => {
+      for (let i = from; i < to; i++) if (mask[i] === 1 && passes(i) === not) mask[i] = 0;
+    });
   }
   return mask;
 }

@@ -5,7 +5,7 @@ import type { Times } from '../types.ts';
 import { lowerBound, upperBound } from './search.ts';
 
 /** Positions between two entries of the index. */
-const STRIDE_BITS = 6;
+const STRIDE_BITS = 3;
 
 export class TimeTable implements Times {
   readonly #positions: Uint32Array;

@@ -16,6 +16,6 @@ export function report(wishes: Partial<Wishes>, script: string, style: string, d
     `<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>synthetic</title>\n<style>${style}</style>\n</head>\n<body>\n` +
     `<div id="static"><h1>synthetic</h1></div><div id="app"></div>` +
     `${json('overview', overview)}${blobs.join('')}` +
-    `<script type="application/octet-stream" id="p0-source">${deflate(new TextEncoder().encode(JSON.stringify(source)))}</script>\n<script>${script}</script>\n</body>\n</html>\n`
+    `${json('p0-source', source)}<script>${script}</script>\n</body>\n</html>\n`
   );
 }

@@ -2,8 +2,10 @@
 
 import '../parts.css';
 import './blocks.css';
+import { useRef } from 'preact/hooks';
 import { param } from '../../state/params.ts';
 import { data, filter, measure, select, selected, source } from '../../state/state.ts';
+import { useWidth } from '../../ui/size.ts';
 import { FrameName, functionName, Name } from '../../ui/name.tsx';
 import { Table, type Column } from '../../ui/table.tsx';
 import { address, bytes, count, duration, exactBytes, exactTime } from '../../ui/units.ts';
@@ -33,10 +35,12 @@ function sortBy(key: string): void {
 export function BlocksPage() {
   const [rows, onSight] = useRows(() => measure.value, () => order.value);
   const chosen = selected.value?.kind === 'block' ? selected.value.id : null;
+  const list = useRef<HTMLElement>(null);
+  const width = useWidth(list, 900);
   const at = measure.value.metric === 'live' ? measure.value.t : measure.value.b;
   return (
     <div class={`blocks${chosen === null ? '' : ' blocks-open'}`}>
-      <section class={`blocks-list${rows.pending ? ' stale' : ''}`} aria-label="Blocks">
+      <section class={`blocks-list${rows.pending ? ' stale' : ''}`} aria-label="Blocks" ref={list}>
         {rows.error !== '' && <p class="failure" role="alert">{rows.error}</p>}
         <OnlySelected />
         {rows.count === 0 && !rows.pending && rows.error === '' ? (
@@ -45,7 +49,7 @@ export function BlocksPage() {
           <Table<Row>
             label="Blocks"
             testid="blocks"
-            columns={columns(at, chosen !== null)}
+            columns={columns(at, chosen === null ? 'all' : width < 560 ? 'few' : 'some')}
             count={rows.count}
             row={rows.row}
             rowKey={({ of, at: k }) => of.id[k]!}
@@ -92,8 +96,8 @@ function Totals({ rows, total }: { rows: number; total: { bytes: number; blocks:
   );
 }
 
-/** `at`: the position at which ages are taken. Beside a block there is room for the narrow ones only. */
-function columns(at: number, narrow: boolean): Column<Row>[] {
+/** `at`: the position at which ages are taken. Beside a block there is room for some only. */
+function columns(at: number, which: 'all' | 'some' | 'few'): Column<Row>[] {
   const { stacks, times, info } = data.value;
   const column = (key: Order['sort'], title: string, width: string, hint: string, cell: (block: Block) => preact.ComponentChildren, numeric = false) => ({
     key, title, width, hint, numeric, cell: ({ of, at: k }: Row) => cell(blockAt(of, k)),
@@ -113,11 +117,14 @@ function columns(at: number, narrow: boolean): Column<Row>[] {
     column('api', 'Function', '104px', 'What was called', (it) => <Name text={source.value.overview.apis[it.api] ?? '–'} tail={4} />),
     column('leak', 'Leak', '78px', 'What the search for leaks called it; – where it was freed or not searched', (it) => LEAK_CLASSES[it.leak] ?? '–'),
   ];
-  return narrow ? all.filter((it) => NARROW.has(it.key)) : all;
+  return which === 'all' ? all : all.filter((it) => (which === 'some' ? SOME : FEW).has(it.key));
 }
 
-const NARROW = new Set(['id', 'size', 'born', 'lifetime', 'site']);
+const SOME = new Set(['id', 'size', 'born', 'lifetime', 'site']);
+const FEW = new Set(['id', 'size', 'site']);
 
+/** Times are multiples of the tape's tick: what is not longer than one is less than one. */
 function spell(ns: number | null, none: string): string {
-  return ns === null ? none : duration(ns);
+  if (ns === null) return none;
+  return ns === 0 ? `< ${duration(source.value.overview.tick_ns)}` : duration(ns);
 }

@@ -85,7 +85,8 @@ function Facts({ block }: { block: Block }) {
   return (
     <dl class="facts">
       <Fact name="size">
-        <b>{bytes(block.size)}</b> <span class="muted">{exactBytes(block.size)}{block.usable > block.size && `, ${count(block.usable)} usable`}</span>
+        <b title={exactBytes(block.size)}>{bytes(block.size)}</b>{' '}
+        <span class="muted">{[block.size >= 1024 && exactBytes(block.size), block.usable > block.size && `${count(block.usable)} usable`].filter(Boolean).join(', ')}</span>
       </Fact>
       <Fact name="allocated">
         <At position={startOf(block)} ns={bornTime(block, times)} /> with {source.value.overview.apis[block.api] ?? '–'} by {thread(block.thread)}

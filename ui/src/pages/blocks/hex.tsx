@@ -115,6 +115,7 @@ function HexRow({ from, perRow, view, other, at, targets, onPick, top }: RowProp
 }
 
 function classOf(view: ContentsView, other: ContentsView | null, targets: Map<number, Target>, offset: number, at: number, from: number): string {
+  if (offset >= view.bytes.length) return `hex-byte${(offset - from) % 8 === 0 && offset > from ? ' hex-gap' : ''}`;
   const classes = ['hex-byte'];
   if ((offset - from) % 8 === 0 && offset > from) classes.push('hex-gap');
   if (offset === at) classes.push('hex-at');

@@ -66,7 +66,8 @@ function widths(bricks: Brick[], width: number): number[] {
   const fixed = bricks.reduce((sum, brick) => sum + least(brick), 0);
   const weight = (brick: Brick) => Math.log2(2 + brick.size) * (brick.main ? 2 : brick.kind === 'hole' ? 0.5 : 1);
   const weights = bricks.reduce((sum, brick) => sum + weight(brick), 0);
-  const spare = Math.max(0, width - fixed);
+  // Few bricks are not blown up to fill a wide screen.
+  const spare = Math.max(0, Math.min(width - fixed, 180 * bricks.length));
   return bricks.map((brick) => least(brick) + (spare * weight(brick)) / Math.max(1, weights));
 }
 

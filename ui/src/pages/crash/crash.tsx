@@ -95,8 +95,9 @@ function Picture({ crash }: { crash: CrashReport }) {
     <section class="crash-picture" aria-label="The neighbourhood of the address" data-testid="picture">
       <Neighbourhood bricks={bricks} mark={mark} onOpen={openBlock} label="Blocks around the address, lower addresses left" />
       <p class="muted">
-        {reached ? 'The cross is the address. ' : mark !== undefined ? `The address ${crash.address} is not near this block. ` : ''}
-        Widths are not to scale; inside a block the cross is in its true place.
+        {reached && 'The cross is the address: inside a block it is in its true place. '}
+        {!reached && mark !== undefined && `The address ${crash.address} is not near this block. `}
+        Widths are not to scale.
       </p>
     </section>
   );

@@ -95,7 +95,7 @@ function DiffFlame({ found }: { found: Difference }) {
   const order = useMemo(() => new Order(null), [base, unit.value]);
   const fits = useFits();
   const looks: Looks = { view, stacks, theme: theme.value, colouring: 'change', categories: new Map(), sites: NO_SITES, fits: found.own ? fits.value : null };
-  if (view.width.total(0) === 0) return <p class="flame-nothing">Nothing has changed between A and B.</p>;
+  if (view.width.total(0) === 0) return <p class="flame-nothing">Nothing has changed from A to B.</p>;
   return (
     <div class="flame">
       <Single view={view} looks={looks} order={order} found={null} lineOf={null} own={found.own} />

@@ -11,6 +11,7 @@ import { Order } from './boxes.ts';
 import type { Looks } from './looks.ts';
 import { moduleColours } from './modules.ts';
 import { Legend } from './legend.tsx';
+import { Nothing } from '../nothing.tsx';
 import { alphabetical, colouring, turn } from './params.ts';
 import { Sandwich } from './sandwich.tsx';
 import { Single } from './single.tsx';
@@ -49,13 +50,13 @@ export function Flame() {
     <div class="flame">
       <Tools view={view} looks={looks} order={order} weighed={answer} />
       {view.width.total(0) === 0 ? (
-        <Nothing />
+        <Nothing what="blocks" />
       ) : turn.value === 'sandwich' ? (
         <Sandwich selfs={answer.selfs} looks={looks} order={alphabetical.value} moments={moments.value} />
       ) : (
         <Single view={view} looks={looks} order={order} found={found.value} lineOf={lineOf} />
       )}
-      <Legend looks={looks} />
+      {view.width.total(0) > 0 && <Legend looks={looks} />}
     </div>
   );
 }
@@ -76,15 +77,3 @@ function useOrder(shape: object | undefined, weighed: object | undefined): Order
     [shape, rested, metric.value, unit.value, filter.value, alphabetical.value],
   );
 }
-
-function Nothing() {
-  const words = filter.value !== '' ? 'No block fits the filter and the measure.' : 'Nothing is measured here: the sum is 0.';
-  return (
-    <div class="flame-nothing" data-testid="flame-nothing">
-      <p>{words}</p>
-      {filter.value !== '' && <button class="text-button" onClick={() => (filter.value = '')}>Without the filter</button>}
-      {metric.value !== 'peak' && <button class="text-button" onClick={() => (metric.value = 'peak')}>Show the peak of the range</button>}
-    </div>
-  );
-}
-

@@ -32,6 +32,11 @@ export interface GraphProps {
   testid: string;
 }
 
+/** Whether the last thing that was done, was done by a key. */
+let byKeyboard = false;
+addEventListener('keydown', () => (byKeyboard = true), true);
+addEventListener('pointerdown', () => (byKeyboard = false), true);
+
 export function Graph(props: GraphProps) {
   const { view, zoom, up, order, focus } = props;
   const scroller = useRef<HTMLDivElement>(null);
@@ -55,9 +60,9 @@ export function Graph(props: GraphProps) {
   // The root is in sight first.
   useLayoutEffect(() => {
     scroller.current!.scrollTop = up ? high : 0;
-  }, [up, zoom, view.shape, rows.length === 0]);
+  }, [up, zoom, view.shape, rows.length === 0, size.height]);
   const scene: Scene = {
-    rows, ...size, top, up, hover, focus, focused,
+    rows, ...size, top, up, hover, focus, focused, context: rows.findIndex((boxes) => boxes[0]?.node === zoom),
     look: props.look, chosen: props.chosen, colours: useMemo(palette, [theme.value]),
   };
   useLayoutEffect(() => {
@@ -65,23 +70,28 @@ export function Graph(props: GraphProps) {
     painter.current ??= new Painter(canvas.current!);
     timed('flame_draw_ms', () => painter.current!.draw(scene));
   });
-  useEffect(() => setHover(null), [rows]);
   // Who came to this page by the keyboard goes on by it; who is in a control stays there.
   useEffect(() => {
-    if (props.autoFocus && window.__ht.ready && document.activeElement === document.body) canvas.current!.focus({ preventScroll: true });
+    if (props.autoFocus && byKeyboard && document.activeElement === document.body) canvas.current!.focus({ preventScroll: true });
   }, []);
 
-  const find = (event: MouseEvent): Box | null => {
+  const find = ({ clientX, clientY }: { clientX: number; clientY: number }): Box | null => {
     const box = canvas.current!.getBoundingClientRect();
-    const y = event.clientY - box.top + top;
+    const y = clientY - box.top + top;
     const row = Math.floor((up ? Math.max(rows.length * ROW, size.height) - 1 - y : y) / ROW);
-    return boxAt(rows, row, event.clientX - box.left) ?? null;
+    return boxAt(rows, row, clientX - box.left) ?? null;
   };
-  const point = (box: Box | null) => {
+  // Where the pointer is; null: not here, or the keyboard has taken over.
+  const pointer = useRef<{ clientX: number; clientY: number } | null>(null);
+  const point = (at: { clientX: number; clientY: number } | null) => {
+    pointer.current = at;
+    const box = at && find(at);
     if (box === hover) return;
     setHover(box);
     props.onHover(box);
   };
+  // What is under the pointer changes with the picture.
+  useEffect(() => point(pointer.current), [rows, top]);
   const show = (node: number) => {
     const box = rows.flat().find((it) => it.node === node && !it.small);
     if (!box) return;
@@ -123,6 +133,7 @@ export function Graph(props: GraphProps) {
     else if (event.key === 'Backspace') props.onZoom(Math.max(0, view.shape.parent(zoom)));
     else if (event.key === 'ContextMenu' || (event.key === 'F10' && event.shiftKey)) menuAtFocus();
     else if (!props.onKey?.(event.key, focus)) return;
+    point(null);
     event.preventDefault();
     event.stopPropagation();
   };
@@ -137,7 +148,7 @@ export function Graph(props: GraphProps) {
           aria-label={`${props.label}. Arrow keys move from frame to frame, Enter zooms in, Backspace out, y shows a table.`}
           data-testid={props.testid}
           style={{ cursor: hover ? 'pointer' : 'default' }}
-          onPointerMove={(event) => point(find(event))}
+          onPointerMove={({ clientX, clientY }) => point({ clientX, clientY })}
           onPointerLeave={() => point(null)}
           onClick={onClick}
           onDblClick={onDblClick}

@@ -80,7 +80,7 @@ export function FrameMenu({ view, stacks, node, x, y, onZoom, onPick, onClose }:
 const MOST_SMALL = 200;
 
 export function SmallMenu({ view, stacks, nodes, x, y, onZoom, onClose }: Omit<FrameProps, 'node' | 'onPick'> & { nodes: number[] }) {
-  const sorted = nodes.toSorted((one, other) => view.width.total(other) - view.width.total(one)).slice(0, MOST_SMALL);
+  const sorted = [...nodes].sort((one, other) => view.width.total(other) - view.width.total(one)).slice(0, MOST_SMALL);
   const items: Item[] = sorted.map((node) => ({
     id: String(node),
     label: nodeName(view.shape, stacks, node),
@@ -88,5 +88,5 @@ export function SmallMenu({ view, stacks, nodes, x, y, onZoom, onClose }: Omit<F
     run: () => onZoom(node),
   }));
   if (nodes.length > MOST_SMALL) items.push({ label: `and ${nodes.length - MOST_SMALL} smaller ones`, run: onClose, disabled: 'Zoom in to see them' });
-  return <Menu x={x} y={y} label={`${nodes.length} small frames`} items={items} onClose={onClose} />;
+  return <Menu x={x} y={y} titled label={`${nodes.length} frames too narrow to draw`} items={items} onClose={onClose} />;
 }

@@ -51,6 +51,8 @@ export interface Scene {
   /** Whether the graph has the keyboard. */
   focused: boolean;
   chosen: number;
+  /** So many rows are callers of what is zoomed to: wider than they are drawn. */
+  context: number;
   colours: Palette;
 }
 
@@ -103,7 +105,8 @@ export class Painter {
     const width = box.width >= 3 ? box.width - 1 : box.width;
     if (box.small) return this.small(scene, box, y, width);
     const look = scene.look(box);
-    const colour = look.dim ? faded(look.colour, scene.colours.dark) : look.colour;
+    const shade = look.dim ? 0.82 : box.row < scene.context ? 0.45 : 0;
+    const colour = shade > 0 ? faded(look.colour, scene.colours.dark, shade) : look.colour;
     pen.fillStyle = css(colour);
     pen.fillRect(box.x, y, width, ROW - 1);
     if (look.change !== 0 && width >= 4) {
@@ -190,6 +193,7 @@ export class Painter {
   }
 }
 
-export function faded(colour: Colour, dark: boolean): Colour {
-  return mix(colour, dark ? 0x12171c : 0xffffff, 0.82);
+/** Nearer to the ground; `share` 1 is the ground. */
+export function faded(colour: Colour, dark: boolean, share = 0.82): Colour {
+  return mix(colour, dark ? 0x12171c : 0xffffff, share);
 }

@@ -10,7 +10,6 @@ import { compile } from '../../tree/search.ts';
 import { fnName, frameOf, merged, momentOfRun, nodeName } from '../../tree/shared.ts';
 import { byFunction, type Selfs, view as viewOf, type View } from '../../tree/view.ts';
 import type { Moments } from '../../tree/weights.ts';
-import { Bar } from '../../ui/bar.tsx';
 import { Name, wholeFrame } from '../../ui/name.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
 import { Order } from './boxes.ts';
@@ -20,6 +19,7 @@ import { look, type Looks, shown } from './looks.ts';
 import { FrameMenu, SmallMenu } from './menus.tsx';
 import { middle, search } from './params.ts';
 import { useLines } from './use.ts';
+import '../tables/tables.css';
 
 interface Props {
   selfs: Selfs;
@@ -66,10 +66,12 @@ function FunctionList({ rows, looks, fn }: { rows: Row[]; looks: Looks; fn: numb
   }, [rows, search.value, sort]);
   const most = rows.reduce((largest, row) => Math.max(largest, Math.abs(row.total)), 0);
   const columns: Column<Row>[] = [
-    { key: 'name', title: 'function', width: 'minmax(90px, 1fr)', cell: (row) => <Name text={name(row)} title={wholeFrame(stacks.frames, frameOf(stacks, row.fn))} /> },
-    { key: 'total', title: 'total', numeric: true, width: '82px', hint: 'Of backtraces through it, each byte once', cell: (row) => shown(row.total, view.unit, view.signed) },
-    { key: 'bar', title: '', width: '48px', cell: (row) => <Bar share={Math.abs(row.total) / (most || 1)} /> },
-    { key: 'self', title: 'self', numeric: true, width: '82px', hint: 'Of backtraces that end in it', cell: (row) => shown(row.self, view.unit, view.signed) },
+    { key: 'name', title: 'function', width: 'minmax(90px, 1fr)', cell: (row) => <Name text={name(row)} tail={7} title={wholeFrame(stacks.frames, frameOf(stacks, row.fn))} /> },
+    {
+      key: 'total', title: 'total', numeric: true, width: '84px', hint: 'Of backtraces through it, each byte once',
+      cell: (row) => <span class="measured" style={{ '--share': (Math.abs(row.total) / (most || 1)).toFixed(4) }}>{shown(row.total, view.unit, view.signed)}</span>,
+    },
+    { key: 'self', title: 'self', numeric: true, width: '84px', hint: 'Of backtraces that end in it', cell: (row) => shown(row.self, view.unit, view.signed) },
   ];
   return (
     <div class="sandwich-list">
@@ -77,7 +79,7 @@ function FunctionList({ rows, looks, fn }: { rows: Row[]; looks: Looks; fn: numb
         onInput={(event) => compile(event.currentTarget.value) && (search.value = event.currentTarget.value)} />
       <Table
         columns={columns} count={list.length} row={(index) => list[index]} rowKey={(row) => row.fn} sort={sort}
-        onSort={(key) => key !== 'bar' && setSort({ key, descending: sort.key === key ? !sort.descending : true })}
+        onSort={(key) => setSort({ key, descending: sort.key === key ? !sort.descending : true })}
         selected={(row) => row.fn === fn} onSelect={(row) => (middle.value = String(row.fn))} label="Functions" testid="sandwich-functions"
       />
     </div>

@@ -22,7 +22,9 @@ export interface Weighed {
 
 export function useWeighed(): ReadonlySignal<Answer<Weighed>> {
   return useQuery(async (signal) => {
-    const [of, threads, wanted] = [data.value, threaded.value && turn.value !== 'sandwich', measure.value];
+    // Of a capped process nobody knows whose the blocks are that are not there.
+    const threads = threaded.value && turn.value !== 'sandwich' && data.value.info.capped === null;
+    const [of, wanted] = [data.value, measure.value];
     const selfs = await (threads ? weighThreads : weigh)(of, wanted, signal);
     return { of, threads, selfs };
   });
@@ -72,9 +74,6 @@ function together(selfs: Selfs, stacks: number): Selfs {
 export function useMoments(): ReadonlySignal<Answer<Moments & { of: ProcessData }>> {
   return useQuery(async (signal) => {
     const [of, q] = [data.value, filter.value];
-    // What is looked at first comes first.
-    await new Promise((resume) => setTimeout(resume, 300));
-    signal.throwIfAborted();
     return { of, ...(await moments(of, q, signal)) };
   });
 }

@@ -2,6 +2,7 @@
 
 import './bars.css';
 import { useRef, useState } from 'preact/hooks';
+import { useWidth } from '../../ui/size.ts';
 
 export interface Bin {
   /** Under the bar; empty: none. */
@@ -11,6 +12,19 @@ export interface Bin {
   value: number;
   /** Whether the filter is just this. */
   chosen?: boolean;
+}
+
+/** Room that a label needs, in pixels. */
+const LABEL = 62;
+
+/** The labels of bins so many pixels wide, without those that would touch the one before. */
+export function apart(labels: string[], wide: number): string[] {
+  let free = 0;
+  return labels.map((label, index) => {
+    if (label === '' || index * wide < free) return '';
+    free = index * wide + LABEL;
+    return label;
+  });
 }
 
 interface Props {
@@ -36,7 +50,7 @@ export function Bars({ bins, format, onPick, label, testid }: Props) {
     event.preventDefault();
     event.stopPropagation();
   };
-  const told = pointed ?? null;
+  const width = useWidth(box, 600);
   return (
     <figure class="bars" data-testid={testid}>
       <div class="bars-scale" aria-hidden="true">
@@ -63,11 +77,11 @@ export function Bars({ bins, format, onPick, label, testid }: Props) {
         ))}
       </div>
       <div class="bars-labels" aria-hidden="true" style={{ gridTemplateColumns: `repeat(${bins.length}, minmax(0, 1fr))` }}>
-        {bins.map((bin, index) => (
-          <span key={index}>{bin.label}</span>
+        {apart(bins.map((bin) => bin.label), width / bins.length).map((label, index) => (
+          <span key={index}>{label}</span>
         ))}
       </div>
-      <figcaption class="bars-told">{told === null ? '\u00a0' : bins[told]?.title}</figcaption>
+      <figcaption class="bars-told">{pointed === null ? '\u00a0' : bins[pointed]?.title}</figcaption>
     </figure>
   );
 }

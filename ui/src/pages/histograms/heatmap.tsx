@@ -2,11 +2,16 @@
 
 import './heatmap.css';
 import { useRef, useState } from 'preact/hooks';
+import { useWidth } from '../../ui/size.ts';
 import { css, inkOn, sequential } from '../../ui/colour.ts';
 import { theme } from '../../ui/theme.ts';
 import { count } from '../../ui/units.ts';
+import { apart } from './bars.tsx';
 import { hasTerm, lifetimeTerm, sizeTerm, toggleTerms } from './terms.ts';
 import { lifetimeWords, sizeLabel, sizeWords, lifetimeLabel } from './words.ts';
+
+/** Room of the labels of lifetimes, about. */
+const AXIS = 56;
 
 interface Props {
   /** `cross[size bin][lifetime bin]`: blocks. */
@@ -20,6 +25,7 @@ export function HeatMap({ cross, sizes, lifetimes }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const [at, setAt] = useState<[number, number]>([sizes[0], lifetimes[0]]);
   const [pointed, setPointed] = useState<[number, number] | null>(null);
+  const width = useWidth(box, 600);
   const most = Math.max(1, ...cross.flat().map(Math.abs));
   const value = (size: number, life: number) => cross[size]?.[life] ?? 0;
   const words = (size: number, life: number) => `${sizeWords(size)}, lived ${lifetimeWords(life)}: ${count(value(size, life))} blocks`;
@@ -54,8 +60,8 @@ export function HeatMap({ cross, sizes, lifetimes }: Props) {
       );
     }
   }
-  const labels = [];
-  for (let size = sizes[0]; size < sizes[1]; size++) labels.push(<span key={size} class="heat-size">{sizeLabel(size)}</span>);
+  const names = Array.from({ length: sizes[1] - sizes[0] }, (_, k) => sizeLabel(sizes[0] + k));
+  const labels = apart(names, (width - AXIS) / names.length).map((label, index) => <span key={index} class="heat-size">{label}</span>);
   return (
     <figure class="heat" data-testid="heat">
       <div class="heat-grid" ref={box} role="group" aria-label="Blocks by size and lifetime; arrow keys move, Enter filters" onKeyDown={go}

@@ -1,4 +1,4 @@
-// Draws the picture: its pixels, the addresses beside it, the names of its segments and, near enough, of its blocks.
+// Draws the picture: its pixels, the addresses beside it, the names of its runs and, near enough, of its blocks.
 
 import type { Region } from '../../data/types.ts';
 import { inkOn, type Colour } from '../../ui/colour.ts';
@@ -7,7 +7,7 @@ import type { Theme } from '../../ui/theme.ts';
 import { address, bytes, count } from '../../ui/units.ts';
 import type { Class } from './classes.ts';
 import type { Geometry, Row } from './geometry.ts';
-import { paint, palette, type Frame, type Ground } from './paint.ts';
+import { paint, palette, type Frame, type Ground, type Quiet } from './paint.ts';
 import type { Picture } from './picture.ts';
 import { footprintEnd } from './raster.ts';
 import { GUTTER, layout, room } from './view.ts';
@@ -54,7 +54,7 @@ export function prepare(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
 
 let pixels = new ImageData(1, 1);
 
-export function drawPicture(canvas: HTMLCanvasElement, picture: Picture | null, classes: readonly Class[], quiet: Uint8Array | null, theme: Theme): void {
+export function drawPicture(canvas: HTMLCanvasElement, picture: Picture | null, classes: readonly Class[], quiet: Quiet | null, theme: Theme): void {
   const began = performance.now();
   const context = prepare(canvas);
   if (picture === null) return;
@@ -97,19 +97,19 @@ function pageLines(context: CanvasRenderingContext2D, { geometry, scrolled, rast
   context.globalAlpha = 1;
 }
 
-/** The first row of each segment in sight has its address, others how far they are into the segment. */
+/** The first row of each run in sight has its address, others how far they are into the run. */
 function gutter(context: CanvasRenderingContext2D, geometry: Geometry, rows: readonly Row[], scrolled: number): void {
   context.textAlign = 'right';
   let last = -Infinity;
   let before = -1;
   for (const row of rows) {
     const y = row.y - scrolled + geometry.rowPx / 2;
-    const first = row.segment !== before;
-    before = row.segment;
+    const first = row.run !== before;
+    before = row.run;
     if ((first ? y - last < 12 : y - last < LABEL_PX) || y < 6) continue;
     last = y;
     context.fillStyle = styled(first ? '--text' : '--muted');
-    const into = row.lo - geometry.segments[row.segment]!.start;
+    const into = row.lo - geometry.runs[row.run]!.start;
     context.fillText(first ? address(row.lo) : offset(into, geometry.rowBytes), GUTTER - 8, y);
   }
 }
@@ -118,23 +118,21 @@ function offset(into: number, rowBytes: number): string {
   return rowBytes >= 65536 ? `+${bytes(into)}` : `+0x${into.toString(16)}`;
 }
 
-/** Which segment follows, how large it is and how much of it is used. */
+/** What follows, how large it is and how much of it is used. */
 function heads(context: CanvasRenderingContext2D, geometry: Geometry, rows: readonly Row[], scrolled: number): void {
   if (geometry.headPx < 12) return;
   context.textAlign = 'left';
-  const seen = new Set(rows.map(({ segment }) => segment));
-  for (const index of seen) {
-    const segment = geometry.segments[index]!;
-    const first = rows.find((row) => row.segment === index)!;
-    if (first.lo !== segment.start) continue;
-    const y = first.y - scrolled - geometry.headPx / 2 + 1;
-    const used = usedIn(segment.start, segment.end);
+  for (const row of rows) {
+    const { kind, start, end, parts } = geometry.runs[row.run]!;
+    if (row.lo !== start) continue;
+    const y = row.y - scrolled - geometry.headPx / 2 + 1;
     context.fillStyle = styled('--text');
-    const title = `${KINDS[segment.kind]}  ${bytes(segment.end - segment.start)}`;
+    const bytesOfAll = parts.reduce((sum, part) => sum + part.end - part.start, 0);
+    const title = `${parts.length === 1 ? KINDS[kind] : `${parts.length} regions`}  ${bytes(bytesOfAll)}`;
     context.fillText(title, GUTTER, y);
     const from = GUTTER + context.measureText(title).width + 10;
     context.fillStyle = styled('--muted');
-    context.fillText(used, from, y);
+    context.fillText(usedIn(start, end), from, y);
   }
 }
 
@@ -149,7 +147,7 @@ function usedIn(start: number, end: number): string {
 }
 
 /** `#id size name` on blocks that have the room for it. */
-function names(context: CanvasRenderingContext2D, picture: Picture, classes: readonly Class[], quiet: Uint8Array | null, theme: Theme): void {
+function names(context: CanvasRenderingContext2D, picture: Picture, classes: readonly Class[], quiet: Quiet | null, theme: Theme): void {
   const { geometry, scrolled, raster, data } = picture;
   const blocks = raster.blocks!;
   context.textAlign = 'left';
@@ -163,7 +161,7 @@ function names(context: CanvasRenderingContext2D, picture: Picture, classes: rea
     if (right - left < NAMED_PX) continue;
     const { stack } = blocks;
     const kind = raster.kind[row * raster.columns.count + raster.columns.of(Math.max(from, lo) - lo)]!;
-    const behind = quiet?.[stack[index]!] ? undefined : classes[kind - 1]?.colour(theme);
+    const behind = quiet?.(stack[index]!, blocks.born[index]!) ? undefined : classes[kind - 1]?.colour(theme);
     context.fillStyle = behind === undefined ? styled('--text') : inkOn(behind);
     const name = functionName(data.stacks.frames, data.stacks.site[stack[index]!]!);
     const title = fitting(context, `#${blocks.id[index]}`, bytes(blocks.size[index]!), name, right - left - 10);

@@ -1,8 +1,8 @@
 // Which address lies where in the picture: rows of 2^k bytes, lower addresses further left and further up.
 //
-// Segments (stretches of the address space that hold blocks at some moment) follow each other from top to bottom; each
-// begins a row of its own, so that a page has the same width everywhere and no row shows what lies far apart. Lengths
-// are CSS pixels, addresses are exact integers.
+// Segments (stretches of the address space that hold blocks at some moment) follow each other from top to bottom, and
+// begin rows of their own: no row shows what lies far apart. Those with less than a row between them are one *run*, with
+// a gap: far out, hundreds of small segments are few rows. Lengths are CSS pixels, addresses are exact integers.
 
 import type { Region } from '../../data/types.ts';
 
@@ -12,9 +12,16 @@ export interface Segment {
   end: number;
 }
 
+/** Segments near each other, and the gaps between them. */
+export interface Run extends Segment {
+  parts: readonly Segment[];
+}
+
 /** A row of the picture: the bytes [lo, hi), at a height in the whole (not the visible) picture. */
 export interface Row {
-  segment: number;
+  /** Which run, and the segments of that. */
+  run: number;
+  parts: readonly Segment[];
   lo: number;
   hi: number;
   y: number;
@@ -34,25 +41,25 @@ export const MOST_ZOOM = 32;
 export class Geometry {
   readonly height: number;
   readonly rowBytes: number;
-  readonly segments: readonly Segment[];
+  readonly runs: readonly Run[];
   readonly zoom: number;
   readonly width: number;
   readonly rowPx: number;
-  /** Room above each segment. */
+  /** Room above each run. */
   readonly headPx: number;
   readonly #tops: number[] = [];
 
   constructor(segments: readonly Segment[], zoom: number, width: number, rowPx: number, headPx: number) {
-    this.segments = segments;
+    this.runs = runsOf(segments, 2 ** zoom);
     this.zoom = zoom;
     this.width = width;
     this.rowPx = rowPx;
     this.headPx = headPx;
     this.rowBytes = 2 ** zoom;
     let y = 0;
-    for (const segment of segments) {
+    for (const run of this.runs) {
       this.#tops.push(y);
-      y += headPx + this.#rowCount(segment) * rowPx;
+      y += headPx + this.#rowCount(run) * rowPx;
     }
     this.height = y;
   }
@@ -61,30 +68,29 @@ export class Geometry {
     return this.rowBytes / this.width;
   }
 
-  #rowCount(segment: Segment): number {
-    return Math.max(1, Math.ceil((segment.end - segment.start) / this.rowBytes));
+  #rowCount({ start, end }: Run): number {
+    return Math.max(1, Math.ceil((end - start) / this.rowBytes));
   }
 
-  #row(segment: number, index: number): Row {
-    const { start, end } = this.segments[segment]!;
+  #row(run: number, index: number): Row {
+    const { start, end, parts } = this.runs[run]!;
     const lo = start + index * this.rowBytes;
-    return { segment, lo, hi: Math.min(end, lo + this.rowBytes), y: this.#tops[segment]! + this.headPx + index * this.rowPx };
+    return { run, parts, lo, hi: Math.min(end, lo + this.rowBytes), y: this.#tops[run]! + this.headPx + index * this.rowPx };
   }
 
   /** The rows that touch [top, top + height). */
   rows(top: number, height: number): Row[] {
     const rows: Row[] = [];
-    for (let segment = this.#segmentAt(top); segment < this.segments.length; segment++) {
-      const first = this.#tops[segment]! + this.headPx;
-      if (this.#tops[segment]! >= top + height) break;
-      const last = Math.min(this.#rowCount(this.segments[segment]!) - 1, Math.ceil((top + height - first) / this.rowPx) - 1);
-      for (let index = Math.max(0, Math.floor((top - first) / this.rowPx)); index <= last; index++) rows.push(this.#row(segment, index));
+    for (let run = this.#runAt(top); run < this.runs.length && this.#tops[run]! < top + height; run++) {
+      const first = this.#tops[run]! + this.headPx;
+      const last = Math.min(this.#rowCount(this.runs[run]!) - 1, Math.ceil((top + height - first) / this.rowPx) - 1);
+      for (let index = Math.max(0, Math.floor((top - first) / this.rowPx)); index <= last; index++) rows.push(this.#row(run, index));
     }
     return rows;
   }
 
-  /** The last segment that begins at or above a height. */
-  #segmentAt(y: number): number {
+  /** The last run that begins at or above a height. */
+  #runAt(y: number): number {
     let [low, high] = [0, this.#tops.length - 1];
     while (low < high) {
       const middle = (low + high + 1) >> 1;
@@ -96,10 +102,10 @@ export class Geometry {
 
   /** The row at a height; `null` in a head, and beyond the last. */
   rowAt(y: number): Row | null {
-    if (y < 0 || this.segments.length === 0) return null;
-    const segment = this.#segmentAt(y);
-    const index = Math.floor((y - this.#tops[segment]! - this.headPx) / this.rowPx);
-    return index < 0 || index >= this.#rowCount(this.segments[segment]!) ? null : this.#row(segment, index);
+    if (y < 0 || this.runs.length === 0) return null;
+    const run = this.#runAt(y);
+    const index = Math.floor((y - this.#tops[run]! - this.headPx) / this.rowPx);
+    return index < 0 || index >= this.#rowCount(this.runs[run]!) ? null : this.#row(run, index);
   }
 
   /** The bytes under a point, where rows are divided into columns. */
@@ -110,19 +116,19 @@ export class Geometry {
     return row.lo + lo >= row.hi ? null : { row, lo: row.lo + lo, hi: Math.min(row.lo + hi, row.hi) };
   }
 
-  /** Where an address is drawn; `null` where no segment holds it. */
+  /** Where an address is drawn; `null` where no run holds it. */
   place(address: number): { row: Row; x: number } | null {
-    const segment = this.segments.findIndex(({ start, end }) => address >= start && address < end);
-    if (segment < 0) return null;
-    const row = this.#row(segment, Math.floor((address - this.segments[segment]!.start) / this.rowBytes));
+    const run = this.runs.findIndex(({ start, end }) => address >= start && address < end);
+    if (run < 0) return null;
+    const row = this.#row(run, Math.floor((address - this.runs[run]!.start) / this.rowBytes));
     return { row, x: ((address - row.lo) / this.rowBytes) * this.width };
   }
 
-  /** How far to scroll so that an address is in the first row; its segment's head is shown with its first row. */
+  /** How far to scroll so that an address is in the first row; its run's head is shown with its first row. */
   topOf(address: number): number {
     const place = this.place(address);
     if (place === null) return 0;
-    return place.row.lo === this.segments[place.row.segment]!.start ? place.row.y - this.headPx : place.row.y;
+    return place.row.lo === this.runs[place.row.run]!.start ? place.row.y - this.headPx : place.row.y;
   }
 }
 
@@ -162,13 +168,30 @@ export class Columns {
   }
 }
 
-/** The zoom at which all rows fit into a height; the largest there is where none do. */
-export function fitZoom(segments: readonly Segment[], height: number, rowPx: (zoom: number) => number, headPx: number, least: number): number {
+/** The zoom at which all rows fit into a height; the largest there is where none do. `headPx`: above each of so many runs. */
+export function fitZoom(
+  segments: readonly Segment[], height: number, rowPx: (zoom: number) => number, headPx: (runs: number) => number, least: number,
+): number {
   for (let zoom = least; zoom < MOST_ZOOM; zoom++) {
-    const rows = segments.reduce((sum, { start, end }) => sum + Math.max(1, Math.ceil((end - start) / 2 ** zoom)), 0);
-    if (rows * rowPx(zoom) + segments.length * headPx <= height) return zoom;
+    const runs = runsOf(segments, 2 ** zoom);
+    const rows = runs.reduce((sum, { start, end }) => sum + Math.max(1, Math.ceil((end - start) / 2 ** zoom)), 0);
+    if (rows * rowPx(zoom) + runs.length * headPx(runs.length) <= height) return zoom;
   }
   return MOST_ZOOM;
+}
+
+/** Joins segments with less than `gap` bytes between them; a run is of the kind of its largest segment. */
+export function runsOf(segments: readonly Segment[], gap: number): Run[] {
+  const groups: Segment[][] = [];
+  for (const segment of segments) {
+    const last = groups.at(-1);
+    if (last !== undefined && segment.start - last.at(-1)!.end < gap) last.push(segment);
+    else groups.push([segment]);
+  }
+  return groups.map((parts) => {
+    const { kind } = parts.reduce((most, it) => (it.end - it.start > most.end - most.start ? it : most));
+    return { kind, start: parts[0]!.start, end: parts.at(-1)!.end, parts };
+  });
 }
 
 /** Adds regions to known segments; what overlaps or touches becomes one, of the kind of the larger. */

@@ -5,8 +5,8 @@ import type { Blocks } from '../../data/types.ts';
 import { data, t } from '../../state/state.ts';
 import type { Spot } from './geometry.ts';
 import { dominant } from './picture.ts';
-import { changing, marks } from './view.ts';
 import { HOLE, OUTSIDE, type Raster } from './raster.ts';
+import { changing, marks } from './view.ts';
 
 export interface Hover {
   spot: Spot;

@@ -14,7 +14,7 @@ import { followMarks, selectedBlock } from './marked.ts';
 import { Minimap } from './minimap.tsx';
 import { Readout } from './readout.tsx';
 import { Regions } from './regions.tsx';
-import { failure, followPicture } from './seen.ts';
+import { failure, followFilter, followPicture, kept } from './seen.ts';
 import { Fragmentation, Pins } from './side.tsx';
 import { TimeMap } from './timemap.tsx';
 import { Legend, Tools } from './tools.tsx';
@@ -25,6 +25,7 @@ export function LayoutPage() {
   useEffect(followGround, []);
   useEffect(followPicture, []);
   useEffect(followMarks, []);
+  useEffect(followFilter, []);
   useKeys([
     { keys: ['y'], does: 'Map, table', run: () => void (asTable.value = !asTable.value) },
     { keys: ['o'], does: 'Only the site under the pointer, all', run: () => void (only.value = only.value === null ? hoveredSite.value : null) },
@@ -37,6 +38,7 @@ export function LayoutPage() {
       <h1 class="sr-only">Layout</h1>
       <Sentence />
       <Partly />
+      <Filtered />
       <Tools />
       <Legend />
       {failure.value !== '' && (
@@ -109,6 +111,23 @@ function Partly() {
       ? `This report holds ${count(capped.kept_blocks)} of ${count(capped.of_blocks)} blocks`
       : `This recording is a sample, one block of about every ${bytes(sampling!.interval_bytes)}`;
   return <p class="layout-partly">{why}: what looks like a hole may be a block that is not in it.</p>;
+}
+
+/** What the filter does here. */
+function Filtered() {
+  const found = kept.value;
+  if (found === null || view.value === 'time') return null;
+  const has = found.blocks === 1 ? 'block that the filter keeps has its' : 'blocks that the filter keeps have their';
+  const what = found.too_many
+    ? `The filter keeps ${count(found.blocks)} of them, too many to tell apart here: all have colours.`
+    : view.value === 'pages'
+      ? 'Pages are of all blocks, whatever the filter keeps.'
+      : `${count(found.blocks)} ${has} colours, others are grey; all figures here are of all blocks.`;
+  return (
+    <p class="layout-sentence quiet" data-testid="layout-filtered">
+      {what}
+    </p>
+  );
 }
 
 /** What became of it between the marks. */

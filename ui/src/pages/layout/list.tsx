@@ -45,11 +45,12 @@ export function List() {
 function BlockTable({ blocks }: { blocks: Blocks | undefined }) {
   const of = data.value;
   const now = of.times.of(t.value);
+  const age = (k: number) => (blocks!.born[k] === NEVER ? 'inherited' : duration(now - of.times.of(blocks!.born[k]! + 1)));
   const columns: Column<number>[] = [
     { key: 'id', title: 'block', numeric: true, width: '90px', cell: (k) => `#${blocks!.id[k]}` },
     { key: 'addr', title: 'address', width: '130px', cell: (k) => <code>{address(blocks!.addr[k]!)}</code> },
     { key: 'size', title: 'size', numeric: true, width: '80px', cell: (k) => <span title={exactBytes(blocks!.size[k]!)}>{bytes(blocks!.size[k]!)}</span> },
-    { key: 'age', title: 'age', numeric: true, width: '90px', cell: (k) => (blocks!.born[k] === NEVER ? 'inherited' : duration(now - of.times.of(blocks!.born[k]! + 1))) },
+    { key: 'age', title: 'age', numeric: true, width: '90px', cell: age },
     { key: 'thread', title: 'thread', numeric: true, width: '80px', cell: (k) => of.info.threads[blocks!.thread[k]!]?.tid ?? '–' },
     { key: 'site', title: 'site', width: 'minmax(160px, 1fr)', cell: (k) => <FrameName frames={of.stacks.frames} frame={of.stacks.site[blocks!.stack[k]!]!} /> },
   ];

@@ -10,7 +10,7 @@ import { address } from '../../ui/units.ts';
 import { drawPicture } from './draw.ts';
 import { dragged, findBlock, focused, hover, look } from './hover.ts';
 import { drawOverlay } from './overlay.ts';
-import { picture, quietStacks, shownClasses } from './seen.ts';
+import { picture, quiet, shownClasses } from './seen.ts';
 import { GUTTER, columns, geometry, room, scrolled, scrollTo, view, visibleRows, zoomBy, zoomToFit } from './view.ts';
 
 const WHEEL_STEP = 100;
@@ -34,7 +34,7 @@ export function HeapMap() {
     measure();
     return () => observer.disconnect();
   }, []);
-  useLayoutEffect(() => onFrame(() => drawPicture(base.current!, picture.value, shownClasses.value, quietStacks.value, theme.value)), []);
+  useLayoutEffect(() => onFrame(() => drawPicture(base.current!, picture.value, shownClasses.value, quiet.value, theme.value)), []);
   useLayoutEffect(() => onFrame(() => drawOverlay(over.current!)), []);
   useLayoutEffect(() => listen(frame.current!), []);
   return (
@@ -167,7 +167,7 @@ async function selectIn(lo: number, hi: number): Promise<void> {
 }
 
 /** The blocks of an address range as a list. */
-export function showBlocks(lo: number, hi: number): void {
+function showBlocks(lo: number, hi: number): void {
   const others = filter.value.split(/\s+/).filter((word) => word !== '' && !word.startsWith('addr:'));
   batch(() => {
     filter.value = [...others, `addr:${address(lo)}..${address(hi)}`].join(' ');
@@ -222,14 +222,14 @@ export function focusedBytes(at: number): { lo: number; hi: number } {
   return { lo: place.row.lo + lo, hi: place.row.lo + hi };
 }
 
-/** Moves the focus; between segments it jumps over what holds no blocks. */
+/** Moves the focus; between runs it jumps over what holds no blocks. */
 function moveFocus(from: number, to: number): void {
-  const { segments, rowPx } = geometry.value;
+  const { runs, rowPx } = geometry.value;
   let target = to;
   if (geometry.value.place(to) === null) {
-    const later = segments.find(({ start }) => start >= to);
-    const earlier = [...segments].reverse().find(({ end }) => end <= to);
-    target = to > from ? (later?.start ?? segments.at(-1)!.end - 1) : earlier !== undefined ? earlier.end - 1 : segments[0]!.start;
+    const later = runs.find(({ start }) => start >= to);
+    const earlier = [...runs].reverse().find(({ end }) => end <= to);
+    target = to > from ? (later?.start ?? runs.at(-1)!.end - 1) : earlier !== undefined ? earlier.end - 1 : runs[0]!.start;
   }
   focused.value = target;
   const place = geometry.value.place(target);

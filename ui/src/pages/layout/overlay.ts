@@ -8,8 +8,8 @@ import { dragged, focused, hover, hoveredSite } from './hover.ts';
 import { pinnedPages, selectedBlock } from './marked.ts';
 import type { Picture } from './picture.ts';
 import { HOLE, OUTSIDE } from './raster.ts';
-import { picture, quietStacks } from './seen.ts';
-import { GUTTER, room } from './view.ts';
+import { picture } from './seen.ts';
+import { GUTTER, only, room } from './view.ts';
 
 /** Pages are outlined so large at least. */
 const LEAST_PAGE = 5;
@@ -22,7 +22,7 @@ export function drawOverlay(canvas: HTMLCanvasElement): void {
   const chosen = selected.value;
   const outlined = pinnedPages.value === null && chosen?.kind === 'site' ? chosen.id : null;
   if (outlined !== null && seen.look === 'classes') outlineSite(context, seen, outlined);
-  if (hoveredSite.value !== null && quietStacks.value === null && seen.look === 'classes') outlineSite(context, seen, hoveredSite.value);
+  if (hoveredSite.value !== null && only.value === null && seen.look === 'classes') outlineSite(context, seen, hoveredSite.value);
   if (pinnedPages.value !== null) showOnly(context, seen, pinnedPages.value, data.value.info.page_bytes);
   const block = selectedBlock.value;
   if (block !== null) {
@@ -36,11 +36,7 @@ export function drawOverlay(canvas: HTMLCanvasElement): void {
     outlineBytes(context, seen, over.spot.lo, over.spot.hi);
   }
   if (dragged.value !== null) shade(context, seen, dragged.value.lo, dragged.value.hi);
-  if (focused.value !== null && canvas.parentElement?.matches(':focus-visible')) {
-    context.lineWidth = 2;
-    context.strokeStyle = styled('--focus');
-    outlineBytes(context, seen, focused.value, focused.value + 1, 6);
-  }
+  if (focused.value !== null && canvas.parentElement?.matches(':focus-visible')) mark(context, seen, focused.value, focused.value + 1);
 }
 
 /** All columns whose stack has a site: a line above and below, and at both ends. */
@@ -82,11 +78,11 @@ function parts({ geometry, scrolled, raster }: Picture, lo: number, hi: number):
   return found;
 }
 
-function outlineBytes(context: CanvasRenderingContext2D, seen: Picture, lo: number, hi: number, least = 2): void {
+function outlineBytes(context: CanvasRenderingContext2D, seen: Picture, lo: number, hi: number): void {
   const height = Math.max(2, seen.geometry.rowPx - 1);
   const half = context.lineWidth / 2;
   for (const { x, y, width } of parts(seen, lo, hi)) {
-    const wide = Math.max(least, width);
+    const wide = Math.max(2, width);
     context.strokeRect(x + half - (wide - width) / 2, y + half, Math.max(1, wide - 2 * half), height - 2 * half);
   }
 }
@@ -102,7 +98,10 @@ function mark(context: CanvasRenderingContext2D, seen: Picture, lo: number, hi: 
   else {
     const [left, right] = [GUTTER + 1, GUTTER + seen.geometry.width - 1];
     const [end, bottom] = [last.x + last.width, last.y + height];
-    const corners: [number, number][] = [[first.x, first.y], [right, first.y], [right, last.y], [end, last.y], [end, bottom], [left, bottom], [left, first.y + height], [first.x, first.y + height]];
+    const corners: [number, number][] = [
+      [first.x, first.y], [right, first.y], [right, last.y], [end, last.y],
+      [end, bottom], [left, bottom], [left, first.y + height], [first.x, first.y + height],
+    ];
     corners.forEach(([x, y]) => context.lineTo(Math.max(left, Math.min(right, x)), y));
     context.closePath();
   }

@@ -10,7 +10,7 @@ import { HOLE, OUTSIDE, type Raster } from './raster.ts';
 
 /** A block that was freed not long ago. */
 export const GHOST = 254;
-/** Not of the site that alone is shown. */
+/** Not of the site that alone is shown, or not kept by the filter. */
 const QUIET = 253;
 
 const LEAST_INK = 0.6;
@@ -50,7 +50,7 @@ export function palette(classes: readonly Class[], theme: Theme, ground: Ground,
   fill(HOLE, ground.hole, 1);
   classes.forEach((it, index) => fill(1 + index, it.colour(theme), leastInk(it.colour(theme), ground.hole)));
   fill(GHOST, mix(ground.hole, ground.line, 0.9), 1);
-  fill(QUIET, mix(ground.hole, ground.line, 0.8), 0.7);
+  fill(QUIET, mix(ground.hole, ground.line, 0.42), 0.75);
   const striped = new Uint8Array(256);
   stripes.forEach((kind, index) => (striped[kind] = 1 + index));
   striped[GHOST] = 2;
@@ -79,8 +79,11 @@ export interface Frame {
   cells: boolean;
 }
 
-/** Draws a raster. `quiet`: stacks that are shown without their colour. */
-export function paint(words: Uint32Array, frame: Frame, raster: Raster, colours: Palette, quiet: Uint8Array | null): void {
+/** Whether a block of a stack and a birth is shown without its colour. */
+export type Quiet = (stack: number, born: number) => boolean;
+
+/** Draws a raster. */
+export function paint(words: Uint32Array, frame: Frame, raster: Raster, colours: Palette, quiet: Quiet | null): void {
   words.fill(0);
   const line = new Uint32Array(frame.width);
   const stripes = new Uint8Array(frame.width);
@@ -99,14 +102,14 @@ export function paint(words: Uint32Array, frame: Frame, raster: Raster, colours:
 }
 
 /** One line of pixels of a row; whether any are striped. */
-function fillLine(line: Uint32Array, stripes: Uint8Array, frame: Frame, raster: Raster, row: number, colours: Palette, quiet: Uint8Array | null, gap: number): boolean {
+function fillLine(line: Uint32Array, stripes: Uint8Array, frame: Frame, raster: Raster, row: number, colours: Palette, quiet: Quiet | null, gap: number): boolean {
   const count = raster.columns.count;
   let striped = false;
   line.fill(0);
   for (let column = 0, at = row * count; column < count; column++, at++) {
     let kind = raster.kind[at]!;
     if (kind === OUTSIDE) continue;
-    if (quiet !== null && kind !== HOLE && quiet[raster.stack[at]!]) kind = QUIET;
+    if (quiet !== null && kind !== HOLE && quiet(raster.stack[at]!, raster.born[at]!)) kind = QUIET;
     const shade = kind * SHADES + (raster.fill[at]! >> 4);
     const colour = raster.edge[at] ? colours.edges[shade]! : colours.shades[shade]!;
     const stripe = colours.stripes[kind]!;

@@ -1,6 +1,6 @@
 // Asks for what is in sight and makes the raster of it: cells where it is far away, the blocks themselves where near.
 
-import type { Blocks, ProcessData } from '../../data/types.ts';
+import { NEVER, type Blocks, type ProcessData } from '../../data/types.ts';
 import type { Classify } from './raster.ts';
 import { HOLE, Raster } from './raster.ts';
 import type { Columns, Geometry, Row } from './geometry.ts';
@@ -37,12 +37,12 @@ export const STAYED = 3;
 
 export type Look = 'classes' | 'pages' | 'changes';
 
-/** Rows of one segment that follow each other: one query. */
-function runs(rows: readonly Row[]): { first: number; count: number }[] {
+/** Rows of one run that follow each other: one query. */
+function stretches(rows: readonly Row[]): { first: number; count: number }[] {
   const found: { first: number; count: number }[] = [];
   rows.forEach((row, index) => {
     const last = found[found.length - 1];
-    if (last !== undefined && rows[index - 1]!.segment === row.segment) last.count++;
+    if (last !== undefined && rows[index - 1]!.run === row.run) last.count++;
     else found.push({ first: index, count: 1 });
   });
   return found;
@@ -51,7 +51,7 @@ function runs(rows: readonly Row[]): { first: number; count: number }[] {
 /** The raster of one moment. */
 export async function rasterAt(data: ProcessData, sight: Sight, t: number, classify: Classify, signal: AbortSignal): Promise<Raster> {
   const { rows, columns } = sight;
-  const wanted = runs(rows);
+  const wanted = stretches(rows);
   if (!sight.pages && sight.geometry.bytesPerPx <= NEAR_BYTES_PER_PX) {
     const near = await Promise.all(
       wanted.map(({ first, count }) => data.live(t, rows[first]!.lo, rows[first + count - 1]!.hi, MOST_BLOCKS, signal)),
@@ -87,14 +87,15 @@ export function fillClass(used: number, page: number): number {
 export function changes(before: Raster, after: Raster, a: number): Raster {
   for (let at = 0; at < after.kind.length; at++) {
     const [was, is] = [before.fill[at]! > 0, after.fill[at]! > 0];
-    if (is) after.kind[at] = was && after.born[at]! < a ? STAYED : APPEARED;
-    else if (was) {
+    if (is) {
+      // Inherited blocks have no birth; they are older than any mark.
+      const old = after.born[at]! < a || after.born[at] === NEVER;
+      after.kind[at] = was && old ? STAYED : APPEARED;
+    } else if (was) {
       after.kind[at] = GONE;
       after.stack[at] = before.stack[at]!;
       after.fill[at] = before.fill[at]!;
     }
-    // Inherited blocks have no birth; they are older than any mark.
-    if (is && after.born[at] === 0xffffffff) after.kind[at] = STAYED;
   }
   return after;
 }

@@ -1,7 +1,7 @@
 // The picture before it has colours: which class of block, how full, of whom, for each column of each visible row.
 //
 // It is made of cells (zoomed out) or of blocks (zoomed in); where several blocks share a column, the one with most
-// bytes in it gives its class. Class 0 is a hole; what lies beyond a segment's end is `OUTSIDE`.
+// bytes in it gives its class. Class 0 is a hole; what no segment holds is `OUTSIDE`.
 
 import type { Blocks, Cells } from '../../data/types.ts';
 import type { Columns, Row } from './geometry.ts';
@@ -52,11 +52,12 @@ export class Raster {
       const { lo, hi } = columns.bytes(column);
       return hi - lo;
     });
-    rows.forEach((row, index) => {
-      const whole = row.hi - row.lo;
-      if (whole < columns.rowBytes) {
-        const after = columns.lastOf(whole - 1) + 1;
-        this.kind.fill(OUTSIDE, index * columns.count + after, (index + 1) * columns.count);
+    this.kind.fill(OUTSIDE);
+    rows.forEach(({ lo, hi, parts }, index) => {
+      for (const { start, end } of parts) {
+        if (start >= hi || end <= lo) continue;
+        const [first, last] = [Math.max(start, lo) - lo, Math.min(end, hi) - 1 - lo];
+        this.kind.fill(HOLE, index * columns.count + columns.of(first), index * columns.count + columns.lastOf(last) + 1);
       }
     });
   }

@@ -105,13 +105,15 @@ function BlockText({ found: { blocks, index, lo, hi, position }, data: of }: { f
         <Fact name="age" value={age(of, blocks, index, position)} />
         <Fact name="freed" value={died === NEVER ? 'never' : `at ${time(of.times.of(died + 1))}`} />
         <Fact name="thread" value={thread === undefined ? '–' : thread.name || String(thread.tid)} />
-        {view.value === 'pages' && <Fact name="page" value={`${percent(usedIn(blocks, lo, hi), hi - lo)} used by ${count(blocks.count)} ${blocks.count === 1 ? 'block' : 'blocks'}`} />}
+        {view.value === 'pages' && (
+          <Fact name="page" value={`${percent(usedIn(blocks, lo, hi), hi - lo)} used by ${count(blocks.count)} ${blocks.count === 1 ? 'block' : 'blocks'}`} />
+        )}
         <span class="quiet">
           {view.value === 'pages'
             ? ''
             : blocks.count > 1
             ? `largest part of ${count(blocks.count)} blocks in these ${bytes(hi - lo)}`
-            : only.value === null
+            : only.value === null && hover.value !== null
               ? 'outlined: all blocks of this site'
               : ''}
         </span>

@@ -2,13 +2,14 @@
 // faster than answers come, each answer is shown and the newest moment is asked for next.
 
 import { computed, effect, signal } from '@preact/signals';
-import { data, t } from '../../state/state.ts';
+import { data, filter, t } from '../../state/state.ts';
 import { categories, difference, type Colour } from '../../ui/colour.ts';
 import type { Theme } from '../../ui/theme.ts';
 import { classesOf, scale, type Class, type Classes } from './classes.ts';
+import type { Quiet } from './paint.ts';
 import { changes, haunt, rasterAt, APPEARED, type Look, type Picture, type Sight } from './picture.ts';
 import type { Attributes } from './raster.ts';
-import { changing, colourBy, columns, geometry, ghosts, ground, marks, only, scrolled, view, visibleRows } from './view.ts';
+import { changing, colourBy, columns, geometry, ghosts, ground, layout, marks, only, scrolled, view, visibleRows } from './view.ts';
 
 export const picture = signal<Picture | null>(null);
 export const failure = signal('');
@@ -55,12 +56,42 @@ export function classesFor(kind: Look): Class[] {
 export const legend = computed(() => (view.value === 'time' ? bySite.value.classes : classesFor(wanted.value)));
 export const shownClasses = computed(() => classesFor(picture.value?.look ?? wanted.value));
 
-/** Which stacks have no colour, because one site alone is shown. */
-export const quietStacks = computed<Uint8Array | null>(() => {
-  if (only.value === null || view.value === 'pages') return null;
-  const site = only.value;
-  return Uint8Array.from(data.value.stacks.site, (of) => (of === site ? 0 : 1));
+/** The births of the blocks that the filter keeps, of the moment that T last rested at; `null`: there is no filter. */
+export const kept = signal<{ births: Set<number>; blocks: number; too_many: boolean } | null>(null);
+const MOST_KEPT = 200_000;
+
+/** What has no colour, because one site alone is shown or the filter does not keep it; `null`: all has. */
+export const quiet = computed<Quiet | null>(() => {
+  if (view.value === 'pages') return null;
+  const [site, found] = [only.value, changing.value || kept.value?.too_many ? null : kept.value];
+  if (site === null && found === null) return null;
+  const of = data.value.stacks.site;
+  return (stack, born) => (site !== null && of[stack] !== site) || (found !== null && !found.births.has(born));
 });
+
+/** Asks what the filter keeps whenever T rests; gives back how to stop. */
+export function followFilter(): () => void {
+  let abort = new AbortController();
+  const stop = effect(() => {
+    const [q, now] = [filter.value, layout.value];
+    abort.abort();
+    const own = (abort = new AbortController());
+    if (q.trim() === '' || now === null) {
+      kept.value = null;
+      return;
+    }
+    const query = { metric: 'live', t: now.t, a: 0, b: 0, q, sort: 'id', descending: false, offset: 0, limit: MOST_KEPT } as const;
+    void data.peek().blocks(query, own.signal).then(
+      ({ rows, total }) => own.signal.aborted || (kept.value = { births: new Set(rows.born), blocks: total.blocks, too_many: total.blocks > MOST_KEPT }),
+      (error: unknown) => own.signal.aborted || (failure.value = error instanceof Error ? error.message : String(error)),
+    );
+  });
+  return () => {
+    stop();
+    abort.abort();
+    kept.value = null;
+  };
+}
 
 /** Asks for what is in sight, again and again as it changes; gives back how to stop. */
 export function followPicture(): () => void {

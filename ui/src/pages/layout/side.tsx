@@ -78,19 +78,35 @@ export function Fragmentation() {
     <section class="layout-box" data-testid="layout-fragmentation" aria-label="Fragmentation">
       <h2>Fragmentation{region.value !== null && <span class="quiet"> of this region</span>}</h2>
       <dl>
-        <Fact name="used" value={percent(space.used_bytes, space.span_bytes)} title={`Bytes of live blocks with headers and padding, of the bytes of all pages from the first live block to the last: ${exactBytes(space.used_bytes)} of ${exactBytes(space.span_bytes)}`}>
+        <Fact
+          name="used"
+          value={percent(space.used_bytes, space.span_bytes)}
+          title={`Bytes of live blocks with headers and padding, of the bytes of all pages from the first live block to the last: ${exactBytes(space.used_bytes)} of ${exactBytes(space.span_bytes)}`}
+        >
           of {bytes(space.span_bytes)}
         </Fact>
-        <Fact name="external" value={external} title="External fragmentation: 1 − largest hole / bytes of all holes. Near 100 %: much is free, but in small pieces.">
+        <Fact
+          name="external"
+          value={external}
+          title="External fragmentation: 1 − largest hole / bytes of all holes. Near 100 %: much is free, but in small pieces."
+        >
           largest {bytes(holes.largest_bytes)}
         </Fact>
-        <Fact name="internal" value={percent(space.slack_bytes, space.live_bytes + space.slack_bytes)} title="Internal fragmentation: usable bytes that nobody asked for, of all usable bytes.">
+        <Fact
+          name="internal"
+          value={percent(space.slack_bytes, space.live_bytes + space.slack_bytes)}
+          title="Internal fragmentation: usable bytes that nobody asked for, of all usable bytes."
+        >
           {bytes(space.slack_bytes)} spare
         </Fact>
         <Fact name="holes" value={count(holes.count)} title="Unused stretches between live blocks, of 32 bytes and more">
           {bytes(holes.bytes)} in all
         </Fact>
-        <Fact name="top" value={bytes(topSlack(now.layout))} title="Above the last live block of each heap and arena, up to where blocks were seen at other moments. Whether the allocator still has it mapped is not recorded.">
+        <Fact
+          name="top"
+          value={bytes(topSlack(now.layout))}
+          title="Above the last live block of each heap and arena, up to where blocks were seen at other moments. Whether the allocator still has it mapped is not recorded."
+        >
           above last block
         </Fact>
       </dl>
@@ -121,8 +137,9 @@ function Fact({ name, value, title, children }: { name: string; value: string; t
   );
 }
 
-/** Up to so many live blocks the holes between them are sorted by size. */
+/** Up to so many live blocks the holes between them are sorted by size; this takes its time, so T must rest for longer. */
 const MOST_BLOCKS = 200_000;
+const PATIENCE_MS = 500;
 
 function HoleSizes() {
   const answer = useQuery(async (signal) => {
@@ -131,6 +148,8 @@ function HoleSizes() {
     if (now === null) return null;
     const chosen = wanted === null ? now.layout.regions : now.layout.regions.filter(({ start, end }) => wanted >= start && wanted < end);
     if (chosen.reduce((all, { space }) => all + space.live_blocks, 0) > MOST_BLOCKS) return 'too many';
+    await new Promise((done) => setTimeout(done, PATIENCE_MS));
+    if (signal.aborted) return null;
     const parts = await Promise.all(chosen.map(({ start, end }) => data.peek().live(now.t, start, end, MOST_BLOCKS, signal)));
     return holesBySize(parts.map(({ rows }) => rows));
   });

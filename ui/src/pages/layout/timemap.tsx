@@ -12,7 +12,7 @@ import { timeTicks } from '../../strip/scale.ts';
 import { theme } from '../../ui/theme.ts';
 import { address, bytes, exactTime, percent } from '../../ui/units.ts';
 import { FONT, groundColours, styled } from './draw.ts';
-import { Columns, type Segment } from './geometry.ts';
+import { Columns, runsOf, type Segment } from './geometry.ts';
 import { findBlock } from './hover.ts';
 import { paint, palette } from './paint.ts';
 import { Raster } from './raster.ts';
@@ -22,7 +22,7 @@ import { GUTTER, addressWindow, shown, timeWindow } from './view.ts';
 /** Room for the times below, and between segments. */
 const AXIS = 22;
 const GAP = 4;
-/** So many segments at most are drawn, the largest ones. */
+/** So many bands at most. */
 const MOST = 12;
 const LEAST_HEIGHT = 6;
 /** Room between two addresses. */
@@ -62,16 +62,16 @@ function stretches(): Segment[] {
   return inside.length === 0 ? shown.value : inside.map(({ kind, start, end }) => ({ kind, start: Math.max(start, lo), end: Math.min(end, hi) }));
 }
 
-/** Gives each stretch height by its length. */
+/** Gives each stretch height by its length; of many, those near each other are one. */
 function bandsOf(all: readonly Segment[], height: number): Band[] {
-  const largest = [...all].sort((x, y) => y.end - y.start - (x.end - x.start)).slice(0, MOST);
-  const bands = largest.sort((x, y) => x.start - y.start);
+  let bands: readonly Segment[] = all;
+  for (let gap = 2 ** 20; bands.length > MOST && gap < 2 ** 57; gap *= 2) bands = runsOf(all, gap);
   const room = height - AXIS - GAP * (bands.length - 1) - LEAST_HEIGHT * bands.length;
   const bytes = bands.reduce((sum, { start, end }) => sum + end - start, 0);
   let y = 0;
   return bands.map((band) => {
     const own = LEAST_HEIGHT + Math.floor((room * (band.end - band.start)) / bytes);
-    const placed = { ...band, y, height: own };
+    const placed = { kind: band.kind, start: band.start, end: band.end, y, height: own };
     y += own + GAP;
     return placed;
   });
@@ -100,18 +100,17 @@ export function TimeMap() {
     const of = data.value;
     const [a, b] = [of.times.at(from), of.times.at(to)];
     const whole = { from: of.times.of(a), to: Math.max(of.times.of(a) + 1, of.times.of(b)) };
-    return Promise.all(bands.map((band) => of.time_map(band.start, band.end, a, b, width, band.height, signal))).then((cells) => ({ bands, cells, ...whole, width }));
+    const asked = bands.map((band) => of.time_map(band.start, band.end, a, b, width, band.height, signal));
+    return Promise.all(asked).then((cells) => ({ bands, cells, ...whole, width }));
   });
   useLayoutEffect(() => effect(() => answer.value.value && draw(canvas.current!, answer.value.value)), []);
   useLayoutEffect(() => effect(() => answer.value.value && drawT(over.current!, answer.value.value)), []);
   useLayoutEffect(() => listen(frame.current!, () => answer.peek().value), []);
   const zoomed = timeWindow.value !== '' || addressWindow.value !== '';
-  const hidden = stretches().length - MOST;
   return (
     <div class="time-map">
       <p class="time-map-line" aria-live="polite" data-testid="layout-time-line">
         {answer.value.error || pointed.value || 'Click sets T and selects the block; the wheel zooms both axes.'}
-        {hidden > 0 && <span class="quiet"> The {MOST} largest regions; {hidden} more are not drawn.</span>}
         {zoomed && (
           <button type="button" class="text-button" data-testid="layout-time-fit" onClick={() => ((timeWindow.value = ''), (addressWindow.value = ''))}>
             whole run
@@ -162,7 +161,8 @@ function draw(canvas: HTMLCanvasElement, seen: Drawn): void {
   let last = -Infinity;
   seen.bands.forEach((band, index) => {
     const { width, height, fill, stack } = seen.cells[index]!;
-    const raster = new Raster(Array.from({ length: height }, (_, y) => ({ segment: 0, lo: 0, hi: width, y })), new Columns(width, width));
+    const parts = [{ kind: band.kind, start: 0, end: width }];
+    const raster = new Raster(Array.from({ length: height }, (_, y) => ({ run: 0, parts, lo: 0, hi: width, y })), new Columns(width, width));
     for (let at = 0; at < fill.length; at++) {
       if (fill[at] === 0) continue;
       raster.kind[at] = classes[stack[at]!]!;

@@ -19,8 +19,16 @@ const VIEWS: { id: View; name: string; hint: string }[] = [
   { id: 'time', name: 'time × address', hint: 'Time from left to right, addresses from top to bottom' },
 ];
 
+interface ChoiceProps<T> {
+  label: string;
+  of: Signal<T>;
+  options: { id: T; name: string; hint: string }[];
+  /** As a list. */
+  short?: boolean;
+}
+
 /** One of a few words; where there is little room, a list. */
-function Choice<T extends string>({ label, of, options, short = false }: { label: string; of: Signal<T>; options: { id: T; name: string; hint: string }[]; short?: boolean }) {
+function Choice<T extends string>({ label, of, options, short = false }: ChoiceProps<T>) {
   if (short)
     return (
       <select aria-label={label} value={of.value} data-testid={`layout-${label}`} onChange={(event) => (of.value = event.currentTarget.value as T)}>
@@ -66,7 +74,15 @@ export function Tools() {
       <Changes />
       <span class="tool-space" />
       <GoTo />
-      <button type="button" class="text-button" aria-pressed={asTable.value} data-testid="layout-table" aria-label="Table" title="A table in the picture's place (y)" onClick={() => (asTable.value = !asTable.value)}>
+      <button
+        type="button"
+        class="text-button"
+        aria-pressed={asTable.value}
+        data-testid="layout-table"
+        aria-label="Table"
+        title="A table in the picture's place (y)"
+        onClick={() => (asTable.value = !asTable.value)}
+      >
         <Icon name="table" size={14} /> {!narrow.value && 'table'}
       </button>
     </div>

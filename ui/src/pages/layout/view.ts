@@ -5,7 +5,7 @@ import type { Layout } from '../../data/types.ts';
 import { data, markA, markB } from '../../state/state.ts';
 import { flag, integer, oneOf, param, text, type Codec } from '../../state/params.ts';
 import type { ColourBy } from './classes.ts';
-import { Columns, Geometry, LEAST_ZOOM, MOST_ZOOM, fitZoom, type Segment } from './geometry.ts';
+import { Columns, Geometry, LEAST_ZOOM, MOST_ZOOM, fitZoom, runsOf, type Segment } from './geometry.ts';
 
 export type View = 'rows' | 'pages' | 'time';
 
@@ -49,7 +49,7 @@ export const layout = signal<{ t: number; layout: Layout } | null>(null);
 export const room = signal({ width: 800, height: 500, scale: 1 });
 export const GUTTER = 114;
 const HEAD = 20;
-/** Segments have heads if these take no more than so much of the height; else there is only space between them. */
+/** Runs have heads if these take no more than so much of the height; else there is only space between them. */
 const HEADS_SHARE = 0.3;
 const GAP = 4;
 
@@ -72,7 +72,7 @@ export const marks = computed(() => {
 /** Whether the picture is one of changes. */
 export const changing = computed(() => diff.value && marks.value !== null && view.value !== 'time');
 
-const heads = (count: number, height: number) => (count * HEAD > HEADS_SHARE * height ? GAP : HEAD);
+const headPx = (height: number) => (count: number) => (count * HEAD > HEADS_SHARE * height ? GAP : HEAD);
 /** Rows at a zoom that was chosen; of few bytes they have room for names. */
 const rowHeight = (exponent: number) => (exponent <= 14 ? 20 : 13);
 const leastRow = (exponent: number) => (exponent <= 14 ? 15 : 9);
@@ -84,26 +84,33 @@ const LEAST_CELL = 3;
 export const geometry = computed<Geometry>(() => {
   const segments = shown.value;
   const { width, height } = room.value;
-  const head = heads(segments.length, height);
-  if (view.value === 'pages') return pageGeometry(segments, width, height, head);
-  const fit = fitZoom(segments, height, leastRow, head, LEAST_ZOOM);
+  const head = headPx(height);
+  const at = (exponent: number, rowPx: number) => new Geometry(segments, exponent, width, rowPx, head(runsOf(segments, 2 ** exponent).length));
+  if (view.value === 'pages') {
+    const { least, most, cell } = pageCells(width);
+    const wanted = zoom.value !== 0 ? zoom.value : fitZoom(segments, height, cell, head, least);
+    const exponent = Math.max(least, Math.min(most, wanted));
+    return at(exponent, cell(exponent));
+  }
   if (zoom.value !== 0) {
     const exponent = Math.max(LEAST_ZOOM, Math.min(MOST_ZOOM, zoom.value));
-    return new Geometry(segments, exponent, width, rowHeight(exponent), head);
+    return at(exponent, rowHeight(exponent));
   }
-  const rows = new Geometry(segments, fit, width, 1, 0).height;
-  const grown = Math.floor((height - segments.length * head) / Math.max(1, rows));
-  return new Geometry(segments, fit, width, Math.max(leastRow(fit), Math.min(MOST_ROW, grown)), head);
+  const fit = fitZoom(segments, height, leastRow, head, LEAST_ZOOM);
+  const tight = at(fit, leastRow(fit));
+  const rows = (tight.height - tight.runs.length * tight.headPx) / tight.rowPx;
+  const grown = Math.floor((height - tight.runs.length * tight.headPx) / Math.max(1, rows));
+  return at(fit, Math.max(leastRow(fit), Math.min(MOST_ROW, grown)));
 });
 
-function pageGeometry(segments: readonly Segment[], width: number, height: number, head: number): Geometry {
+/** Cells of pages are squares: how large at a zoom, and the zooms at which they are neither too small nor too large. */
+function pageCells(width: number) {
   const page = data.value.info.page_bytes;
-  const cell = (exponent: number) => width / (2 ** exponent / page);
-  const least = Math.ceil(Math.log2((page * width) / MOST_CELL));
-  const most = Math.floor(Math.log2((page * width) / LEAST_CELL));
-  const wanted = zoom.value !== 0 ? zoom.value : fitZoom(segments, height, cell, head, least);
-  const exponent = Math.max(least, Math.min(most, wanted));
-  return new Geometry(segments, exponent, width, cell(exponent), head);
+  return {
+    cell: (exponent: number) => width / (2 ** exponent / page),
+    least: Math.ceil(Math.log2((page * width) / MOST_CELL)),
+    most: Math.floor(Math.log2((page * width) / LEAST_CELL)),
+  };
 }
 
 /** The columns of a row: pixels of the screen, or pages. */

@@ -41,7 +41,7 @@ export function Records({ leaks }: { leaks: LeakResult }) {
 }
 
 const COLUMNS: Column<LeakRecord>[] = [
-  { key: 'kind', title: 'Kind', width: '78px', cell: (it) => <span class={`leak-kind leak-${it.kind}`}>{it.kind}</span> },
+  { key: 'kind', title: 'Kind', width: '98px', cell: (it) => <span class={`leak-kind leak-${it.kind}`}>{it.kind}</span> },
   { key: 'bytes', title: 'Bytes', width: '80px', numeric: true, hint: 'Of these blocks themselves', cell: (it) => <span title={exactBytes(it.bytes)}>{bytes(it.bytes)}</span> },
   { key: 'indirect', title: 'With them', width: '80px', numeric: true, hint: 'Bytes of blocks that are lost with them', cell: (it) => <span title={exactBytes(it.indirect.bytes)}>{bytes(it.indirect.bytes)}</span> },
   { key: 'blocks', title: 'Blocks', width: '66px', numeric: true, cell: (it) => count(it.blocks) },

@@ -20,6 +20,8 @@ interface Props {
 }
 
 const ROW = 20;
+/** Lines that are listed of a file whose text is not there. */
+const MOST_MISSING = 40;
 
 type Row = { number: number; tokens: Token[]; hot: HotLine | undefined } | { from: number; to: number };
 
@@ -121,6 +123,7 @@ function Heat({ rows, share, most, onPick }: { rows: Row[]; share: Share; most: 
 }
 
 function Missing({ path, text, file, share }: { path: string; text: Text; file: HotFile; share: Share }) {
+  const hot = file.lines.filter((it) => it[share] !== 0);
   const folder = path.slice(0, path.lastIndexOf('/')) || '.';
   return (
     <div class="source-missing" data-testid="source-missing">
@@ -142,7 +145,7 @@ function Missing({ path, text, file, share }: { path: string; text: Text; file: 
           <tr><th class="numeric">line</th><th class="numeric">{unit.value}</th><th>function</th></tr>
         </thead>
         <tbody>
-          {file.lines.filter((it) => it[share] !== 0).slice(0, 40).map((it) => (
+          {hot.slice(0, MOST_MISSING).map((it) => (
             <tr key={it.line}>
               <td class="numeric">{it.line}</td>
               <td class="numeric">{inUnit(it[share], unit.value)}</td>
@@ -151,7 +154,7 @@ function Missing({ path, text, file, share }: { path: string; text: Text; file: 
           ))}
         </tbody>
       </table>
-      {file.lines.length > 40 && <p class="muted">{count(file.lines.length - 40)} more lines</p>}
+      {hot.length > MOST_MISSING && <p class="muted">{count(hot.length - MOST_MISSING)} more lines</p>}
     </div>
   );
 }

@@ -5,11 +5,11 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { RssExplained } from '../../data/types.ts';
 import { data, setT, t } from '../../state/state.ts';
 import { byteTicks, timeTicks } from '../../strip/scale.ts';
-import { category, css } from '../../ui/colour.ts';
+import { category, css, mix, OTHER } from '../../ui/colour.ts';
 import { theme } from '../../ui/theme.ts';
 import { bytes, exactBytes, percent, time } from '../../ui/units.ts';
 
-const HEIGHT = 176;
+const HEIGHT = 260;
 const LEFT = 60;
 const BOTTOM = 22;
 
@@ -73,8 +73,10 @@ function Cells({ value, of }: { value: number | null; of: number }) {
   );
 }
 
+/** Seven colours, then lighter and lighter greys. */
 function colourOf(layer: number): string {
-  return css(category(layer, theme.value));
+  const grey = category(OTHER, theme.value);
+  return css(layer < OTHER ? category(layer, theme.value) : mix(grey, theme.value === 'dark' ? 0xe6ebf0 : 0xffffff, 0.35 * (layer - OTHER)));
 }
 
 /** The last sample at or before a time. */

@@ -13,6 +13,7 @@ import { Sparkline } from '../../ui/sparkline.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
 import { bytes, count } from '../../ui/units.ts';
 import { sandwich } from '../flame/menus.tsx';
+import { Nothing } from '../nothing.tsx';
 import { search } from '../flame/params.ts';
 import { useMoments } from '../flame/use.ts';
 import { Measured, widthOf } from './cells.tsx';
@@ -67,6 +68,9 @@ export function FlatTable({ by, columns }: { by: By; columns: ColumnDef[] }) {
       return line && <Sparkline values={line} width={100} height={18} mark={momentOfRun.value} label={`Live bytes over the run, at most ${bytes(Math.max(...line))}`} />;
     },
   }));
+  // Nothing in any column, as far as they are there.
+  const empty = own !== undefined && search.value === '' && order.length === 0;
+  if (empty) return <Nothing what="blocks" />;
   const name: Column<number> = {
     key: 'name', title: TITLES[by], width: 'minmax(240px, 1fr)',
     cell: (row) => <RowName groups={rows} id={rows.keys[row]!} />,

@@ -2,11 +2,11 @@
 
 import type { Frames, Stacks } from '../../data/types.ts';
 import { WRAPPER } from '../../tree/fold.ts';
-import { fnName, frameOf } from '../../tree/shared.ts';
+import { fnName, frameOf, placeBeside } from '../../tree/shared.ts';
 import { NO_STACK } from '../../tree/shape.ts';
 import type { TopDown } from '../../tree/topdown.ts';
 import { byFunction } from '../../tree/view.ts';
-import { baseName, functionName, place, wholeFrame } from '../../ui/name.tsx';
+import { baseName, functionName, wholeFrame } from '../../ui/name.tsx';
 
 export type By = 'site' | 'function' | 'file' | 'module' | 'stack' | 'thread' | 'size';
 
@@ -61,7 +61,7 @@ function words(by: 'site' | 'file' | 'module' | 'stack', stacks: Stacks): Pick<G
   if (by === 'site') {
     return {
       name: (key) => (key < 0 ? none : functionName(frames, key) || '(unknown)'),
-      place: (key) => (key < 0 || functionName(frames, key).startsWith(`${place(frames, key)}+`) ? '' : place(frames, key)),
+      place: (key) => (key < 0 ? '' : placeBeside(frames, key)),
       whole: (key) => (key < 0 ? none : wholeFrame(frames, key)),
     };
   }
@@ -101,7 +101,7 @@ function functions(stacks: Stacks, merged: TopDown): Groups {
   return {
     keys: Int32Array.from(keys),
     name: (fn) => fnName(fn, stacks, frameOf(stacks, fn)),
-    place: (fn) => (fn < 0 ? '' : place(stacks.frames, frameOf(stacks, fn)).replace(/:\d+$/, '')),
+    place: (fn) => (fn < 0 ? '' : placeBeside(stacks.frames, frameOf(stacks, fn)).replace(/:\d+$/, '')),
     whole: (fn) => (fn < 0 ? fnName(fn, stacks, 0) : wholeFrame(stacks.frames, frameOf(stacks, fn))),
     sum: sums('total'),
     self: sums('self'),

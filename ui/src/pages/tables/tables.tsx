@@ -1,9 +1,8 @@
 // Tables: who asked for the memory, in rows: grouped one way or another, or as trees.
 
-import { metric, unit } from '../../state/state.ts';
+import { data, metric, unit } from '../../state/state.ts';
 import { compile } from '../../tree/search.ts';
-import { fold } from '../../tree/shared.ts';
-import type { Fold } from '../../tree/fold.ts';
+import { FoldControl } from '../../tree/foldcontrol.tsx';
 import { Choice } from '../../ui/choice.tsx';
 import { search } from '../flame/params.ts';
 import { COLUMNS, type ColumnDef, type ColumnId, selfColumn } from './columns.ts';
@@ -31,22 +30,15 @@ const TREES: { id: Rows; name: string; hint: string }[] = [
 export function Tables() {
   const by = rows.value;
   const columns = columnsOf(by);
+  // Of blocks that are not in a capped report, nobody knows thread or size.
+  const capped = data.value.info.capped !== null;
   const flat = FLAT.some((it) => it.id === by);
   return (
     <div class="tables">
       <div class="flame-tools">
-        <Choice label="One row for each" options={FLAT} value={by} onChange={(id) => (rows.value = id)} testid="tables-by" />
+        <Choice label="One row for each" options={FLAT.map((it) => ({ ...it, disabled: capped && (it.id === 'thread' || it.id === 'size') }))} value={by} onChange={(id) => (rows.value = id)} testid="tables-by" />
         <Choice label="As a tree" options={TREES} value={by} onChange={(id) => (rows.value = id)} testid="tables-tree" />
-        {(!flat || by === 'function') && (
-          <label class="flame-label">
-            fold
-            <select value={fold.value} onChange={(event) => (fold.value = event.currentTarget.value as Fold)} title="Folded frames have no row: what they allocate is their caller’s">
-              <option value="none">nothing</option>
-              <option value="wrappers">allocator and runtime</option>
-              <option value="libraries">libraries</option>
-            </select>
-          </label>
-        )}
+        {(!flat || by === 'function') && <FoldControl />}
         <span class="flame-tools-end">
           {flat && (
             <input type="search" class="tables-search" placeholder="only rows that fit (regex)" aria-label="Only rows that fit a regular expression"

@@ -13,6 +13,7 @@ import { Sparkline } from '../../ui/sparkline.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
 import { bytes } from '../../ui/units.ts';
 import { choose } from '../flame/menus.tsx';
+import { Nothing } from '../nothing.tsx';
 import { middle } from '../flame/params.ts';
 import { useLines, useMoments } from '../flame/use.ts';
 import { Measured, widthOf } from './cells.tsx';
@@ -32,6 +33,7 @@ export function Tree({ by, columns }: { by: 'top' | 'bottom'; columns: ColumnDef
   const shape = useMemo<Shape>(() => (by === 'top' ? merged.value : BottomUp.of(merged.value)), [by, merged.value]);
   const { known, error } = useMetrics('stacks', new Set(columns.flatMap((it) => it.needs)));
   if (error !== '') return <p class="failure" role="alert">{error}</p>;
+  if (known.get(metric.value)?.total.blocks === 0 && metric.value !== 'diff') return <Nothing what="blocks" />;
   return <TreeOf shape={shape} known={known} columns={columns} label={by === 'top' ? 'From the outermost function down' : 'From what allocates to its callers'} testid="tables-tree-rows" />;
 }
 
@@ -94,6 +96,7 @@ export function Callers({ columns }: { columns: ColumnDef[] }) {
   const fn = /^\d{1,9}$/.test(middle.value) ? Number(middle.value) : heaviest.fn;
   const shapes = useMemo(() => ({ callers: BottomUp.callers(base, fn), callees: base.callees(fn) }), [base, fn]);
   if (error !== '') return <p class="failure" role="alert">{error}</p>;
+  if (own && list.length === 0) return <Nothing what="blocks" />;
   const def = columns[0]!;
   const most = Math.abs(list[0]?.total ?? 0);
   const functions: Column<(typeof list)[number]>[] = [
