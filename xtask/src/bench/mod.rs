@@ -18,6 +18,7 @@ mod record;
 mod report;
 mod results;
 mod samples;
+mod served;
 mod stages;
 mod winding;
 mod workloads;
@@ -36,6 +37,9 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
     }
     if options.page {
         return page::run(&options);
+    }
+    if options.served {
+        return served::measure();
     }
     let results = measure(&options)?;
     if options.write {

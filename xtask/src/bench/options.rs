@@ -17,12 +17,22 @@ pub(super) struct Options {
     pub(super) plot: bool,
     /// Reports instead of recordings: what they weigh, and how they feel in a browser.
     pub(super) page: bool,
+    /// Measure `heaptape ui` alone, on a tape of 100 million events.
+    pub(super) served: bool,
 }
 
 impl Options {
     /// What `--short` means.
     pub(super) fn short() -> Self {
-        Self { rounds: 1, only: None, write: false, short: true, plot: false, page: false }
+        Self {
+            rounds: 1,
+            only: None,
+            write: false,
+            short: true,
+            plot: false,
+            page: false,
+            served: false,
+        }
     }
 
     /// Whether nothing is left out.
@@ -45,6 +55,7 @@ impl Options {
                 "--short" => (options.short, options.rounds) = (true, 1),
                 "--plot" => options.plot = true,
                 "--page" => options.page = true,
+                "--served" => options.served = true,
                 _ => return Err(format!("bench: {word} is not known")),
             }
         }
