@@ -108,6 +108,8 @@ export class GridCurve implements LiveCurve {
   }
 
   at(position: number): Weight {
+    const { peak } = this.#info;
+    if (position === peak.position) return { bytes: peak.bytes, blocks: peak.blocks };
     return this.#curve.at(this.#grid.rounded(position));
   }
 

@@ -71,8 +71,8 @@ export class InPage implements ProcessData {
   readonly #blocks: BlockTable;
   /** Of a capped process. */
   readonly #flows: FlowTable | null;
-  /** What sums are made of. */
-  readonly #population: Population;
+  /** Whether a capped process has each block that is live at its peak. */
+  readonly #wholeAtPeak: boolean;
   /** Live bytes over the run. */
   readonly curve: LiveCurve;
   readonly #ground: Ground;
@@ -100,7 +100,7 @@ export class InPage implements ProcessData {
     this.samples = samples;
     this.#blocks = parts.blocks;
     this.#flows = parts.flows;
-    this.#population = this.#flows ?? this.#blocks;
+    this.#wholeAtPeak = this.#flows !== null && liveBytes(this.#blocks, info.peak.position) === info.peak.bytes;
     this.curve = parts.curve;
     this.#ground = ground;
     this.#contents = tables.contents && new Contents(tables.contents);
@@ -121,11 +121,11 @@ export class InPage implements ProcessData {
   }
 
   async weigh(measure: Measure): Promise<StackWeights> {
-    const selection = await this.#summed(measure);
+    const { population, selection } = await this.#summed(measure);
     const bytes = new Float64Array(this.stacks.count);
     const blocks = new Float64Array(this.stacks.count);
-    const { stack } = this.#population;
-    const total = this.#sum(selection, (row, ofBytes, ofBlocks) => {
+    const { stack } = population;
+    const total = sumOf(population, selection, (row, ofBytes, ofBlocks) => {
       bytes[stack[row]!]! += ofBytes;
       blocks[stack[row]!]! += ofBlocks;
     });
@@ -133,24 +133,10 @@ export class InPage implements ProcessData {
   }
 
   async total(measure: Measure): Promise<{ at: number } & Weight> {
-    const selection = await this.#summed(measure);
+    const { population, selection } = await this.#summed(measure);
     const { at, mask } = selection;
-    const isOfLive = measure.metric === 'live' || measure.metric === 'peak';
-    const { bytes, blocks } = isOfLive && mask === null ? this.curve.at(at) : this.#sum(selection, () => {});
+    const { bytes, blocks } = isOfLive(measure) && mask === null ? this.curve.at(at) : sumOf(population, selection, () => {});
     return { at, bytes, blocks };
-  }
-
-  #sum(selection: Selection, take: (row: number, bytes: number, blocks: number) => void): Weight {
-    const total = { bytes: 0, blocks: 0 };
-    const { bytes, blocks } = this.#population.weights(selection.measure.metric);
-    forEachBlock(this.#population, selection, 0, this.#population.count, (row, sign) => {
-      const ofBytes = sign * bytes[row]!;
-      const ofBlocks = sign * (blocks ? blocks[row]! : 1);
-      total.bytes += ofBytes;
-      total.blocks += ofBlocks;
-      take(row, ofBytes, ofBlocks);
-    });
-    return total;
   }
 
   async blocks(query: BlockQuery, signal?: AbortSignal): Promise<BlockPage> {
@@ -215,7 +201,7 @@ export class InPage implements ProcessData {
     const { start_ns, end_ns } = this.info;
     const step = points > 1 ? (end_ns - start_ns) / (points - 1) : 0;
     const moments = Array.from({ length: points }, (_, k) => this.times.at(start_ns + k * step));
-    return seriesOf(this.#population, this.stacks, moments.map((it) => this.#flows?.grid.rounded(it) ?? it), most, new Slices(signal));
+    return seriesOf(this.#flows ?? this.#blocks, this.stacks, moments.map((it) => this.#flows?.grid.rounded(it) ?? it), most, new Slices(signal));
   }
 
   async time_map(lo: number, hi: number, a: number, b: number, width: number, height: number, signal?: AbortSignal): Promise<TimeMap> {
@@ -255,9 +241,9 @@ export class InPage implements ProcessData {
     return live.subarray(0, count);
   }
 
-  /** What sums are made of: blocks, or of a capped process flows, at lines of the grid. */
-  async #summed(measure: Measure): Promise<Selection> {
-    if (this.#flows === null) return this.#selection(measure);
+  /** What sums are made of: blocks, or of a capped process flows, at lines of the grid; at its peak, blocks. */
+  async #summed(measure: Measure): Promise<Summed> {
+    if (this.#flows === null || this.#isWholeAt(measure)) return { population: this.#blocks, selection: await this.#selection(measure) };
     const { grid, stack } = this.#flows;
     const onGrid = { ...measure, t: grid.rounded(measure.t), a: grid.rounded(measure.a), b: grid.rounded(measure.b) };
     const at = grid.rounded(positionOf(measure, this.curve));
@@ -265,7 +251,12 @@ export class InPage implements ProcessData {
     const stacks = tokens.length === 0 ? null : stackMaskOf(tokens, this.stacks);
     if (stacks === null && tokens.length > 0)
       throw new Error('this report does not hold every block: only fn:, file:, mod: and site: can filter its sums');
-    return { measure: onGrid, at, mask: stacks && Uint8Array.from(stack, (it) => stacks[it]!) };
+    return { population: this.#flows, selection: { measure: onGrid, at, mask: stacks && Uint8Array.from(stack, (it) => stacks[it]!) } };
+  }
+
+  /** Whether a capped process has every block that a measure is about. */
+  #isWholeAt(measure: Measure): boolean {
+    return this.#wholeAtPeak && isOfLive(measure) && positionOf(measure, this.curve) === this.info.peak.position;
   }
 
   /** Of single blocks. */
@@ -292,6 +283,35 @@ export class InPage implements ProcessData {
     if (wrong.length > 0) throw new Error(wrong[0]!.message);
     return { tokens };
   }
+}
+
+/** Rows that are summed up, and of what. */
+interface Summed {
+  population: Population;
+  selection: Selection;
+}
+
+function sumOf(population: Population, selection: Selection, take: (row: number, bytes: number, blocks: number) => void): Weight {
+  const total = { bytes: 0, blocks: 0 };
+  const { bytes, blocks } = population.weights(selection.measure.metric);
+  forEachBlock(population, selection, 0, population.count, (row, sign) => {
+    const ofBytes = sign * bytes[row]!;
+    const ofBlocks = sign * (blocks ? blocks[row]! : 1);
+    total.bytes += ofBytes;
+    total.blocks += ofBlocks;
+    take(row, ofBytes, ofBlocks);
+  });
+  return total;
+}
+
+function liveBytes({ count, start, died, weightBytes }: BlockTable, at: number): number {
+  let bytes = 0;
+  for (let i = 0; i < count; i++) if (start[i]! <= at && died[i]! >= at) bytes += weightBytes[i]!;
+  return bytes;
+}
+
+function isOfLive({ metric }: Measure): boolean {
+  return metric === 'live' || metric === 'peak';
 }
 
 function required(timeline: Columns | null): Columns {
