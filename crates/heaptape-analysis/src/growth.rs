@@ -63,16 +63,11 @@ impl<W: Weigh> Growth<W> {
         while time_ns > self.until_ns {
             self.take_moment();
         }
-        match effect {
-            Effect::Began(block, overlaid) => {
-                if let Some(gone) = overlaid {
-                    self.end(gone);
-                }
-                self.begin(block);
-            }
-            Effect::Ended(block) => self.end(block),
-            Effect::Restored(block) => self.begin(block),
-            Effect::EndedInherited | Effect::Unmatched | Effect::Nothing => {}
+        if let Some(block) = effect.gone() {
+            self.end(block);
+        }
+        if let Some(block) = effect.come() {
+            self.begin(block);
         }
     }
 

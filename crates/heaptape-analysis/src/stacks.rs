@@ -80,7 +80,7 @@ impl Stacks {
                 stack = builder.child(stack, frame);
             }
             builder.stacks.by_node[id.0 as usize] = stack;
-            if id.0 % 4096 == 0 {
+            if id.0.is_multiple_of(4096) {
                 recording.afford(builder.bytes())?;
             }
         }
@@ -215,7 +215,7 @@ mod tests {
         Frame {
             function: function.into(),
             short: function.into(),
-            file: (number % 3 > 0).then(|| "a.c".into()),
+            file: (!number.is_multiple_of(3)).then(|| "a.c".into()),
             line: (number % 2) as u32,
             module: (number % 7 > 2).then(|| "demo".into()),
             inlined,

@@ -107,6 +107,27 @@ pub enum Effect {
     Nothing,
 }
 
+impl Effect {
+    /// The block that is live no more.
+    #[inline]
+    pub fn gone(&self) -> Option<&LiveBlock> {
+        match self {
+            Effect::Began(_, overlaid) => overlaid.as_ref(),
+            Effect::Ended(block) => Some(block),
+            _ => None,
+        }
+    }
+
+    /// The block that is live now and was not, or not any more.
+    #[inline]
+    pub fn come(&self) -> Option<&LiveBlock> {
+        match self {
+            Effect::Began(block, _) | Effect::Restored(block) => Some(block),
+            _ => None,
+        }
+    }
+}
+
 /// The live blocks of one process and its running totals.
 #[derive(Clone, Debug, Default)]
 pub struct LiveSet {

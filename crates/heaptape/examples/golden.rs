@@ -368,14 +368,8 @@ impl Truth<'_> {
         let (mut at, mut most) = (a, None);
         self.tape.runs(self.process, a..b, &mut |events| {
             for event in events {
-                match live.apply(event) {
-                    Effect::Began(block, gone) => {
-                        bytes += weight(&block) - gone.as_ref().map_or(0, weight);
-                    }
-                    Effect::Ended(block) => bytes -= weight(&block),
-                    Effect::Restored(block) => bytes += weight(&block),
-                    _ => {}
-                }
+                let effect = live.apply(event);
+                bytes += effect.come().map_or(0, weight) - effect.gone().map_or(0, weight);
                 at += 1;
                 if most.is_none_or(|(_, most)| bytes > most) {
                     most = Some((at, bytes));

@@ -276,16 +276,11 @@ impl Watch {
 
     #[inline]
     fn note(&mut self, effect: &Effect) {
-        match effect {
-            Effect::Began(block, overlaid) => {
-                if let Some(gone) = overlaid {
-                    self.take_off(gone);
-                }
-                self.put_on(block);
-            }
-            Effect::Ended(block) => self.take_off(block),
-            Effect::Restored(block) => self.put_on(block),
-            Effect::EndedInherited | Effect::Unmatched | Effect::Nothing => {}
+        if let Some(block) = effect.gone() {
+            self.take_off(block);
+        }
+        if let Some(block) = effect.come() {
+            self.put_on(block);
         }
     }
 

@@ -99,16 +99,11 @@ impl<'a> RssWatch<'a> {
             self.take_sample();
         }
         self.now.asked = totals.live_bytes;
-        match effect {
-            Effect::Began(block, overlaid) => {
-                if let Some(gone) = overlaid {
-                    self.end(gone);
-                }
-                self.begin(block);
-            }
-            Effect::Ended(block) => self.end(block),
-            Effect::Restored(block) => self.begin(block),
-            Effect::EndedInherited | Effect::Unmatched | Effect::Nothing => {}
+        if let Some(block) = effect.gone() {
+            self.end(block);
+        }
+        if let Some(block) = effect.come() {
+            self.begin(block);
         }
     }
 

@@ -34,7 +34,7 @@ async function open(overview: Overview, process: number): Promise<ProcessData> {
     table(process, 'samples'), table(process, 'flows'), table(process, 'timeline'), table(process, 'contents'), sourceOf(process),
   ]);
   const tables: Tables = { strings, frames, stacks, blocks, times, flows, timeline, contents, source };
-  const data = new InPage(info, tables, samplesOf(samples), groundOf(info.page_bytes, infoOf(overview, info)), overview.apis);
+  const data = await InPage.open(info, tables, samplesOf(samples), groundOf(info.page_bytes, infoOf(overview, info)), overview.apis);
   setTimeout(() => void data.prepare(), PREPARE_AFTER_MS);
   return data;
 }

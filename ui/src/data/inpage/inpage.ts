@@ -15,13 +15,13 @@ import { eventsOf } from './events.ts';
 import { MIN_HOLE_BYTES } from './extents.ts';
 import { FlowTable, GridCurve } from './grid.ts';
 import { histogramsOf } from './histograms.ts';
-import { layoutOf, pinnedBy, type Ground } from './layout.ts';
+import { layoutOf, pinnedBy, type Ground, type Live } from './layout.ts';
 import { dependsOnMoment, maskOf, stackMaskOf } from './mask.ts';
 import { listingOf, type Listing } from './rows.ts';
 import { forEachBlock, positionOf, type Mask, type Selection } from './select.ts';
 import { lowerBound } from './search.ts';
 import { seriesOf } from './series.ts';
-import { Slices } from './slices.ts';
+import { finish, finishInSlices, Slices, type Steps } from './slices.ts';
 import { sourceOf, type SourceFiles } from './source.ts';
 import { timeMapOf } from './timemap.ts';
 import { TimeTable } from './times.ts';
@@ -37,6 +37,27 @@ export interface Tables {
   timeline: Columns | null;
   contents: Columns | null;
   source: SourceFiles | null;
+}
+
+/** What the tables are read into. */
+interface Parts {
+  stacks: Stacks;
+  times: TimeTable;
+  blocks: BlockTable;
+  flows: FlowTable | null;
+  curve: LiveCurve;
+}
+
+function* partsOf(info: ProcessInfo, tables: Tables): Steps<Parts> {
+  const stacks = readStacks(tables.stacks, readFrames(tables.frames, readStrings(tables.strings)));
+  yield;
+  const times = new TimeTable(tables.times, info.start_ns, info.event_count);
+  yield;
+  const blocks = new BlockTable(tables.blocks, stacks.count);
+  yield;
+  const flows = tables.flows && new FlowTable(tables.flows, stacks.count, info.event_count);
+  const curve = flows ? new GridCurve(flows, required(tables.timeline), info) : yield* Curve.of(blocks, info.event_count, times);
+  return { stacks, times, blocks, flows, curve };
 }
 
 /** Filters that are kept evaluated. */
@@ -65,17 +86,22 @@ export class InPage implements ProcessData {
   /** Filters evaluated last, the newest first; `at`: the moment that ages were counted to. */
   readonly #masks: { q: string; at: number | null; mask: Promise<Mask> }[] = [];
 
+  /** Read in slices: of millions of blocks this takes some tenths of a second, and the page's summary can be read meanwhile. */
+  static async open(info: ProcessInfo, tables: Tables, samples: Samples, ground: Ground, apis: string[]): Promise<InPage> {
+    return new InPage(info, tables, samples, ground, apis, await finishInSlices(partsOf(info, tables), new Slices()));
+  }
+
   /** `apis`: those of the overview. */
-  constructor(info: ProcessInfo, tables: Tables, samples: Samples, ground: Ground, apis: string[]) {
+  constructor(info: ProcessInfo, tables: Tables, samples: Samples, ground: Ground, apis: string[], parts: Parts = finish(partsOf(info, tables))) {
     this.info = info;
     this.#apis = apis;
-    this.stacks = readStacks(tables.stacks, readFrames(tables.frames, readStrings(tables.strings)));
-    this.times = new TimeTable(tables.times, info.start_ns, info.event_count);
+    this.stacks = parts.stacks;
+    this.times = parts.times;
     this.samples = samples;
-    this.#blocks = new BlockTable(tables.blocks, this.stacks.count);
-    this.#flows = tables.flows && new FlowTable(tables.flows, this.stacks.count, info.event_count);
+    this.#blocks = parts.blocks;
+    this.#flows = parts.flows;
     this.#wholeAtPeak = this.#flows !== null && liveBytes(this.#blocks, info.peak.position) === info.peak.bytes;
-    this.curve = this.#flows ? new GridCurve(this.#flows, required(tables.timeline), info) : new Curve(this.#blocks, info.event_count, this.times);
+    this.curve = parts.curve;
     this.#ground = ground;
     this.#contents = tables.contents && new Contents(tables.contents);
     this.#source = tables.source;
@@ -139,11 +165,11 @@ export class InPage implements ProcessData {
     return this.#blocks.rows(found.slice(Math.max(0, found.length - limit)));
   }
 
-  async live(t: number, lo: number, hi: number, limit: number): Promise<LiveRange> {
+  async live(t: number, lo: number, hi: number, limit: number, signal?: AbortSignal): Promise<LiveRange> {
     const byAddress = await this.#blocks.byAddress();
     const live = this.#liveIn(byAddress, t, lo, hi);
     const too_many = live.length > limit;
-    return { rows: this.#blocks.rowsAt(too_many ? live.subarray(0, 0) : live), too_many };
+    return { rows: await this.#blocks.rowsAt(too_many ? live.subarray(0, 0) : live, new Slices(signal)), too_many };
   }
 
   async cells(t: number, lo: number, cell_bytes: number, count: number): Promise<Cells> {
@@ -153,14 +179,18 @@ export class InPage implements ProcessData {
     return cellsOf(this.#blocks, order, live, lo, cell_bytes, count, this.#owners);
   }
 
-  async layout(t: number): Promise<Layout> {
-    const order = await this.#blocks.byAddress();
-    return layoutOf(this.#blocks, order, this.#liveIn(order, t, 0, Infinity), this.#ground, this.stacks);
+  async layout(t: number, signal?: AbortSignal): Promise<Layout> {
+    return layoutOf(await this.#allLive(t), this.#ground, this.stacks, new Slices(signal));
   }
 
-  async pinned(t: number, site: number): Promise<Float64Array> {
+  async pinned(t: number, site: number, signal?: AbortSignal): Promise<Float64Array> {
+    return pinnedBy(await this.#allLive(t), this.#ground, this.stacks, site, new Slices(signal));
+  }
+
+  /** All blocks live at `t`, kept for work in slices. */
+  async #allLive(t: number): Promise<Live> {
     const order = await this.#blocks.byAddress();
-    return pinnedBy(this.#blocks, order, this.#liveIn(order, t, 0, Infinity), this.#ground, this.stacks, site);
+    return { table: this.#blocks, order, places: this.#liveIn(order, t, 0, Infinity).slice() };
   }
 
   async histograms(measure: Measure, signal?: AbortSignal): Promise<Histograms> {
