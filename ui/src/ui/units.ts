@@ -33,6 +33,11 @@ export function count(value: number): string {
   return (value < 0 ? '\u2212' : '') + Math.abs(Math.round(value)).toString().replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
+/** `1 block`, `1,200 blocks`. */
+export function counted(value: number, what: string): string {
+  return `${count(value)} ${what}${Math.abs(value) === 1 ? '' : 's'}`;
+}
+
 /** `31,332,104 B`. */
 export function exactBytes(value: number): string {
   return `${count(value)} B`;

@@ -6,7 +6,7 @@ import { data, filter, goTo, metric, select, selected, t } from '../../state/sta
 import { FrameName } from '../../ui/name.tsx';
 import { Sparkline } from '../../ui/sparkline.tsx';
 import { Table, type Column } from '../../ui/table.tsx';
-import { bytes, count, exactBytes, exactTime, percent, time } from '../../ui/units.ts';
+import { bytes, count, counted, exactBytes, exactTime, percent, time } from '../../ui/units.ts';
 import { MOST_ROWS, type LeakSite } from './model.ts';
 
 type Key = 'bytes' | 'blocks' | 'lost' | 'first' | 'last' | 'slope';
@@ -39,7 +39,7 @@ export function SiteTable({ sites, pending }: { sites: LeakSite[]; pending: bool
         onOpen={openBlocks}
         footer={
           <>
-            <b class="num" title={exactBytes(total.bytes)}>{bytes(total.bytes)}</b> in <b class="num">{count(total.blocks)}</b> blocks of {count(sites.length)} call sites
+            <b class="num" title={exactBytes(total.bytes)}>{bytes(total.bytes)}</b> in <b class="num">{counted(total.blocks, 'block')}</b> of {counted(sites.length, 'call site')}
             {filter.value !== '' && ' that fit the filter'}
             {sites.some((it) => it.first === null) && `; first and last are looked up for up to ${count(MOST_ROWS)} blocks`}
           </>
