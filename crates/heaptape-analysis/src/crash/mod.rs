@@ -510,7 +510,7 @@ fn block_name(owner: &Owner) -> String {
 fn bytes(count: u64) -> String {
     let mut digits = count.to_string();
     let length = digits.len();
-    for at in (1..length).rev().filter(|at| (length - at) % 3 == 0) {
+    for at in (1..length).rev().filter(|at| (length - at).is_multiple_of(3)) {
         digits.insert(at, ',');
     }
     format!("{digits} byte{}", if count == 1 { "" } else { "s" })
