@@ -120,36 +120,38 @@ export class InPage implements ProcessData {
     return this.curve.envelope(from_ns, to_ns, buckets);
   }
 
-  async weigh(measure: Measure): Promise<StackWeights> {
+  async weigh(measure: Measure, signal?: AbortSignal): Promise<StackWeights> {
     const selection = await this.#summed(measure);
     const bytes = new Float64Array(this.stacks.count);
     const blocks = new Float64Array(this.stacks.count);
     const { stack } = this.#population;
-    const total = this.#sum(selection, (row, ofBytes, ofBlocks) => {
+    const take = (row: number, ofBytes: number, ofBlocks: number) => {
       bytes[stack[row]!]! += ofBytes;
       blocks[stack[row]!]! += ofBlocks;
-    });
+    };
+    const total = await this.#sum(selection, take, new Slices(signal));
     return { bytes, blocks, total, at: selection.at };
   }
 
-  async total(measure: Measure): Promise<{ at: number } & Weight> {
+  async total(measure: Measure, signal?: AbortSignal): Promise<{ at: number } & Weight> {
     const selection = await this.#summed(measure);
     const { at, mask } = selection;
     const isOfLive = measure.metric === 'live' || measure.metric === 'peak';
-    const { bytes, blocks } = isOfLive && mask === null ? this.curve.at(at) : this.#sum(selection, () => {});
+    const { bytes, blocks } = isOfLive && mask === null ? this.curve.at(at) : await this.#sum(selection, () => {}, new Slices(signal));
     return { at, bytes, blocks };
   }
 
-  #sum(selection: Selection, take: (row: number, bytes: number, blocks: number) => void): Weight {
+  async #sum(selection: Selection, take: (row: number, bytes: number, blocks: number) => void, slices: Slices): Promise<Weight> {
     const total = { bytes: 0, blocks: 0 };
     const { bytes, blocks } = this.#population.weights(selection.measure.metric);
-    forEachBlock(this.#population, selection, 0, this.#population.count, (row, sign) => {
+    const add = (row: number, sign: number) => {
       const ofBytes = sign * bytes[row]!;
       const ofBlocks = sign * (blocks ? blocks[row]! : 1);
       total.bytes += ofBytes;
       total.blocks += ofBlocks;
       take(row, ofBytes, ofBlocks);
-    });
+    };
+    await slices.each(0, this.#population.count, (from, to) => forEachBlock(this.#population, selection, from, to, add));
     return total;
   }
 
