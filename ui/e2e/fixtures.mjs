@@ -35,7 +35,7 @@ const FIXTURES = {
   // Several processes.
   F6: { command: ['/bin/sh', '-c', 'ls / > /dev/null; ls / > /dev/null; true'], options: ['--process', 'all'] },
   // Known bytes.
-  F7: { program: 'letter', compiler: C, arguments: [], record: ['--contents'] },
+  F7: { program: 'letter', compiler: C, arguments: [], record: ['--contents'], options: ['--contents'] },
   // One small block in 16 MiB.
   F8: { program: 'lone', compiler: C, arguments: [] },
 };
