@@ -389,6 +389,6 @@ export interface Overview {
   left_out: number;
   has_contents: boolean;
   /** Symbols: frames without a name, of how many. */
-  unnamed_frames: { unnamed: number; of: number };
+  unnamed_frames: { unnamed: number; of: number; /** Where they are, when they are more than a few. */ notice: string | null };
   third_party: string;
 }

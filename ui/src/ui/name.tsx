@@ -44,13 +44,14 @@ export function Name({ text, tail = TAIL, title = text }: { text: string; tail?:
 
 /** A frame: its function, and quietly its file and line. */
 export function FrameName({ frames, frame, full = false }: { frames: Frames; frame: number; full?: boolean }) {
-  const where = place(frames, frame);
+  const [file, line] = placeParts(frames, frame);
   return (
     <span class="frame-name">
       <Name text={functionName(frames, frame, full)} title={wholeFrame(frames, frame)} />
-      {where !== '' && (
+      {file !== '' && (
         <span class="frame-place">
-          <Name text={where} tail={12} title={wholeFrame(frames, frame)} />
+          <Name text={file} tail={8} title={wholeFrame(frames, frame)} />
+          {line}
         </span>
       )}
     </span>
@@ -61,11 +62,17 @@ export function functionName(frames: Frames, frame: number, full = false): strin
   return visible(frames.strings[(full ? frames.name : frames.short)[frame]!] ?? '');
 }
 
-/** `demo.cpp:19`; where the file is not known, the module; where that is not, nothing. */
+/** `demo.cpp:19`; where the file is not known, the module, unless the name is `module+0x…`; where that is not, nothing. */
 export function place(frames: Frames, frame: number): string {
+  return placeParts(frames, frame).join('');
+}
+
+/** File or module, and `:19`. */
+function placeParts(frames: Frames, frame: number): [string, string] {
   const file = frames.strings[frames.file[frame]!] ?? '';
-  if (file !== '') return visible(`${baseName(file)}${frames.line[frame] ? `:${frames.line[frame]}` : ''}`);
-  return visible(baseName(frames.strings[frames.module[frame]!] ?? ''));
+  if (file !== '') return [visible(baseName(file)), frames.line[frame] ? `:${frames.line[frame]}` : ''];
+  const module = visible(baseName(frames.strings[frames.module[frame]!] ?? ''));
+  return [functionName(frames, frame).startsWith(`${module}+0x`) ? '' : module, ''];
 }
 
 /** All that is known of a frame, for tooltips and copies. */
