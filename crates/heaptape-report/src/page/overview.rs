@@ -55,6 +55,8 @@ pub struct Overview {
     pub left_out: u64,
     /// Whether bytes of the program's memory are in it.
     pub has_contents: bool,
+    /// Whether a second recording is there, to compare with.
+    pub has_other: bool,
     /// Frames without a name.
     pub unnamed_frames: UnnamedFrames,
     /// Licences of what the page is made of.
@@ -231,6 +233,7 @@ impl Overview {
             losses: losses(&info),
             left_out: 0,
             has_contents: false,
+            has_other: false,
             unnamed_frames: UnnamedFrames {
                 unnamed: info.unresolved.unresolved,
                 of: info.unresolved.frames,

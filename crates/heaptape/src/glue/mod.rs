@@ -4,6 +4,7 @@ mod block_files;
 mod names;
 pub(crate) mod new_file;
 mod order;
+mod other;
 mod output;
 pub(crate) mod page;
 mod progress;

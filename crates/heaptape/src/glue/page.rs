@@ -81,6 +81,15 @@ impl ProcessTables {
         Ok(ProcessTables { lifetimes, stacks, threads, left_out, flows, sampling })
     }
 
+    /// Leaves out what comparing needs none of: of a capped process, the blocks that are to be looked at one by one.
+    pub(crate) fn for_comparison(mut self) -> ProcessTables {
+        if self.flows.is_some() {
+            self.lifetimes.blocks = Vec::new();
+            self.lifetimes.inherited = 0;
+        }
+        self
+    }
+
     /// Whether some blocks are only in sums.
     pub(crate) fn capped(&self) -> Option<Capped> {
         let (flows, ..) = self.flows.as_ref()?;
@@ -132,10 +141,10 @@ fn timeline(recording: &dyn Recording, process: &Process) -> Result<(Series, Vec
 /// What is known of a process whose tables are there.
 pub(crate) fn process_info(
     recording: &dyn Recording,
-    names: &dyn Names,
     process: &Process,
     of_blocks: u64,
     threads: &Threads,
+    results: Results,
 ) -> Result<ProcessInfo, TapeError> {
     let totals = process::totals(recording, process.id)?;
     let known = ProcessInfo::left_out(recording, process, String::new());
@@ -150,7 +159,7 @@ pub(crate) fn process_info(
         included: true,
         why_not: None,
         threads: threads.names.iter().cloned().map(thread_name).collect(),
-        results: results(recording, names, process)?,
+        results,
         ..known
     })
 }
@@ -159,7 +168,8 @@ fn thread_name((tid, name): (u32, String)) -> ThreadName {
     ThreadName { tid, name }
 }
 
-fn results(
+/// What the other commands say of a process.
+pub(crate) fn results(
     recording: &dyn Recording,
     names: &dyn Names,
     process: &Process,

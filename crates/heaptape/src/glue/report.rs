@@ -1,7 +1,7 @@
 //! Gathers a report from a tape: what `heaptape report` writes, and the seeds' command lines, too.
 
 use crate::failure::Failure;
-use crate::glue::page::{ProcessTables, process_info};
+use crate::glue::page::{ProcessTables, process_info, results};
 use crate::glue::sources::{SourcePaths, Wanted};
 use crate::glue::{Reading, SymbolNames};
 use heaptape_analysis::contents::captures::Captures;
@@ -38,7 +38,7 @@ impl Wishes {
 /// A report that only needs to be written.
 pub(crate) struct Report {
     pub(crate) overview: Overview,
-    blobs: File,
+    pub(super) blobs: File,
 }
 
 impl Report {
@@ -76,7 +76,7 @@ impl Report {
     }
 }
 
-fn spooled(error: io::Error) -> Failure {
+pub(super) fn spooled(error: io::Error) -> Failure {
     Failure::request(format!("temporary file: {error}"))
 }
 
@@ -125,13 +125,9 @@ impl Writer<'_> {
         if self.wishes.contents {
             captures = Captures::of(recording, process.id, &tables.lifetimes, MOST_CONTENTS)?;
         }
-        let info = process_info(
-            recording,
-            &self.names,
-            process,
-            tables.lifetimes.of_blocks,
-            &tables.threads,
-        )?;
+        let results = results(recording, &self.names, process)?;
+        let of_blocks = tables.lifetimes.of_blocks;
+        let info = process_info(recording, process, of_blocks, &tables.threads, results)?;
         let has_contents = !captures.rows.is_empty();
         let capped = tables.capped();
         Ok((ProcessInfo { has_contents, capped, ..info }, tables, captures))
