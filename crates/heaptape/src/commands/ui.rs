@@ -2,7 +2,8 @@
 
 use crate::cli::{OtherArgs, TapeArgs};
 use crate::failure::{Failure, Outcome};
-use crate::glue::page::{process_info, results};
+use crate::glue::found::Found;
+use crate::glue::page::process_info;
 use crate::glue::sources::{self, SourceMap, SourcePaths};
 use crate::glue::{Reading, with_stdout};
 use crate::recording::tell;
@@ -117,8 +118,9 @@ impl Gathered {
                 continue;
             }
             let room = room_for(reading, process, memory, chosen.len() as u64);
-            let read = Ready::of(recording, &names, process, room).and_then(|ready| {
-                let results = results(recording, &names, process)?;
+            let read = Found::of(recording, &names, process).and_then(|found| {
+                let ready = Ready::of(recording, &names, process, room, &found)?;
+                let results = found.numbered(&ready.stacks);
                 let (blocks, threads) = (ready.index.of_blocks, &ready.threads);
                 let info = process_info(recording, process, blocks, threads, results)?;
                 let has_contents = !recording.snapshots(process.id).is_empty();

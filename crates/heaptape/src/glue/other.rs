@@ -3,6 +3,7 @@
 
 use crate::failure::Failure;
 use crate::glue::Reading;
+use crate::glue::found::Found;
 use crate::glue::page::{ProcessTables, process_info};
 use crate::glue::report::{Report, spooled};
 use heaptape_analysis::info::Info;
@@ -28,7 +29,7 @@ impl Report {
             let why = "has more events than a page can tell apart";
             return Err(Failure::request(format!("{}: {why}", other.tape_name())));
         }
-        let tables = ProcessTables::of(recording, &names, process, most_blocks)
+        let tables = ProcessTables::of(recording, &names, process, most_blocks, &Found::default())
             .map_err(|error| other.unreadable(error))?
             .for_comparison();
         let overview = overview_of(other, process, &tables)?;

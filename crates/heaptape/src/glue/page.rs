@@ -1,15 +1,11 @@
 //! Gathers what a page shows, for the report's file and for the server.
 
-use heaptape_analysis::crash::Crashes;
-use heaptape_analysis::errors::Errors;
+use crate::glue::found::Found;
 use heaptape_analysis::estimate::{self, Sampling};
 use heaptape_analysis::flows::Flows;
-use heaptape_analysis::leaks::{Kinds, Leaks, Question};
 use heaptape_analysis::lifetimes::{Lifetime, Lifetimes};
 use heaptape_analysis::series::{Series, SeriesBuilder};
 use heaptape_analysis::stacks::Stacks;
-use heaptape_analysis::summary::Summary;
-use heaptape_analysis::suppressions::Suppressions;
 use heaptape_analysis::{Names, Recording, Weight, process, replay};
 use heaptape_report::page::columns::Table;
 use heaptape_report::page::overview::{Capped, PeakInfo, ProcessInfo, Results, ThreadName};
@@ -18,12 +14,6 @@ use heaptape_tape::{Effect, Event, Process, TapeError, Totals};
 use std::cell::Cell;
 use std::io;
 
-/// Call sites of a summary.
-const SITES: usize = 50;
-/// Wrong frees and overwrites of a process that are shown one by one.
-const ERRORS: usize = 200;
-/// Records of leaks of a process that are shown one by one.
-const LEAKS: usize = 100;
 /// Changes of the clock and parts of the timeline where the table of blocks is capped.
 const CHANGES: usize = 1 << 18;
 const BUCKETS: usize = 4096;
@@ -41,12 +31,14 @@ pub(crate) struct ProcessTables {
 }
 
 impl ProcessTables {
-    /// Reads the whole history of a process, and keeps at most so many blocks.
+    /// Reads the whole history of a process, and keeps at most so many blocks. What was `found` out has numbers for its
+    /// frames and backtraces.
     pub(crate) fn of(
         recording: &dyn Recording,
         names: &dyn Names,
         process: &Process,
         most_blocks: u64,
+        found: &Found,
     ) -> Result<ProcessTables, TapeError> {
         let inherited = match process.forked_from {
             Some(_) => recording.live_at_start(process.id)?.totals().live_blocks,
@@ -74,7 +66,8 @@ impl ProcessTables {
             lifetimes.blocks.iter().flat_map(|block| [block.backtrace, block.freed_backtrace]);
         let of_flows =
             flows.iter().flat_map(|(flows, ..)| flows.rows.iter().map(|it| it.backtrace));
-        let stacks = Stacks::of(recording, names, of_blocks.chain(of_flows))?;
+        let backtraces = of_blocks.chain(of_flows).chain(found.backtraces());
+        let stacks = Stacks::of(recording, names, backtraces, &found.frames())?;
         let others = lifetimes.blocks.iter().flat_map(|block| [block.thread, block.freed_thread]);
         let threads = Threads::of(recording, process.id, others);
         let (left_out, sampling) = (left_out.get(), Sampling::of(recording));
@@ -166,25 +159,4 @@ pub(crate) fn process_info(
 
 fn thread_name((tid, name): (u32, String)) -> ThreadName {
     ThreadName { tid, name }
-}
-
-/// What the other commands say of a process.
-pub(crate) fn results(
-    recording: &dyn Recording,
-    names: &dyn Names,
-    process: &Process,
-) -> Result<Results, TapeError> {
-    let mut nothing_suppressed = Suppressions::default();
-    let mut question = Question::all(Kinds::ALL, &mut nothing_suppressed);
-    let mut leaks = Leaks::compute(recording, names, process, &mut question)?;
-    leaks.hidden_records += leaks.records.len().saturating_sub(LEAKS) as u64;
-    leaks.records.truncate(LEAKS);
-    let crashes = Crashes::compute(recording, names, process)?;
-    let died = !crashes.crashes.is_empty() || crashes.death.is_some();
-    Ok(Results {
-        summary: Some(Summary::compute(recording, names, process, SITES)?),
-        errors: Some(Errors::compute(recording, names, process, ERRORS)?),
-        leaks: leaks.search.is_some().then_some(leaks),
-        crash: died.then_some(crashes),
-    })
 }

@@ -1,7 +1,8 @@
 //! Gathers a report from a tape: what `heaptape report` writes, and the seeds' command lines, too.
 
 use crate::failure::Failure;
-use crate::glue::page::{ProcessTables, process_info, results};
+use crate::glue::found::Found;
+use crate::glue::page::{ProcessTables, process_info};
 use crate::glue::sources::{SourcePaths, Wanted};
 use crate::glue::{Reading, SymbolNames};
 use heaptape_analysis::contents::captures::Captures;
@@ -120,12 +121,13 @@ impl Writer<'_> {
     ) -> Result<(ProcessInfo, ProcessTables, Captures), TapeError> {
         let recording = self.reading.recording();
         let most = self.wishes.most_blocks;
-        let tables = ProcessTables::of(recording, &self.names, process, most)?;
+        let found = Found::of(recording, &self.names, process)?;
+        let tables = ProcessTables::of(recording, &self.names, process, most, &found)?;
         let mut captures = Captures::default();
         if self.wishes.contents {
             captures = Captures::of(recording, process.id, &tables.lifetimes, MOST_CONTENTS)?;
         }
-        let results = results(recording, &self.names, process)?;
+        let results = found.numbered(&tables.stacks);
         let of_blocks = tables.lifetimes.of_blocks;
         let info = process_info(recording, process, of_blocks, &tables.threads, results)?;
         let has_contents = !captures.rows.is_empty();
