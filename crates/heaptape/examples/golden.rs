@@ -123,7 +123,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let process = ProcessId(number);
     let keep = Lifetimes::of(&tape, process, &|_| true)?;
     let used = keep.blocks.iter().flat_map(|block| [block.backtrace, block.freed_backtrace]);
-    let stacks = Stacks::of(&tape, &names, used)?;
+    let stacks = Stacks::of(&tape, &names, used, &[])?;
     drop(keep);
     let history = History::read(&tape, process)?;
     let truth = Truth { tape: &tape, process, stacks: &stacks, history: &history };
