@@ -41,6 +41,21 @@ test('18: a report of a crash opens on it; verdict, offset, block and all three 
   await close();
 });
 
+test('each stack of a crash shows its source, and leads there: where it crashed nothing was allocated', async () => {
+  const path = fixture('F4');
+  const { page, faults, close } = await open(browser, path);
+  for (const name of ['crash', 'alloc', 'free']) {
+    const current = page.getByTestId(`stack-${name}`).locator('.snippet .code-current');
+    await current.first().waitFor();
+  }
+  const [place] = crashOf(path).threads.find((it) => it.crashed).backtrace;
+  await page.getByTestId('stack-crash').locator('button.backtrace-place').first().click();
+  assert.match(await state(page), /^#\/source/);
+  await page.getByText(place.file.replace(/.*\//, '')).first().waitFor();
+  assert.deepEqual(faults(), []);
+  await close();
+});
+
 test('18: the copy as text has all three stacks', async () => {
   const path = fixture('F4');
   const crash = crashOf(path);

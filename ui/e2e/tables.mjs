@@ -5,9 +5,9 @@ import { inflateRawSync } from 'node:zlib';
 
 const ARRAYS = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, f64: Float64Array };
 
-/** The report's overview. */
-export function overviewOf(path) {
-  return JSON.parse(element(readFileSync(path, 'utf8'), 'overview'));
+/** The report's overview; `other-overview`: that of the recording it is compared with. */
+export function overviewOf(path, id = 'overview') {
+  return JSON.parse(element(readFileSync(path, 'utf8'), id));
 }
 
 /** The columns of a table by name: `tableOf(path, 'p0-blocks')`. */

@@ -69,6 +69,13 @@ pub struct PastBlock {
     pub freed: Option<Act>,
 }
 
+impl PastBlock {
+    /// Its allocation, and its end if it has one.
+    pub fn acts(&self) -> impl Iterator<Item = &Act> {
+        std::iter::once(&self.allocated).chain(&self.freed)
+    }
+}
+
 /// Something that happened at the address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "what", rename_all = "snake_case")]

@@ -69,6 +69,14 @@ pub struct Findings {
     pub guard: Option<Guarding>,
 }
 
+impl Findings {
+    /// All that was done wrongly or to the blocks concerned, as far as it is listed.
+    pub fn acts(&self) -> impl Iterator<Item = &Act> {
+        let wrong = self.errors.iter().chain(&self.undecided).flat_map(WrongFree::acts);
+        wrong.chain(self.overwrites.iter().flat_map(|it| it.allocated.iter().chain(&it.freed)))
+    }
+}
+
 /// Errors of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct KindCount {
@@ -117,6 +125,13 @@ pub struct WrongFree {
     pub fatal_signal: Option<i32>,
     /// What libc said then: `free(): invalid pointer`.
     pub said: Option<String>,
+}
+
+impl WrongFree {
+    fn acts(&self) -> impl Iterator<Item = &Act> {
+        let blocks = self.block.iter().chain(&self.former);
+        std::iter::once(&self.act).chain(blocks.flat_map(PastBlock::acts))
+    }
 }
 
 /// The functions that a block was taken and given back by. An operator that is part of the program is named here,

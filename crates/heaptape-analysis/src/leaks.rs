@@ -133,6 +133,9 @@ pub struct LeakRecord {
     pub function: &'static str,
     /// From where, innermost first.
     pub backtrace: Vec<Frame>,
+    /// The same, as the tape has it.
+    #[serde(skip)]
+    pub backtrace_id: BacktraceId,
     /// The one of them that keeps most alive.
     pub block: LeakedBlock,
     /// What leads to that one: from outside, or the lost block that owns it, to the pointer itself.
@@ -320,6 +323,7 @@ impl Leaks {
             indirect: group.indirect,
             function,
             backtrace,
+            backtrace_id: group.backtrace,
             block: found.block(group.first),
             path: found.path(group.first),
         });

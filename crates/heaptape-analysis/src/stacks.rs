@@ -51,13 +51,15 @@ type Key = (Arc<str>, Option<Arc<str>>, u32, Option<Arc<str>>);
 type FunctionKey = (Arc<str>, Option<Arc<str>>, Option<Arc<str>>);
 
 impl Stacks {
-    /// The stacks of these backtraces; what is not on the tape counts as no backtrace.
+    /// The stacks of these backtraces; what is not on the tape counts as no backtrace. Frames that are `named` elsewhere get
+    /// numbers, too, behind those of the stacks.
     ///
     /// Fails as soon as memory would not do: 4 bytes a node, about 40 a stack and 300 a frame.
     pub fn of(
         recording: &dyn Recording,
         names: &dyn Names,
         backtraces: impl Iterator<Item = BacktraceId>,
+        named: &[&Frame],
     ) -> Result<Stacks, TapeError> {
         recording.afford(table::bytes_by_node(recording, BYTES_BY_NODE))?;
         let mut used = vec![false; recording.nodes().len() + 1];
@@ -83,6 +85,9 @@ impl Stacks {
             if id.0.is_multiple_of(4096) {
                 recording.afford(builder.bytes())?;
             }
+        }
+        for frame in named {
+            builder.frame(frame);
         }
         recording.afford(builder.bytes())?;
         Ok(builder.stacks)
@@ -237,6 +242,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn frames_that_no_stack_has_come_last() {
+        let mut recording = MemoryRecording::default();
+        let (parent, quality) = (BacktraceId::NONE, FrameQuality::Exact);
+        recording.add_node(BacktraceNode { parent, module: None, address: 1, quality });
+        let (known, new) = (frame(1, false), frame(3, false));
+        let leaves = || [BacktraceId(1)].into_iter();
+        let without = Stacks::of(&recording, &FewNames, leaves(), &[]).unwrap();
+        let with = Stacks::of(&recording, &FewNames, leaves(), &[&known, &new, &new]).unwrap();
+        assert_eq!(with.frames.len(), without.frames.len() + 1);
+        assert_eq!(with.frames.last().unwrap().frame, new);
+        assert_eq!(with.frame_of, without.frame_of);
+    }
+
     proptest! {
         /// The oracle writes backtraces out.
         #[test]
@@ -251,7 +270,7 @@ mod tests {
                 recording.add_node(BacktraceNode { parent, module: None, address: *address, quality });
             }
             let leaves: Vec<BacktraceId> = leaves.into_iter().map(BacktraceId).collect();
-            let stacks = Stacks::of(&recording, &FewNames, leaves.iter().copied()).unwrap();
+            let stacks = Stacks::of(&recording, &FewNames, leaves.iter().copied(), &[]).unwrap();
             let key = |frame: &Frame| {
                 (Arc::clone(&frame.function), frame.file.clone(), frame.line, frame.module.clone())
             };

@@ -95,6 +95,26 @@ impl TapeArgs {
     }
 }
 
+/// A second tape, to compare with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OtherArgs {
+    /// Compare with this tape: the page Diff then shows what is more or less in it
+    #[arg(long, value_name = "TAPE")]
+    diff: Option<PathBuf>,
+    /// Which of its processes: a pid, or #n [default: the launched program]
+    #[arg(long, value_name = "PID|#N", requires = "diff")]
+    diff_process: Option<ProcessChoice>,
+}
+
+impl OtherArgs {
+    /// That tape, read as the first one is.
+    pub(crate) fn beside(self, first: &TapeArgs) -> Option<TapeArgs> {
+        let (debug_dir, sysroot) = (first.debug_dir.clone(), first.sysroot.clone());
+        let (process, memory) = (self.diff_process, first.memory);
+        self.diff.map(|tape| TapeArgs { tape, process, debug_dir, sysroot, memory })
+    }
+}
+
 /// Bytes of memory that reading a tape may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Memory(u64);

@@ -4,17 +4,26 @@ import { httpSource } from './http/http.ts';
 import { fileSource } from './inpage/file.ts';
 import type { DataSource, Overview } from './types.ts';
 
+/** Which recording: what the names of its parts begin with, in the file and on the server. */
+const FIRST = { overview: 'overview', tables: 'p', paths: '' };
+const OTHER = { overview: 'other-overview', tables: 'q', paths: 'other/' };
+
 export async function connect(): Promise<DataSource> {
-  const element = document.getElementById('overview');
-  if (!element) {
-    if (location.protocol !== 'http:') throw new Error('there are none');
-    const source = await httpSource();
+  const isFile = document.getElementById(FIRST.overview) !== null;
+  if (!isFile && location.protocol !== 'http:') throw new Error('there are none');
+  const of = async (which: typeof FIRST) => {
+    const source = isFile ? fileSource(overviewIn(which.overview), which.tables) : await httpSource(which.paths);
     checkVersion(source.overview);
     return source;
-  }
-  const overview = JSON.parse(element.textContent ?? '') as Overview;
-  checkVersion(overview);
-  return fileSource(overview);
+  };
+  const source = await of(FIRST);
+  return source.overview.has_other ? { ...source, other: await of(OTHER) } : source;
+}
+
+function overviewIn(id: string): Overview {
+  const json = document.getElementById(id)?.textContent;
+  if (!json) throw new Error(`the table ${id} is missing: the file is cut off`);
+  return JSON.parse(json) as Overview;
 }
 
 function checkVersion({ version }: { version: number }): void {

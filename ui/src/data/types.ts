@@ -297,7 +297,10 @@ export interface DataSource {
   overview: Overview;
   /** Whether this is a file, not a server. */
   in_page: boolean;
-  /** A second recording to compare with: what is more or less in it than in this one. Nothing: there is none. */
+  /**
+   * A second recording to compare with: what is more or less in it than in this one. Nothing: there is none. Of it there
+   * are sums only, of one process, `overview.first`.
+   */
   other?: DataSource;
   open(process: number): Promise<ProcessData>;
 }
@@ -388,6 +391,8 @@ export interface Overview {
   /** Blocks whose addresses are too large to show. */
   left_out: number;
   has_contents: boolean;
+  /** Whether a second recording is here, to compare with. */
+  has_other: boolean;
   /** Symbols: frames without a name, of how many. */
   unnamed_frames: { unnamed: number; of: number; /** Where they are, when they are more than a few. */ notice: string | null };
   third_party: string;

@@ -19,16 +19,25 @@ export function visible(text: string): string {
   return text.replace(UNSEEN, (it) => `\\u{${it.charCodeAt(0).toString(16)}}`);
 }
 
-/** A name that shrinks to the room it has: its middle gives way. The whole is in the tooltip. */
+/**
+ * A name that shrinks to the room it has: its middle gives way. The whole is in the tooltip, and it is what is selected,
+ * copied and read aloud: its two halves are only painted, as content of the style.
+ */
 export function Name({ text, tail = TAIL, title = text }: { text: string; tail?: number; title?: string }) {
   const characters = [...visible(text)];
   const whole = characters.length < SHORT || RIGHT_TO_LEFT.test(text);
   const kept = whole ? 0 : Math.min(tail, Math.floor(characters.length / 2));
   const at = characters.length - kept;
+  const tooltip = title.split('\n').map(visible).join('\n');
+  if (whole)
+    return (
+      <span class="name" title={tooltip}>
+        <bdi class="name-whole">{characters.join('')}</bdi>
+      </span>
+    );
   return (
-    <span class="name" title={title.split('\n').map(visible).join('\n')}>
-      <bdi class="name-head">{characters.slice(0, at).join('')}</bdi>
-      {kept > 0 && <bdi class="name-tail">{characters.slice(at).join('')}</bdi>}
+    <span class="name name-halves" title={tooltip} data-head={characters.slice(0, at).join('')} data-tail={characters.slice(at).join('')}>
+      <bdi class="name-text">{characters.join('')}</bdi>
     </span>
   );
 }

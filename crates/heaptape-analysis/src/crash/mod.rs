@@ -108,6 +108,16 @@ pub struct NearBlock {
     pub freed_ago_ns: Option<u64>,
 }
 
+impl CrashScene {
+    /// The frames of all its threads, and of what was done to the blocks.
+    pub fn frames(&self) -> impl Iterator<Item = &Frame> {
+        let acts =
+            self.blocks.iter().flat_map(|it| std::iter::once(&it.allocated).chain(&it.freed));
+        let threads = self.threads.iter().flat_map(|thread| &thread.backtrace);
+        threads.chain(acts.flat_map(|act| &act.backtrace))
+    }
+}
+
 /// What a block has to do with the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

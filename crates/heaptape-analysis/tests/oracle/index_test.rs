@@ -131,7 +131,7 @@ proptest! {
 fn check_answers(recording: &MemoryRecording, cell: u32, joins: bool, a: u32, b: u32, word: usize) {
     let all = Lifetimes::of(recording, ALL, &|_| true).unwrap();
     let index = Index::with_cells(recording, ALL, if joins { 0 } else { u64::MAX }, cell).unwrap();
-    let stacks = Stacks::of(recording, &FakeNames, index.backtraces()).unwrap();
+    let stacks = Stacks::of(recording, &FakeNames, index.backtraces(), &[]).unwrap();
     let names: Vec<(u32, String)> = (0..3).map(|id| (1000 + id, "t".to_owned())).collect();
     let thread = |id: ThreadId| id.0 as u16;
     let answers = Answers {

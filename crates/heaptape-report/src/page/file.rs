@@ -21,18 +21,30 @@ use std::io::{self, Read, Write};
 /// those of one process only are in memory.
 pub struct Blobs<W> {
     out: W,
+    /// What the names of its tables begin with.
+    letter: char,
 }
 
 impl<W: Write> Blobs<W> {
     /// None yet.
     pub fn new(out: W) -> Blobs<W> {
-        Blobs { out }
+        Blobs { out, letter: 'p' }
+    }
+
+    /// Those of a second recording, to compare with; its overview is written with them.
+    pub fn of_other(out: W) -> Blobs<W> {
+        Blobs { out, letter: 'q' }
+    }
+
+    /// Writes the overview of a second recording.
+    pub fn other_overview(&mut self, overview: &Overview) -> io::Result<()> {
+        write_element(&mut self.out, "other-overview", overview)
     }
 
     /// Writes a table of a process.
     pub fn table(&mut self, process: u32, name: &str, table: &Table<'_>) -> io::Result<()> {
-        let out = &mut self.out;
-        write!(out, "<script type=\"application/octet-stream\" id=\"p{process}-{name}\">")?;
+        let (out, letter) = (&mut self.out, self.letter);
+        write!(out, "<script type=\"application/octet-stream\" id=\"{letter}{process}-{name}\">")?;
         let text = EncoderWriter::new(&mut *out, &BASE64_STANDARD);
         let mut deflate = DeflateEncoder::new(text, Compression::default());
         table.write(&mut deflate, Form::Compressible)?;
@@ -42,9 +54,8 @@ impl<W: Write> Blobs<W> {
 
     /// Writes what is JSON about a process.
     pub fn json(&mut self, process: u32, name: &str, value: &impl Serialize) -> io::Result<()> {
-        write!(self.out, "<script type=\"application/json\" id=\"p{process}-{name}\">")?;
-        write_json(&mut self.out, value)?;
-        writeln!(self.out, "</script>")
+        let id = format!("{}{process}-{name}", self.letter);
+        write_element(&mut self.out, &id, value)
     }
 
     /// What they were written to.
@@ -71,12 +82,18 @@ pub fn write(out: &mut dyn Write, overview: &Overview, blobs: &mut dyn Read) -> 
         Text(&overview.title())
     )?;
     still::write(out, overview)?;
-    write!(out, "<div id=\"app\"></div>\n<script type=\"application/json\" id=\"overview\">")?;
-    write_json(out, overview)?;
-    writeln!(out, "</script>")?;
+    writeln!(out, "<div id=\"app\"></div>")?;
+    write_element(out, "overview", overview)?;
     io::copy(blobs, out)?;
     // Behind all that it reads: it can begin at once.
     writeln!(out, "<script>{APP_JS}</script>\n</body>\n</html>")
+}
+
+/// Writes JSON as an element of the page.
+fn write_element(out: &mut dyn Write, id: &str, value: &impl Serialize) -> io::Result<()> {
+    write!(out, "<script type=\"application/json\" id=\"{id}\">")?;
+    write_json(out, value)?;
+    writeln!(out, "</script>")
 }
 
 /// Writes JSON that can stand in a `<script>`: without `<`.

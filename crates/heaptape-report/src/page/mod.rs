@@ -2,12 +2,14 @@
 //!
 //! * [`columns`]: tables as packed columns.
 //! * [`tables`]: the tables of a process.
+//! * [`leaks`]: leaks with the numbers of their stacks.
 //! * [`source`]: source lines.
 //! * [`overview`]: what is known before they are opened.
 //! * [`mod@file`]: the report: one HTML file that holds everything.
 
 pub mod columns;
 pub mod file;
+pub mod leaks;
 pub mod overview;
 pub mod source;
 mod still;

@@ -1,5 +1,6 @@
 //! What a page knows before any table is opened: `Overview` of `ui/src/data/types.ts`, field by field.
 
+use super::leaks::NumberedLeaks;
 use crate::canvas::Canvas;
 use crate::findings::{self, FindingDocument};
 use crate::summary::{self, SummaryDocument};
@@ -10,7 +11,6 @@ use heaptape_analysis::crash::Crashes;
 use heaptape_analysis::errors::Errors;
 use heaptape_analysis::findings::Findings;
 use heaptape_analysis::info::Info;
-use heaptape_analysis::leaks::Leaks;
 use heaptape_analysis::names::{file_name, text};
 use heaptape_analysis::process::ProcessName;
 use heaptape_analysis::recording::Recording;
@@ -55,6 +55,8 @@ pub struct Overview {
     pub left_out: u64,
     /// Whether bytes of the program's memory are in it.
     pub has_contents: bool,
+    /// Whether a second recording is there, to compare with.
+    pub has_other: bool,
     /// Frames without a name.
     pub unnamed_frames: UnnamedFrames,
     /// Licences of what the page is made of.
@@ -166,7 +168,8 @@ pub struct ProcessInfo {
     pub has_contents: bool,
 }
 
-/// The results of the other commands, as their `--json` has them; `None` where there are none.
+/// The results of the other commands, as their `--json` has them (but for backtraces of leaks); `None` where there are
+/// none.
 #[derive(Debug, Default)]
 pub struct Results {
     /// `heaptape summary`; findings and resident memory are taken from it, too.
@@ -174,7 +177,7 @@ pub struct Results {
     /// `heaptape errors`.
     pub errors: Option<Errors>,
     /// `heaptape leaks`.
-    pub leaks: Option<Leaks>,
+    pub leaks: Option<NumberedLeaks>,
     /// `heaptape crash`.
     pub crash: Option<Crashes>,
 }
@@ -189,7 +192,7 @@ struct ResultsDocument<'a> {
     unchecked: Vec<String>,
     rss: Option<&'a RssExplained>,
     errors: Option<&'a Errors>,
-    leaks: Option<&'a Leaks>,
+    leaks: Option<&'a NumberedLeaks>,
     crash: Option<&'a Crashes>,
 }
 
@@ -233,6 +236,7 @@ impl Overview {
             losses: losses(&info),
             left_out: 0,
             has_contents: false,
+            has_other: false,
             unnamed_frames: UnnamedFrames {
                 unnamed: info.unresolved.unresolved,
                 of: info.unresolved.frames,

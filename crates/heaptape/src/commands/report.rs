@@ -1,6 +1,6 @@
 //! `heaptape report`: the whole tape as one page.
 
-use crate::cli::TapeArgs;
+use crate::cli::{OtherArgs, TapeArgs};
 use crate::failure::{Failure, Outcome};
 use crate::glue::new_file::{Manner, write_whole};
 use crate::glue::report::{Report, Wishes};
@@ -8,7 +8,7 @@ use crate::glue::sources::{self, SourceMap, SourcePaths, Wanted};
 use crate::glue::{Reading, with_stdout};
 use crate::recording::{quoted, shown, tell_wrapped};
 use heaptape_report::page::overview::{Capped, Overview, ProcessInfo};
-use heaptape_report::units;
+use heaptape_report::{text, units};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +26,7 @@ const MOST_BLOCKS: u64 = 20_000_000;
   heaptape report demo.tape
   heaptape report demo.tape -o /tmp/demo.html --force
   heaptape report demo.tape --process all
+  heaptape report before.tape --diff after.tape      what is more or less in the second tape: page Diff
   heaptape report demo.tape --contents               with the bytes of blocks, as far as they were recorded
   heaptape report demo.tape --source-map /build=.    where sources lie now")]
 pub(crate) struct Args {
@@ -43,6 +44,8 @@ pub(crate) struct Args {
     /// exact at 512 moments, or fewer where there are very many call sites. heaptape ui shows all.
     #[arg(long, value_name = "N", default_value = "2M", value_parser = blocks)]
     max_blocks: u64,
+    #[command(flatten)]
+    other: OtherArgs,
     /// Put the recorded bytes of blocks into the page: whoever has it can read them
     #[arg(long)]
     contents: bool,
@@ -75,6 +78,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
     sources::check(&args.source_map)?;
     let sysroot = args.tape.sysroot.clone();
+    let other = args.other.beside(&args.tape).map(Reading::open).transpose()?;
     let reading = Reading::open(args.tape)?;
     let wishes = Wishes {
         most_blocks: args.max_blocks,
@@ -82,26 +86,26 @@ pub(crate) fn run(args: Args) -> Outcome {
         source: args.source,
         paths: SourcePaths::new(reading.tape(), args.source_map, sysroot),
     };
-    let overview = write(&reading, &wishes, &output, args.force)?;
+    let mut report = Report::gather(&reading, &wishes)?;
+    let other = match &other {
+        Some(other) => Some(report.compare_with(other, wishes.most_blocks)?),
+        None => None,
+    };
+    write(&mut report, &output, args.force)?;
     let bytes = std::fs::metadata(&output).map_or(0, |file| file.len());
-    reading.outcome(tell_what_was_written(&output, &overview, bytes))
+    let mut lines = what_is_in(&report.overview);
+    lines.extend(other.as_ref().map(compared_with));
+    reading.outcome(tell_what_was_written(&output, &lines, bytes))
 }
 
 /// Writes the page.
-fn write(
-    reading: &Reading,
-    wishes: &Wishes,
-    output: &Path,
-    replace: bool,
-) -> Result<Overview, Failure> {
-    let mut report = Report::gather(reading, wishes)?;
+fn write(report: &mut Report, output: &Path, replace: bool) -> Result<(), Failure> {
     let manner = Manner { replace, private: report.overview.has_contents };
     let written = write_whole(output, manner, |out| report.write(out));
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => is_there(output),
         _ => Failure::request(format!("{}: {error}", shown(output))),
-    })?;
-    Ok(report.overview)
+    })
 }
 
 /// `demo.tape` → `demo.html`, here.
@@ -117,7 +121,7 @@ fn is_there(path: &Path) -> Failure {
     ))
 }
 
-fn tell_what_was_written(output: &Path, overview: &Overview, bytes: u64) -> Outcome {
+fn tell_what_was_written(output: &Path, lines: &[String], bytes: u64) -> Outcome {
     if bytes > LARGE {
         tell_wrapped(&format!(
             "heaptape: the page is large ({}) and will be slow to open; heaptape ui shows the same from the tape",
@@ -127,7 +131,7 @@ fn tell_what_was_written(output: &Path, overview: &Overview, bytes: u64) -> Outc
     with_stdout(|out| {
         let output = quoted(output.as_os_str());
         writeln!(out, "{output}: {}; open it in a browser", units::bytes(bytes))?;
-        for line in what_is_in(overview) {
+        for line in lines {
             writeln!(out, "  {line}")?;
         }
         Ok(())
@@ -168,6 +172,18 @@ fn what_is_in(overview: &Overview) -> Vec<String> {
         "no memory contents are in it".to_owned()
     });
     lines
+}
+
+/// `compared with after.tape, process #0 of 3 (--diff-process)`.
+fn compared_with(other: &Overview) -> String {
+    let tape = text::escape(other.tape.as_bytes());
+    match other.processes.len() {
+        1 => format!("compared with {tape}"),
+        count => {
+            let first = other.first;
+            format!("compared with {tape}, process #{first} of {count} (--diff-process)")
+        }
+    }
 }
 
 #[cfg(test)]

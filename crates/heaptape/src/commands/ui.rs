@@ -1,7 +1,8 @@
 //! `heaptape ui`: the page, served on this machine.
 
-use crate::cli::TapeArgs;
+use crate::cli::{OtherArgs, TapeArgs};
 use crate::failure::{Failure, Outcome};
+use crate::glue::found::Found;
 use crate::glue::page::process_info;
 use crate::glue::sources::{self, SourceMap, SourcePaths};
 use crate::glue::{Reading, with_stdout};
@@ -9,7 +10,7 @@ use crate::recording::tell;
 use crate::web::door::Door;
 use crate::web::process::{Ready, Served};
 use crate::web::server;
-use crate::web::site::Site;
+use crate::web::site::{Side, Site};
 use heaptape_analysis::info::Info;
 use heaptape_analysis::lifetimes::Lifetimes;
 use heaptape_report::page::overview::{Overview, ProcessInfo};
@@ -28,11 +29,14 @@ use std::process::{Command, ExitCode, Stdio};
   heaptape ui demo.tape
   heaptape ui demo.tape --open                     start the browser, too
   heaptape ui demo.tape --port 8080                then from elsewhere: ssh -L 8080:127.0.0.1:8080 HOST
+  heaptape ui before.tape --diff after.tape        what is more or less in the second tape: page Diff
   heaptape ui demo.tape --source-map /build=$PWD   where the sources are now"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
     tape: TapeArgs,
+    #[command(flatten)]
+    other: OtherArgs,
     /// The port [default: any that is free]
     #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
     port: u16,
@@ -54,15 +58,22 @@ pub(crate) fn run(args: Args) -> Outcome {
         .and_then(Door::new)
         .map_err(|error| Failure::request(format!("the server cannot be started: {error}")))?;
     sources::check(&args.source_map)?;
-    let memory = args.tape.memory.bytes();
+    let other = args.other.beside(&args.tape).map(Reading::open).transpose()?;
+    let memory = args.tape.memory.bytes() / if other.is_some() { 2 } else { 1 };
     let sysroot = args.tape.sysroot.clone();
     let reading = Reading::open(args.tape)?;
-    let (overview, ready) = gather(&reading, memory)?;
-    let overview = serde_json::to_vec(&overview)
-        .map_err(|error| Failure::request(format!("the overview cannot be written: {error}")))?;
-    let served = ready.iter().map(|ready| Served::new(reading.tape(), ready)).collect();
-    let paths = SourcePaths::new(reading.tape(), args.source_map, sysroot);
-    let site = Site::new(overview, served, paths);
+    let mut first = Gathered::of(&reading, &reading.processes()?, memory)?;
+    first.overview.has_other = other.is_some();
+    let second = match &other {
+        Some(other) => Some(Gathered::of(other, &[other.one_process()?], memory)?),
+        None => None,
+    };
+    let sources = |tape| SourcePaths::new(tape, args.source_map.clone(), sysroot.clone());
+    let second = match other.as_ref().zip(second.as_ref()) {
+        Some((other, gathered)) => Some(side(other, gathered, sources(other.tape()))?),
+        None => None,
+    };
+    let site = Site::new(side(&reading, &first, sources(reading.tape()))?, second);
     let url = door.url();
     with_stdout(|out| {
         writeln!(out, "{url}")?;
@@ -77,51 +88,71 @@ pub(crate) fn run(args: Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is known of the tape, and the processes that were asked for, each read once.
-fn gather(reading: &Reading, memory: u64) -> Result<(Overview, Vec<Ready>), Failure> {
-    let names = reading.names();
-    let recording = reading.recording();
-    let chosen = reading.processes()?;
-    let info = Info::compute(recording, &names);
-    let first = chosen.first().map_or(0, |process| process.id.0);
-    let mut overview = Overview::of(recording, &reading.file_name(), info, first);
-    let mut all_ready = Vec::new();
-    for process in reading.tape().processes() {
-        if !chosen.iter().any(|chosen| chosen.id == process.id) {
-            let why = format!(
-                "It is not served; for this one: heaptape ui {} --process '#{}'",
-                reading.tape_word(),
-                process.id.0
-            );
-            overview.processes.push(ProcessInfo::left_out(recording, process, why));
-            continue;
-        }
-        if !Lifetimes::fit(recording, process.id) {
-            let why = "It has more events than a page can tell apart".to_owned();
-            overview.processes.push(ProcessInfo::left_out(recording, process, why));
-            continue;
-        }
-        let room = room_for(reading, process, memory, chosen.len() as u64);
-        let read = Ready::of(recording, &names, process, room).and_then(|ready| {
-            let (blocks, threads) = (ready.index.of_blocks, &ready.threads);
-            let info = process_info(recording, &names, process, blocks, threads)?;
-            let has_contents = !recording.snapshots(process.id).is_empty();
-            Ok((ProcessInfo { has_contents, ..info }, ready))
-        });
-        match read {
-            Ok((info, ready)) => {
-                overview.has_contents |= info.has_contents;
-                overview.processes.push(info);
-                all_ready.push(ready);
-            }
-            Err(error) => {
-                let why = error.to_string();
-                reading.leave_out(error, chosen.len() == 1)?;
+/// What is known of a tape, and the processes that were asked for, each read once.
+struct Gathered {
+    overview: Overview,
+    ready: Vec<Ready>,
+}
+
+impl Gathered {
+    fn of(reading: &Reading, chosen: &[&Process], memory: u64) -> Result<Gathered, Failure> {
+        let names = reading.names();
+        let recording = reading.recording();
+        let info = Info::compute(recording, &names);
+        let first = chosen.first().map_or(0, |process| process.id.0);
+        let mut overview = Overview::of(recording, &reading.file_name(), info, first);
+        let mut all_ready = Vec::new();
+        for process in reading.tape().processes() {
+            if !chosen.iter().any(|chosen| chosen.id == process.id) {
+                let why = format!(
+                    "It is not served; for this one: heaptape ui {} --process '#{}'",
+                    reading.tape_word(),
+                    process.id.0
+                );
                 overview.processes.push(ProcessInfo::left_out(recording, process, why));
+                continue;
+            }
+            if !Lifetimes::fit(recording, process.id) {
+                let why = "It has more events than a page can tell apart".to_owned();
+                overview.processes.push(ProcessInfo::left_out(recording, process, why));
+                continue;
+            }
+            let room = room_for(reading, process, memory, chosen.len() as u64);
+            let read = Found::of(recording, &names, process).and_then(|found| {
+                let ready = Ready::of(recording, &names, process, room, &found)?;
+                let results = found.numbered(&ready.stacks);
+                let (blocks, threads) = (ready.index.of_blocks, &ready.threads);
+                let info = process_info(recording, process, blocks, threads, results)?;
+                let has_contents = !recording.snapshots(process.id).is_empty();
+                Ok((ProcessInfo { has_contents, ..info }, ready))
+            });
+            match read {
+                Ok((info, ready)) => {
+                    overview.has_contents |= info.has_contents;
+                    overview.processes.push(info);
+                    all_ready.push(ready);
+                }
+                Err(error) => {
+                    let why = error.to_string();
+                    reading.leave_out(error, chosen.len() == 1)?;
+                    overview.processes.push(ProcessInfo::left_out(recording, process, why));
+                }
             }
         }
+        Ok(Gathered { overview, ready: all_ready })
     }
-    Ok((overview, all_ready))
+}
+
+/// A tape as the server has it.
+fn side<'a>(
+    reading: &'a Reading,
+    gathered: &'a Gathered,
+    sources: SourcePaths,
+) -> Result<Side<'a>, Failure> {
+    let overview = serde_json::to_vec(&gathered.overview)
+        .map_err(|error| Failure::request(format!("the overview cannot be written: {error}")))?;
+    let processes = gathered.ready.iter().map(|ready| Served::new(reading.tape(), ready)).collect();
+    Ok(Side { overview, processes, sources })
 }
 
 /// How large the part of an index may become that can be made smaller: half of what is left beside 4 bytes a block and

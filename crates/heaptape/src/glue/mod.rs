@@ -1,9 +1,11 @@
 //! Joins the crates: a tape, names from its modules' files, the progress of a read, the output.
 
 mod block_files;
+pub(crate) mod found;
 mod names;
 pub(crate) mod new_file;
 mod order;
+mod other;
 mod output;
 pub(crate) mod page;
 mod progress;

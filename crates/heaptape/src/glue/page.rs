@@ -1,15 +1,11 @@
 //! Gathers what a page shows, for the report's file and for the server.
 
-use heaptape_analysis::crash::Crashes;
-use heaptape_analysis::errors::Errors;
+use crate::glue::found::Found;
 use heaptape_analysis::estimate::{self, Sampling};
 use heaptape_analysis::flows::Flows;
-use heaptape_analysis::leaks::{Kinds, Leaks, Question};
 use heaptape_analysis::lifetimes::{Lifetime, Lifetimes};
 use heaptape_analysis::series::{Series, SeriesBuilder};
 use heaptape_analysis::stacks::Stacks;
-use heaptape_analysis::summary::Summary;
-use heaptape_analysis::suppressions::Suppressions;
 use heaptape_analysis::{Names, Recording, Weight, process, replay};
 use heaptape_report::page::columns::Table;
 use heaptape_report::page::overview::{Capped, PeakInfo, ProcessInfo, Results, ThreadName};
@@ -18,12 +14,6 @@ use heaptape_tape::{Effect, Event, Process, TapeError, Totals};
 use std::cell::Cell;
 use std::io;
 
-/// Call sites of a summary.
-const SITES: usize = 50;
-/// Wrong frees and overwrites of a process that are shown one by one.
-const ERRORS: usize = 200;
-/// Records of leaks of a process that are shown one by one.
-const LEAKS: usize = 100;
 /// Changes of the clock and parts of the timeline where the table of blocks is capped.
 const CHANGES: usize = 1 << 18;
 const BUCKETS: usize = 4096;
@@ -41,12 +31,14 @@ pub(crate) struct ProcessTables {
 }
 
 impl ProcessTables {
-    /// Reads the whole history of a process, and keeps at most so many blocks.
+    /// Reads the whole history of a process, and keeps at most so many blocks. What was `found` out has numbers for its
+    /// frames and backtraces.
     pub(crate) fn of(
         recording: &dyn Recording,
         names: &dyn Names,
         process: &Process,
         most_blocks: u64,
+        found: &Found,
     ) -> Result<ProcessTables, TapeError> {
         let inherited = match process.forked_from {
             Some(_) => recording.live_at_start(process.id)?.totals().live_blocks,
@@ -74,11 +66,21 @@ impl ProcessTables {
             lifetimes.blocks.iter().flat_map(|block| [block.backtrace, block.freed_backtrace]);
         let of_flows =
             flows.iter().flat_map(|(flows, ..)| flows.rows.iter().map(|it| it.backtrace));
-        let stacks = Stacks::of(recording, names, of_blocks.chain(of_flows))?;
+        let backtraces = of_blocks.chain(of_flows).chain(found.backtraces());
+        let stacks = Stacks::of(recording, names, backtraces, &found.frames())?;
         let others = lifetimes.blocks.iter().flat_map(|block| [block.thread, block.freed_thread]);
         let threads = Threads::of(recording, process.id, others);
         let (left_out, sampling) = (left_out.get(), Sampling::of(recording));
         Ok(ProcessTables { lifetimes, stacks, threads, left_out, flows, sampling })
+    }
+
+    /// Leaves out what comparing needs none of: of a capped process, the blocks that are to be looked at one by one.
+    pub(crate) fn for_comparison(mut self) -> ProcessTables {
+        if self.flows.is_some() {
+            self.lifetimes.blocks = Vec::new();
+            self.lifetimes.inherited = 0;
+        }
+        self
     }
 
     /// Whether some blocks are only in sums.
@@ -132,10 +134,10 @@ fn timeline(recording: &dyn Recording, process: &Process) -> Result<(Series, Vec
 /// What is known of a process whose tables are there.
 pub(crate) fn process_info(
     recording: &dyn Recording,
-    names: &dyn Names,
     process: &Process,
     of_blocks: u64,
     threads: &Threads,
+    results: Results,
 ) -> Result<ProcessInfo, TapeError> {
     let totals = process::totals(recording, process.id)?;
     let known = ProcessInfo::left_out(recording, process, String::new());
@@ -150,31 +152,11 @@ pub(crate) fn process_info(
         included: true,
         why_not: None,
         threads: threads.names.iter().cloned().map(thread_name).collect(),
-        results: results(recording, names, process)?,
+        results,
         ..known
     })
 }
 
 fn thread_name((tid, name): (u32, String)) -> ThreadName {
     ThreadName { tid, name }
-}
-
-fn results(
-    recording: &dyn Recording,
-    names: &dyn Names,
-    process: &Process,
-) -> Result<Results, TapeError> {
-    let mut nothing_suppressed = Suppressions::default();
-    let mut question = Question::all(Kinds::ALL, &mut nothing_suppressed);
-    let mut leaks = Leaks::compute(recording, names, process, &mut question)?;
-    leaks.hidden_records += leaks.records.len().saturating_sub(LEAKS) as u64;
-    leaks.records.truncate(LEAKS);
-    let crashes = Crashes::compute(recording, names, process)?;
-    let died = !crashes.crashes.is_empty() || crashes.death.is_some();
-    Ok(Results {
-        summary: Some(Summary::compute(recording, names, process, SITES)?),
-        errors: Some(Errors::compute(recording, names, process, ERRORS)?),
-        leaks: leaks.search.is_some().then_some(leaks),
-        crash: died.then_some(crashes),
-    })
 }

@@ -114,6 +114,27 @@ impl Reading {
     /// The processes that were asked for, at least one. Says on standard error when there are others
     /// and none was chosen.
     pub(crate) fn processes(&self) -> Result<Vec<&Process>, Failure> {
+        let chosen = self.chosen()?;
+        if self.args.process.is_none() && self.tape().processes().len() > 1 {
+            let name = self.tape_name();
+            tell_wrapped(&format!("heaptape: {name}: {}", self.others(chosen[0].id)));
+        }
+        Ok(chosen)
+    }
+
+    /// The process that was asked for, where only one can be shown.
+    pub(crate) fn one_process(&self) -> Result<&Process, Failure> {
+        match self.chosen()?[..] {
+            [process] => Ok(process),
+            _ => Err(Failure::request(format!(
+                "{}: one process can be compared, by its number: --diff-process '#N'; see: heaptape info {}",
+                self.tape_name(),
+                self.tape_word()
+            ))),
+        }
+    }
+
+    fn chosen(&self) -> Result<Vec<&Process>, Failure> {
         let all = self.watched.0.processes();
         let chosen: Vec<&Process> = match self.args.process {
             None => launched(all).into_iter().collect(),
@@ -135,9 +156,6 @@ impl Reading {
                     format!("{name}: no such process; see: heaptape info {}", self.tape_word())
                 }
             }));
-        }
-        if self.args.process.is_none() && all.len() > 1 {
-            tell_wrapped(&format!("heaptape: {name}: {}", self.others(chosen[0].id)));
         }
         Ok(chosen)
     }

@@ -1,6 +1,7 @@
 //! Gathers a report from a tape: what `heaptape report` writes, and the seeds' command lines, too.
 
 use crate::failure::Failure;
+use crate::glue::found::Found;
 use crate::glue::page::{ProcessTables, process_info};
 use crate::glue::sources::{SourcePaths, Wanted};
 use crate::glue::{Reading, SymbolNames};
@@ -38,7 +39,7 @@ impl Wishes {
 /// A report that only needs to be written.
 pub(crate) struct Report {
     pub(crate) overview: Overview,
-    blobs: File,
+    pub(super) blobs: File,
 }
 
 impl Report {
@@ -76,7 +77,7 @@ impl Report {
     }
 }
 
-fn spooled(error: io::Error) -> Failure {
+pub(super) fn spooled(error: io::Error) -> Failure {
     Failure::request(format!("temporary file: {error}"))
 }
 
@@ -120,18 +121,15 @@ impl Writer<'_> {
     ) -> Result<(ProcessInfo, ProcessTables, Captures), TapeError> {
         let recording = self.reading.recording();
         let most = self.wishes.most_blocks;
-        let tables = ProcessTables::of(recording, &self.names, process, most)?;
+        let found = Found::of(recording, &self.names, process)?;
+        let tables = ProcessTables::of(recording, &self.names, process, most, &found)?;
         let mut captures = Captures::default();
         if self.wishes.contents {
             captures = Captures::of(recording, process.id, &tables.lifetimes, MOST_CONTENTS)?;
         }
-        let info = process_info(
-            recording,
-            &self.names,
-            process,
-            tables.lifetimes.of_blocks,
-            &tables.threads,
-        )?;
+        let results = found.numbered(&tables.stacks);
+        let of_blocks = tables.lifetimes.of_blocks;
+        let info = process_info(recording, process, of_blocks, &tables.threads, results)?;
         let has_contents = !captures.rows.is_empty();
         let capped = tables.capped();
         Ok((ProcessInfo { has_contents, capped, ..info }, tables, captures))

@@ -1,5 +1,6 @@
 //! A process, made ready to be asked: its index, and the names that pages number.
 
+use crate::glue::found::Found;
 use heaptape_analysis::index::Index;
 use heaptape_analysis::index::answers::Answers;
 use heaptape_analysis::index::winder::Winder;
@@ -13,21 +14,24 @@ use heaptape_tape::{Process, ProcessId, TapeError, ThreadId};
 pub(crate) struct Ready {
     pub(crate) index: Index,
     pub(crate) threads: Threads,
-    stacks: Stacks,
+    pub(crate) stacks: Stacks,
     /// The page's number of a thread.
     thread: Box<dyn Fn(ThreadId) -> u16 + Send + Sync>,
 }
 
 impl Ready {
     /// Reads the whole history of a process once. The index may take so many bytes beside what it needs by block.
+    /// What was `found` out has numbers for its frames and backtraces.
     pub(crate) fn of(
         recording: &dyn Recording,
         names: &dyn Names,
         process: &Process,
         most_bytes: u64,
+        found: &Found,
     ) -> Result<Ready, TapeError> {
         let index = Index::build(recording, process.id, most_bytes)?;
-        let stacks = Stacks::of(recording, names, index.backtraces())?;
+        let backtraces = index.backtraces().chain(found.backtraces());
+        let stacks = Stacks::of(recording, names, backtraces, &found.frames())?;
         let threads = Threads::of(recording, process.id, index.other_threads());
         let numbers = threads.clone();
         Ok(Ready { index, threads, stacks, thread: Box::new(move |id| numbers.number(id)) })

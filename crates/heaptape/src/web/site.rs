@@ -22,11 +22,19 @@ const PAGE: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\
 <noscript>This page needs JavaScript; heaptape summary shows the most important in the terminal.</noscript>\n\
 <script src=\"app.js\"></script>\n</body>\n</html>\n";
 
+/// A recording that is served.
+pub(crate) struct Side<'a> {
+    /// As JSON.
+    pub(crate) overview: Vec<u8>,
+    pub(crate) processes: Vec<Served<'a>>,
+    pub(crate) sources: SourcePaths,
+}
+
 /// Everything behind the door.
 pub(crate) struct Site<'a> {
-    overview: Vec<u8>,
-    processes: Vec<Served<'a>>,
-    sources: SourcePaths,
+    first: Side<'a>,
+    /// To compare with.
+    other: Option<Side<'a>>,
     /// Answers that took long, the one asked for last first.
     known: Mutex<VecDeque<(String, Response)>>,
     /// How many questions more may be worked on: as many as there are cores. That bounds the memory, too.
@@ -35,14 +43,10 @@ pub(crate) struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    pub(crate) fn new(
-        overview: Vec<u8>,
-        processes: Vec<Served<'a>>,
-        sources: SourcePaths,
-    ) -> Site<'a> {
+    pub(crate) fn new(first: Side<'a>, other: Option<Side<'a>>) -> Site<'a> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let (known, room, made_room) = (Mutex::default(), Mutex::new(cores), Condvar::new());
-        Site { overview, processes, sources, known, room, made_room }
+        Site { first, other, known, room, made_room }
     }
 
     /// The answer to a path behind the token. `stop` tells whether nobody waits for it any more.
@@ -51,19 +55,26 @@ impl<'a> Site<'a> {
             "" => Response::html(PAGE),
             "app.js" => Response::script(APP_JS),
             "app.css" => Response::style(APP_CSS),
-            "overview.json" => Response::json(self.overview.clone()),
-            _ => self.of_process(path, query, stop).unwrap_or_else(|| {
+            _ => self.of_side(path, query, stop).unwrap_or_else(|| {
                 Response::error(Status::NotFound, "there is nothing of this name")
             }),
         }
     }
 
-    /// `p/<n>/<table or question>`.
-    fn of_process(&self, path: &str, query: &str, stop: Stop<'_>) -> Option<Response> {
+    /// What there is of a recording; of the other one below `other/`.
+    fn of_side(&self, whole: &str, query: &str, stop: Stop<'_>) -> Option<Response> {
+        let (side, path) = match whole.strip_prefix("other/") {
+            Some(path) => (self.other.as_ref()?, path),
+            None => (&self.first, whole),
+        };
+        if path == "overview.json" {
+            return Some(Response::json(side.overview.clone()));
+        }
+        // `p/<n>/<table or question>`
         let (number, name) = path.strip_prefix("p/")?.split_once('/')?;
         let number: u32 = number.parse().ok()?;
-        let process = self.processes.iter().find(|process| process.id.0 == number)?;
-        let key = format!("{number}/{name}?{query}");
+        let process = side.processes.iter().find(|process| process.id.0 == number)?;
+        let key = format!("{whole}?{query}");
         if let Some(known) = self.known(&key) {
             return Some(known);
         }
@@ -75,7 +86,7 @@ impl<'a> Site<'a> {
         if let Some(table) = process.table(name) {
             return Some(Response::columns(table));
         }
-        let response = match query::answer(process, &self.sources, name, query, stop)? {
+        let response = match query::answer(process, &side.sources, name, query, stop)? {
             Ok(response) => response,
             Err(NoAnswer::Question(why)) => return Some(Response::error(Status::Bad, &why)),
             Err(NoAnswer::Failed(why)) => return Some(Response::error(Status::Failed, &why)),

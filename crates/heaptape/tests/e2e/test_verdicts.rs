@@ -106,14 +106,14 @@ fn a_use_after_free_names_the_block() {
 
 #[test]
 fn overflows_of_big_blocks() {
-    Crashed::of("overflow").is("overflow", "likely", &["past the end of block #2 (8000000 bytes)"]);
+    Crashed::of("overflow").is("overflow", "likely", &["past the end of block #2 (8,000,000 bytes)"]);
     Crashed::of("underflow").is(
         "underflow",
         "likely",
         &["before the start of block #2 (300,000 bytes)"],
     );
     // 16 MiB further on: nothing else is there, but it is far.
-    Crashed::of("far").is("overflow", "possible", &["16777115 bytes past the end of block #1"]);
+    Crashed::of("far").is("overflow", "possible", &["16,777,115 bytes past the end of block #1"]);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn addresses_that_are_none() {
 fn memory_that_forbids_it() {
     Crashed::of("literal").is("read_only", "certain", &["constant", ".rodata"]);
     Crashed::of("code").is("read_only", "certain", &["write to code", ".text"]);
-    Crashed::of("no_access").is("live_block", "certain", &["4100 bytes into block #2"]);
+    Crashed::of("no_access").is("live_block", "certain", &["4,100 bytes into block #2"]);
     Crashed::of("truncated").is("file_truncated", "likely", &["the file ends before it"]);
 }
 

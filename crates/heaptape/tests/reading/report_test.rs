@@ -244,3 +244,65 @@ fn processes_that_are_left_out_are_named_with_the_reason() {
     let all = run(&[&args[..], &["--force", "--process", "all"]].concat());
     assert!(String::from_utf8(all.stdout).unwrap().contains("3 blocks of 3 processes"));
 }
+
+#[test]
+fn two_tapes_are_compared() {
+    let (one, other) = (TestTape::new(b"demo", 40), TestTape::new(b"demo", 60));
+    let page = Page::of(&one, &["--diff", other.path()]);
+    assert_eq!(page.overview()["has_other"], true);
+    assert_eq!(page.column("p0-blocks", "born").len(), 41);
+    assert_eq!(page.column("q0-blocks", "born").len(), 61);
+    assert_eq!(page.column("q0-stacks", "parent"), [0, 0, 1]);
+    for name in ["strings", "frames", "times"] {
+        assert!(page.element(&format!("q0-{name}")).is_some(), "{name} is needed");
+    }
+    for name in ["samples", "source", "contents"] {
+        assert!(page.element(&format!("q0-{name}")).is_none(), "{name} is not");
+    }
+    let overview: Value = serde_json::from_str(page.element("other-overview").unwrap()).unwrap();
+    assert_eq!(overview["processes"][0]["peak"]["bytes"], 4000);
+    assert!(overview["processes"][0]["summary"].is_null());
+    assert_eq!(Page::of(&one, &[]).overview()["has_other"], false);
+}
+
+/// Of the second recording only sums are shown: no block of it is looked at.
+#[test]
+fn of_too_many_blocks_in_the_second_tape_there_are_sums_alone() {
+    let (one, other) = (TestTape::new(b"demo", 40), TestTape::new(b"demo", 3000));
+    let page = Page::of(&one, &["--diff", other.path(), "--max-blocks", "1000"]);
+    assert!(page.element("p0-flows").is_none());
+    assert_eq!(page.column("q0-flows", "blocks").iter().sum::<u64>(), 3001);
+    assert_eq!(page.column("q0-blocks", "born"), [0; 0]);
+}
+
+#[test]
+fn one_process_is_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tape, page) = (dir.path().join("exec.tape"), dir.path().join("page.html"));
+    write_exec_tape(&tape);
+    let (tape, page) = (tape.to_str().unwrap(), page.to_str().unwrap());
+    let report = |options: &[&str]| {
+        run(&[&["report", tape, "--diff", tape, "--force", "-o", page], options].concat())
+    };
+    let written = report(&[]);
+    let told = String::from_utf8(written.stdout).unwrap();
+    assert!(told.contains("compared with exec.tape, process #1 of 3"), "{told}");
+    assert!(report(&["--diff-process", "#2"]).status.success());
+    let page = Page { html: fs::read_to_string(page).unwrap() };
+    let overview: Value = serde_json::from_str(page.element("other-overview").unwrap()).unwrap();
+    assert_eq!(
+        (&overview["first"], &overview["processes"][2]["included"]),
+        (&2.into(), &true.into())
+    );
+    assert_eq!(page.column("q2-blocks", "size_lo"), [900]);
+    for (options, why) in
+        [(["--diff-process", "all"], "one process"), (["--diff-process", "#9"], "no such process")]
+    {
+        let refused = report(&options);
+        assert_eq!(refused.status.code(), Some(1));
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(told.contains(why), "{told}");
+    }
+    let unasked = run(&["report", tape, "--diff-process", "#1"]);
+    assert_eq!(unasked.status.code(), Some(1), "there is nothing to choose from");
+}

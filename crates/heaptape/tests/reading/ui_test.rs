@@ -34,7 +34,11 @@ struct Reply {
 
 impl Server {
     fn of(tape: &Path) -> Server {
-        let mut command = heaptape(&["ui", tape.to_str().unwrap()]);
+        Server::with(tape, &[])
+    }
+
+    fn with(tape: &Path, options: &[&str]) -> Server {
+        let mut command = heaptape(&[&["ui", tape.to_str().unwrap()], options].concat());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -122,6 +126,24 @@ fn the_page_and_its_parts_are_served() {
     let overview = server.json("overview.json");
     assert_eq!(overview["processes"][0]["event_count"], 32);
     assert_eq!(overview["version"], 1);
+}
+
+#[test]
+fn a_second_tape_is_served_beside_the_first() {
+    let ((_folder, one), (_other_folder, other)) = (tape("one.tape", 20), tape("other.tape", 60));
+    let server = Server::with(&one, &["--diff", other.to_str().unwrap()]);
+    assert_eq!(server.json("overview.json")["has_other"], true);
+    assert_eq!(server.json("other/overview.json")["tape"], "other.tape");
+    let question = "p/0/total?metric=alloc&t=0&a=0&b=92&q=";
+    assert_eq!(server.json(&format!("other/{question}"))["blocks"], 61);
+    assert_eq!(server.get("other/p/0/stacks").body, server.get("p/0/stacks").body);
+    for path in ["other", "other/", "other/app.js", "other/other/overview.json", "other/p/1/stacks"]
+    {
+        assert_eq!(server.get(path).status, 404, "{path}");
+    }
+    let alone = Server::of(&one);
+    assert_eq!(alone.json("overview.json")["has_other"], false);
+    assert_eq!(alone.get("other/overview.json").status, 404);
 }
 
 #[test]

@@ -8,9 +8,9 @@ import type { DataSource, Overview, ProcessData, Samples } from '../types.ts';
 import { askColumns, askJson } from './ask.ts';
 import { HttpProcess } from './process.ts';
 
-/** The overview; then each process as it is opened, once. */
-export async function httpSource(): Promise<DataSource> {
-  const overview = await askJson<Overview>('overview.json');
+/** The overview; then each process as it is opened, once. `root`: where both are, below the page. */
+export async function httpSource(root: string): Promise<DataSource> {
+  const overview = await askJson<Overview>(`${root}overview.json`);
   const opened = new Map<number, Promise<ProcessData>>();
   return {
     overview,
@@ -18,7 +18,7 @@ export async function httpSource(): Promise<DataSource> {
     open(process) {
       let data = opened.get(process);
       if (!data) {
-        opened.set(process, (data = open(overview, process)));
+        opened.set(process, (data = open(overview, root, process)));
         // The server may be there again the next time.
         data.catch(() => opened.delete(process));
       }
@@ -27,11 +27,11 @@ export async function httpSource(): Promise<DataSource> {
   };
 }
 
-async function open(overview: Overview, process: number): Promise<ProcessData> {
+async function open(overview: Overview, root: string, process: number): Promise<ProcessData> {
   const info = overview.processes.find((it) => it.id === process);
   if (!info) throw new Error(`there is no process ${process}`);
   if (!info.included) throw new Error(info.why_not ?? `process ${process} is not served`);
-  const base = `p/${process}/`;
+  const base = `${root}p/${process}/`;
   const [strings, frames, stacks, times, samples] = await Promise.all(
     ['strings', 'frames', 'stacks', 'times', 'samples'].map((table) => askColumns(base + table)),
   );

@@ -10,32 +10,36 @@ import type { SourceFiles } from './source.ts';
 /** By then the page has been drawn. */
 const PREPARE_AFTER_MS = 500;
 
-/** Opens processes as they are asked for, each once. */
-export function fileSource(overview: Overview): DataSource {
+/** What the names of the first recording's tables begin with. A second one has sums alone. */
+const FIRST = 'p';
+
+/** Opens processes as they are asked for, each once. `letter`: what the names of the tables begin with. */
+export function fileSource(overview: Overview, letter: string): DataSource {
   const opened = new Map<number, Promise<ProcessData>>();
   return {
     overview,
     in_page: true,
     open(process) {
       let data = opened.get(process);
-      if (!data) opened.set(process, (data = open(overview, process)));
+      if (!data) opened.set(process, (data = open(overview, letter, process)));
       return data;
     },
   };
 }
 
-async function open(overview: Overview, process: number): Promise<ProcessData> {
+async function open(overview: Overview, letter: string, process: number): Promise<ProcessData> {
   checkBrowser();
   const info = overview.processes.find((it) => it.id === process);
   if (!info) throw new Error(`there is no process ${process}`);
   if (!info.included) throw new Error(info.why_not ?? `process ${process} is not in this report`);
+  const place: Place = { letter, process };
   const [strings, frames, stacks, blocks, times, samples, flows, timeline, contents, source] = await Promise.all([
-    required(process, 'strings'), required(process, 'frames'), required(process, 'stacks'), required(process, 'blocks'), required(process, 'times'),
-    table(process, 'samples'), table(process, 'flows'), table(process, 'timeline'), table(process, 'contents'), sourceOf(process),
+    required(place, 'strings'), required(place, 'frames'), required(place, 'stacks'), required(place, 'blocks'), required(place, 'times'),
+    table(place, 'samples'), table(place, 'flows'), table(place, 'timeline'), table(place, 'contents'), sourceOf(place),
   ]);
   const tables: Tables = { strings, frames, stacks, blocks, times, flows, timeline, contents, source };
   const data = await InPage.open(info, tables, samplesOf(samples), groundOf(info.page_bytes, infoOf(overview, info)), overview.apis);
-  setTimeout(() => void data.prepare(), PREPARE_AFTER_MS);
+  if (letter === FIRST) setTimeout(() => void data.prepare(), PREPARE_AFTER_MS);
   return data;
 }
 
@@ -52,25 +56,31 @@ function samplesOf(table: Columns | null): Samples {
   return { time_ns, rss: read('rss'), anon: read('anon'), file: read('file') };
 }
 
-async function required(process: number, name: string): Promise<Columns> {
-  const found = await table(process, name);
-  if (!found) throw new Error(`the table ${name} of process ${process} is missing: the file is cut off`);
+/** Whose tables. */
+interface Place {
+  letter: string;
+  process: number;
+}
+
+async function required(place: Place, name: string): Promise<Columns> {
+  const found = await table(place, name);
+  if (!found) throw new Error(`the table ${name} of process ${place.process} is missing: the file is cut off`);
   return found;
 }
 
-async function table(process: number, name: string): Promise<Columns | null> {
-  const packed = text(process, name);
-  return packed === null ? null : readable(process, name, async () => unpack(await inflateBase64(packed)));
+async function table(place: Place, name: string): Promise<Columns | null> {
+  const packed = text(place, name);
+  return packed === null ? null : readable(place, name, async () => unpack(await inflateBase64(packed)));
 }
 
 /** Its lines are JSON as it is: they can be searched in the file. */
-async function sourceOf(process: number): Promise<SourceFiles | null> {
-  const json = text(process, 'source');
-  return json === null ? null : readable(process, 'source', () => JSON.parse(json) as SourceFiles);
+async function sourceOf(place: Place): Promise<SourceFiles | null> {
+  const json = text(place, 'source');
+  return json === null ? null : readable(place, 'source', () => JSON.parse(json) as SourceFiles);
 }
 
 /** What `read` gives; where it fails, the error names the table. */
-async function readable<T>(process: number, name: string, read: () => T | Promise<T>): Promise<T> {
+async function readable<T>({ process }: Place, name: string, read: () => T | Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
@@ -79,8 +89,8 @@ async function readable<T>(process: number, name: string, read: () => T | Promis
 }
 
 /** What an element holds; it is taken out of the page, which need not keep it. */
-function text(process: number, name: string): string | null {
-  const element = document.getElementById(`p${process}-${name}`);
+function text({ letter, process }: Place, name: string): string | null {
+  const element = document.getElementById(`${letter}${process}-${name}`);
   const found = element?.textContent ?? null;
   element?.remove();
   return found;

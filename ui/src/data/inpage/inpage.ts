@@ -120,22 +120,24 @@ export class InPage implements ProcessData {
     return this.curve.envelope(from_ns, to_ns, buckets);
   }
 
-  async weigh(measure: Measure): Promise<StackWeights> {
+  async weigh(measure: Measure, signal?: AbortSignal): Promise<StackWeights> {
     const { population, selection } = await this.#summed(measure);
     const bytes = new Float64Array(this.stacks.count);
     const blocks = new Float64Array(this.stacks.count);
     const { stack } = population;
-    const total = sumOf(population, selection, (row, ofBytes, ofBlocks) => {
+    const take = (row: number, ofBytes: number, ofBlocks: number) => {
       bytes[stack[row]!]! += ofBytes;
       blocks[stack[row]!]! += ofBlocks;
-    });
+    };
+    const total = await sumOf(population, selection, take, new Slices(signal));
     return { bytes, blocks, total, at: selection.at };
   }
 
-  async total(measure: Measure): Promise<{ at: number } & Weight> {
+  async total(measure: Measure, signal?: AbortSignal): Promise<{ at: number } & Weight> {
     const { population, selection } = await this.#summed(measure);
     const { at, mask } = selection;
-    const { bytes, blocks } = isOfLive(measure) && mask === null ? this.curve.at(at) : sumOf(population, selection, () => {});
+    const isKnown = isOfLive(measure) && mask === null;
+    const { bytes, blocks } = isKnown ? this.curve.at(at) : await sumOf(population, selection, () => {}, new Slices(signal));
     return { at, bytes, blocks };
   }
 
@@ -291,16 +293,19 @@ interface Summed {
   selection: Selection;
 }
 
-function sumOf(population: Population, selection: Selection, take: (row: number, bytes: number, blocks: number) => void): Weight {
+async function sumOf(
+  population: Population, selection: Selection, take: (row: number, bytes: number, blocks: number) => void, slices: Slices,
+): Promise<Weight> {
   const total = { bytes: 0, blocks: 0 };
   const { bytes, blocks } = population.weights(selection.measure.metric);
-  forEachBlock(population, selection, 0, population.count, (row, sign) => {
+  const add = (row: number, sign: number) => {
     const ofBytes = sign * bytes[row]!;
     const ofBlocks = sign * (blocks ? blocks[row]! : 1);
     total.bytes += ofBytes;
     total.blocks += ofBlocks;
     take(row, ofBytes, ofBlocks);
-  });
+  };
+  await slices.each(0, population.count, (from, to) => forEachBlock(population, selection, from, to, add));
   return total;
 }
 

@@ -79,9 +79,9 @@ export function leaks() {
     searches: [{ number: 1, time_ns: 2_001_000_000 }], since: null,
     summary: { definite: weight(61_488, 366), indirect: weight(8_000, 40), possible: weight(320, 2), reachable: weight(120_000, 300), suppressed: weight(0, 0) },
     records: [
-      { kind: 'definite', bytes: 61_488, blocks: 366, indirect: weight(8_000, 40), function: 'malloc', backtrace: [LEAK, HANDLE, MAIN],
+      { kind: 'definite', bytes: 61_488, blocks: 366, indirect: weight(8_000, 40), function: 'malloc', stack: 24,
         block: { block: 812, address: '0x559f6b7d0450', size: 168, retained: 336 }, path: [] },
-      { kind: 'possible', bytes: 320, blocks: 2, indirect: weight(0, 0), function: 'operator new', backtrace: [FILL, HANDLE, MAIN],
+      { kind: 'possible', bytes: 320, blocks: 2, indirect: weight(0, 0), function: 'operator new', stack: 16,
         block: { block: 4123, address: '0x559f6b7d9450', size: 160, retained: 160 },
         path: [{ root: { what: 'variable', name: 'demo::registry', module: 'demo', tid: null, address: '0x559f6b7c8010' } }] },
     ],

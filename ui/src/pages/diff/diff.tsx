@@ -14,7 +14,7 @@ import { Legend } from '../flame/legend.tsx';
 import { type Looks, shown, shownShare } from '../flame/looks.ts';
 import { Single } from '../flame/single.tsx';
 import { useFits } from '../flame/use.ts';
-import { between, rows } from './params.ts';
+import { between, other, rows } from './params.ts';
 import { DiffTable } from './table.tsx';
 import { type Difference, useDifference } from './use.ts';
 import '../flame/flame.css';
@@ -36,10 +36,10 @@ export function Diff() {
       <div class="flame-tools">
         {source.value.other && (
           <Choice label="Between" value={between.value} onChange={(id) => (between.value = id)} testid="diff-between"
-            options={[{ id: 'moments', name: 'two moments' }, { id: 'recordings', name: 'two recordings' }]} />
+            options={[{ id: 'recordings', name: 'two recordings' }, { id: 'moments', name: 'two moments' }]} />
         )}
         <Choice label="One row for each" options={VIEWS} value={rows.value} onChange={(id) => (rows.value = id)} testid="diff-by" />
-        {between.value === 'moments' && <Moments />}
+        {!other.value && <Moments />}
       </div>
       {answer.error !== '' && <p class="failure" role="alert">{answer.error}</p>}
       {found && <Sides found={found} />}

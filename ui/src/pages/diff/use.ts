@@ -1,7 +1,7 @@
 // The two sides of a difference, A and B, by the stacks of one tree.
 
 import type { ReadonlySignal } from '@preact/signals';
-import type { Measure, Metric, Stacks, StackWeights, Weight } from '../../data/types.ts';
+import type { DataSource, Measure, Metric, ProcessData, Stacks, StackWeights, Weight } from '../../data/types.ts';
 import { type Answer, useQuery } from '../../state/query.ts';
 import { a, b, data, filter, metric, source } from '../../state/state.ts';
 import { METRICS } from '../../state/metrics.ts';
@@ -9,7 +9,7 @@ import { carry, matchStacks } from '../../tree/match.ts';
 import type { Selfs } from '../../tree/view.ts';
 import { change } from '../../tree/weights.ts';
 import { bytes, count, exactTime, time } from '../../ui/units.ts';
-import { between } from './params.ts';
+import { other } from './params.ts';
 
 type Side = Pick<StackWeights, 'bytes' | 'blocks' | 'total'>;
 
@@ -27,7 +27,10 @@ export interface Difference {
 }
 
 export function useDifference(): ReadonlySignal<Answer<Difference>> {
-  return useQuery((signal) => (between.value === 'recordings' && source.value.other ? recordings(signal) : moments(signal)));
+  return useQuery((signal) => {
+    const second = other.value;
+    return second ? recordings(second, signal) : moments(signal);
+  });
 }
 
 async function moments(signal: AbortSignal): Promise<Difference> {
@@ -45,26 +48,31 @@ async function moments(signal: AbortSignal): Promise<Difference> {
 /** What can be compared where there is no moment in common; by others, the peak is. */
 const COMPARABLE: readonly Metric[] = ['peak', 'leaked', 'alloc', 'temp'];
 
-async function recordings(signal: AbortSignal): Promise<Difference> {
-  const [of, second, what, q] = [data.value, source.value.other!, metric.value, filter.value];
+async function recordings(second: DataSource, signal: AbortSignal): Promise<Difference> {
+  const [of, what, q] = [data.value, metric.value, filter.value];
   const wanted = COMPARABLE.includes(what) ? what : 'peak';
-  const other = await second.open(second.overview.first);
+  const there = await second.open(second.overview.first);
   const whole = (end: number): Measure => ({ metric: wanted, t: end, a: 0, b: end, q });
-  const [before, there] = await Promise.all([of.weigh(whole(of.info.event_count), signal), other.weigh(whole(other.info.event_count), signal)]);
-  const matched = matchStacks(of.stacks, other.stacks);
+  const [before, weights] = await Promise.all([of.weigh(whole(of.info.event_count), signal), there.weigh(whole(there.info.event_count), signal)]);
+  const matched = matchStacks(of.stacks, there.stacks);
   const longer = (values: Float64Array) => {
     const all = new Float64Array(matched.stacks.count);
     all.set(values);
     return all;
   };
   const first: Side = { bytes: longer(before.bytes), blocks: longer(before.blocks), total: before.total };
-  const after: Side = { bytes: carry(matched, there.bytes), blocks: carry(matched, there.blocks), total: there.total };
+  const after: Side = { bytes: carry(matched, weights.bytes), blocks: carry(matched, weights.blocks), total: weights.total };
   const name = METRICS.find(({ id }) => id === wanted)!.name;
   const [one, two] = [source.value.overview.tape, second.overview.tape];
   return {
     stacks: matched.stacks, own: false, before: first, after, change: change(first, after), unmatched: unmatched(first, after),
-    names: { before: `A, ${name}`, after: `B, ${name}`, exact: [one, two] },
+    names: { before: `A, ${one}, ${name}`, after: `B, ${two}, ${name}`, exact: [commandOf(of), commandOf(there)] },
   };
+}
+
+/** What was recorded, and as which process of the tape. */
+function commandOf({ info }: ProcessData): string {
+  return `${info.argv.join(' ')}, process #${info.id}, pid ${info.pid}`;
 }
 
 /** What has no counterpart on the other side: its backtraces, and their bytes. */

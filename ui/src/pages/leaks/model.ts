@@ -1,6 +1,6 @@
-// Never freed blocks by call site, with when they came and whether they grow; and what `heaptape leaks --json` says.
+// Never freed blocks by call site, with when they came and whether they grow; and what the search found (docs/page.md).
 
-import { NEVER, type Measure, type ProcessData } from '../../data/types.ts';
+import { NEVER, type Measure, type ProcessData, type Stacks } from '../../data/types.ts';
 import { SERIES_POINTS, siteSeries } from '../../state/weights.ts';
 import type { JsonFrame } from '../crash/model.ts';
 
@@ -21,7 +21,8 @@ export interface LeakRecord extends JsonWeight {
   kind: LeakKind;
   indirect: JsonWeight;
   function: string;
-  backtrace: JsonFrame[];
+  /** Its backtrace, as a stack of the tables. */
+  stack: number;
   block: { block: number | null; address: string; size: number; retained: number };
   path: Step[];
 }
@@ -133,8 +134,9 @@ export function grows(values: Float64Array): boolean {
 }
 
 /** A suppression in LeakSanitizer's form, which `heaptape leaks --suppressions` takes, too. */
-export function suppression(backtrace: JsonFrame[], site: JsonFrame | undefined): string {
-  const frame = site ?? backtrace[0];
-  if (!frame) return '# without a backtrace nothing can be named';
-  return `leak:${frame.named ? frame.function : frame.module}`;
+export function suppression({ site, frames }: Stacks, stack: number): string {
+  if (stack === 0) return '# without a backtrace nothing can be named';
+  const frame = site[stack]!;
+  const isNamed = (frames.flags[frame]! & 2) !== 0;
+  return `leak:${frames.strings[(isNamed ? frames.name : frames.module)[frame]!]}`;
 }

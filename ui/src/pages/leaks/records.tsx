@@ -2,10 +2,10 @@
 
 import { useState } from 'preact/hooks';
 import { data } from '../../state/state.ts';
-import { Name } from '../../ui/name.tsx';
+import { FrameName } from '../../ui/name.tsx';
 import { Table, type Column } from '../../ui/table.tsx';
 import { bytes, count, exactBytes } from '../../ui/units.ts';
-import { Backtrace, jsonLines } from '../blocks/backtrace.tsx';
+import { Backtrace, stackLines } from '../blocks/backtrace.tsx';
 import { CopyText } from '../copy.tsx';
 import { openBlock } from '../links.ts';
 import { Path } from './path.tsx';
@@ -48,25 +48,15 @@ const COLUMNS: Column<LeakRecord>[] = [
   { key: 'site', title: 'Call site', width: 'minmax(180px, 1fr)', cell: (it) => <SiteOf record={it} /> },
 ];
 
-/** The first frame that is not the allocator's or the runtime's. */
-function siteOf(record: LeakRecord): number {
-  const lines = jsonLines(record.backtrace, data.value.stacks.frames);
-  return Math.max(0, lines.findIndex((it) => !it.wrapper));
-}
-
 function SiteOf({ record }: { record: LeakRecord }) {
-  const line = jsonLines(record.backtrace, data.value.stacks.frames)[siteOf(record)];
-  if (!line) return <span class="muted">no backtrace</span>;
-  return (
-    <span class="frame-name">
-      <Name text={line.name} title={line.title} />
-      <span class="frame-place"><Name text={line.place} tail={12} title={line.title} /></span>
-    </span>
-  );
+  const { stacks } = data.value;
+  if (record.stack === 0) return <span class="muted">no backtrace</span>;
+  return <FrameName frames={stacks.frames} frame={stacks.site[record.stack]!} />;
 }
 
 function Detail({ record }: { record: LeakRecord }) {
   const { block, address, size, retained } = record.block;
+  const line = suppression(data.value.stacks, record.stack);
   return (
     <section class="leak-detail" aria-label="The selected record" data-testid="leak-record">
       <h2>
@@ -81,12 +71,12 @@ function Detail({ record }: { record: LeakRecord }) {
         {retained > size && <>, keeps <b>{bytes(retained)}</b> alive</>}
       </p>
       <h3>Allocated with {record.function}</h3>
-      <Backtrace lines={jsonLines(record.backtrace, data.value.stacks.frames)} label="Backtrace" none="No backtrace was recorded." />
+      <Backtrace lines={stackLines(data.value.stacks, record.stack)} label="Backtrace" none="No backtrace was recorded." />
       <Path record={record} />
       <h3>To suppress it</h3>
-      <pre class="leak-suppression" tabIndex={0} aria-label="Suppression">{suppression(record.backtrace, record.backtrace[siteOf(record)])}</pre>
+      <pre class="leak-suppression" tabIndex={0} aria-label="Suppression">{line}</pre>
       <p class="leak-copy">
-        <CopyText text={() => `${suppression(record.backtrace, record.backtrace[siteOf(record)])}\n`} label="Copy" testid="copy-suppression" />
+        <CopyText text={() => `${line}\n`} label="Copy" testid="copy-suppression" />
         <span class="muted">a line of a file for <code>--suppressions</code>: hides every leak with this in its backtrace</span>
       </p>
     </section>

@@ -1,0 +1,75 @@
+//! What the other commands say of a process, for its page.
+
+use heaptape_analysis::crash::{CrashScene, Crashes};
+use heaptape_analysis::errors::Errors;
+use heaptape_analysis::leaks::{Kinds, Leaks, Question};
+use heaptape_analysis::names::Frame;
+use heaptape_analysis::stacks::Stacks;
+use heaptape_analysis::summary::Summary;
+use heaptape_analysis::suppressions::Suppressions;
+use heaptape_analysis::{Names, Recording};
+use heaptape_report::page::leaks::NumberedLeaks;
+use heaptape_report::page::overview::Results;
+use heaptape_tape::{BacktraceId, Process, TapeError};
+
+/// Call sites of a summary.
+const SITES: usize = 50;
+/// Wrong frees and overwrites of a process that are shown one by one.
+const ERRORS: usize = 200;
+/// Records of leaks of a process that are shown one by one.
+const LEAKS: usize = 100;
+
+/// Results whose backtraces have no numbers yet.
+#[derive(Default)]
+pub(crate) struct Found {
+    summary: Option<Summary>,
+    errors: Option<Errors>,
+    leaks: Option<Leaks>,
+    crash: Option<Crashes>,
+}
+
+impl Found {
+    /// All that there is to say of a process.
+    pub(crate) fn of(
+        recording: &dyn Recording,
+        names: &dyn Names,
+        process: &Process,
+    ) -> Result<Found, TapeError> {
+        let mut nothing_suppressed = Suppressions::default();
+        let mut question = Question::all(Kinds::ALL, &mut nothing_suppressed);
+        let mut leaks = Leaks::compute(recording, names, process, &mut question)?;
+        leaks.hidden_records += leaks.records.len().saturating_sub(LEAKS) as u64;
+        leaks.records.truncate(LEAKS);
+        let crashes = Crashes::compute(recording, names, process)?;
+        let died = !crashes.crashes.is_empty() || crashes.death.is_some();
+        Ok(Found {
+            summary: Some(Summary::compute(recording, names, process, SITES)?),
+            errors: Some(Errors::compute(recording, names, process, ERRORS)?),
+            leaks: leaks.search.is_some().then_some(leaks),
+            crash: died.then_some(crashes),
+        })
+    }
+
+    /// The backtraces that are shown as stacks.
+    pub(crate) fn backtraces(&self) -> impl Iterator<Item = BacktraceId> {
+        let records = self.leaks.iter().flat_map(|leaks| &leaks.records);
+        records.map(|record| record.backtrace_id)
+    }
+
+    /// The frames of backtraces that are written out: their source can be shown.
+    pub(crate) fn frames(&self) -> Vec<&Frame> {
+        let scenes = self.crash.iter().flat_map(|crash| &crash.crashes);
+        let acts = self.errors.iter().flat_map(|errors| errors.findings.acts());
+        scenes.flat_map(CrashScene::frames).chain(acts.flat_map(|act| &act.backtrace)).collect()
+    }
+
+    /// The results, as the page that has these stacks shows them.
+    pub(crate) fn numbered(self, stacks: &Stacks) -> Results {
+        Results {
+            summary: self.summary,
+            errors: self.errors,
+            leaks: self.leaks.map(|leaks| NumberedLeaks::of(leaks, stacks)),
+            crash: self.crash,
+        }
+    }
+}
