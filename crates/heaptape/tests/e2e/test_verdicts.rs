@@ -106,7 +106,11 @@ fn a_use_after_free_names_the_block() {
 
 #[test]
 fn overflows_of_big_blocks() {
-    Crashed::of("overflow").is("overflow", "likely", &["past the end of block #2 (8,000,000 bytes)"]);
+    Crashed::of("overflow").is(
+        "overflow",
+        "likely",
+        &["past the end of block #2 (8,000,000 bytes)"],
+    );
     Crashed::of("underflow").is(
         "underflow",
         "likely",
