@@ -18,6 +18,7 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <threads.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -67,6 +68,17 @@ static void in_thread(void *(*what)(void *), void *with) {
     pthread_t thread;
     pthread_create(&thread, &attributes, what, with);
     pthread_join(thread, NULL);
+}
+
+static int overflow_in_c11(void *unused) { return overflow_silently(unused) != NULL; }
+
+static int answers(void *answer) { return *(int *)answer; }
+
+static void in_c11_thread(thrd_start_t what, void *with) {
+    thrd_t thread;
+    int result = -1;
+    if (thrd_create(&thread, what, with) == thrd_success && thrd_join(thread, &result) == thrd_success)
+        printf("%d\n", result);
 }
 
 static void *allocates(void *unused) {
@@ -289,6 +301,8 @@ int main(int argc, char **argv) {
     WAY("overflow_in_malloc") overflow((void *)&sink);
     WAY("overflow_in_thread") in_thread(overflow, NULL);
     WAY("overflow_in_silent_thread") in_thread(overflow_silently, NULL);
+    WAY("overflow_in_c11_thread") in_c11_thread(overflow_in_c11, NULL);
+    WAY("c11_thread") in_c11_thread(answers, &(int){-7});
     WAY("overflow_in_later_thread") {
         for (int i = 0; i < 100; i++)
             in_thread(does_nothing, NULL);

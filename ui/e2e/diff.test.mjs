@@ -27,7 +27,7 @@ function allocated(path, letter) {
 const shown = (count) => count.toLocaleString('en-US');
 
 test('two recordings are compared by call site, function and backtrace', async () => {
-  const path = fixture('F7');
+  const path = fixture('F9');
   assert.equal(overviewOf(path).has_other, true);
   assert.equal(overviewOf(path, 'other-overview').tape, 'F7-other.tape');
   const [one, other] = [allocated(path, 'p'), allocated(path, 'q')];
@@ -58,7 +58,7 @@ test('two recordings are compared by call site, function and backtrace', async (
 });
 
 test('a filter counts for both recordings', async () => {
-  const path = fixture('F7');
+  const path = fixture('F9');
   const { page, close } = await open(browser, path, { hash: '#/diff?v=1&m=alloc&u=blocks&q=size:%3E%3D4Ki' });
   await page.getByTestId('diff-table').waitFor();
   const large = (letter) => tableOf(path, `${letter}0-blocks`).size_lo.filter((size) => size >= 4096).length;

@@ -1,5 +1,6 @@
 // Builds the programs that the tests of the page look at, records them, and writes their reports: dist/fixtures/F1.html, …
-// And F2.html, a synthetic process of 2 million blocks; F1.golden.json, what Rust says of F1's tape.
+// And F2.html, a synthetic process of 2 million blocks; F1.golden.json, what Rust says of F1's tape; F4.crash.json, what
+// `heaptape crash` says of F4's.
 // Usage: HEAPTAPE=path GOLDEN=path node e2e/fixtures.mjs. The binary brings the page: build it (cargo xtask ui, cargo build
 // --release --package heaptape --bins --example golden) before.
 
@@ -25,7 +26,7 @@ const FIXTURES = {
   // Nothing is allocated.
   F3: { command: ['/bin/true'] },
   // Use after free.
-  F4: { program: 'demo', compiler: CPP, arguments: ['300', 'crash'], dies: true },
+  F4: { program: 'demo', compiler: CPP, arguments: ['300', 'crash'], dies: true, crash: true },
   // Hostile names, of functions, a thread, arguments and the source file itself.
   F5: {
     program: 'hostile_names', compiler: C, folder: '<', source: 'script><img src=x onerror=window.__broken=4>.c',
@@ -33,23 +34,28 @@ const FIXTURES = {
   },
   // Several processes.
   F6: { command: ['/bin/sh', '-c', 'ls / > /dev/null; ls / > /dev/null; true'], options: ['--process', 'all'] },
+  // Known bytes.
+  F7: { program: 'letter', compiler: C, arguments: [], record: ['--contents'], options: ['--contents'] },
+  // One small block in 16 MiB.
+  F8: { program: 'lone', compiler: C, arguments: [] },
   // Two recordings.
-  F7: { program: 'demo', compiler: CPP, arguments: ['300'], other: ['900'] },
+  F9: { program: 'demo', compiler: CPP, arguments: ['300'], other: ['900'] },
 };
 
 mkdirSync(built, { recursive: true });
 for (const [name, fixture] of Object.entries(FIXTURES)) {
   const tape = join(written, `${name}.tape`);
   const binary = fixture.command ? null : build(fixture);
-  record(name, tape, fixture.command ?? [binary, ...fixture.arguments], fixture.dies ?? false);
+  record(name, tape, fixture.record ?? [], fixture.command ?? [binary, ...fixture.arguments], fixture.dies ?? false);
   const options = [...(fixture.options ?? [])];
   const other = join(written, `${name}-other.tape`);
   if (fixture.other) {
-    record(name, other, [binary, ...fixture.other], false);
+    record(name, other, [], [binary, ...fixture.other], false);
     options.push('--diff', other);
   }
   execFileSync(heaptape, ['report', ...options, '--force', '--output', join(written, `${name}.html`), tape], { stdio: ['ignore', 'ignore', 'inherit'] });
   if (fixture.golden) writeFileSync(join(written, `${name}.golden.json`), execFileSync(golden, [tape], { maxBuffer: 1 << 28 }));
+  if (fixture.crash) writeFileSync(join(written, `${name}.crash.json`), execFileSync(heaptape, ['crash', '--json', tape]));
   rmSync(tape);
   rmSync(other, { force: true });
   console.log(`dist/fixtures/${name}.html`);
@@ -58,8 +64,8 @@ for (const [name, fixture] of Object.entries(FIXTURES)) {
 execFileSync('node', ['--max-old-space-size=4000', here('../synthetic.mjs'), join(written, 'F2.html')], { stdio: 'inherit' });
 console.log('dist/fixtures/F2.html');
 
-function record(name, tape, command, dies) {
-  const run = spawnSync(heaptape, ['run', '--force', '--output', tape, '--', ...command], { cwd: built, encoding: 'utf8' });
+function record(name, tape, options, command, dies) {
+  const run = spawnSync(heaptape, ['run', ...options, '--force', '--output', tape, '--', ...command], { cwd: built, encoding: 'utf8' });
   if ((run.status === 0) === dies) throw new Error(`${name}: ended with ${run.status ?? run.signal}\n${run.stderr}`);
 }
 

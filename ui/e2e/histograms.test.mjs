@@ -10,7 +10,7 @@ before(async () => (browser = await launch()));
 after(() => browser.close());
 
 const settled = (page) => page.waitForFunction(() => document.querySelector('[data-testid=histograms]:not(.stale)'));
-const blocksIn = (text) => Number(text.match(/([\d,]+) blocks/)[1].replaceAll(',', ''));
+const blocksIn = (text) => Number(text.match(/([\d,]+) blocks?/)[1].replaceAll(',', ''));
 const bars = (page, name) => page.getByTestId(name).locator('.bars-bar');
 const labels = (of) => of.evaluateAll((all) => all.map((it) => it.getAttribute('aria-label')));
 /** The blocks of the sentence. */

@@ -1,4 +1,4 @@
-// The page Layout (ui.md 4.7, and statements 4, 13, 14 and 15 of 4.15) on the developer's page: `node dev.mjs` first.
+// The page Layout (ui.md 4.7) on the developer's page: `node dev.mjs` first. Statements about it: golden, map, smooth.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -10,7 +10,6 @@ import { developersPage, launch, open, param } from './harness.mjs';
 
 const HEAP = 0x559f6b7cf000;
 const GUTTER = 114;
-const PAGE = 4096;
 
 let browser;
 /** The same process as on the page, here. */
@@ -61,171 +60,6 @@ async function footprints(t) {
     return { ...it, end: next - it.own < 32 && next > it.own ? next : it.own };
   });
 }
-
-test('13: pages under 25 % and who pins them are as counted page by page; a click outlines exactly these', async () => {
-  const t = Math.round(0.9995 * data.info.event_count);
-  const used = new Map();
-  const owners = new Map();
-  for (const { start, end, site } of await footprints(t)) {
-    for (let page = Math.floor(start / PAGE); page * PAGE < end; page++) {
-      used.set(page, (used.get(page) ?? 0) + Math.min(end, (page + 1) * PAGE) - Math.max(start, page * PAGE));
-      owners.set(page, (owners.get(page) ?? new Set()).add(site));
-    }
-  }
-  const sparse = [...used].filter(([, bytes]) => bytes * 4 < PAGE).map(([page]) => page);
-  const { page, faults, close } = await show(`&t=${t}&map=pages&map-region=${HEAP.toString(16)}`);
-  const pages = async (key) => Number((await page.getByTestId(`pages-${key}`).locator('.numeric').textContent()).replace(/\D/g, ''));
-  const inHeap = sparse.filter((it) => it * PAGE < 0x600000000000);
-  assert.equal(await pages('under_25'), inHeap.length);
-  assert.ok(inHeap.length > 20, 'there is something to see');
-  const pins = new Map();
-  for (const it of sparse) for (const site of owners.get(it)) pins.set(site, (pins.get(site) ?? 0) + 1);
-  const most = Math.max(...pins.values());
-  const first = page.getByTestId('layout-pin').first();
-  const site = Number(await first.getAttribute('data-site'));
-  assert.equal(pins.get(site), most);
-  assert.equal(Number((await first.locator('.numeric').first().textContent()).replace(/\D/g, '')), most);
-  await first.click();
-  await page.waitForTimeout(400);
-  const wanted = inHeap.filter((it) => owners.get(it).has(site)).length;
-  assert.equal(await outlinedCells(page), wanted);
-  await first.click();
-  await page.waitForTimeout(300);
-  assert.equal(await param(page, 'map-pin'), null);
-  assert.deepEqual(faults(), []);
-  await close();
-});
-
-/** Cells of the picture that are not faded: islands of clear pixels on the upper canvas, inside their outlines. */
-function outlinedCells(page) {
-  return page.evaluate((gutter) => {
-    const canvas = document.querySelector('.map-over');
-    const { width, height } = canvas;
-    const pixels = new Uint32Array(canvas.getContext('2d').getImageData(0, 0, width, height).data.buffer);
-    const clear = (at) => pixels[at] >>> 24 === 0;
-    const left = Math.ceil(gutter * devicePixelRatio);
-    const seen = new Uint8Array(pixels.length);
-    let islands = 0;
-    for (let from = 0; from < pixels.length; from++) {
-      if (from % width < left || seen[from] || !clear(from)) continue;
-      islands++;
-      const todo = [from];
-      while (todo.length > 0) {
-        const at = todo.pop();
-        if (at < 0 || at >= pixels.length || seen[at] || at % width < left || !clear(at)) continue;
-        seen[at] = 1;
-        todo.push(at - width, at + width);
-        if (at % width > left) todo.push(at - 1);
-        if (at % width < width - 1) todo.push(at + 1);
-      }
-    }
-    return islands;
-  }, GUTTER);
-}
-
-test('14: a click selects the block that holds the bytes of the pixel, at three zooms', async () => {
-  const t = data.info.event_count >> 1;
-  const blocks = await footprints(t);
-  let state = 7;
-  const random = (below) => ((state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 ** 32) * below;
-  for (const zoom of ['', '&map-zoom=13', '&map-zoom=9']) {
-    const { page, faults, close } = await show(`&t=${t}&map-region=${HEAP.toString(16)}${zoom}`);
-    const { box, width, rowBytes, rowPx } = await geometry(page);
-    let hits = 0;
-    for (let turn = 0; turn < 67; turn++) {
-      const x = Math.floor(random(width));
-      // The first segment's head is 20 pixels high.
-      const y = 20 + Math.floor(random(Math.min(box.height - 20, ((0x240000 / rowBytes) | 0) * rowPx)));
-      const row = HEAP + Math.floor((y - 20) / rowPx) * rowBytes;
-      const column = rowBytes / width;
-      const [lo, hi] = [row + x * column - column, row + (x + 1) * column + column];
-      const inside = blocks.filter((it) => it.start < hi && it.end > lo);
-      // A pixel that is wholly inside one block must give it; others may be holes.
-      const certain = inside.some((it) => it.start <= lo && it.own >= hi);
-      await page.mouse.click(box.x + GUTTER + x + 0.5, box.y + y + 0.5);
-      const patience = inside.length === 0 ? 100 : certain ? 3000 : 700;
-      const came = await page.waitForFunction(() => window.__ht.state.includes('sel='), null, { timeout: patience }).catch(() => null);
-      if (!came) {
-        assert.ok(!certain, `nothing at ${Math.round(lo).toString(16)}`);
-        continue;
-      }
-      hits++;
-      const now = await param(page, 'sel');
-      assert.ok(inside.some((it) => now === `block:${it.id}`), `${now} at ${Math.round(lo).toString(16)}–${Math.round(hi).toString(16)}`);
-      // The inspector has opened and the map is narrower: close it, the next point is of the same picture.
-      await page.keyboard.press('Escape');
-      await page.waitForFunction((wanted) => document.querySelector('[data-testid=layout-map]').clientWidth === wanted, box.width);
-      await settled(page);
-    }
-    assert.ok(hits > 20, `${hits} blocks were hit`);
-    assert.deepEqual(faults(), []);
-    await close();
-  }
-});
-
-test('15: the few blocks of an early moment are seen at the lowest zoom, in both themes', async () => {
-  for (const theme of ['light', 'dark']) {
-    const { page, close } = await show('&t=3&map-zoom=32', { theme });
-    const best = await page.evaluate((gutter) => {
-      const canvas = document.querySelector('[data-testid=layout-map] canvas');
-      const pixels = canvas.getContext('2d').getImageData(Math.ceil(gutter * devicePixelRatio), 20, canvas.width, canvas.height - 20).data;
-      const value = getComputedStyle(document.documentElement).getPropertyValue('--hole').trim();
-      const luminance = (...rgb) =>
-        rgb.map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4).reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
-      const hole = luminance(...[1, 3, 5].map((at) => parseInt(value.slice(at, at + 2), 16)));
-      let most = 0;
-      // Only saturated pixels: the names of segments are grey.
-      for (let at = 0; at < pixels.length; at += 4) {
-        const [r, g, b, alpha] = pixels.subarray(at, at + 4);
-        if (alpha < 255 || Math.max(r, g, b) - Math.min(r, g, b) < 12) continue;
-        const [high, low] = [luminance(r, g, b), hole].sort((x, y) => y - x);
-        most = Math.max(most, (high + 0.05) / (low + 0.05));
-      }
-      return most;
-    }, GUTTER);
-    assert.ok(best >= 3, `${theme}: ${best}`);
-    await close();
-  }
-});
-
-/** Drags T to and fro for three seconds: what frames took, in ms. */
-async function dragT(page, box) {
-  const y = box.y + box.height - 6;
-  await page.mouse.move(box.x + 200, y);
-  await page.mouse.down();
-  await page.evaluate(() => {
-    const frames = (window.__frames = []);
-    let last = performance.now();
-    const tick = (at) => {
-      frames.push(at - last);
-      last = at;
-      if (window.__frames === frames) requestAnimationFrame(tick);
-    };
-    requestAnimationFrame(tick);
-  });
-  const until = Date.now() + 3000;
-  const states = new Set();
-  for (let k = 0; Date.now() < until; k++) {
-    await page.mouse.move(box.x + 200 + 600 * Math.abs(Math.sin(k / 30)), y);
-    if (k % 10 === 0) states.add(await page.evaluate(() => window.__ht.state));
-  }
-  const frames = (await page.evaluate(() => window.__frames.splice(0))).sort((x, y) => x - y);
-  await page.mouse.up();
-  assert.ok(states.size > 3, 'T has moved');
-  return { p95: frames[Math.floor(frames.length * 0.95)], most: frames.at(-1), frames: frames.length };
-}
-
-test('4: T is dragged over two million blocks without losing frames', { timeout: 120_000 }, async () => {
-  const { page, close } = await open(browser, developersPage, { query: '?blocks=2000000', hash: '#/layout?v=1' });
-  await settled(page);
-  await page.waitForTimeout(1500);
-  const box = await page.getByTestId('strip-plot').boundingBox();
-  // The machine may be busy with other things: the best of three drags counts.
-  const tries = [];
-  while (tries.length < 3 && !tries.some(({ p95, most }) => p95 <= 34 && most <= 100)) tries.push(await dragT(page, box));
-  assert.ok(tries.some(({ p95, most }) => p95 <= 34 && most <= 100), JSON.stringify(tries));
-  await close();
-});
 
 test('a drag over the map lists the blocks of its addresses', async () => {
   const t = data.info.event_count >> 1;

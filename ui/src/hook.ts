@@ -1,5 +1,6 @@
 // What tests may ask the page: `window.__ht`.
 
+import type { ProcessData } from './data/types.ts';
 import { hash } from './state/params.ts';
 import { a, b, data, t } from './state/state.ts';
 import { time } from './ui/units.ts';
@@ -13,6 +14,8 @@ declare global {
       readonly state: string;
       /** T, A and B as sentences write them. */
       moments: () => { t: string; a: string; b: string };
+      /** The process that is shown: what it answers, without the page around it. */
+      readonly data: ProcessData;
       perf: Record<string, number>;
       /** Lengths of the frames since the last call, in milliseconds; the first call begins to take them. */
       frames: () => number[];
@@ -44,6 +47,9 @@ window.__ht = {
   moments: () => {
     const write = (position: number) => time(data.value.times.of(position));
     return { t: write(t.value), a: write(a.value), b: write(b.value) };
+  },
+  get data() {
+    return data.value;
   },
   perf: {},
   frames: framesSince,

@@ -56,11 +56,22 @@ export function randomProcess(seed: number, apart = false, cells = 0): Made {
   if (apart) moveApart(blocks);
   blocks.forEach((block, k) => (block.id = k + 1));
   const ground: Ground = { page_bytes: PAGE, executable_end: 0x10000, modules: [0x8000, 0x30000] };
-  const info = { start_ns: 500, end_ns: clock.at(-1)! + 700, event_count: events, peak: { position: 0, bytes: 0, blocks: 0 }, threads: [{ tid: 70, name: 'main' }, { tid: 71, name: 'io' }], snapshots: [] };
+  const info = { start_ns: 500, end_ns: clock.at(-1)! + 700, event_count: events, peak: peakOf(blocks, events), threads: [{ tid: 70, name: 'main' }, { tid: 71, name: 'io' }], snapshots: [] };
   const tables = tablesOf(blocks, clock, sampled);
   if (cells > 0) Object.assign(tables, cappedTables(blocks, events, cells));
   const process = new InPage(info as unknown as ProcessInfo, tables, NO_SAMPLES, ground, ['malloc', 'calloc']);
   return { process, blocks, events, clock, ground, random };
+}
+
+/** The first position of most live bytes. */
+function peakOf(blocks: Block[], events: number): { position: number; bytes: number; blocks: number } {
+  let best = { position: 0, bytes: -1, blocks: 0 };
+  for (let position = 0; position <= events; position++) {
+    const live = blocks.filter((it) => (it.inherited || it.born < position) && position <= it.died);
+    const sum = (of: 'bytes' | 'blocks') => live.reduce((all, it) => all + it[of], 0);
+    if (sum('bytes') > best.bytes) best = { position, bytes: sum('bytes'), blocks: sum('blocks') };
+  }
+  return best;
 }
 
 const NO_SAMPLES = { time_ns: new Float64Array(0), rss: new Float64Array(0), anon: new Float64Array(0), file: new Float64Array(0) };

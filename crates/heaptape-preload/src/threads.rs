@@ -1,15 +1,18 @@
 //! Where threads begin: with an alternate signal stack of ours, if crashes are recorded (`recorder/altstack.rs`).
 //!
-//! Nothing else changes for them. `pthread_create` is left by a jump to the real one, and `first` by a jump to the
-//! program's routine: neither is ever in a backtrace, and both see the arguments and the stack that they would have.
+//! Nothing else changes for them. `pthread_create` and C11's `thrd_create`, which libc makes without it, are left by a
+//! jump to the real one, and `first` by a jump to the program's routine: none is ever in a backtrace, and all see the
+//! arguments and the stack that they would have.
 
 use crate::real::Real;
 use core::arch::naked_asm;
 use heaptape_recorder::{altstack, crash};
 
 static PTHREAD_CREATE: Real = Real::new(c"pthread_create");
+static THRD_CREATE: Real = Real::new(c"thrd_create");
 
 const EAGAIN: i32 = 11;
+const THRD_ERROR: i32 = 2;
 
 /// POSIX's pthread_create.
 #[cfg_attr(heaptape_preload, unsafe(no_mangle))]
@@ -50,21 +53,62 @@ pub unsafe extern "C" fn pthread_create(
     )
 }
 
-/// Puts [`first`] ahead of the routine with this argument; returns the real function.
+/// C11's thrd_create.
+#[cfg_attr(heaptape_preload, unsafe(no_mangle))]
+#[unsafe(naked)]
+pub unsafe extern "C" fn thrd_create(_thread: usize, _routine: usize, _argument: usize) -> i32 {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rdi",
+        ".cfi_adjust_cfa_offset 8",
+        "push rdx",
+        ".cfi_adjust_cfa_offset 8",
+        "push rsi",
+        ".cfi_adjust_cfa_offset 8",
+        "mov rdi, rsp",
+        "call {prepare}",
+        "pop rsi",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rdx",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rdi",
+        ".cfi_adjust_cfa_offset -8",
+        "jmp rax",
+        ".cfi_endproc",
+        prepare = sym prepare_c11,
+    )
+}
+
+/// Puts [`first`] ahead of a thread; returns the real function.
 unsafe extern "C" fn prepare(start: *mut [usize; 2]) -> usize {
+    // SAFETY: both words, on the stack of the stub.
+    unsafe { begin_with_first(&mut *start) };
+    PTHREAD_CREATE.address().unwrap_or(fails as *const () as usize)
+}
+
+/// The same for C11's threads.
+unsafe extern "C" fn prepare_c11(start: *mut [usize; 2]) -> usize {
+    // SAFETY: both words, on the stack of the stub.
+    unsafe { begin_with_first(&mut *start) };
+    THRD_CREATE.address().unwrap_or(fails_c11 as *const () as usize)
+}
+
+/// Exchanges a routine and its argument for [`first`] and where it finds them.
+fn begin_with_first(start: &mut [usize; 2]) {
     if crash::is_watching() {
-        // SAFETY: both words, on the stack of the stub.
-        let [routine, argument] = unsafe { *start };
+        let [routine, argument] = *start;
         if let Some(ours) = altstack::prepare(routine, argument, first as *const () as usize) {
-            // SAFETY: as above.
-            unsafe { *start = ours };
+            *start = ours;
         }
     }
-    PTHREAD_CREATE.address().unwrap_or(fails as *const () as usize)
 }
 
 extern "C" fn fails() -> i32 {
     EAGAIN
+}
+
+extern "C" fn fails_c11() -> i32 {
+    THRD_ERROR
 }
 
 /// The first routine of a thread.

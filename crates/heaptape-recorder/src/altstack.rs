@@ -1,6 +1,6 @@
 //! Alternate signal stacks: a stack that overflowed has no room for a handler, so every thread is given one.
 //!
-//! * The main thread, and one that libc makes without `pthread_create` (`thrd_create`), when it first records.
+//! * The main thread, and one that nobody asked libc for (`clone`), when it first records.
 //! * All others before their first instruction: [`prepare`] puts a routine of ours ahead of the program's, which jumps
 //!   on to it, so no frame, no stack and no call at the end of the thread is added.
 //! * Nothing is done when a thread ends: the next one takes the stack of one that the kernel no longer knows.

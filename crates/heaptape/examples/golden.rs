@@ -21,7 +21,7 @@ use heaptape_tape::{
     BlockId, Effect, Event, EventIndex, LiveBlock, LiveSet, Moment, ProcessId, Tape, TapeError,
 };
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 
 /// Instants, ranges, layouts.
@@ -30,6 +30,8 @@ const RANGES: u64 = 50;
 const LAYOUTS: u64 = 6;
 /// Stacks of a list, the heaviest first; of equal ones the smaller number first.
 const TOP: usize = 20;
+/// What functions are searched for.
+const SEARCHES: [&str; 3] = ["alloc", "session", "no such function"];
 /// Exact sizes and pins.
 const FIRST: usize = 10;
 
@@ -42,10 +44,27 @@ struct Golden {
     ranges: Vec<Range>,
     /// As `heaptape layout --json`, each with its `position`; pins have the number of their site's frame, too.
     layouts: Vec<LayoutAt>,
+    /// The layout shortly before the end, when 0.9995 of the events have happened.
+    late: LayoutAt,
     /// Of all blocks that were allocated.
     histograms: Histograms,
     /// Blocks that were allocated, by what filters ask for.
     filters: BTreeMap<String, Weight>,
+    /// Of all blocks that were allocated, by whether the frames of wrappers are folded.
+    searches: Vec<Search>,
+}
+
+/// What a search for functions finds.
+#[derive(Serialize)]
+struct Search {
+    text: &'static str,
+    /// Whether wrappers are no frames.
+    folded: bool,
+    /// Functions that fit, each by the functions above it.
+    nodes: usize,
+    /// On whose backtraces at least one function fits.
+    #[serde(flatten)]
+    weight: Weight,
 }
 
 #[derive(Serialize)]
@@ -125,10 +144,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         process: number,
         events: history.events,
         layouts: layouts.collect::<Result<_, _>>()?,
+        late: truth.layout(truth.quiet(history.events * 9995 / 10_000)?, &mut sites)?,
         instants: instants.iter().map(|&at| truth.instant(at)).collect::<Result<_, _>>()?,
         ranges,
         histograms: history.histograms(),
         filters: history.filters(),
+        searches: SEARCHES
+            .into_iter()
+            .flat_map(|text| [true, false].map(|folded| truth.search(text, folded)))
+            .collect(),
     };
     serde_json::to_writer_pretty(std::io::stdout().lock(), &golden)?;
     println!();
@@ -209,8 +233,7 @@ impl History {
     fn histograms(&self) -> Histograms {
         let mut sizes = vec![Weight::default(); 65];
         let mut exact: HashMap<u64, Weight> = HashMap::new();
-        let ends: HashMap<(BlockId, u64), u64> =
-            self.ended.iter().map(|(_, block, time)| ((block.id, block.time.0), *time)).collect();
+        let ends = self.ends();
         let (mut lifetimes, mut unfreed) = (vec![Weight::default(); 40], Weight::default());
         for (_, block) in &self.begun {
             let weight = self.weight(block);
@@ -232,8 +255,14 @@ impl History {
         Histograms { sizes, exact, lifetimes, unfreed }
     }
 
+    /// When blocks ended, by their number and birth.
+    fn ends(&self) -> HashMap<(BlockId, u64), u64> {
+        self.ended.iter().map(|(_, block, time)| ((block.id, block.time.0), *time)).collect()
+    }
+
     fn filters(&self) -> BTreeMap<String, Weight> {
         let mut filters: BTreeMap<String, Weight> = BTreeMap::new();
+        let ends = self.ends();
         for (_, block) in &self.begun {
             let weight = self.weight(block);
             let mut add = |name: String| *filters.entry(name).or_default() += weight;
@@ -242,6 +271,14 @@ impl History {
                 if block.size >= bound {
                     add(format!("size:>={bound}"));
                 }
+            }
+            let end = ends.get(&(block.id, block.time.0));
+            let brief = end.is_some_and(|end| end - block.time.0 < 1_000_000);
+            for (bound, written) in [(32, "32"), (65_536, "64Ki")] {
+                let fits = brief && block.size >= bound;
+                let none = Weight::default();
+                *filters.entry(format!("size:>={written} life:<1ms")).or_default() +=
+                    if fits { weight } else { none };
             }
         }
         filters
@@ -378,6 +415,40 @@ impl Truth<'_> {
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(most.map_or(b, |(at, _)| at))
+    }
+
+    /// The functions on a backtrace, outermost first.
+    fn path(&self, stack: u32, folded: bool) -> Vec<u32> {
+        let stacks = self.stacks;
+        let up = std::iter::successors(Some(stack), |at| Some(stacks.parents[*at as usize]));
+        let frames = up.take_while(|at| *at != 0).map(|at| stacks.frame_of[at as usize]);
+        let shown = frames.filter(|frame| !(folded && stacks.frames[*frame as usize].wrapper));
+        let mut path: Vec<u32> = shown.collect();
+        path.reverse();
+        path
+    }
+
+    fn search(&self, text: &'static str, folded: bool) -> Search {
+        let fits = |frame: &u32| {
+            self.stacks.frames[*frame as usize].frame.function.to_lowercase().contains(text)
+        };
+        let mut nodes: HashSet<Vec<u32>> = HashSet::new();
+        let mut by_stack: BTreeMap<u32, Weight> = BTreeMap::new();
+        for (_, block) in &self.history.begun {
+            let weight = self.history.weight(block);
+            *by_stack.entry(self.stacks.stack(block.backtrace)).or_default() += weight;
+        }
+        let mut found = Weight::default();
+        for (stack, weight) in by_stack {
+            let path = self.path(stack, folded);
+            let function = |frame: &u32| self.stacks.frames[*frame as usize].function;
+            let matches: Vec<usize> = (0..path.len()).filter(|at| fits(&path[*at])).collect();
+            nodes.extend(matches.iter().map(|at| path[..=*at].iter().map(function).collect()));
+            if !matches.is_empty() {
+                found += weight;
+            }
+        }
+        Search { text, folded, nodes: nodes.len(), weight: found }
     }
 
     fn layout(&self, position: u64, sites: &mut Sites<'_>) -> Result<LayoutAt, TapeError> {

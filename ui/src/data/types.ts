@@ -394,6 +394,6 @@ export interface Overview {
   /** Whether a second recording is here, to compare with. */
   has_other: boolean;
   /** Symbols: frames without a name, of how many. */
-  unnamed_frames: { unnamed: number; of: number };
+  unnamed_frames: { unnamed: number; of: number; /** Where they are, when they are more than a few. */ notice: string | null };
   third_party: string;
 }

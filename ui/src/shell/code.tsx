@@ -5,7 +5,7 @@ import type { Metric, ProcessData, StackWeights, Weight } from '../data/types.ts
 import { Backtrace, stackLines } from '../pages/blocks/backtrace.tsx';
 import { METRICS } from '../state/metrics.ts';
 import { useQuery } from '../state/query.ts';
-import { data, filter, measure, metric, t } from '../state/state.ts';
+import { data, filter, measure, metric, source, t } from '../state/state.ts';
 import { siteSeries, wholeRunWeights } from '../state/weights.ts';
 import { functionName, Name, wholeFrame } from '../ui/name.tsx';
 import { Sparkline } from '../ui/sparkline.tsx';
@@ -73,12 +73,14 @@ interface Row {
   all: Weight;
 }
 
+const WHOLE: readonly Exclude<Metric, 'live'>[] = ['peak', 'leaked', 'alloc', 'temp'];
+
 /** Its bytes and blocks at T, by what is measured now, and by the metrics of the whole run. */
 function Figures({ members }: { members: Uint8Array }) {
   const now = useQuery((signal) => data.value.weigh({ ...measure.value, metric: 'live' }, signal), [members]);
   const measured = useQuery((signal) => (metric.value === 'live' ? null : data.value.weigh(measure.value, signal)), [members]);
   const whole = useQuery(() => {
-    const metrics: Exclude<Metric, 'live'>[] = ['peak', 'leaked', 'alloc', 'temp'];
+    const metrics = WHOLE.filter((it) => source.value.overview.sampling === null || it !== 'temp');
     return Promise.all(metrics.map(async (it) => ({ metric: it, weights: await wholeRunWeights(data.value, it) })));
   }, [members]);
   const name = (id: Metric) => METRICS.find((it) => it.id === id)!.name;

@@ -7,7 +7,7 @@ import { Button } from '../ui/button.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { Name, baseName } from '../ui/name.tsx';
 import { theme, toggleTheme } from '../ui/theme.ts';
-import { duration } from '../ui/units.ts';
+import { bytes, duration } from '../ui/units.ts';
 import type { ProcessInfo } from '../data/types.ts';
 import { FilterBox } from './filter.tsx';
 import './header.css';
@@ -47,9 +47,9 @@ function commandLine(info: ProcessInfo): string {
   return info.argv.length > 0 ? info.argv.join(' ') : info.name;
 }
 
-/** Exit status 0, or an end that says nothing bad. */
+/** Exit status 0, or an end of which nothing bad is known. */
 function endedWell({ ending, crash }: ProcessInfo): boolean {
-  return crash === null && /^(exit(ed)?( with)?( code| status)? 0\b|exec|running)/.test(ending);
+  return crash === null && /^(exit(ed)?( with)?( code| status)? 0\b|exec|ended|running)/.test(ending);
 }
 
 /** Which process, where there are several. */
@@ -60,13 +60,14 @@ function Processes() {
     <select
       class="header-processes"
       aria-label="Process"
+      title="Process, and the most it had live"
       data-testid="processes"
       value={process.value}
       onChange={(event) => void showProcess(Number(event.currentTarget.value))}
     >
       {processes.map((it) => (
         <option key={it.id} value={it.id} disabled={!it.included} title={it.why_not ?? undefined}>
-          #{it.id} {baseName(it.argv[0] ?? it.name)} · pid {it.pid}
+          #{it.id} {baseName(it.argv[0] ?? it.name)} · {bytes(it.peak.bytes)}
           {it.included ? '' : ' (not in this report)'}
         </option>
       ))}

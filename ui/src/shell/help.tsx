@@ -2,8 +2,8 @@
 
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { helpOpen, keysNow, type Key } from '../state/keys.ts';
-import { METRICS, sentence } from '../state/metrics.ts';
-import { data, measure } from '../state/state.ts';
+import { sentence, toldMetrics } from '../state/metrics.ts';
+import { data, measure, source } from '../state/state.ts';
 import { Button } from '../ui/button.tsx';
 import './help.css';
 
@@ -64,7 +64,7 @@ export function Help() {
           <section class="help-metrics">
             <h3>What is measured</h3>
             <dl>
-              {METRICS.map((it) => (
+              {toldMetrics(source.value.overview).map((it) => (
                 <div key={it.id}>
                   <dt>{it.name}</dt>
                   <dd>{sentence({ ...measure.value, metric: it.id }, 'bytes', data.value.info.peak.position, data.value.times, false)}.</dd>

@@ -2,7 +2,7 @@
 // controls of both. All graphs and tables below it show just this.
 
 import { wholeRange } from '../state/actions.ts';
-import { METRICS, sentence } from '../state/metrics.ts';
+import { sentence, toldMetrics } from '../state/metrics.ts';
 import { useQuery } from '../state/query.ts';
 import { a, b, data, filter, measure, metric, source, unit, wholeRun } from '../state/state.ts';
 import { pointed } from '../strip/gestures.tsx';
@@ -33,7 +33,7 @@ export function SentenceLine() {
         <label class="sentence-metric">
           <span class="unseen">Metric</span>
           <select data-testid="metric" title="What is measured (m)" value={metric.value} onChange={(event) => (metric.value = event.currentTarget.value as Metric)}>
-            {METRICS.map((it) => (
+            {toldMetrics(source.value.overview).map((it) => (
               <option key={it.id} value={it.id}>
                 {it.name}
               </option>

@@ -1,7 +1,7 @@
 // What a key or a button does to the state. Each is one word, so that the table of keys and the controls agree.
 
 import { batch, signal } from '@preact/signals';
-import { METRICS } from './metrics.ts';
+import { toldMetrics } from './metrics.ts';
 import { hash, page } from './params.ts';
 import * as state from './state.ts';
 import { view } from './view.ts';
@@ -74,8 +74,9 @@ export function showDifference(): void {
 }
 
 export function nextMetric(): void {
-  const at = METRICS.findIndex((it) => it.id === state.metric.value);
-  state.metric.value = METRICS[(at + 1) % METRICS.length]!.id;
+  const metrics = toldMetrics(state.source.value.overview);
+  const at = metrics.findIndex((it) => it.id === state.metric.value);
+  state.metric.value = metrics[(at + 1) % metrics.length]!.id;
 }
 
 export function otherUnit(): void {

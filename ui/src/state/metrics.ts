@@ -14,6 +14,11 @@ export const METRICS: { id: Metric; name: string }[] = [
   { id: 'diff', name: 'difference' },
 ];
 
+/** Those that can be told: of a sample nobody knows whether an allocation came between, so none is temporary. */
+export function toldMetrics({ sampling }: { sampling: unknown }): typeof METRICS {
+  return METRICS.filter(({ id }) => sampling === null || id !== 'temp');
+}
+
 /** Without a full stop: the figures follow it. `at`: the position of the peak, where the metric is `peak`. */
 export function sentence(measure: Measure, unit: Unit, at: number, times: Times, wholeRun: boolean): string {
   const what = unit === 'bytes' ? 'Bytes' : 'Blocks';

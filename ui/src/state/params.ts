@@ -26,8 +26,9 @@ const VERSION = '1';
 /** The page's id: `summary`, `flame`, … */
 export const page = signal('summary');
 
-/** A param; `initial` may depend on the recording, so it is asked each time. */
+/** A param; `initial` may depend on the recording, so it is asked each time. A key is of one param: throws where it is taken. */
 export function param<T>(key: string, initial: T | (() => T), codec: Codec<T>): Signal<T> {
+  if (params.has(key) || key === 'v') throw new Error(`there is a param ${key} already`);
   const first = typeof initial === 'function' ? (initial as () => T) : () => initial;
   const value = signal(first());
   params.set(key, { signal: value as Signal<unknown>, initial: first, codec: codec as Codec<unknown> });

@@ -1,7 +1,7 @@
 // Draws the strip's picture: live bytes as steps, their least and most in each pixel, and the lines that go with them.
 
 import type { Envelope, Samples } from '../data/types.ts';
-import { bytes } from '../ui/units.ts';
+import { roundBytes } from '../ui/units.ts';
 import type { Stretch } from '../state/view.ts';
 import { byteTicks } from './scale.ts';
 
@@ -73,7 +73,7 @@ function drawGrid(context: CanvasRenderingContext2D, place: Place, picture: Pict
     context.fillStyle = colours.line;
     context.fillRect(place.left, at, place.right - place.left, 1);
     context.fillStyle = colours.muted;
-    if (at >= place.top) context.fillText(bytes(tick).replace(/\.0+ /, ' '), place.left - 6, at);
+    if (at >= place.top) context.fillText(roundBytes(tick), place.left - 6, at);
   }
 }
 

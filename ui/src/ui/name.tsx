@@ -19,29 +19,39 @@ export function visible(text: string): string {
   return text.replace(UNSEEN, (it) => `\\u{${it.charCodeAt(0).toString(16)}}`);
 }
 
-/** A name that shrinks to the room it has: its middle gives way. The whole is in the tooltip. */
+/**
+ * A name that shrinks to the room it has: its middle gives way. The whole is in the tooltip, and it is what is selected,
+ * copied and read aloud: its two halves are only painted, as content of the style.
+ */
 export function Name({ text, tail = TAIL, title = text }: { text: string; tail?: number; title?: string }) {
   const characters = [...visible(text)];
   const whole = characters.length < SHORT || RIGHT_TO_LEFT.test(text);
   const kept = whole ? 0 : Math.min(tail, Math.floor(characters.length / 2));
   const at = characters.length - kept;
+  const tooltip = title.split('\n').map(visible).join('\n');
+  if (whole)
+    return (
+      <span class="name" title={tooltip}>
+        <bdi class="name-whole">{characters.join('')}</bdi>
+      </span>
+    );
   return (
-    <span class="name" title={title.split('\n').map(visible).join('\n')}>
-      <bdi class="name-head">{characters.slice(0, at).join('')}</bdi>
-      {kept > 0 && <bdi class="name-tail">{characters.slice(at).join('')}</bdi>}
+    <span class="name name-halves" title={tooltip} data-head={characters.slice(0, at).join('')} data-tail={characters.slice(at).join('')}>
+      <bdi class="name-text">{characters.join('')}</bdi>
     </span>
   );
 }
 
 /** A frame: its function, and quietly its file and line. */
 export function FrameName({ frames, frame, full = false }: { frames: Frames; frame: number; full?: boolean }) {
-  const where = place(frames, frame);
+  const [file, line] = placeParts(frames, frame);
   return (
     <span class="frame-name">
       <Name text={functionName(frames, frame, full)} title={wholeFrame(frames, frame)} />
-      {where !== '' && (
+      {file !== '' && (
         <span class="frame-place">
-          <Name text={where} tail={12} title={wholeFrame(frames, frame)} />
+          <Name text={file} tail={8} title={wholeFrame(frames, frame)} />
+          {line}
         </span>
       )}
     </span>
@@ -52,11 +62,17 @@ export function functionName(frames: Frames, frame: number, full = false): strin
   return visible(frames.strings[(full ? frames.name : frames.short)[frame]!] ?? '');
 }
 
-/** `demo.cpp:19`; where the file is not known, the module; where that is not, nothing. */
+/** `demo.cpp:19`; where the file is not known, the module, unless the name is `module+0x…`; where that is not, nothing. */
 export function place(frames: Frames, frame: number): string {
+  return placeParts(frames, frame).join('');
+}
+
+/** File or module, and `:19`. */
+function placeParts(frames: Frames, frame: number): [string, string] {
   const file = frames.strings[frames.file[frame]!] ?? '';
-  if (file !== '') return visible(`${baseName(file)}${frames.line[frame] ? `:${frames.line[frame]}` : ''}`);
-  return visible(baseName(frames.strings[frames.module[frame]!] ?? ''));
+  if (file !== '') return [visible(baseName(file)), frames.line[frame] ? `:${frames.line[frame]}` : ''];
+  const module = visible(baseName(frames.strings[frames.module[frame]!] ?? ''));
+  return [functionName(frames, frame).startsWith(`${module}+0x`) ? '' : module, ''];
 }
 
 /** All that is known of a frame, for tooltips and copies. */

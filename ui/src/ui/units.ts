@@ -19,9 +19,23 @@ function significant(value: number): string {
   return value >= 9.995 ? value.toFixed(1) : value.toFixed(2);
 }
 
+/** For scales and settings, where numbers are round: `4 KiB`, `1.5 MiB`. */
+export function roundBytes(value: number): string {
+  return withoutZeros(bytes(value));
+}
+
+function withoutZeros(text: string): string {
+  return text.replace(/(\.\d*?)0+ /, '$1 ').replace('. ', ' ');
+}
+
 /** `31,332,104`. */
 export function count(value: number): string {
   return (value < 0 ? '\u2212' : '') + Math.abs(Math.round(value)).toString().replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
+/** `1 block`, `1,200 blocks`. */
+export function counted(value: number, what: string): string {
+  return `${count(value)} ${what}${Math.abs(value) === 1 ? '' : 's'}`;
 }
 
 /** `31,332,104 B`. */
@@ -60,11 +74,22 @@ export function duration(ns: number): string {
   return `${Math.round(ns)} ns`;
 }
 
-/** `80.3 %`; `<0.1 %` of what is not nothing; `–` of nothing. */
+/** The same of times that are multiples of the tape's tick: one of none is shorter than a tick. */
+export function ticked(ns: number, tick_ns: number): string {
+  return ns === 0 ? `< ${roundDuration(tick_ns)}` : duration(ns);
+}
+
+/** For settings, where numbers are round: `1 µs`. */
+export function roundDuration(ns: number): string {
+  return withoutZeros(duration(ns));
+}
+
+/** `80.3 %`; `<0.1 %` of what is not nothing, `>99.9 %` of what is not all; `–` of nothing. */
 export function percent(part: number, whole: number): string {
   if (whole === 0) return '–';
   const value = (100 * part) / whole;
   if (value !== 0 && Math.abs(value) < 0.05) return '<0.1 %';
+  if (value < 100 && value >= 99.95) return '>99.9 %';
   return `${Math.abs(value) >= 99.95 || value === 0 ? value.toFixed(0) : value.toFixed(1)} %`;
 }
 

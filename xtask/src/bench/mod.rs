@@ -11,12 +11,14 @@ mod goals;
 mod memory;
 mod needs;
 mod options;
+mod page;
 mod plot;
 mod process;
 mod record;
 mod report;
 mod results;
 mod samples;
+mod served;
 mod stages;
 mod winding;
 mod workloads;
@@ -32,6 +34,12 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
     let options = Options::parse(words)?;
     if options.plot {
         return plot::draw(&Results::read()?);
+    }
+    if options.page {
+        return page::run(&options);
+    }
+    if options.served {
+        return served::measure();
     }
     let results = measure(&options)?;
     if options.write {

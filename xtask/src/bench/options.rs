@@ -15,12 +15,24 @@ pub(super) struct Options {
     pub(super) short: bool,
     /// Measure nothing; draw the plot and the table of the README from the results that were kept.
     pub(super) plot: bool,
+    /// Reports instead of recordings: what they weigh, and how they feel in a browser.
+    pub(super) page: bool,
+    /// Measure `heaptape ui` alone, on a tape of 100 million events.
+    pub(super) served: bool,
 }
 
 impl Options {
     /// What `--short` means.
     pub(super) fn short() -> Self {
-        Self { rounds: 1, only: None, write: false, short: true, plot: false }
+        Self {
+            rounds: 1,
+            only: None,
+            write: false,
+            short: true,
+            plot: false,
+            page: false,
+            served: false,
+        }
     }
 
     /// Whether nothing is left out.
@@ -42,6 +54,8 @@ impl Options {
                 "--write" => options.write = true,
                 "--short" => (options.short, options.rounds) = (true, 1),
                 "--plot" => options.plot = true,
+                "--page" => options.page = true,
+                "--served" => options.served = true,
                 _ => return Err(format!("bench: {word} is not known")),
             }
         }

@@ -208,7 +208,7 @@ impl Bench {
     }
 
     /// Where a tool leaves its recording. Heaptrack compresses with zstd where there is one, else with gzip.
-    fn recording(&self, mode: Mode) -> PathBuf {
+    pub(super) fn recording(&self, mode: Mode) -> PathBuf {
         let heaptrack = |extension| self.scratch.join("heaptrack").with_extension(extension);
         match mode {
             Mode::Heaptrack if heaptrack("gz").exists() => heaptrack("gz"),
@@ -218,7 +218,7 @@ impl Bench {
     }
 
     /// Removes what an earlier run left, so that it is not taken for that of the next one.
-    fn clear(&self) -> Result<(), String> {
+    pub(super) fn clear(&self) -> Result<(), String> {
         let files = ["bench.tape", "heaptrack.zst", "heaptrack.gz", "counted", "app", "total"];
         for path in files.map(|it| self.scratch.join(it)) {
             match fs::remove_file(&path) {

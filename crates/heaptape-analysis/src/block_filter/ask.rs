@@ -150,8 +150,10 @@ fn prepare(test: &Test, ground: Ground<'_>, at: u32) -> Option<Prepared> {
         Test::Temporary => Prepared::Flag(flags::TEMPORARY),
         Test::Inherited => Prepared::Flag(flags::INHERITED),
         Test::Leak(classes) => Prepared::Leak(classes.clone()),
-        Test::Api(pattern) => {
-            let called = |api: u8| Api::from_u8(api).is_some_and(|api| pattern.matches(api.name()));
+        Test::Api(name) => {
+            let called = |api: u8| {
+                Api::from_u8(api).is_some_and(|api| api.name().replace(' ', "-") == *name)
+            };
             Prepared::Api((0..=u8::MAX).map(called).collect())
         }
     })

@@ -66,7 +66,8 @@ pub(super) enum Test {
     Inherited,
     /// One of these classes.
     Leak(Vec<u8>),
-    Api(Pattern),
+    /// The function called, in one word: `operator-new`.
+    Api(String),
 }
 
 /// The keys, each with an example.
@@ -86,7 +87,7 @@ const KEYS: [(&str, &str); 17] = [
     ("addr", "addr:0x5555\u{2026}, addr:0x5555..0x6666"),
     ("id", "id:41237"),
     ("leak", "leak:definite"),
-    ("api", "api:realloc"),
+    ("api", "api:realloc, api:operator-new"),
     ("realloc", "realloc:>3"),
 ];
 
@@ -201,7 +202,7 @@ fn with_key(key: &str, value: &str) -> Option<Test> {
             let class = |name| LEAKS.iter().position(|known| *known == name).map(|it| it as u8);
             value.split(',').map(class).collect::<Option<Vec<u8>>>().map(Test::Leak)
         }
-        _ => Some(Test::Api(Pattern::new(value))),
+        _ => Some(Test::Api(value.replace(' ', "-"))),
     }
 }
 

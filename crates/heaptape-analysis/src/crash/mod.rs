@@ -516,7 +516,12 @@ fn block_name(owner: &Owner) -> String {
     }
 }
 
-/// `1 byte`, `16 bytes`.
+/// `1 byte`, `16 bytes`, `25,165,824 bytes`.
 fn bytes(count: u64) -> String {
-    format!("{count} byte{}", if count == 1 { "" } else { "s" })
+    let mut digits = count.to_string();
+    let length = digits.len();
+    for at in (1..length).rev().filter(|at| (length - at) % 3 == 0) {
+        digits.insert(at, ',');
+    }
+    format!("{digits} byte{}", if count == 1 { "" } else { "s" })
 }

@@ -4,7 +4,7 @@ use super::leaks::NumberedLeaks;
 use crate::canvas::Canvas;
 use crate::findings::{self, FindingDocument};
 use crate::summary::{self, SummaryDocument};
-use crate::{ending, header};
+use crate::{ending, header, units};
 use heaptape_analysis::Weight;
 use heaptape_analysis::contents::SnapshotFacts;
 use heaptape_analysis::crash::Crashes;
@@ -71,12 +71,14 @@ pub struct Sampling {
 }
 
 /// Frames without a name, and all.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct UnnamedFrames {
     /// Without.
     pub unnamed: u64,
     /// Of so many.
     pub of: u64,
+    /// Where they are, when they are more than a few.
+    pub notice: Option<String>,
 }
 
 /// A moment of a process, and what was live then.
@@ -238,6 +240,7 @@ impl Overview {
             unnamed_frames: UnnamedFrames {
                 unnamed: info.unresolved.unresolved,
                 of: info.unresolved.frames,
+                notice: unnamed_notice(&info),
             },
             info,
             third_party: super::THIRD_PARTY,
@@ -285,9 +288,12 @@ fn snapshot_name(snapshot: &heaptape_tape::Snapshot) -> SnapshotName {
     SnapshotName { position: facts.events, time_ns: facts.time_ns, reason: facts.reason }
 }
 
+/// As text that is never broken into lines.
+const ONE_LINE: Canvas = Canvas { width: usize::MAX / 2, color: false, unicode: true };
+
 /// What is missing, as the first lines of every view have it.
 fn losses(info: &Info) -> Vec<String> {
-    let canvas = Canvas { width: usize::MAX / 2, color: false, unicode: true };
+    let canvas = ONE_LINE;
     let mut lines = Vec::new();
     for process in &info.processes {
         let lost = &process.name.lost;
@@ -297,14 +303,29 @@ fn losses(info: &Info) -> Vec<String> {
             lines.push(format!("{words} ({command}, pid {})", process.name.pid));
         }
     }
-    lines.extend(header::quality_words(&info.quality));
-    let mut more = Vec::new();
-    header::render_missing(&mut more, &canvas, &info.quality, &info.unrecorded)
-        .and_then(|()| header::render_unresolved(&mut more, &canvas, &info.unresolved))
+    if info.quality.damaged_blocks > 0 {
+        let blocks = units::counted(info.quality.damaged_blocks, "tape block");
+        lines.push(format!("{blocks} damaged: what was in them is not known"));
+    }
+    let mut missing = Vec::new();
+    header::render_missing(&mut missing, &canvas, &info.quality, &info.unrecorded)
         .expect("memory takes everything");
-    let more = String::from_utf8_lossy(&more).into_owned();
-    lines.extend(more.lines().map(|line| line.trim_start_matches("! ").to_owned()));
+    lines.extend(notes(&missing));
     lines
+}
+
+/// How many frames have no name, and where, when they are more than a few: no loss of the recording.
+fn unnamed_notice(info: &Info) -> Option<String> {
+    let mut said = Vec::new();
+    header::render_unresolved(&mut said, &ONE_LINE, &info.unresolved)
+        .expect("memory takes everything");
+    notes(&said).into_iter().next()
+}
+
+/// Notes as they are written for the terminal, without their marks.
+fn notes(written: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(written);
+    text.lines().map(|line| line.trim_start_matches("! ").to_owned()).collect()
 }
 
 /// Seconds since 1970 as `2026-11-22T07:29:52+00:00`.

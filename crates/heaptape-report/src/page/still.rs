@@ -81,7 +81,7 @@ fn write_head(out: &mut dyn Write, overview: &Overview, process: &ProcessInfo) -
         units::counted(process.threads.len() as u64, "thread"),
         units::counted(process.block_count, "block"),
     )?;
-    for loss in &overview.losses {
+    for loss in overview.losses.iter().chain(&overview.unnamed_frames.notice) {
         writeln!(out, "<p class=\"bad\">{}</p>", Text(loss))?;
     }
     if let Some(why) = &process.why_not {

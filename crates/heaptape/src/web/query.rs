@@ -17,7 +17,7 @@ use heaptape_tape::TapeError;
 use serde_json::{Value, json};
 
 /// Rows of one answer.
-const MOST_IN_ANSWER: usize = 20_000;
+const MOST_IN_ANSWER: usize = 1 << 18;
 /// Buckets, points and the like.
 const MOST_BUCKETS: usize = 1 << 14;
 /// Cells of a grid.

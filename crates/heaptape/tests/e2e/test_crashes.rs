@@ -81,9 +81,10 @@ fn of_stacks_that_overflow() {
 /// A thread that had never recorded had no alternate stack, and its crash was not on the tape.
 #[test]
 fn of_stacks_that_overflow_in_threads_that_never_allocate() {
-    for way in ["overflow_in_silent_thread", "overflow_in_later_thread"] {
+    for way in ["overflow_in_silent_thread", "overflow_in_later_thread", "overflow_in_c11_thread"] {
         dies(way, SIGSEGV);
     }
+    behaves("c11_thread");
     let tape = behaves("overflow_in_thread_of_child");
     let [crash] = tape.crashes() else { panic!("{:?}", tape.crashes()) };
     assert_eq!((crash.signal, crash.process.0), (SIGSEGV, 1));

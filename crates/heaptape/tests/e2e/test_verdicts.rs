@@ -92,7 +92,7 @@ fn null_pointers() {
 #[test]
 fn a_use_after_free_names_the_block() {
     let crash = Crashed::of("freed_big")
-        .is("use_after_free", "certain", &["5 bytes into freed block #2 (300000 bytes)"])
+        .is("use_after_free", "certain", &["5 bytes into freed block #2 (300,000 bytes)"])
         .through(&["store", "main"]);
     let block = &crash.crash()["blocks"][0];
     assert_eq!((&block["offset"], &block["relation"]), (&5.into(), &"held".into()));
@@ -110,7 +110,7 @@ fn overflows_of_big_blocks() {
     Crashed::of("underflow").is(
         "underflow",
         "likely",
-        &["before the start of block #2 (300000 bytes)"],
+        &["before the start of block #2 (300,000 bytes)"],
     );
     // 16 MiB further on: nothing else is there, but it is far.
     Crashed::of("far").is("overflow", "possible", &["16777115 bytes past the end of block #1"]);

@@ -126,33 +126,26 @@ export class BlockTable implements Population {
   }
 
   /** The blocks at these places, as the pages take them. */
-  rowsAt(places: Uint32Array): Blocks {
+  async rowsAt(places: Uint32Array, slices: Slices): Promise<Blocks> {
     const order = this.#byAddress!;
-    const rows = this.#rows(places.map((place) => order.block[place]!));
-    for (let k = 0; k < rows.count; k++) rows.addr[k] = order.addr[places[k]!]!;
+    const indices = places.map((place) => order.block[place]!);
+    const rows = emptyRows(indices.length);
+    await slices.each(0, indices.length, (from, to) => this.#fill(rows, indices, from, to), ROWS_STEP);
     return rows;
   }
 
   /** The blocks of these indices. */
   rows(indices: ArrayLike<number>): Blocks {
-    const rows = this.#rows(indices);
-    for (let k = 0; k < rows.count; k++) rows.addr[k] = this.addr(indices[k]!);
+    const rows = emptyRows(indices.length);
+    this.#fill(rows, indices, 0, indices.length);
     return rows;
   }
 
-  /** Without addresses. */
-  #rows(indices: ArrayLike<number>): Blocks {
-    const count = indices.length;
-    const rows: Blocks = {
-      count,
-      id: new Float64Array(count), addr: new Float64Array(count), size: new Float64Array(count), usable: new Float64Array(count),
-      born: new Uint32Array(count), died: new Uint32Array(count), stack: new Uint32Array(count),
-      freed_stack: new Uint32Array(count), thread: new Uint16Array(count), freed_thread: new Uint16Array(count),
-      api: new Uint8Array(count), flags: new Uint8Array(count), leak: new Uint8Array(count),
-    };
-    for (let k = 0; k < count; k++) {
+  #fill(rows: Blocks, indices: ArrayLike<number>, from: number, to: number): void {
+    for (let k = from; k < to; k++) {
       const i = indices[k]!;
       rows.id[k] = this.id(i);
+      rows.addr[k] = this.addr(i);
       rows.size[k] = this.size[i]!;
       rows.usable[k] = this.usable[i]!;
       rows.born[k] = this.born(i);
@@ -165,8 +158,20 @@ export class BlockTable implements Population {
       rows.flags[k] = this.flags[i]!;
       rows.leak[k] = this.leak[i]!;
     }
-    return rows;
   }
+}
+
+/** Blocks between two looks at the clock. */
+const ROWS_STEP = 1 << 12;
+
+function emptyRows(count: number): Blocks {
+  return {
+    count,
+    id: new Float64Array(count), addr: new Float64Array(count), size: new Float64Array(count), usable: new Float64Array(count),
+    born: new Uint32Array(count), died: new Uint32Array(count), stack: new Uint32Array(count),
+    freed_stack: new Uint32Array(count), thread: new Uint16Array(count), freed_thread: new Uint16Array(count),
+    api: new Uint8Array(count), flags: new Uint8Array(count), leak: new Uint8Array(count),
+  };
 }
 
 /**

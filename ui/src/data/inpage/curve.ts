@@ -2,6 +2,7 @@
 
 import type { Envelope, Weight } from '../types.ts';
 import { byDeath, type Numbers, type Population } from './blocks.ts';
+import type { Steps } from './slices.ts';
 import type { TimeTable } from './times.ts';
 
 /** Positions of one part of the index. */
@@ -14,6 +15,9 @@ interface Place extends Weight {
   begun: number;
   dead: number;
 }
+
+/** Parts that are filled in one step. */
+const STEP = 1 << 10;
 
 /** What is live by position, and by time. */
 export interface LiveCurve {
@@ -39,8 +43,19 @@ export class Curve implements LiveCurve {
   readonly #least: Float64Array;
   readonly #most: Float64Array;
 
-  /** Without `times` it has no envelope. */
-  constructor(population: Population, events: number, times: TimeTable | null = null) {
+  /** Of a population, in steps; without `times` it has no envelope. */
+  static *of(population: Population, events: number, times: TimeTable | null = null): Steps<Curve> {
+    const curve = new Curve(population, events, times);
+    yield;
+    const walk: Place = { position: 0, begun: 0, dead: 0, bytes: 0, blocks: 0 };
+    for (let part = 0; part < curve.#bytes.length; part += STEP) {
+      curve.#fill(walk, part, Math.min(curve.#bytes.length, part + STEP));
+      yield;
+    }
+    return curve;
+  }
+
+  private constructor(population: Population, events: number, times: TimeTable | null) {
     this.#events = events;
     this.#times = times;
     this.#start = population.start;
@@ -56,15 +71,14 @@ export class Curve implements LiveCurve {
     this.#dead = new Uint32Array(parts);
     this.#least = new Float64Array(parts);
     this.#most = new Float64Array(parts);
-    this.#fill(parts);
   }
 
-  /** Walks all positions once; as `#step` does, but this is most of what a page waits for when it opens. */
-  #fill(parts: number): void {
+  /** Walks the positions of some parts once; as `#step` does, but this is most of what a page waits for when it opens. */
+  #fill(walk: Place, from: number, to: number): void {
     const [start, died, order] = [this.#start, this.#died, this.#byDeath];
     const [weightBytes, weightBlocks] = [this.#weightBytes, this.#weightBlocks];
-    let [position, begun, dead, bytes, blocks] = [0, 0, 0, 0, 0];
-    for (let part = 0; part < parts; part++) {
+    let { position, begun, dead, bytes, blocks } = walk;
+    for (let part = from; part < to; part++) {
       let [least, most] = [Infinity, -Infinity];
       const next = Math.min(this.#events + 1, (part + 1) << PART_BITS);
       for (let first = true; position < next; position++, first = false) {
@@ -89,6 +103,7 @@ export class Curve implements LiveCurve {
       this.#least[part] = least;
       this.#most[part] = most;
     }
+    Object.assign(walk, { position, begun, dead, bytes, blocks });
   }
 
   /** What is live at a position. */

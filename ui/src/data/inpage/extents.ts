@@ -1,6 +1,7 @@
 // Live blocks in address order, and the holes between them: the rules of heaptape-analysis's extents.rs.
 
 import type { AddressOrder } from './blocks.ts';
+import type { Slices } from './slices.ts';
 
 /**
  * Gaps smaller than this are the allocator's headers and padding; no block would fit (the smallest chunk of glibc is
@@ -11,10 +12,13 @@ export const MIN_HOLE_BYTES = 32;
 /** Takes a block's extent: its bytes up to `end`, with the header or padding after them, and the hole after that. */
 export type TakeExtent = (place: number, end: number, hole: number) => void;
 
+/** Blocks between two looks at the clock. */
+export const STEP = 1 << 12;
+
 /** The extents of live blocks, given by place, ascending. Where blocks overlap, bytes belong to the first one. */
-export function extents(order: AddressOrder, live: Uint32Array, from: number, to: number, take: TakeExtent): void {
+export async function extents(order: AddressOrder, live: Uint32Array, from: number, to: number, take: TakeExtent, slices: Slices): Promise<void> {
   let reached = 0;
-  for (let k = from; k < to; k++) {
+  const one = (k: number) => {
     const place = live[k]!;
     let end = Math.max(order.end(place), reached);
     let hole = 0;
@@ -25,5 +29,9 @@ export function extents(order: AddressOrder, live: Uint32Array, from: number, to
     }
     reached = end;
     take(place, end, hole);
-  }
+  };
+  const some = (first: number, last: number) => {
+    for (let k = first; k < last; k++) one(k);
+  };
+  await slices.each(from, to, some, STEP);
 }

@@ -38,7 +38,7 @@ async function open(overview: Overview, letter: string, process: number): Promis
     table(place, 'samples'), table(place, 'flows'), table(place, 'timeline'), table(place, 'contents'), sourceOf(place),
   ]);
   const tables: Tables = { strings, frames, stacks, blocks, times, flows, timeline, contents, source };
-  const data = new InPage(info, tables, samplesOf(samples), groundOf(info.page_bytes, infoOf(overview, info)), overview.apis);
+  const data = await InPage.open(info, tables, samplesOf(samples), groundOf(info.page_bytes, infoOf(overview, info)), overview.apis);
   if (letter === FIRST) setTimeout(() => void data.prepare(), PREPARE_AFTER_MS);
   return data;
 }

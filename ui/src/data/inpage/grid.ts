@@ -5,6 +5,7 @@ import { NEVER, type Envelope, type Metric, type ProcessInfo, type Weight } from
 import { within } from './backtraces.ts';
 import { INHERITED, startsOf, TEMPORARY, type Population } from './blocks.ts';
 import { Curve, type LiveCurve } from './curve.ts';
+import { finish } from './slices.ts';
 
 /** The lines of the grid: positions at which sums are exact. */
 export class Grid {
@@ -97,7 +98,7 @@ export class GridCurve implements LiveCurve {
   readonly #timeline: Envelope;
 
   constructor(flows: FlowTable, timeline: Columns, info: ProcessInfo) {
-    this.#curve = new Curve(flows, info.event_count);
+    this.#curve = finish(Curve.of(flows, info.event_count));
     this.#grid = flows.grid;
     this.#info = info;
     const min = column(timeline, 'min', 'f64');
@@ -107,6 +108,8 @@ export class GridCurve implements LiveCurve {
   }
 
   at(position: number): Weight {
+    const { peak } = this.#info;
+    if (position === peak.position) return { bytes: peak.bytes, blocks: peak.blocks };
     return this.#curve.at(this.#grid.rounded(position));
   }
 

@@ -15,13 +15,13 @@ import { eventsOf } from './events.ts';
 import { MIN_HOLE_BYTES } from './extents.ts';
 import { FlowTable, GridCurve } from './grid.ts';
 import { histogramsOf } from './histograms.ts';
-import { layoutOf, pinnedBy, type Ground } from './layout.ts';
+import { layoutOf, pinnedBy, type Ground, type Live } from './layout.ts';
 import { dependsOnMoment, maskOf, stackMaskOf } from './mask.ts';
 import { listingOf, type Listing } from './rows.ts';
 import { forEachBlock, positionOf, type Mask, type Selection } from './select.ts';
 import { lowerBound } from './search.ts';
 import { seriesOf } from './series.ts';
-import { Slices } from './slices.ts';
+import { finish, finishInSlices, Slices, type Steps } from './slices.ts';
 import { sourceOf, type SourceFiles } from './source.ts';
 import { timeMapOf } from './timemap.ts';
 import { TimeTable } from './times.ts';
@@ -39,6 +39,27 @@ export interface Tables {
   source: SourceFiles | null;
 }
 
+/** What the tables are read into. */
+interface Parts {
+  stacks: Stacks;
+  times: TimeTable;
+  blocks: BlockTable;
+  flows: FlowTable | null;
+  curve: LiveCurve;
+}
+
+function* partsOf(info: ProcessInfo, tables: Tables): Steps<Parts> {
+  const stacks = readStacks(tables.stacks, readFrames(tables.frames, readStrings(tables.strings)));
+  yield;
+  const times = new TimeTable(tables.times, info.start_ns, info.event_count);
+  yield;
+  const blocks = new BlockTable(tables.blocks, stacks.count);
+  yield;
+  const flows = tables.flows && new FlowTable(tables.flows, stacks.count, info.event_count);
+  const curve = flows ? new GridCurve(flows, required(tables.timeline), info) : yield* Curve.of(blocks, info.event_count, times);
+  return { stacks, times, blocks, flows, curve };
+}
+
 /** Filters that are kept evaluated. */
 const MOST_MASKS = 4;
 
@@ -50,8 +71,8 @@ export class InPage implements ProcessData {
   readonly #blocks: BlockTable;
   /** Of a capped process. */
   readonly #flows: FlowTable | null;
-  /** What sums are made of. */
-  readonly #population: Population;
+  /** Whether a capped process has each block that is live at its peak. */
+  readonly #wholeAtPeak: boolean;
   /** Live bytes over the run. */
   readonly curve: LiveCurve;
   readonly #ground: Ground;
@@ -65,17 +86,22 @@ export class InPage implements ProcessData {
   /** Filters evaluated last, the newest first; `at`: the moment that ages were counted to. */
   readonly #masks: { q: string; at: number | null; mask: Promise<Mask> }[] = [];
 
+  /** Read in slices: of millions of blocks this takes some tenths of a second, and the page's summary can be read meanwhile. */
+  static async open(info: ProcessInfo, tables: Tables, samples: Samples, ground: Ground, apis: string[]): Promise<InPage> {
+    return new InPage(info, tables, samples, ground, apis, await finishInSlices(partsOf(info, tables), new Slices()));
+  }
+
   /** `apis`: those of the overview. */
-  constructor(info: ProcessInfo, tables: Tables, samples: Samples, ground: Ground, apis: string[]) {
+  constructor(info: ProcessInfo, tables: Tables, samples: Samples, ground: Ground, apis: string[], parts: Parts = finish(partsOf(info, tables))) {
     this.info = info;
     this.#apis = apis;
-    this.stacks = readStacks(tables.stacks, readFrames(tables.frames, readStrings(tables.strings)));
-    this.times = new TimeTable(tables.times, info.start_ns, info.event_count);
+    this.stacks = parts.stacks;
+    this.times = parts.times;
     this.samples = samples;
-    this.#blocks = new BlockTable(tables.blocks, this.stacks.count);
-    this.#flows = tables.flows && new FlowTable(tables.flows, this.stacks.count, info.event_count);
-    this.#population = this.#flows ?? this.#blocks;
-    this.curve = this.#flows ? new GridCurve(this.#flows, required(tables.timeline), info) : new Curve(this.#blocks, info.event_count, this.times);
+    this.#blocks = parts.blocks;
+    this.#flows = parts.flows;
+    this.#wholeAtPeak = this.#flows !== null && liveBytes(this.#blocks, info.peak.position) === info.peak.bytes;
+    this.curve = parts.curve;
     this.#ground = ground;
     this.#contents = tables.contents && new Contents(tables.contents);
     this.#source = tables.source;
@@ -94,37 +120,25 @@ export class InPage implements ProcessData {
     return this.curve.envelope(from_ns, to_ns, buckets);
   }
 
-  async weigh(measure: Measure): Promise<StackWeights> {
-    const selection = await this.#summed(measure);
+  async weigh(measure: Measure, signal?: AbortSignal): Promise<StackWeights> {
+    const { population, selection } = await this.#summed(measure);
     const bytes = new Float64Array(this.stacks.count);
     const blocks = new Float64Array(this.stacks.count);
-    const { stack } = this.#population;
-    const total = this.#sum(selection, (row, ofBytes, ofBlocks) => {
+    const { stack } = population;
+    const take = (row: number, ofBytes: number, ofBlocks: number) => {
       bytes[stack[row]!]! += ofBytes;
       blocks[stack[row]!]! += ofBlocks;
-    });
+    };
+    const total = await sumOf(population, selection, take, new Slices(signal));
     return { bytes, blocks, total, at: selection.at };
   }
 
-  async total(measure: Measure): Promise<{ at: number } & Weight> {
-    const selection = await this.#summed(measure);
+  async total(measure: Measure, signal?: AbortSignal): Promise<{ at: number } & Weight> {
+    const { population, selection } = await this.#summed(measure);
     const { at, mask } = selection;
-    const isOfLive = measure.metric === 'live' || measure.metric === 'peak';
-    const { bytes, blocks } = isOfLive && mask === null ? this.curve.at(at) : this.#sum(selection, () => {});
+    const isKnown = isOfLive(measure) && mask === null;
+    const { bytes, blocks } = isKnown ? this.curve.at(at) : await sumOf(population, selection, () => {}, new Slices(signal));
     return { at, bytes, blocks };
-  }
-
-  #sum(selection: Selection, take: (row: number, bytes: number, blocks: number) => void): Weight {
-    const total = { bytes: 0, blocks: 0 };
-    const { bytes, blocks } = this.#population.weights(selection.measure.metric);
-    forEachBlock(this.#population, selection, 0, this.#population.count, (row, sign) => {
-      const ofBytes = sign * bytes[row]!;
-      const ofBlocks = sign * (blocks ? blocks[row]! : 1);
-      total.bytes += ofBytes;
-      total.blocks += ofBlocks;
-      take(row, ofBytes, ofBlocks);
-    });
-    return total;
   }
 
   async blocks(query: BlockQuery, signal?: AbortSignal): Promise<BlockPage> {
@@ -153,11 +167,11 @@ export class InPage implements ProcessData {
     return this.#blocks.rows(found.slice(Math.max(0, found.length - limit)));
   }
 
-  async live(t: number, lo: number, hi: number, limit: number): Promise<LiveRange> {
+  async live(t: number, lo: number, hi: number, limit: number, signal?: AbortSignal): Promise<LiveRange> {
     const byAddress = await this.#blocks.byAddress();
     const live = this.#liveIn(byAddress, t, lo, hi);
     const too_many = live.length > limit;
-    return { rows: this.#blocks.rowsAt(too_many ? live.subarray(0, 0) : live), too_many };
+    return { rows: await this.#blocks.rowsAt(too_many ? live.subarray(0, 0) : live, new Slices(signal)), too_many };
   }
 
   async cells(t: number, lo: number, cell_bytes: number, count: number): Promise<Cells> {
@@ -167,14 +181,18 @@ export class InPage implements ProcessData {
     return cellsOf(this.#blocks, order, live, lo, cell_bytes, count, this.#owners);
   }
 
-  async layout(t: number): Promise<Layout> {
-    const order = await this.#blocks.byAddress();
-    return layoutOf(this.#blocks, order, this.#liveIn(order, t, 0, Infinity), this.#ground, this.stacks);
+  async layout(t: number, signal?: AbortSignal): Promise<Layout> {
+    return layoutOf(await this.#allLive(t), this.#ground, this.stacks, new Slices(signal));
   }
 
-  async pinned(t: number, site: number): Promise<Float64Array> {
+  async pinned(t: number, site: number, signal?: AbortSignal): Promise<Float64Array> {
+    return pinnedBy(await this.#allLive(t), this.#ground, this.stacks, site, new Slices(signal));
+  }
+
+  /** All blocks live at `t`, kept for work in slices. */
+  async #allLive(t: number): Promise<Live> {
     const order = await this.#blocks.byAddress();
-    return pinnedBy(this.#blocks, order, this.#liveIn(order, t, 0, Infinity), this.#ground, this.stacks, site);
+    return { table: this.#blocks, order, places: this.#liveIn(order, t, 0, Infinity).slice() };
   }
 
   async histograms(measure: Measure, signal?: AbortSignal): Promise<Histograms> {
@@ -185,7 +203,7 @@ export class InPage implements ProcessData {
     const { start_ns, end_ns } = this.info;
     const step = points > 1 ? (end_ns - start_ns) / (points - 1) : 0;
     const moments = Array.from({ length: points }, (_, k) => this.times.at(start_ns + k * step));
-    return seriesOf(this.#population, this.stacks, moments.map((it) => this.#flows?.grid.rounded(it) ?? it), most, new Slices(signal));
+    return seriesOf(this.#flows ?? this.#blocks, this.stacks, moments.map((it) => this.#flows?.grid.rounded(it) ?? it), most, new Slices(signal));
   }
 
   async time_map(lo: number, hi: number, a: number, b: number, width: number, height: number, signal?: AbortSignal): Promise<TimeMap> {
@@ -225,9 +243,9 @@ export class InPage implements ProcessData {
     return live.subarray(0, count);
   }
 
-  /** What sums are made of: blocks, or of a capped process flows, at lines of the grid. */
-  async #summed(measure: Measure): Promise<Selection> {
-    if (this.#flows === null) return this.#selection(measure);
+  /** What sums are made of: blocks, or of a capped process flows, at lines of the grid; at its peak, blocks. */
+  async #summed(measure: Measure): Promise<Summed> {
+    if (this.#flows === null || this.#isWholeAt(measure)) return { population: this.#blocks, selection: await this.#selection(measure) };
     const { grid, stack } = this.#flows;
     const onGrid = { ...measure, t: grid.rounded(measure.t), a: grid.rounded(measure.a), b: grid.rounded(measure.b) };
     const at = grid.rounded(positionOf(measure, this.curve));
@@ -235,7 +253,12 @@ export class InPage implements ProcessData {
     const stacks = tokens.length === 0 ? null : stackMaskOf(tokens, this.stacks);
     if (stacks === null && tokens.length > 0)
       throw new Error('this report does not hold every block: only fn:, file:, mod: and site: can filter its sums');
-    return { measure: onGrid, at, mask: stacks && Uint8Array.from(stack, (it) => stacks[it]!) };
+    return { population: this.#flows, selection: { measure: onGrid, at, mask: stacks && Uint8Array.from(stack, (it) => stacks[it]!) } };
+  }
+
+  /** Whether a capped process has every block that a measure is about. */
+  #isWholeAt(measure: Measure): boolean {
+    return this.#wholeAtPeak && isOfLive(measure) && positionOf(measure, this.curve) === this.info.peak.position;
   }
 
   /** Of single blocks. */
@@ -262,6 +285,38 @@ export class InPage implements ProcessData {
     if (wrong.length > 0) throw new Error(wrong[0]!.message);
     return { tokens };
   }
+}
+
+/** Rows that are summed up, and of what. */
+interface Summed {
+  population: Population;
+  selection: Selection;
+}
+
+async function sumOf(
+  population: Population, selection: Selection, take: (row: number, bytes: number, blocks: number) => void, slices: Slices,
+): Promise<Weight> {
+  const total = { bytes: 0, blocks: 0 };
+  const { bytes, blocks } = population.weights(selection.measure.metric);
+  const add = (row: number, sign: number) => {
+    const ofBytes = sign * bytes[row]!;
+    const ofBlocks = sign * (blocks ? blocks[row]! : 1);
+    total.bytes += ofBytes;
+    total.blocks += ofBlocks;
+    take(row, ofBytes, ofBlocks);
+  };
+  await slices.each(0, population.count, (from, to) => forEachBlock(population, selection, from, to, add));
+  return total;
+}
+
+function liveBytes({ count, start, died, weightBytes }: BlockTable, at: number): number {
+  let bytes = 0;
+  for (let i = 0; i < count; i++) if (start[i]! <= at && died[i]! >= at) bytes += weightBytes[i]!;
+  return bytes;
+}
+
+function isOfLive({ metric }: Measure): boolean {
+  return metric === 'live' || metric === 'peak';
 }
 
 function required(timeline: Columns | null): Columns {

@@ -6,10 +6,11 @@
 
 import type { Layout, Pin, Region, Space, Stacks } from '../types.ts';
 import type { AddressOrder, BlockTable } from './blocks.ts';
-import { extents } from './extents.ts';
+import { extents, STEP, type TakeExtent } from './extents.ts';
 import { PageCounter, type TakeSparse } from './pages.ts';
 import { lowerBound } from './search.ts';
 import { compareSites } from './sites.ts';
+import type { Slices } from './slices.ts';
 
 /** Blocks further apart than this lie in different regions. */
 const REGION_GAP_BYTES = 2 ** 20;
@@ -44,27 +45,32 @@ export function groundOf(page_bytes: number, info: unknown): Ground {
   };
 }
 
-/** `live`: places of the live blocks, ascending. */
-export function layoutOf(table: BlockTable, order: AddressOrder, live: Uint32Array, ground: Ground, stacks: Stacks): Layout {
+/** The blocks that are live: of a table, in its order, the places of those, ascending. */
+export interface Live {
+  table: BlockTable;
+  order: AddressOrder;
+  places: Uint32Array;
+}
+
+export async function layoutOf(live: Live, ground: Ground, stacks: Stacks, slices: Slices): Promise<Layout> {
   const pins = new Pins(stacks);
-  const regions = regionsOf(table, order, live, ground).map((range) =>
-    measure(table, order, live, range, ground.page_bytes, (_, stacks, bytes) => pins.add(stacks, bytes)),
-  );
+  const regions: Region[] = [];
   const total = emptySpace();
-  for (const region of regions) addSpace(total, region.space);
+  for (const range of await regionsOf(live, ground, slices)) {
+    const region = await measure(live, range, ground.page_bytes, (_, stacks, bytes) => pins.add(stacks, bytes), slices);
+    regions.push(region);
+    addSpace(total, region.space);
+  }
   return { page_bytes: ground.page_bytes, total, regions, pins: pins.ranked(ground.page_bytes) };
 }
 
 /** First addresses of the pages that a site pins. */
-export function pinnedBy(
-  table: BlockTable, order: AddressOrder, live: Uint32Array, ground: Ground, stacks: Stacks, site: number,
-): Float64Array {
+export async function pinnedBy(live: Live, ground: Ground, stacks: Stacks, site: number, slices: Slices): Promise<Float64Array> {
   const pages: number[] = [];
-  for (const range of regionsOf(table, order, live, ground)) {
-    measure(table, order, live, range, ground.page_bytes, (page, owners) => {
-      if (owners.some((stack) => stacks.site[stack] === site)) pages.push(page * ground.page_bytes);
-    });
-  }
+  const sparse: TakeSparse = (page, owners) => {
+    if (owners.some((stack) => stacks.site[stack] === site)) pages.push(page * ground.page_bytes);
+  };
+  for (const range of await regionsOf(live, ground, slices)) await measure(live, range, ground.page_bytes, sparse, slices);
   return Float64Array.from(pages);
 }
 
@@ -75,18 +81,22 @@ interface Range {
 }
 
 /** Cuts sorted blocks into regions. */
-function regionsOf(table: BlockTable, order: AddressOrder, live: Uint32Array, ground: Ground): Range[] {
+async function regionsOf({ table, order, places }: Live, ground: Ground, slices: Slices): Promise<Range[]> {
   const regions: Range[] = [];
   let reached = 0;
-  for (let k = 0; k < live.length; k++) {
-    const place = live[k]!;
+  const add = (k: number) => {
+    const place = places[k]!;
     const addr = order.addr[place]!;
     const kind = kindOf(table, order.block[place]!, addr, ground);
     const last = regions.at(-1);
     if (last?.kind === kind && addr - reached <= REGION_GAP_BYTES && !moduleBetween(ground, reached, addr)) last.to = k + 1;
     else regions.push({ kind, from: k, to: k + 1 });
     reached = Math.max(reached, order.end(place));
-  }
+  };
+  const some = (from: number, to: number) => {
+    for (let k = from; k < to; k++) add(k);
+  };
+  await slices.each(0, places.length, some, STEP);
   return regions;
 }
 
@@ -105,14 +115,12 @@ function moduleBetween(ground: Ground, from: number, to: number): boolean {
   return next !== undefined && next < to;
 }
 
-function measure(
-  table: BlockTable, order: AddressOrder, live: Uint32Array, range: Range, page_bytes: number, sparse: TakeSparse,
-): Region {
+async function measure({ table, order, places }: Live, range: Range, page_bytes: number, sparse: TakeSparse, slices: Slices): Promise<Region> {
   const space = emptySpace();
   const pages = new PageCounter(page_bytes, sparse);
-  const first = order.addr[live[range.from]!]!;
+  const first = order.addr[places[range.from]!]!;
   let reached = first;
-  extents(order, live, range.from, range.to, (place, end, hole) => {
+  const take: TakeExtent = (place, end, hole) => {
     const addr = order.addr[place]!;
     const block = order.block[place]!;
     pages.add(order.stack[place]!, addr, end);
@@ -122,7 +130,8 @@ function measure(
     space.live_blocks++;
     space.slack_bytes += Math.max(0, table.usable[block]! - table.size[block]!);
     reached = Math.max(reached, end);
-  });
+  };
+  await extents(order, places, range.from, range.to, take, slices);
   const firstPage = Math.floor(first / page_bytes);
   const lastPage = Math.floor(Math.max(reached - 1, first) / page_bytes);
   const count = lastPage - firstPage + 1;

@@ -1,6 +1,6 @@
 // Places in ascending arrays, and the order of keys.
 
-import type { Slices } from './slices.ts';
+import { finish, finishInSlices, type Slices, type Steps } from './slices.ts';
 
 type Ascending = { readonly length: number; readonly [index: number]: number };
 
@@ -29,24 +29,15 @@ export function upperBound(array: Ascending, value: number, from = 0, to = array
  * A radix sort, as two million keys are: the bits of such a double order as it does.
  */
 export function orderOf(keys: Float64Array, descending = false): Uint32Array {
-  const passes = orderingOf(keys, descending);
-  for (;;) {
-    const { done, value } = passes.next();
-    if (done) return value;
-  }
+  return finish(orderingOf(keys, descending));
 }
 
 /** The same with a rest between the passes. */
-export async function orderInSlices(keys: Float64Array, descending: boolean, slices: Slices): Promise<Uint32Array> {
-  const passes = orderingOf(keys, descending);
-  for (;;) {
-    const { done, value } = passes.next();
-    if (done) return value;
-    if (slices.over) await slices.rest();
-  }
+export function orderInSlices(keys: Float64Array, descending: boolean, slices: Slices): Promise<Uint32Array> {
+  return finishInSlices(orderingOf(keys, descending), slices);
 }
 
-function* orderingOf(keys: Float64Array, descending: boolean): Generator<undefined, Uint32Array> {
+function* orderingOf(keys: Float64Array, descending: boolean): Steps<Uint32Array> {
   const count = keys.length;
   const halves = new Uint16Array(keys.buffer, keys.byteOffset, count * 4);
   const flip = descending ? 0xffff : 0;

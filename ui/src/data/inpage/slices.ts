@@ -35,6 +35,26 @@ export class Slices {
   }
 }
 
+/** Work in steps: whoever walks them says when to rest. */
+export type Steps<T> = Generator<undefined, T>;
+
+/** All steps at once. */
+export function finish<T>(steps: Steps<T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** The steps with rests between them. */
+export async function finishInSlices<T>(steps: Steps<T>, slices: Slices): Promise<T> {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    if (slices.over) await slices.rest();
+  }
+}
+
 /** The next turn of the event loop, without the pause of timers. */
 function turn(): Promise<void> {
   return new Promise((resolve) => {

@@ -74,7 +74,7 @@ function overviewOf(info: ProcessInfo): Overview {
       quality: { complete: true, good_bytes: 812_345, file_bytes: 812_345, damaged_blocks: 0, unknown_blocks: 0 },
       processes: [{ number: 0, pid: info.pid, exe: MODULES[0]!.path, modules: MODULES, threads: info.threads }],
     },
-    left_out: 0, has_contents: true, has_other: false, unnamed_frames: { unnamed: 2, of: 30 }, third_party: 'uPlot, MIT',
+    left_out: 0, has_contents: true, has_other: false, unnamed_frames: { unnamed: 2, of: 30, notice: null }, third_party: '',
   };
 }
 

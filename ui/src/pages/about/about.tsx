@@ -3,7 +3,7 @@
 import { data, source } from '../../state/state.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Name } from '../../ui/name.tsx';
-import { bytes, count, duration, exactBytes, percent, time } from '../../ui/units.ts';
+import { bytes, count, duration, exactBytes, percent, roundBytes, roundDuration, time } from '../../ui/units.ts';
 import { notices } from '../summary/notices.tsx';
 import './about.css';
 
@@ -99,6 +99,11 @@ const OPTIONS: Record<string, string> = {
   'sample-interval-ms': 'RSS sampled every, ms',
 };
 
+function valueWords(name: string, value: string): string {
+  const first = /^first-(\d+)$/.exec(value);
+  return name === 'free-backtraces' && first ? `of the first ${count(Number(first[1]))} of each thread` : value;
+}
+
 function Recording() {
   const { overview } = source.value;
   const { info } = overview;
@@ -112,9 +117,9 @@ function Recording() {
         ['tape', overview.tape],
         ['tape format', info?.format_version === undefined ? null : `version ${info.format_version}`],
         ['tape size', info?.quality ? bytes(info.quality.file_bytes) : null, info?.quality && exactBytes(info.quality.file_bytes)],
-        ['clock', `in ticks of ${duration(overview.tick_ns)}`, 'Times are multiples of it. The order of events is exact all the same.'],
-        ['sampling', overview.sampling === null ? 'none: every allocation' : `one byte in ${bytes(overview.sampling.interval_bytes)} chosen`],
-        ...options.map(([name, value]): [string, string] => [OPTIONS[name] ?? name.replaceAll('-', ' '), value]),
+        ['clock', `in ticks of ${roundDuration(overview.tick_ns)}`, 'Times are multiples of it. The order of events is exact all the same.'],
+        ['sampling', overview.sampling === null ? 'none: every allocation' : `one byte in ${roundBytes(overview.sampling.interval_bytes)} chosen`],
+        ...options.map(([name, value]): [string, string] => [OPTIONS[name] ?? name.replaceAll('-', ' '), valueWords(name, value)]),
       ]}
     />
   );
@@ -141,7 +146,7 @@ function Process() {
         ['tape complete', quality && (quality.complete ? 'yes' : 'no: it ends early')],
         ['damaged parts of the tape', quality && count(quality.damaged_blocks)],
         ['blocks in this report', info.capped ? `${count(info.capped.kept_blocks)} of ${count(info.capped.of_blocks)}` : count(info.block_count)],
-        ['page size', bytes(info.page_bytes)],
+        ['page size', roundBytes(info.page_bytes)],
         ['threads', count(info.threads.length)],
         ['ran', `${time(info.start_ns)} to ${time(info.end_ns)}`],
       ]}

@@ -8,7 +8,7 @@ import { data, filter, measure, select, selected, source } from '../../state/sta
 import { useWidth } from '../../ui/size.ts';
 import { FrameName, functionName, Name } from '../../ui/name.tsx';
 import { Table, type Column } from '../../ui/table.tsx';
-import { address, bytes, count, duration, exactBytes, exactTime } from '../../ui/units.ts';
+import { address, bytes, count, exactBytes, exactTime, ticked } from '../../ui/units.ts';
 import { Nothing } from '../nothing.tsx';
 import { age, blockAt, bornTime, LEAK_CLASSES, lifetime, type Block } from './block.ts';
 import { Detail } from './detail.tsx';
@@ -104,17 +104,17 @@ function columns(at: number, which: 'all' | 'some' | 'few'): Column<Row>[] {
   });
   const all = [
     column('id', 'Block', '82px', 'The rank of its allocation', (it) => `#${it.id}`, true),
-    column('addr', 'Address', '116px', 'Where it begins', (it) => <span class="mono">{address(it.addr)}</span>),
+    column('addr', 'Address', '108px', 'Where it begins', (it) => <span class="mono">{address(it.addr)}</span>),
     column('size', 'Size', '76px', 'Bytes that were asked for', (it) => <span title={exactBytes(it.size)}>{bytes(it.size)}</span>, true),
     column('born', 'Age', '76px', 'From its allocation to the moment looked at; – where it is not live then', (it) => (
       <span title={`allocated at ${exactTime(bornTime(it, times))}`}>{spell(age(it, at, times), '–')}</span>
     ), true),
     column('lifetime', 'Lifetime', '86px', 'From its allocation to its end', (it) => spell(lifetime(it, times), 'never freed'), true),
-    column('thread', 'Thread', '104px', 'Which thread allocated it', (it) => <Name text={info.threads[it.thread]?.name ?? '–'} tail={4} />),
+    column('thread', 'Thread', '86px', 'Which thread allocated it', (it) => <Name text={info.threads[it.thread]?.name ?? '–'} tail={4} />),
     column('site', 'Call site', 'minmax(190px, 1fr)', 'The first function outside of allocators and their wrappers', (it) => (
       it.stack === 0 ? <span class="muted">no backtrace</span> : <FrameName frames={stacks.frames} frame={stacks.site[it.stack]!} />
     )),
-    column('api', 'Function', '104px', 'What was called', (it) => <Name text={source.value.overview.apis[it.api] ?? '–'} tail={4} />),
+    column('api', 'Function', '92px', 'What was called', (it) => <Name text={source.value.overview.apis[it.api] ?? '–'} tail={4} />),
     column('leak', 'Leak', '78px', 'What the search for leaks called it; – where it was freed or not searched', (it) => LEAK_CLASSES[it.leak] ?? '–'),
   ];
   return which === 'all' ? all : all.filter((it) => (which === 'some' ? SOME : FEW).has(it.key));
@@ -123,8 +123,6 @@ function columns(at: number, which: 'all' | 'some' | 'few'): Column<Row>[] {
 const SOME = new Set(['id', 'size', 'born', 'lifetime', 'site']);
 const FEW = new Set(['id', 'size', 'site']);
 
-/** Times are multiples of the tape's tick: what is not longer than one is less than one. */
 function spell(ns: number | null, none: string): string {
-  if (ns === null) return none;
-  return ns === 0 ? `< ${duration(source.value.overview.tick_ns)}` : duration(ns);
+  return ns === null ? none : ticked(ns, source.value.overview.tick_ns);
 }

@@ -6,7 +6,7 @@ import { NEVER } from '../../data/types.ts';
 import { useQuery } from '../../state/query.ts';
 import { data, selection, setT, source, t } from '../../state/state.ts';
 import { Icon } from '../../ui/icons.tsx';
-import { address, bytes, count, duration, exactBytes, exactTime } from '../../ui/units.ts';
+import { address, bytes, count, exactBytes, exactTime, ticked } from '../../ui/units.ts';
 import { openMap } from '../links.ts';
 import { Backtrace, stackLines } from './backtrace.tsx';
 import { age, blockAt, bornTime, diedTime, isLive, LEAK_CLASSES, lifetime, startOf, type Block } from './block.ts';
@@ -96,10 +96,10 @@ function Facts({ block }: { block: Block }) {
         {died === null ? 'never' : <><At position={block.died} ns={died} /> by {thread(block.freedThread)}</>}
       </Fact>
       <Fact name="lifetime">
-        {lived === null ? '–' : duration(lived)}
+        {lived === null ? '–' : ticked(lived, source.value.overview.tick_ns)}
         {block.temporary && <span class="muted">, temporary</span>}
       </Fact>
-      <Fact name="age at T">{old === null ? '–' : duration(old)}</Fact>
+      <Fact name="age at T">{old === null ? '–' : ticked(old, source.value.overview.tick_ns)}</Fact>
       {block.leak > 0 && <Fact name="leak">{LEAK_CLASSES[block.leak]}</Fact>}
       <Fact name="">
         <button class="link" onClick={() => openMap(times.of(Math.max(startOf(block), Math.min(t.value, block.died))), block.id)}>show on the map</button>

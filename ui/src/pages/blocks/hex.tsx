@@ -25,7 +25,7 @@ const MOST_ROWS = 14;
 export function Hex({ id, addr, view, other }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
-  const perRow = useWidth(box, 700) >= 660 ? 16 : 8;
+  const perRow = useWidth(box, 700) >= 620 ? 16 : 8;
   const [top, setTop] = useState(0);
   const [at, setAt] = useState(0);
   const rows = Math.ceil(view.bytes.length / perRow);

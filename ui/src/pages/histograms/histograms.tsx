@@ -7,9 +7,9 @@ import type { ComponentChildren } from 'preact';
 import type { Histograms, Weight } from '../../data/types.ts';
 import { useKeys } from '../../state/keys.ts';
 import { useQuery } from '../../state/query.ts';
-import { data, measure, unit } from '../../state/state.ts';
+import { data, filter, measure, source, unit } from '../../state/state.ts';
 import { Icon } from '../../ui/icons.tsx';
-import { bytes, count, exactBytes, inUnit, percent } from '../../ui/units.ts';
+import { bytes, count, counted, exactBytes, inUnit, percent } from '../../ui/units.ts';
 import { Nothing } from '../nothing.tsx';
 import { Bars, type Bin } from './bars.tsx';
 import { HeatMap } from './heatmap.tsx';
@@ -30,12 +30,27 @@ export function HistogramsPage() {
   const blocks = value.sizes.reduce((sum, it) => sum + Math.abs(it.blocks), 0);
   if (blocks === 0) return <Nothing what="blocks" />;
   return (
-    <div class={`histograms${pending ? ' stale' : ''}`} data-testid="histograms">
-      <Sizes histograms={value} />
-      <Lifetimes histograms={value} />
-      <Both histograms={value} />
-      <Rates histograms={value} />
+    <div class="histograms-page">
+      <Partly />
+      <div class={`histograms${pending ? ' stale' : ''}`} data-testid="histograms">
+        <Sizes histograms={value} />
+        <Lifetimes histograms={value} />
+        <Both histograms={value} />
+        <Rates histograms={value} />
+      </div>
     </div>
+  );
+}
+
+/** Of a capped process the charts are of single blocks, and not all of them are there. */
+function Partly() {
+  const { capped } = data.value.info;
+  if (capped === null) return null;
+  return (
+    <p class="histograms-partly" data-testid="histograms-partly">
+      Only of the {count(capped.kept_blocks)} blocks that this report holds, of {count(capped.of_blocks)}: the largest, the longest lived, and those live at the peak and in the end.
+      All of them: heaptape ui {source.value.overview.tape}
+    </p>
   );
 }
 
@@ -56,7 +71,7 @@ function Chart({ title, note, children }: { title: string; note: string; childre
 
 const valueOf = (weight: Weight) => (unit.value === 'bytes' ? weight.bytes : weight.blocks);
 const format = (value: number) => inUnit(value, unit.value);
-const weightWords = (weight: Weight) => `${count(weight.blocks)} blocks, ${bytes(weight.bytes)}`;
+const weightWords = (weight: Weight) => `${counted(weight.blocks, 'block')}, ${bytes(weight.bytes)}`;
 
 /** The first bin that is not empty, and one after the last. */
 function used(bins: Weight[]): [number, number] {
@@ -141,7 +156,7 @@ function Rates({ histograms: { rate } }: { histograms: Histograms }) {
   const [from, to] = [times.of(measure.value.a), times.of(measure.value.b)];
   const all = rate.reduce((sum, it) => sum + it, 0);
   return (
-    <Chart title="Allocations over the range" note={`${count(all)} allocations that fit the filter, whatever the metric`}>
+    <Chart title="Allocations over the range" note={`${counted(all, 'allocation')}${filter.value === '' ? '' : ' that fit the filter'}, whatever the metric`}>
       {asTables.value ? <RateTable rate={rate} from_ns={from} to_ns={to} /> : <Rate rate={rate} from_ns={from} to_ns={to} />}
     </Chart>
   );

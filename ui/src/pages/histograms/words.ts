@@ -1,11 +1,11 @@
 // Bins in words.
 
-import { bytes, duration } from '../../ui/units.ts';
+import { bytes, duration, roundBytes } from '../../ui/units.ts';
 import { lifetimeFrom } from './terms.ts';
 
 /** Under an axis: every third bin, so that labels do not touch. */
 export function sizeLabel(bin: number): string {
-  return bin % 3 === 0 ? bytes(2 ** bin) : '';
+  return bin % 3 === 0 ? roundBytes(2 ** bin) : '';
 }
 
 export function sizeWords(bin: number): string {

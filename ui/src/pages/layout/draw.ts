@@ -4,7 +4,7 @@ import type { Region } from '../../data/types.ts';
 import { inkOn, type Colour } from '../../ui/colour.ts';
 import { cut, functionName } from '../../ui/name.tsx';
 import type { Theme } from '../../ui/theme.ts';
-import { address, bytes, count } from '../../ui/units.ts';
+import { address, bytes, count, roundBytes } from '../../ui/units.ts';
 import type { Class } from './classes.ts';
 import type { Geometry, Row } from './geometry.ts';
 import { paint, palette, type Frame, type Ground, type Quiet } from './paint.ts';
@@ -115,7 +115,7 @@ function gutter(context: CanvasRenderingContext2D, geometry: Geometry, rows: rea
 }
 
 function offset(into: number, rowBytes: number): string {
-  return rowBytes >= 65536 ? `+${bytes(into)}` : `+0x${into.toString(16)}`;
+  return rowBytes >= 65536 ? `+${roundBytes(into)}` : `+0x${into.toString(16)}`;
 }
 
 /** What follows, how large it is and how much of it is used. */

@@ -4,7 +4,7 @@
 import { useEffect } from 'preact/hooks';
 import { data, setT, source, t } from '../../state/state.ts';
 import { useQuery } from '../../state/query.ts';
-import { bytes, count, percent, time } from '../../ui/units.ts';
+import { bytes, count, percent, roundBytes, time } from '../../ui/units.ts';
 import { followGround } from './ground.ts';
 import { hoveredSite } from './hover.ts';
 import { useKeys } from '../../state/keys.ts';
@@ -50,11 +50,29 @@ export function LayoutPage() {
         <Regions />
         <div class="layout-picture">{asTable.value ? <List /> : view.value === 'time' ? <TimeMap /> : <WithMinimap />}</div>
         <aside class="layout-side" aria-label="What the map adds up to">
-          <Pins />
-          <Fragmentation />
+          {source.value.overview.sampling === null ? <Whole /> : <Sampled />}
         </aside>
       </div>
     </div>
+  );
+}
+
+function Whole() {
+  return (
+    <>
+      <Pins />
+      <Fragmentation />
+    </>
+  );
+}
+
+/** Nothing is added up of a map that shows one block in many. */
+function Sampled() {
+  return (
+    <section class="layout-box" data-testid="layout-sampled">
+      <h2>Fragmentation</h2>
+      <p class="quiet">Not known of a sample: how full pages are, and which blocks hold them, takes every block. Record without --sample.</p>
+    </section>
   );
 }
 
@@ -92,6 +110,13 @@ function Sentence() {
   if (now === null) return <p class="layout-sentence">{ground.value.length === 0 ? 'Looking where the blocks lie…' : ''}</p>;
   const { total, regions } = now.layout;
   if (changing.value) return <Changes />;
+  if (source.value.overview.sampling !== null) {
+    return (
+      <p class="layout-sentence" data-testid="layout-sentence" aria-busy={now.t !== t.value}>
+        The heap at T = {time(data.value.times.of(now.t))}: where the {count(total.live_blocks)} live blocks lie that the sample has.
+      </p>
+    );
+  }
   return (
     <p class="layout-sentence" data-testid="layout-sentence" aria-busy={now.t !== t.value}>
       The heap at T = {time(data.value.times.of(now.t))}: {count(total.live_blocks)} live blocks use{' '}
@@ -106,11 +131,21 @@ function Partly() {
   const { capped } = data.value.info;
   const { sampling } = source.value.overview;
   if (capped === null && sampling === null) return null;
+  if (sampling === null && view.value !== 'time' && isWhole()) return null;
   const why =
     capped !== null
       ? `This report holds ${count(capped.kept_blocks)} of ${count(capped.of_blocks)} blocks`
-      : `This recording is a sample, one block of about every ${bytes(sampling!.interval_bytes)}`;
+      : `This recording is a sample, one byte in ${roundBytes(sampling!.interval_bytes)} chosen`;
   return <p class="layout-partly">{why}: what looks like a hole may be a block that is not in it.</p>;
+}
+
+/** Whether a capped report has every block that is live at T: it has those of the peak and of the end, as far as there was room. */
+function isWhole(): boolean {
+  const { peak, at_exit, event_count } = data.value.info;
+  const now = layout.value;
+  if (now === null || now.t !== t.value) return false;
+  const { live_blocks } = now.layout.total;
+  return (now.t === peak.position && live_blocks === peak.blocks) || (now.t === event_count && live_blocks === at_exit.blocks);
 }
 
 /** What the filter does here. */

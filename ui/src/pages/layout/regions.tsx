@@ -2,6 +2,7 @@
 
 import { batch } from '@preact/signals';
 import type { Region } from '../../data/types.ts';
+import { source } from '../../state/state.ts';
 import { Bar } from '../../ui/bar.tsx';
 import { address, bytes, count, exactBytes, percent } from '../../ui/units.ts';
 import { KINDS } from './draw.ts';
@@ -70,6 +71,8 @@ function RegionRow({ segment, inside }: { segment: Segment; inside: Region[] | n
 }
 
 function Usage({ used, span }: { used: number; span: number }) {
+  // Of a sample nobody knows.
+  if (source.value.overview.sampling !== null) return null;
   return (
     <span class="region-line" title={`${exactBytes(used)} used by live blocks with headers and padding, of ${exactBytes(span)}`}>
       <Bar share={span === 0 ? 0 : used / span} />

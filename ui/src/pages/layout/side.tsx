@@ -8,7 +8,7 @@ import { Bar } from '../../ui/bar.tsx';
 import { css } from '../../ui/colour.ts';
 import { FrameName } from '../../ui/name.tsx';
 import { theme } from '../../ui/theme.ts';
-import { bytes, count, exactBytes, percent } from '../../ui/units.ts';
+import { bytes, count, exactBytes, percent, roundBytes } from '../../ui/units.ts';
 import { holesBySize } from './holes.ts';
 import { fillColour } from './seen.ts';
 import { ground, layout, pin, region, view } from './view.ts';
@@ -112,7 +112,7 @@ export function Fragmentation() {
       </dl>
       <HoleSizes />
       <h3>
-        Pages by fill <span class="quiet">{count(allPages)} of {bytes(now.layout.page_bytes)}</span>
+        Pages by fill <span class="quiet">{count(allPages)} of {roundBytes(now.layout.page_bytes)}</span>
       </h3>
       <div class="layout-fills">
         {PAGES.map(({ key, label, fill }) => (

@@ -10,7 +10,7 @@ import { data, select, setT, t } from '../../state/state.ts';
 import { functionName } from '../../ui/name.tsx';
 import { timeTicks } from '../../strip/scale.ts';
 import { theme } from '../../ui/theme.ts';
-import { address, bytes, exactTime, percent } from '../../ui/units.ts';
+import { address, exactTime, percent, roundBytes } from '../../ui/units.ts';
 import { FONT, groundColours, styled } from './draw.ts';
 import { Columns, runsOf, type Segment } from './geometry.ts';
 import { findBlock } from './hover.ts';
@@ -182,7 +182,7 @@ function draw(canvas: HTMLCanvasElement, seen: Drawn): void {
     context.fillStyle = styled('--muted');
     const perPx = (band.end - band.start) / band.height;
     const step = 2 ** Math.ceil(Math.log2(perPx * LABEL_PX));
-    for (let into = step; into / perPx < band.height - 8; into += step) context.fillText(`+${bytes(into)}`, GUTTER - 8, band.y + into / perPx);
+    for (let into = step; into / perPx < band.height - 8; into += step) context.fillText(`+${roundBytes(into)}`, GUTTER - 8, band.y + into / perPx);
   });
   const bottom = size.value.height - AXIS / 2;
   for (const { ns, label } of timeTicks(seen.from, seen.to, Math.floor(seen.width / 90))) {

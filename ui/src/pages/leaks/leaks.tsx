@@ -7,7 +7,7 @@ import { oneOf, param } from '../../state/params.ts';
 import { data, measure, wholeRun } from '../../state/state.ts';
 import { sentence } from '../../state/metrics.ts';
 import { useQuery } from '../../state/query.ts';
-import { bytes, count, duration, exactBytes, exactTime } from '../../ui/units.ts';
+import { bytes, count, counted, duration, exactBytes, exactTime } from '../../ui/units.ts';
 import { Nothing } from '../nothing.tsx';
 import { leakSites, type LeakKind, type LeakResult } from './model.ts';
 import { Records } from './records.tsx';
@@ -56,7 +56,7 @@ function Classes({ leaks }: { leaks: LeakResult }) {
           <li key={kind} class={`leak-class leak-${kind}`}>
             <span class="leak-name">{name}</span>
             <b class="num" title={exactBytes(weight.bytes)}>{bytes(weight.bytes)}</b>
-            <span class="num">{count(weight.blocks)} blocks</span>
+            <span class="num">{counted(weight.blocks, 'block')}</span>
             <span class="muted">{means}</span>
           </li>
         );

@@ -6,7 +6,7 @@ import { data, filter, goTo, metric, select, selected, t } from '../../state/sta
 import { FrameName } from '../../ui/name.tsx';
 import { Sparkline } from '../../ui/sparkline.tsx';
 import { Table, type Column } from '../../ui/table.tsx';
-import { bytes, count, exactBytes, exactTime, percent, time } from '../../ui/units.ts';
+import { bytes, count, counted, exactBytes, exactTime, percent, time } from '../../ui/units.ts';
 import { MOST_ROWS, type LeakSite } from './model.ts';
 
 type Key = 'bytes' | 'blocks' | 'lost' | 'first' | 'last' | 'slope';
@@ -27,7 +27,7 @@ export function SiteTable({ sites, pending }: { sites: LeakSite[]; pending: bool
       <Table<LeakSite>
         label="Never freed blocks by call site"
         testid="leak-sites"
-        columns={columns(total.bytes, sites.some((it) => it.lost !== null))}
+        columns={columns(total.bytes, sites.some((it) => it.lost !== null), sites.some((it) => it.growing))}
         count={sorted.length}
         rowHeight={26}
         row={(index) => sorted[index]}
@@ -39,7 +39,7 @@ export function SiteTable({ sites, pending }: { sites: LeakSite[]; pending: bool
         onOpen={openBlocks}
         footer={
           <>
-            <b class="num" title={exactBytes(total.bytes)}>{bytes(total.bytes)}</b> in <b class="num">{count(total.blocks)}</b> blocks of {count(sites.length)} call sites
+            <b class="num" title={exactBytes(total.bytes)}>{bytes(total.bytes)}</b> in <b class="num">{counted(total.blocks, 'block')}</b> of {counted(sites.length, 'call site')}
             {filter.value !== '' && ' that fit the filter'}
             {sites.some((it) => it.first === null) && `; first and last are looked up for up to ${count(MOST_ROWS)} blocks`}
           </>
@@ -59,7 +59,7 @@ function openBlocks(): void {
   goTo('blocks');
 }
 
-function columns(total: number, searched: boolean): Column<LeakSite>[] {
+function columns(total: number, searched: boolean, growing: boolean): Column<LeakSite>[] {
   const { stacks, times, info } = data.value;
   const when = (position: number | null) => (position === null ? '–' : <span title={exactTime(times.of(position))}>{time(times.of(position))}</span>);
   const mark = (times.of(t.value) - info.start_ns) / Math.max(1, info.end_ns - info.start_ns);
@@ -68,8 +68,8 @@ function columns(total: number, searched: boolean): Column<LeakSite>[] {
     { key: 'blocks', title: 'Blocks', width: '70px', numeric: true, hint: 'Blocks never freed', cell: (it) => count(it.blocks) },
     searched ? { key: 'lost', title: 'Lost', width: '80px', numeric: true, hint: 'Bytes that the search called definite, indirect or possible leaks', cell: (it) => (it.lost === null ? '–' : <span title={exactBytes(it.lost)}>{bytes(it.lost)}</span>) } : null,
     { key: 'site', title: 'Call site', width: 'minmax(170px, 1fr)', cell: (it) => (it.frame < 0 ? <span class="muted">no backtrace</span> : <FrameName frames={stacks.frames} frame={it.frame} />) },
-    { key: 'slope', title: 'Growth each s', width: '104px', numeric: true, hint: 'Live bytes of the site, their rise in a second over the whole run, by least squares', cell: (it) => (it.slope === null ? '–' : bytes(it.slope)) },
-    { key: 'series', title: 'Live over the run', width: '196px', hint: 'Live bytes of the site over the whole run', cell: (it) => <Growth site={it} mark={mark} /> },
+    { key: 'slope', title: 'Growth each s', width: '104px', numeric: true, hint: 'How fast the site’s live bytes rise: the typical one of their rises between any two of 16 moments of the run. 0: it came and stayed', cell: (it) => (it.slope === null ? '–' : it.slope === 0 ? <span class="muted">0 B</span> : bytes(it.slope)) },
+    { key: 'series', title: 'Live over the run', width: growing ? '196px' : '124px', hint: 'Live bytes of the site over the whole run', cell: (it) => <Growth site={it} mark={mark} /> },
     { key: 'first', title: 'First', width: '66px', numeric: true, hint: 'When the first of them was allocated', cell: (it) => when(it.first) },
     { key: 'last', title: 'Last', width: '66px', numeric: true, hint: 'When the last of them was allocated', cell: (it) => when(it.last) },
   ];

@@ -42,7 +42,7 @@ export function Headline() {
           meaning="Bytes asked for over the whole run, freed or not"
           exact={exactBytes(allocated.bytes)}
         >
-          {bytes(allocated.median_bytes)} median, {bytes(allocated.largest_bytes)} largest
+          {allocated.calls > 0 && `${bytes(allocated.median_bytes)} median, ${bytes(allocated.largest_bytes)} largest`}
         </Figure>
       )}
       {allocated && (
@@ -52,7 +52,7 @@ export function Headline() {
           meaning="Calls that returned a block; a realloc is one call"
           exact={`${count(allocated.calls)} calls, ${count(allocated.frees)} frees, ${count(allocated.failed)} failed`}
         >
-          {temporary ? `${percent(temporary.blocks, allocated.calls)} temporary` : `${count(allocated.frees)} frees`}
+          {temporary && allocated.calls > 0 ? `${percent(temporary.blocks, allocated.calls)} temporary` : `${count(allocated.frees)} frees`}
           {allocated.failed > 0 && `, ${count(allocated.failed)} failed`}
         </Figure>
       )}

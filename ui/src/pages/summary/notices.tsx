@@ -2,7 +2,7 @@
 
 import { data, goTo, source } from '../../state/state.ts';
 import { Icon } from '../../ui/icons.tsx';
-import { bytes, count, percent } from '../../ui/units.ts';
+import { count, roundBytes } from '../../ui/units.ts';
 
 /** From this share of frames without a name on, how to get names is said. */
 const NAMELESS = 0.5;
@@ -13,23 +13,20 @@ export function notices(): string[] {
   const { info } = data.value;
   const said = [...overview.losses];
   if (overview.sampling !== null) {
-    const mean = bytes(overview.sampling.interval_bytes);
-    said.push(`This is a sample, one block in ${mean} on average: totals are estimates for the whole program, single blocks are those that were chosen.`);
+    const mean = roundBytes(overview.sampling.interval_bytes);
+    said.push(`This is a sample, one byte in ${mean} chosen at random: totals are estimates for the whole program, single blocks are those that were chosen.`);
   }
   if (info.capped !== null) {
     const { kept_blocks, of_blocks, grid } = info.capped;
     said.push(
-      `${count(kept_blocks)} of ${count(of_blocks)} blocks are in this report. Totals are exact, at ${count(grid)} moments of the run to which T, A and B are rounded down; ` +
+      `${count(kept_blocks)} of ${count(of_blocks)} blocks are in this report. Totals are exact, at ${count(grid)} moments of the run to which T, A and B are rounded down, and at the peak; ` +
         'single blocks are the largest, the longest lived and those live at a few moments. All of them: heaptape ui ' + overview.tape,
     );
   }
   if (overview.left_out > 0) said.push(`${count(overview.left_out)} blocks are left out: their addresses are too large for this page.`);
-  const { unnamed, of } = overview.unnamed_frames;
-  if (of > 0 && unnamed / of >= NAMELESS) {
-    said.push(
-      `${percent(unnamed, of)} of the ${count(of)} frames have no function name. Build with -g, install the debug packages, or say where they are: heaptape report --debug-dir DIR ${overview.tape}`,
-    );
-  }
+  const { unnamed, of, notice } = overview.unnamed_frames;
+  const help = unnamed / of >= NAMELESS ? `. Names come with -g, with debug packages, or with heaptape report --debug-dir DIR ${overview.tape}` : '';
+  if (notice !== null) said.push(`${notice}${help}`);
   return said;
 }
 

@@ -2,8 +2,9 @@
 // follow the range and the filter; each site has the colour that it has on the map.
 
 import type { Metric, StackWeights, Unit, Weight } from '../../data/types.ts';
+import { toldMetrics } from '../../state/metrics.ts';
 import { useQuery } from '../../state/query.ts';
-import { a, b, data, filter, goTo, metric, select, selected, t, unit, wholeRun } from '../../state/state.ts';
+import { a, b, data, filter, goTo, metric, select, selected, source, t, unit, wholeRun } from '../../state/state.ts';
 import { Bar } from '../../ui/bar.tsx';
 import { categories, category, css, OTHER } from '../../ui/colour.ts';
 import { Button } from '../../ui/button.tsx';
@@ -27,7 +28,7 @@ export function Rankings() {
   const scope = `${wholeRun.value ? '' : ', of the range'}${filter.value === '' ? '' : ', filtered'}`;
   return (
     <section class="rankings" aria-label="Call sites">
-      {LISTS.map((list) => (
+      {LISTS.filter((it) => toldMetrics(source.value.overview).some(({ id }) => id === it.metric)).map((list) => (
         <List key={list.metric} {...list} scope={scope} colours={colours.value.value} />
       ))}
     </section>

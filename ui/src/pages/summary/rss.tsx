@@ -7,7 +7,7 @@ import { data, setT, t } from '../../state/state.ts';
 import { byteTicks, timeTicks } from '../../strip/scale.ts';
 import { category, css, mix, OTHER } from '../../ui/colour.ts';
 import { theme } from '../../ui/theme.ts';
-import { bytes, exactBytes, percent, time } from '../../ui/units.ts';
+import { bytes, exactBytes, percent, roundBytes, time } from '../../ui/units.ts';
 
 const HEIGHT = 260;
 const LEFT = 60;
@@ -109,7 +109,7 @@ function Chart({ rss, width, now }: { rss: RssExplained; width: number; now: num
       {byteTicks(most).map((tick) => (
         <g key={tick} class="rss-tick">
           <path d={`M${LEFT} ${y(tick)}H${right}`} />
-          <text x={LEFT - 6} y={y(tick) + 4} text-anchor="end">{bytes(tick).replace(/\.0+ /, ' ')}</text>
+          <text x={LEFT - 6} y={y(tick) + 4} text-anchor="end">{roundBytes(tick)}</text>
         </g>
       ))}
       {areas.map((path, k) => (

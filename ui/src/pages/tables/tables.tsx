@@ -1,6 +1,6 @@
 // Tables: who asked for the memory, in rows: grouped one way or another, or as trees.
 
-import { data, metric, unit } from '../../state/state.ts';
+import { data, metric, source, unit } from '../../state/state.ts';
 import { compile } from '../../tree/search.ts';
 import { FoldControl } from '../../tree/foldcontrol.tsx';
 import { Choice } from '../../ui/choice.tsx';
@@ -57,7 +57,12 @@ function columnsOffered(by: Rows): ColumnDef[] {
   const line: ColumnDef = { id: 'line', title: 'over the run', hint: 'Live bytes over the whole run', needs: [], value: () => NaN, write: () => '', initially: true };
   const self = by === 'function' || by === 'top' ? [selfColumn(metric.value, unit.value)] : [];
   const lines = by === 'thread' || by === 'size' ? [] : [line];
-  return [...self, ...COLUMNS, ...lines];
+  return [...self, ...COLUMNS.filter((it) => it.id === metric.value || isTold(it)), ...lines];
+}
+
+/** Of a sample nobody knows what was temporary. */
+function isTold({ needs }: ColumnDef): boolean {
+  return source.value.overview.sampling === null || !needs.includes('temp');
 }
 
 /** That of the metric first, then those that were chosen. */
