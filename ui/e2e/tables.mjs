@@ -17,17 +17,28 @@ export function tableOf(path, id) {
   const { columns } = JSON.parse(packed.subarray(4, 4 + length).toString());
   const table = {};
   let at = 4 + length;
-  for (const { name, type, length: count, delta, shuffle } of columns) {
+  for (const { name, type, length: count, delta, by, shuffle } of columns) {
     const width = ARRAYS[type].BYTES_PER_ELEMENT;
     const raw = packed.subarray(at, at + count * width);
     const bytes = new Uint8Array(count * width);
     for (let i = 0; i < bytes.length; i++) bytes[shuffle ? (i % count) * width + Math.floor(i / count) : i] = raw[i];
     const values = new ARRAYS[type](bytes.buffer);
     if (delta) for (let i = 1; i < count; i++) values[i] += values[i - 1];
+    if (by) addUpBy(table[by], values);
     table[name] = values;
     at += Math.ceil((count * width) / 8) * 8;
   }
+  if (table.life) table.died = table.life.map((life, i) => (life === 0 ? 0xffffffff : table.born[i] + life));
   return table;
+}
+
+function addUpBy(keys, values) {
+  const last = new Map();
+  values.forEach((step, i) => {
+    const before = last.get(keys[i] % 65536) ?? 0;
+    values[i] = before + (step % 2 === 0 ? step / 2 : -(step + 1) / 2);
+    last.set(keys[i] % 65536, values[i]);
+  });
 }
 
 /** The time of each position, by a look at all changes of the clock. */

@@ -16,7 +16,8 @@ function randomTable(random: Random): Columns {
   columns['small'] = Uint8Array.from(of(length(), 256));
   columns['thread'] = Uint16Array.from(of(length(), 65536));
   columns['born'] = Uint32Array.from(of(length(), 2 ** 32));
-  columns['died'] = Uint32Array.from(of(length(), 2 ** 32));
+  const blocks = length();
+  for (const name of ['size_lo', 'usable', 'addr_lo']) columns[name] = Uint32Array.from(of(blocks, 2 ** 32));
   columns['weight'] = Float64Array.from(of(length(), 2 ** 53));
   return { meta: { note: 'é<' }, columns };
 }

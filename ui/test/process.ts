@@ -102,7 +102,7 @@ function tablesOf(blocks: Block[], clock: number[], sampled: boolean): Tables {
   const of = (key: keyof Block) => u32(blocks.map((it) => Number(it[key]) % 2 ** 32));
   const changes = clock.flatMap((time, rank) => (time === clock[rank - 1] ? [] : [rank]));
   const named: Record<string, Column> = {
-    born: of('born'), died: of('died'), size_lo: of('size'), usable: of('usable'), stack: of('stack'), freed_stack: u32(blocks.map(() => 0)),
+    born: of('born'), life: u32(blocks.map((it) => (it.died === NEVER ? 0 : (it.died - it.born) >>> 0))), size_lo: of('size'), usable: of('usable'), stack: of('stack'), freed_stack: u32(blocks.map(() => 0)),
     addr_lo: of('addr'), addr_hi: u32(blocks.map((it) => Math.floor(it.addr / 2 ** 32))),
     thread: Uint16Array.from(blocks, (it) => it.thread), freed_thread: Uint16Array.from(blocks, (it) => it.thread),
     api: new Uint8Array(blocks.length), flags: Uint8Array.from(blocks, (it) => it.flags), leak: Uint8Array.from(blocks, (it) => it.leak),

@@ -4,7 +4,7 @@ use super::columns::Table;
 use heaptape_analysis::contents::captures::Captures;
 use heaptape_analysis::estimate::Sampling;
 use heaptape_analysis::flows::Flows;
-use heaptape_analysis::lifetimes::Lifetimes;
+use heaptape_analysis::lifetimes::{Lifetime, Lifetimes, NEVER};
 use heaptape_analysis::names;
 use heaptape_analysis::recording::Recording;
 use heaptape_analysis::series::Series;
@@ -202,6 +202,12 @@ impl Threads {
     }
 }
 
+/// Events from the one that began a block to the one that ended it; 0 where none did. Of an inherited block so many as
+/// there were up to its end.
+fn life(block: &Lifetime) -> u32 {
+    if block.died == NEVER { 0 } else { block.died.wrapping_sub(block.born) }
+}
+
 /// The table `blocks`.
 pub fn blocks<'a>(
     lifetimes: &'a Lifetimes,
@@ -211,17 +217,16 @@ pub fn blocks<'a>(
 ) -> Table<'a> {
     let blocks = &lifetimes.blocks;
     let count = blocks.len();
-    let any_high = |value: fn(&heaptape_analysis::lifetimes::Lifetime) -> u64| {
-        blocks.iter().any(|block| value(block) >> 32 != 0)
-    };
+    let any_high = |value: fn(&Lifetime) -> u64| blocks.iter().any(|block| value(block) >> 32 != 0);
     let mut table = Table::new()
         .meta("inherited", lifetimes.inherited)
         .near("born", count, |row| blocks[row].born)
-        .u32("died", count, |row| blocks[row].died)
+        .u32("life", count, |row| life(&blocks[row]))
         .u32("size_lo", count, |row| blocks[row].size as u32)
-        .u32("addr_lo", count, |row| blocks[row].addr as u32)
+        // Allocators round sizes up, and give again what was freed.
+        .near_by("usable", "size_lo", count, |row| blocks[row].usable as u32)
+        .near_by("addr_lo", "usable", count, |row| blocks[row].addr as u32)
         .u32("addr_hi", count, |row| (blocks[row].addr >> 32) as u32)
-        .u32("usable", count, |row| blocks[row].usable as u32)
         .u32("stack", count, |row| stacks.stack(blocks[row].backtrace))
         .u32("freed_stack", count, |row| stacks.stack(blocks[row].freed_backtrace))
         .u16("thread", count, |row| threads.number(blocks[row].thread))

@@ -54,7 +54,7 @@ export class BlockTable implements Population {
   constructor(table: Columns, stacks: number) {
     const born = column(table, 'born', 'u32');
     const count = (this.count = born.length);
-    this.died = column(table, 'died', 'u32', count);
+    this.died = diedAfter(column(table, 'life', 'u32', count), born);
     this.flags = column(table, 'flags', 'u8', count);
     this.start = startsOf(born, this.flags);
     this.size = wide(table, 'size_lo', 'size_hi', count);
@@ -276,6 +276,12 @@ export function startsOf(born: Uint32Array, flags: Uint8Array): Uint32Array {
     if (i > 0 && start[i]! < start[i - 1]!) throw new Error('the blocks are not in order of birth');
   }
   return start;
+}
+
+/** Ranks of ends, in place of how many events each block lived through: 0 stands for never. */
+function diedAfter(life: Uint32Array, born: Uint32Array): Uint32Array {
+  for (let i = 0; i < life.length; i++) life[i] = life[i] === 0 ? NEVER : life[i]! + born[i]!;
+  return life;
 }
 
 function wide(table: Columns, low: string, high: string, count: number): Numbers {

@@ -4,15 +4,18 @@ import type { Column, Columns } from '../columns.ts';
 
 /** Columns that hold ranks or times, nearly ascending: written as differences. */
 const NEAR = new Set(['born', 'position', 'time_lo', 'time_hi', 'id_lo', 'id_hi']);
+/** Columns that are near the last value in a row with the same value of another one. */
+const NEAR_BY: Record<string, string> = { usable: 'size_lo', addr_lo: 'usable' };
 
 export function pack({ meta, columns }: Columns, compressible: boolean): Uint8Array {
   const heads = Object.entries(columns).map(([name, values]) => ({
-    name, type: typeOf(values), length: values.length, delta: compressible && NEAR.has(name), shuffle: compressible && values.BYTES_PER_ELEMENT > 1,
+    name, type: typeOf(values), length: values.length, delta: compressible && NEAR.has(name), by: compressible ? NEAR_BY[name] : undefined,
+    shuffle: compressible && values.BYTES_PER_ELEMENT > 1,
   }));
   let header = JSON.stringify({ meta, columns: heads });
   let bytes = new TextEncoder().encode(header).length;
   for (; (4 + bytes) % 8 !== 0; bytes++) header += ' ';
-  const arrays = heads.map(({ name, delta, shuffle }) => packColumn(columns[name]!, delta, shuffle));
+  const arrays = heads.map(({ name, delta, by, shuffle }) => packColumn(by ? differencesBy(columns[by]!, columns[name]!) : columns[name]!, delta, shuffle));
   const packed = new Uint8Array(4 + bytes + arrays.reduce((sum, it) => sum + padded(it.length), 0));
   new DataView(packed.buffer).setUint32(0, bytes, true);
   packed.set(new TextEncoder().encode(header), 4);
@@ -30,6 +33,16 @@ function typeOf(values: Column): string {
   if (values instanceof Uint8Array) return 'u8';
   if (values instanceof Uint16Array) return 'u16';
   return values instanceof Uint32Array ? 'u32' : 'f64';
+}
+
+function differencesBy(key: Column, values: Column): Uint32Array {
+  const last = new Map<number, number>();
+  return Uint32Array.from(values, (value: number, i: number) => {
+    const slot = key[i]! % 65536;
+    const step = (value - (last.get(slot) ?? 0)) | 0;
+    last.set(slot, value);
+    return (step << 1) ^ (step >> 31);
+  });
 }
 
 function packColumn(values: Column, delta: boolean, shuffle: boolean): Uint8Array {

@@ -88,13 +88,13 @@ function samplesOf(end_ns: number): Samples {
 
 /** The first 4 KiB of some blocks at the snapshots; every second 16 bytes are not known. */
 function contentsOf({ blocks, events }: ReturnType<typeof blockTables>): Tables['contents'] {
-  const { born, died, size_lo } = blocks.columns;
+  const { born, life, size_lo } = blocks.columns;
   const rows: { id: number; position: number; offset: number; length: number }[] = [];
   const bytes: number[] = [];
   for (const share of [0.3, 0.6, 1]) {
     const position = Math.floor(share * events);
     for (let b = 0; b < born!.length; b += 3) {
-      if (born![b]! >= position || died![b]! < position) continue;
+      if (born![b]! >= position || (life![b] !== 0 && born![b]! + life![b]! < position)) continue;
       for (let offset = 0; offset < Math.min(4096, size_lo![b]!); offset += 48) {
         const length = Math.min(32, size_lo![b]! - offset);
         rows.push({ id: b + 1, position, offset, length });

@@ -1,6 +1,5 @@
 // The tables of the synthetic process: its blocks, as an allocator with bins would place them.
 
-import { NEVER } from '../types.ts';
 import type { Column, Columns } from '../columns.ts';
 import { FUNCTIONS, PLACES, type Fn, type FnName, type Place } from './program.ts';
 import { orderOf } from '../inpage/search.ts';
@@ -89,8 +88,8 @@ export function blockTables(count: number, ends: number[][], seed: number) {
   const rank = new Int32Array(count);
   const heap = new Heap();
   const list = {
-    born: new Uint32Array(count), died: new Uint32Array(count).fill(NEVER), size_lo: new Uint32Array(count), addr_lo: new Uint32Array(count),
-    addr_hi: new Uint32Array(count), usable: new Uint32Array(count), stack: new Uint32Array(count), freed_stack: new Uint32Array(count),
+    born: new Uint32Array(count), life: new Uint32Array(count), size_lo: new Uint32Array(count), usable: new Uint32Array(count),
+    addr_lo: new Uint32Array(count), addr_hi: new Uint32Array(count), stack: new Uint32Array(count), freed_stack: new Uint32Array(count),
     thread: new Uint16Array(count), freed_thread: new Uint16Array(count), api: new Uint8Array(count), flags: new Uint8Array(count), leak: new Uint8Array(count),
   };
   const newest = new Map<number, number>();
@@ -114,13 +113,13 @@ export function blockTables(count: number, ends: number[][], seed: number) {
       return;
     }
     const block = rank[act >>> 1]!;
-    list.died[block] = position;
+    list.life[block] = position - list.born[block]!;
     list.freed_stack[block] = random.chance(0.7) ? list.stack[block]! : 0;
     list.freed_thread[block] = random.chance(0.95) ? place.thread : 0;
     if (newest.get(place.thread) === block) list.flags[block] = 1;
     heap.give(list.addr_hi[block]! * 2 ** 32 + list.addr_lo[block]!, list.usable[block]!);
   });
-  for (let block = 0; block < count; block++) if (list.died[block] === NEVER) list.leak[block] = 1 + random.below(4);
+  for (let block = 0; block < count; block++) if (list.life[block] === 0) list.leak[block] = 1 + random.below(4);
   return { blocks: columns(list), times: timesOf(Float64Array.from(acts, (act) => when[act]!)), events: acts.length };
 }
 
