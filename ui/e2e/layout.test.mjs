@@ -218,8 +218,12 @@ test('no number is cut, nothing scrolls sideways, and axe finds nothing serious'
   const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
   for (const theme of ['light', 'dark']) {
     for (const [width, height] of [[1440, 900], [1024, 640]]) {
+      const { page, faults, close } = await show('', { theme, width, height });
+      await page.evaluate(axe);
       for (const hash of ['', '&map=pages', '&map=time', '&map-table=1', '&ma=2000&mb=9000&map-changes=1']) {
-        const { page, faults, close } = await show(hash, { theme, width, height });
+        await page.evaluate((it) => void (location.hash = it), `#/layout?v=1${hash}`);
+        await page.waitForTimeout(150);
+        await settled(page);
         const where = `${theme} ${width} ${hash}`;
         const cut = await page.evaluate(() =>
           [...document.querySelectorAll('.layout-page .numeric, .layout-page .fact, .layout-page .zoom-text')]
@@ -228,13 +232,12 @@ test('no number is cut, nothing scrolls sideways, and axe finds nothing serious'
         );
         assert.deepEqual(cut, [], where);
         assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), where);
-        await page.evaluate(axe);
         const found = await page.evaluate(() => window.axe.run('.layout-page', { resultTypes: ['violations'] }));
         const serious = found.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
         assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes[0].html]), [], where);
         assert.deepEqual(faults(), [], where);
-        await close();
       }
+      await close();
     }
   }
 });

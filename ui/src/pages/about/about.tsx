@@ -2,7 +2,7 @@
 
 import { data, source } from '../../state/state.ts';
 import { Icon } from '../../ui/icons.tsx';
-import { Name } from '../../ui/name.tsx';
+import { Name, visible } from '../../ui/name.tsx';
 import { bytes, count, duration, exactBytes, percent, roundBytes, roundDuration, time } from '../../ui/units.ts';
 import { notices } from '../summary/notices.tsx';
 import './about.css';
@@ -55,7 +55,7 @@ function Facts({ title, facts }: { title: string; facts: [string, string | null 
           <div key={name} title={hint}>
             <dt>{name}</dt>
             <dd>
-              <bdi>{value}</bdi>
+              <bdi>{visible(value)}</bdi>
             </dd>
           </div>
         ))}

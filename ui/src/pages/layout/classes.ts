@@ -48,7 +48,7 @@ export function scale(share: number, theme: Theme): Colour {
   const below = Math.min(ON_LIGHT.length - 2, Math.floor(at));
   return mix(ON_LIGHT[below]!, ON_LIGHT[below + 1]!, at - below);
 }
-const FAINTEST = 0.38;
+const FAINTEST = 0.36;
 const ON_LIGHT: readonly Colour[] = [0x199474, 0x2a788e, 0x3f4788, 0x440154, 0x140010];
 
 /** How blocks are coloured at a position; `sites` is the category of a site's frame. */

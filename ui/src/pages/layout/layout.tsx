@@ -49,7 +49,7 @@ export function LayoutPage() {
       <div class="layout-body">
         <Regions />
         <div class="layout-picture">{asTable.value ? <List /> : view.value === 'time' ? <TimeMap /> : <WithMinimap />}</div>
-        <aside class="layout-side" aria-label="What the map adds up to">
+        <aside class="layout-side" tabIndex={0} aria-label="What the map adds up to">
           {source.value.overview.sampling === null ? <Whole /> : <Sampled />}
         </aside>
       </div>
