@@ -1,4 +1,4 @@
-// The difference of two recordings: F7, a program run twice, the second time for longer. What must be shown is summed up here
+// The difference of two recordings: F9, a program run twice, the second time for longer. What must be shown is summed up here
 // from the tables of both.
 
 import assert from 'node:assert/strict';
@@ -29,7 +29,7 @@ const shown = (count) => count.toLocaleString('en-US');
 test('two recordings are compared by call site, function and backtrace', async () => {
   const path = fixture('F9');
   assert.equal(overviewOf(path).has_other, true);
-  assert.equal(overviewOf(path, 'other-overview').tape, 'F7-other.tape');
+  assert.equal(overviewOf(path, 'other-overview').tape, 'F9-other.tape');
   const [one, other] = [allocated(path, 'p'), allocated(path, 'q')];
   const total = (sums) => [...sums.values()].reduce((sum, it) => sum + it, 0);
   const more = total(other) - total(one);
@@ -48,7 +48,7 @@ test('two recordings are compared by call site, function and backtrace', async (
   await page.getByRole('button', { name: 'A = T' }).waitFor();
   assert.equal(await param(page, 'between'), 'moments');
   await page.getByTestId('diff-between').getByRole('button', { name: 'two recordings' }).click();
-  await page.getByText('A, F7.tape').waitFor();
+  await page.getByText('A, F9.tape').waitFor();
   for (const by of ['function', 'backtrace', 'flame graph']) {
     await page.getByTestId('diff-by').getByRole('button', { name: by }).click();
     assert.equal(await page.getByTestId('diff-total').textContent(), `+${shown(more)}`, by);
