@@ -64,6 +64,7 @@ test('a search counts each byte once, and n goes from match to match (statement 
   await page.getByTestId('flame-search').press('Escape');
   assert.equal(await param(page, 'find'), null);
   await page.getByTestId('flame-search').fill('sqlite3_exec|build_key');
+  await page.waitForFunction(() => Number(document.querySelector('[data-testid=flame-found]')?.dataset.bytes) > 0);
   await page.getByTestId('flame-canvas').focus();
   const heard = [];
   for (let k = 0; k < 4; k++) {

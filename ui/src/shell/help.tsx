@@ -26,7 +26,7 @@ export function Help() {
   const groups = new Map<string, Key[]>();
   for (const key of keysNow()) groups.set(key.group, [...(groups.get(key.group) ?? []), key]);
   return (
-    <dialog ref={dialog} class="help" aria-labelledby="help-title" onClose={close} onClick={(event) => event.target === dialog.current && close()}>
+    <dialog ref={dialog} class="help" aria-labelledby="help-title" onCancel={close} onClose={close} onClick={(event) => event.target === dialog.current && close()}>
       <header>
         <h2 id="help-title">Keys and gestures</h2>
         <Button icon="close" label="Close" keys="Esc" onClick={close} />

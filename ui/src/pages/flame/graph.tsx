@@ -1,5 +1,6 @@
 // One flame graph: a canvas in a window that scrolls, with pointer and keyboard.
 
+import { batch } from '@preact/signals';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { View } from '../../tree/view.ts';
 import { type Box, boxAt, boxes, type Order } from './boxes.ts';
@@ -129,7 +130,7 @@ export function Graph(props: GraphProps) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const to = step(event.key, rows, focus, up);
     if (to !== undefined) props.onFocus(to);
-    else if (event.key === 'Enter') (props.onChoose(focus), props.onZoom(focus));
+    else if (event.key === 'Enter') batch(() => (props.onChoose(focus), props.onZoom(focus)));
     else if (event.key === 'Backspace') props.onZoom(Math.max(0, view.shape.parent(zoom)));
     else if (event.key === 'ContextMenu' || (event.key === 'F10' && event.shiftKey)) menuAtFocus();
     else if (!props.onKey?.(event.key, focus)) return;
