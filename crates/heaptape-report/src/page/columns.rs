@@ -334,7 +334,7 @@ mod tests {
                 .u16("ids", ids.len(), |row| ids[row])
                 .u32("ranks", ranks.len(), |row| ranks[row])
                 .near("near", ranks.len(), |row| ranks[row])
-                .u32("keys", ranks.len(), |row| ranks[row] % 5 << (row % 2 * 16))
+                .u32("keys", ranks.len(), |row| (ranks[row] % 5) << (row % 2 * 16))
                 .near_by("by", "keys", ranks.len(), |row| ranks[row])
                 .f64("sums", sums.len(), |row| sums[row]);
             let mut packed = Vec::new();
