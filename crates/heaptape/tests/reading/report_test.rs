@@ -87,7 +87,7 @@ fn add_up_by(keys: &[u64], steps: impl Iterator<Item = u64>) -> Vec<u64> {
         let before: &mut u32 = last.entry(key % 65_536).or_default();
         let step = step as u32;
         let up = step / 2;
-        *before = before.wrapping_add(if step % 2 == 0 { up } else { !up });
+        *before = before.wrapping_add(if step.is_multiple_of(2) { up } else { !up });
         u64::from(*before)
     };
     keys.iter().zip(steps).map(value).collect()
