@@ -187,8 +187,8 @@ fn aborts_of_the_allocator_name_a_block() {
         assert_eq!(block["relation"], "suspected", "{}", crash.text);
     };
     suspect("smashes_next", "2", "24");
-    suspect("smashes_behind", "3", "2000");
-    suspect("smashes_top", "3", "2000");
+    suspect("smashes_behind", "3", "2,000");
+    suspect("smashes_top", "3", "2,000");
     let crash = Crashed::of("double_free").is("abort", "certain", &["block #1 again"]);
     let block = &crash.crash()["blocks"][0];
     assert_eq!(block["relation"], "given_back", "{}", crash.text);
