@@ -384,13 +384,15 @@ test('statement 12, the frame: pages, help and filter by keys alone; no key work
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'hidden' });
     await page.keyboard.press('/');
+    await page.waitForFunction(() => document.activeElement?.id === 'filter');
     await page.keyboard.type('d3 m');
     assert.match(await state(page), /^#\/about/, 'typed digits are text');
     assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'light');
     await page.keyboard.press('Escape');
     assert.equal(await page.getByTestId('filter').inputValue(), '');
+    await page.waitForFunction(() => document.activeElement?.id !== 'filter');
     await page.keyboard.press('d');
-    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
+    await page.waitForFunction(() => document.documentElement.dataset.theme === 'dark');
   });
 });
 
