@@ -2,7 +2,7 @@
 // Never bound in text inputs; whatever has a key has a visible control too.
 
 import { signal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 import * as act from './actions.ts';
 import { togglePlay } from './play.ts';
 import { endGesture, gesture } from './params.ts';
@@ -85,7 +85,8 @@ export function keysNow(): Key[] {
 
 /** Keys of a page, for as long as it is shown. */
 export function useKeys(keys: Omit<Key, 'group'>[], deps: unknown[] = []): void {
-  useEffect(() => {
+  // At once with what is drawn: a key pressed right afterwards acts on what is seen, not on what was there before.
+  useLayoutEffect(() => {
     const own = keys.map((key): Key => ({ ...key, group: 'This page' }));
     ofPage.value = [...ofPage.peek(), ...own];
     return () => {

@@ -1,7 +1,7 @@
 // One tree: top-down or bottom-up, as a picture or as a table.
 
 import { useSignal } from '@preact/signals';
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useState } from 'preact/hooks';
 import { selected, selection } from '../../state/state.ts';
 import { useKeys } from '../../state/keys.ts';
 import { merged, momentOfRun, nodeName } from '../../tree/shared.ts';
@@ -39,7 +39,8 @@ export function Single({ view, looks, order, found, lineOf, own = true }: Props)
   const picked = useSignal({ selection: '', node: -1 });
   const wanted = zoomPath.value;
   const zoom = useMemo(() => follow(shape, wanted), [shape, wanted.join()]);
-  useEffect(() => setFocus(zoom), [shape]);
+  // Before the next key, whose place would be one of the graph before.
+  useLayoutEffect(() => setFocus(zoom), [shape]);
   const zoomTo = (node: number) => {
     zoomPath.value = path(shape, node);
     setFocus(node);
