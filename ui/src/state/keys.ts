@@ -114,10 +114,11 @@ function nameOf(event: KeyboardEvent): string {
   return `${event.ctrlKey ? 'Ctrl+' : ''}${event.shiftKey && named ? 'Shift+' : ''}${event.key}`;
 }
 
-/** Whether the key belongs to what has the focus: text in an input, a choice in a list, a press of a button, a dialog. */
+/** Whether the key belongs to what has the focus: text in an input, a choice in a list, a press of a button, an open dialog
+ * (one that was closed keeps the focus until the next frame). */
 function isTyping(event: KeyboardEvent): boolean {
   const target = event.target instanceof Element ? event.target : null;
-  if (target?.closest('input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable], dialog')) return true;
+  if (target?.closest('input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable], dialog[open]')) return true;
   const presses = event.key === ' ' || event.key === 'Enter';
   return presses && target?.closest('button, a, summary, input') != null;
 }
