@@ -2,6 +2,7 @@
 
 use super::answers::{Answers, Measure};
 use super::measure::Signed;
+use super::span::Span;
 use super::{AskError, Stop, unless_stopped};
 use crate::lifetimes::{Lifetime, NEVER, flags};
 use crate::stacks::{StackFrame, Stacks};
@@ -113,15 +114,20 @@ impl Answers<'_> {
                 Sort::Leak => u64::from(block.leak),
             }
         };
-        let mut first = First { wanted, descending, rows: Vec::new() };
-        let mut page = Page::default();
-        self.winder.each(choice.span, stop, &mut |block, sign| {
+        let make = || (First { wanted, descending, rows: Vec::new() }, Page::default());
+        let parts = self.winder.gather(choice.span, stop, make, |(first, page), block, sign| {
             if choice.passes(block) {
                 page.count += 1;
                 page.total.add(index.weigh(block), sign);
                 first.add(key(block), block);
             }
         })?;
+        let (mut first, mut page) = make();
+        for (own, part) in parts {
+            page.count += part.count;
+            page.total.plus(part.total);
+            first.rows.extend(own.rows);
+        }
         let sorted = first.finish();
         page.rows = sorted.into_iter().skip(offset).map(|(_, block)| block).collect();
         index.complete(self.winder.recording(), &mut page.rows)?;
@@ -131,24 +137,16 @@ impl Answers<'_> {
     /// The block of a number, if the process allocated it or inherited one of that number.
     pub fn block(&self, id: u64, stop: Stop<'_>) -> Result<Option<Lifetime>, AskError> {
         let index = self.winder.index;
+        let place = id.checked_sub(1).and_then(|place| u32::try_from(place).ok());
         let mut found = None;
-        let place = id.checked_sub(1).filter(|place| *place < index.died.len() as u64);
-        if let Some(place) = place {
-            let cell = index.begun.partition_point(|&begun| u64::from(begun) <= place) - 1;
-            let from = cell as u32 * index.least_cell;
-            let to = from.saturating_add(index.least_cell).min(index.events);
-            self.winder.each_birth(from..to, stop, &mut |block| {
-                if block.id.0 == id {
-                    found = Some(*block);
-                }
-            })?;
+        if let Some(rank) = place.and_then(|place| index.births.rank_of(place)) {
+            found = index.long.born_at(rank, &index.births);
+            if found.is_none() {
+                self.winder.each_short_born(rank..rank + 1, stop, &mut |it| found = Some(*it))?;
+            }
         }
         let inherited = || index.long.odd().iter().find(|block| block.id.0 == id).copied();
         let mut found: Vec<Lifetime> = found.or_else(inherited).into_iter().collect();
-        // A birth does not tell what a search for leaks said of a long block.
-        for block in &mut found {
-            block.leak = index.long.leak_of(block).unwrap_or(block.leak);
-        }
         index.complete(self.winder.recording(), &mut found)?;
         Ok(found.first().copied())
     }
@@ -163,14 +161,7 @@ impl Answers<'_> {
         let index = self.winder.index;
         let touching = |block: &Lifetime| touches(block, addr, addr.saturating_add(1));
         let mut found = Vec::new();
-        index.long.filter(
-            |_| true,
-            |block| {
-                if touching(block) {
-                    found.push(*block);
-                }
-            },
-        );
+        index.long.holding(addr, &index.births, |block| found.push(*block));
         keep_newest(&mut found, limit);
         // From the last cell back: what is older than enough is not looked for.
         let mut end = index.events;
@@ -182,8 +173,8 @@ impl Answers<'_> {
             }
             let begin = (end - 1) / STRETCH * STRETCH;
             let mut own = Vec::new();
-            self.winder.each_birth(begin..end, stop, &mut |block| {
-                if touching(block) && index.is_short(block) {
+            self.winder.each_short_born(begin..end, stop, &mut |block| {
+                if touching(block) {
                     own.push(*block);
                 }
             })?;
@@ -207,43 +198,39 @@ impl Answers<'_> {
         let index = self.winder.index;
         let before = before.min(index.events);
         let mut found: Vec<Touch> = Vec::new();
-        let note = |found: &mut Vec<Touch>, block: &Lifetime| {
-            if !touches(block, lo, hi) {
-                return;
-            }
-            if block.born != NEVER && block.born < before {
-                found.push(Touch { position: block.born + 1, block: *block, begins: true });
-            }
-            if block.died < before {
-                found.push(Touch { position: block.died + 1, block: *block, begins: false });
-            }
-        };
         let keep = |found: &mut Vec<Touch>| {
             found.sort_by_key(|touch| (touch.position, touch.begins));
             let extra = found.len().saturating_sub(most);
             found.drain(..extra);
         };
-        index.long.filter(|_| true, |block| note(&mut found, block));
-        keep(&mut found);
-        let mut end = before;
-        while end > 0 {
-            unless_stopped(stop)?;
-            // A short block ends in its cell: what was born in older cells ended before this one.
-            let begin = index.start_of_cell_of(end - 1).max((end - 1) / STRETCH * STRETCH);
-            if found.len() >= most
-                && found.first().is_some_and(|oldest| {
-                    oldest.position > index.start_of(index.cell_of(end - 1) + 1)
-                })
-            {
-                break;
-            }
-            self.winder.each_birth(begin..end, stop, &mut |block| {
-                if index.is_short(block) {
-                    note(&mut found, block);
+        // Back from there, by ever longer stretches.
+        let (mut end, mut length) = (before, STRETCH);
+        while end > 0 && found.len() < most {
+            let begin = end.saturating_sub(length);
+            let mut older: Vec<Touch> = Vec::new();
+            let mut note = |touch: Touch| {
+                if begin < touch.position && touch.position <= end {
+                    older.push(touch);
+                    if older.len() > 2 * most.max(1 << 10) {
+                        keep(&mut older);
+                    }
+                }
+            };
+            self.winder.each(Span::Met(begin, end), stop, &mut |block, _| {
+                if !touches(block, lo, hi) {
+                    return;
+                }
+                if block.born != NEVER {
+                    note(Touch { position: block.born + 1, block: *block, begins: true });
+                }
+                if block.died != NEVER {
+                    note(Touch { position: block.died + 1, block: *block, begins: false });
                 }
             })?;
+            older.append(&mut found);
+            found = older;
             keep(&mut found);
-            end = begin;
+            (end, length) = (begin, length.saturating_mul(2));
         }
         let mut blocks: Vec<Lifetime> = found.iter().map(|touch| touch.block).collect();
         index.complete(self.winder.recording(), &mut blocks)?;

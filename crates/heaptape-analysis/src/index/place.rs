@@ -3,13 +3,15 @@
 use super::answers::Answers;
 use super::list::{site_ranks, touches};
 use super::span::Span;
-use super::{AskError, Stop};
+use super::{AskError, Stop, threads};
 use crate::extents::MIN_HOLE_BYTES;
 use crate::layout::{self, Region, Space};
 use crate::lifetimes::{Lifetime, NEVER};
 use heaptape_tape::{Api, BacktraceId, BlockId, LiveBlock, TimeNs};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What lies in each cell of a grid over the address space.
 #[derive(Clone, Debug, Default)]
@@ -195,39 +197,112 @@ impl Answers<'_> {
     /// How used each cell of a window of time and addresses is: a block counts with its own bytes, for as much of a
     /// cell's time as it was live. Columns are equal parts of clock time.
     pub fn time_map(&self, window: Window, stop: Stop<'_>) -> Result<TimeMap, AskError> {
-        let index = self.winder.index;
-        let (b, start) = (window.b.min(index.events), self.start());
-        let a = window.a.min(b);
-        let begun = index.times.of(a, start).0;
-        let columns =
-            window.width as f64 / index.times.of(b, start).0.saturating_sub(begun).max(1) as f64;
-        let rows = window.height as f64 / window.hi.saturating_sub(window.lo).max(1) as f64;
-        let mut grid = Grid::new(window.width, window.height);
-        let since = |time: TimeNs| (time.0 as f64 - begun as f64) * columns;
-        let mut add = |block: &Lifetime| {
-            let seen = (block.born == NEVER || block.born < b) && block.died >= a;
-            if !seen || !touches(block, window.lo, window.hi) {
-                return;
-            }
-            let end = block.addr.saturating_add(block.size.max(block.usable));
-            let x0 = since(index.born(block, start)).max(0.0);
-            let x1 = match block.died {
-                NEVER => window.width as f64,
-                died => since(index.time(died + 1, start)).min(window.width as f64),
-            };
-            let y0 = (block.addr.saturating_sub(window.lo) as f64 * rows).max(0.0);
-            let y1 = (end.saturating_sub(window.lo) as f64 * rows).min(window.height as f64);
-            if x0 < x1 && y0 < y1 {
-                grid.add(self.stacks.stack(block.backtrace), (x0, x1), (y0, y1));
+        let view = View::of(self, window);
+        let Window { width, height, .. } = window;
+        let next = AtomicUsize::new(0);
+        let work = || -> Result<Vec<(Range<usize>, TimeMap)>, AskError> {
+            let mut done = Vec::new();
+            loop {
+                let first = next.fetch_add(BAND, Ordering::Relaxed);
+                if first >= width {
+                    return Ok(done);
+                }
+                let columns = first..(first + BAND).min(width);
+                let mut grid = Grid::new(columns.clone(), height);
+                let (a, b) = view.positions(&columns);
+                self.winder.each(Span::Met(a, b), stop, &mut |block, _| {
+                    if let Some((times, addresses)) = view.place(block) {
+                        grid.add(self.stacks.stack(block.backtrace), times, addresses);
+                    }
+                })?;
+                done.push((columns, grid.finish()));
             }
         };
-        index.long.filter(|life| life.from <= b && a <= life.to, &mut add);
-        self.winder.each_birth(index.start_of_cell_of(a)..b, stop, &mut |block| {
-            if index.is_short(block) {
-                add(block);
+        let mut map = TimeMap { fill: vec![0.0; width * height], stack: vec![0; width * height] };
+        for (columns, band) in threads::each_does(work)?.into_iter().flatten() {
+            let rows = band.fill.chunks(columns.len()).zip(band.stack.chunks(columns.len()));
+            for (row, (fill, stack)) in rows.enumerate() {
+                let own = row * width + columns.start..row * width + columns.end;
+                map.fill[own.clone()].copy_from_slice(fill);
+                map.stack[own].copy_from_slice(stack);
             }
-        })?;
-        Ok(grid.finish())
+        }
+        Ok(map)
+    }
+}
+
+/// Columns that one thread fills at a time.
+const BAND: usize = 64;
+
+/// A window with what is needed to find a block's place in it.
+struct View<'a, 'b> {
+    answers: &'a Answers<'b>,
+    window: Window,
+    start: TimeNs,
+    /// When it begins, ns.
+    begun: f64,
+    /// Columns of a nanosecond, rows of a byte.
+    columns: f64,
+    rows: f64,
+}
+
+/// From, to; in columns or rows.
+type Stretch = (f64, f64);
+
+impl View<'_, '_> {
+    fn of<'a, 'b>(answers: &'a Answers<'b>, window: Window) -> View<'a, 'b> {
+        let (index, start) = (answers.winder.index, answers.start());
+        let b = window.b.min(index.events);
+        let window = Window { a: window.a.min(b), b, ..window };
+        let begun = index.times.of(window.a, start).0;
+        let ns = index.times.of(b, start).0.saturating_sub(begun).max(1);
+        let bytes = window.hi.saturating_sub(window.lo).max(1);
+        let (columns, rows) =
+            (window.width as f64 / ns as f64, window.height as f64 / bytes as f64);
+        View { answers, window, start, begun: begun as f64, columns, rows }
+    }
+
+    /// The column of the last event before a position.
+    fn column(&self, position: u32) -> f64 {
+        let time = self.answers.winder.index.time(position, self.start);
+        (time.0 as f64 - self.begun) * self.columns
+    }
+
+    /// Positions between which everything is live that is seen in some columns.
+    fn positions(&self, columns: &Range<usize>) -> (u32, u32) {
+        let Window { a, b, .. } = self.window;
+        let first = |past: &dyn Fn(f64) -> bool| {
+            let (mut from, mut to) = (a, b);
+            while from < to {
+                let middle = from + (to - from) / 2;
+                if past(self.column(middle)) {
+                    to = middle;
+                } else {
+                    from = middle + 1;
+                }
+            }
+            from
+        };
+        let from = first(&|column| column > columns.start as f64).saturating_sub(1).max(a);
+        let to = first(&|column| column >= columns.end as f64);
+        (from, to.max(from))
+    }
+
+    /// Where a block is seen.
+    fn place(&self, block: &Lifetime) -> Option<(Stretch, Stretch)> {
+        let Window { lo, hi, a, b, width, height } = self.window;
+        if Span::Met(a, b).sign_of(block) == 0 || !touches(block, lo, hi) {
+            return None;
+        }
+        let end = block.addr.saturating_add(block.size.max(block.usable));
+        let x0 = if block.born == NEVER { 0.0 } else { self.column(block.born + 1).max(0.0) };
+        let x1 = match block.died {
+            NEVER => width as f64,
+            died => self.column(died + 1).min(width as f64),
+        };
+        let y0 = (block.addr.saturating_sub(lo) as f64 * self.rows).max(0.0);
+        let y1 = (end.saturating_sub(lo) as f64 * self.rows).min(height as f64);
+        (x0 < x1 && y0 < y1).then_some(((x0, x1), (y0, y1)))
     }
 }
 
@@ -248,7 +323,7 @@ fn live_block(block: &Lifetime) -> LiveBlock {
 
 /// Shares of cells, by whom.
 struct Grid {
-    width: usize,
+    columns: Range<usize>,
     used: Vec<f64>,
     /// By cell: the shares of stacks. Where there are too many, the one with least is given up.
     shares: Vec<Vec<(u32, f32)>>,
@@ -258,18 +333,19 @@ struct Grid {
 const MOST_STACKS: usize = 16;
 
 impl Grid {
-    fn new(width: usize, height: usize) -> Grid {
-        let cells = width * height;
-        Grid { width, used: vec![0.0; cells], shares: vec![Vec::new(); cells] }
+    fn new(columns: Range<usize>, height: usize) -> Grid {
+        let cells = columns.len() * height;
+        Grid { columns, used: vec![0.0; cells], shares: vec![Vec::new(); cells] }
     }
 
     fn add(&mut self, stack: u32, (x0, x1): (f64, f64), (y0, y1): (f64, f64)) {
-        let (first, last) = (x0 as usize, x1.ceil() as usize);
+        let Range { start, end } = self.columns;
+        let (first, last) = ((x0 as usize).max(start), (x1.ceil() as usize).min(end));
         for y in y0 as usize..y1.ceil() as usize {
             let high = (y as f64 + 1.0).min(y1) - (y as f64).max(y0);
             for x in first..last {
                 let wide = (x as f64 + 1.0).min(x1) - (x as f64).max(x0);
-                self.add_to(y * self.width + x, stack, high * wide);
+                self.add_to(y * (end - start) + x - start, stack, high * wide);
             }
         }
     }
