@@ -35,6 +35,7 @@ usage: cargo xtask TASK
          --only NAME   only workloads whose name contains NAME
          --write       keep the results: bench/RESULTS.md, results.json, the plot, the README's table
          --page        reports instead: what they weigh, how they feel in a browser (bench/PAGE.md)
+         --served      `heaptape ui` instead, on tapes of 100 million events (6 minutes; with --write bench/SERVED.md)
          --plot        measure nothing, draw the plot and the table anew";
 
 fn main() -> ExitCode {
