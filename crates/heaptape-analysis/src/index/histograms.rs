@@ -7,6 +7,7 @@ use super::{AskError, Stop};
 use crate::lifetimes::Lifetime;
 use heaptape_tape::TimeNs;
 use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 
 /// Exact sizes that are listed.
 const MOST_SIZES: usize = 50;
@@ -106,12 +107,24 @@ fn bin_of_size(size: u64) -> usize {
 }
 
 /// Bin k holds 10^(k/2) … 10^((k+1)/2) µs, its end not included; bin 0 also shorter ones.
-fn bin_of_lifetime(ns: u64) -> usize {
-    let end = |bin: usize| 10_f64.powf((bin as f64 + 1.0) / 2.0) * 1000.0;
-    (0..LIFETIME_BINS - 1).find(|&bin| (ns as f64) < end(bin)).unwrap_or(LIFETIME_BINS - 1)
+struct LifetimeBins {
+    /// Where each but the last ends, ns.
+    ends: [f64; LIFETIME_BINS - 1],
+}
+
+impl LifetimeBins {
+    fn new() -> LifetimeBins {
+        let end = |bin: usize| 10_f64.powf((bin as f64 + 1.0) / 2.0) * 1000.0;
+        LifetimeBins { ends: std::array::from_fn(end) }
+    }
+
+    fn of(&self, ns: u64) -> usize {
+        self.ends.partition_point(|&end| end <= ns as f64)
+    }
 }
 
 struct Counts {
+    bins: LifetimeBins,
     sizes: Vec<Signed>,
     lifetimes: Vec<Signed>,
     unfreed: Signed,
@@ -123,6 +136,7 @@ struct Counts {
 impl Counts {
     fn new() -> Counts {
         Counts {
+            bins: LifetimeBins::new(),
             sizes: vec![Signed::default(); SIZE_BINS],
             lifetimes: vec![Signed::default(); LIFETIME_BINS],
             unfreed: Signed::default(),
@@ -150,13 +164,16 @@ impl Counts {
     fn add(&mut self, size: u64, lived: Option<u64>, weight: crate::Weight, sign: i8) {
         let bin = bin_of_size(size);
         self.sizes[bin].add(weight, sign);
-        if self.exact.len() < MOST_EXACT || self.exact.contains_key(&size) {
-            self.exact.entry(size).or_default().add(weight, sign);
+        let full = self.exact.len() >= MOST_EXACT;
+        match self.exact.entry(size) {
+            Entry::Occupied(mut known) => known.get_mut().add(weight, sign),
+            Entry::Vacant(new) if !full => new.insert(Signed::default()).add(weight, sign),
+            Entry::Vacant(_) => {}
         }
         match lived {
             None => self.unfreed.add(weight, sign),
             Some(ns) => {
-                let lifetime = bin_of_lifetime(ns);
+                let lifetime = self.bins.of(ns);
                 self.lifetimes[lifetime].add(weight, sign);
                 self.cross[bin * LIFETIME_BINS + lifetime].add(weight, sign);
             }
@@ -195,7 +212,7 @@ mod tests {
         let lifetimes =
             [(0, 0), (999, 0), (3_162, 0), (3_163, 1), (9_999, 1), (10_000, 2), (u64::MAX, 32)];
         for (ns, bin) in lifetimes {
-            assert_eq!(bin_of_lifetime(ns), bin, "{ns}");
+            assert_eq!(LifetimeBins::new().of(ns), bin, "{ns}");
         }
     }
 }

@@ -6,7 +6,6 @@ use super::span::Span;
 use super::{AskError, Stop, unless_stopped};
 use crate::lifetimes::{Lifetime, NEVER, flags};
 use crate::stacks::{StackFrame, Stacks};
-use std::cmp::Reverse;
 
 /// Rows of a list that can be reached. Of more, whoever asks should filter.
 pub const MOST_ROWS: usize = 1 << 20;
@@ -114,7 +113,7 @@ impl Answers<'_> {
                 Sort::Leak => u64::from(block.leak),
             }
         };
-        let make = || (First { wanted, descending, rows: Vec::new() }, Page::default());
+        let make = || (First::new(wanted, descending), Page::default());
         let parts = self.winder.gather(choice.span, stop, make, |(first, page), block, sign| {
             if choice.passes(block) {
                 page.count += 1;
@@ -128,8 +127,7 @@ impl Answers<'_> {
             page.total.plus(part.total);
             first.rows.extend(own.rows);
         }
-        let sorted = first.finish();
-        page.rows = sorted.into_iter().skip(offset).map(|(_, block)| block).collect();
+        page.rows = first.finish().into_iter().skip(offset).collect();
         index.complete(self.winder.recording(), &mut page.rows)?;
         Ok(page)
     }
@@ -216,15 +214,32 @@ impl Answers<'_> {
                     }
                 }
             };
-            self.winder.each(Span::Met(begin, end), stop, &mut |block, _| {
-                if !touches(block, lo, hi) {
-                    return;
-                }
-                if block.born != NEVER {
-                    note(Touch { position: block.born + 1, block: *block, begins: true });
-                }
-                if block.died != NEVER {
-                    note(Touch { position: block.died + 1, block: *block, begins: false });
+            let born = |block: &Lifetime| Touch {
+                position: block.born.wrapping_add(1),
+                block: *block,
+                begins: true,
+            };
+            let died = |block: &Lifetime| Touch {
+                position: block.died.wrapping_add(1),
+                block: *block,
+                begins: false,
+            };
+            let touching = |block: &Lifetime| touches(block, lo, hi);
+            // Of long ones just those that begin or end there: most do neither.
+            for (span, touch) in [
+                (Span::Alloc(begin, end), &born as &dyn Fn(&Lifetime) -> Touch),
+                (Span::Freed(begin, end), &died),
+            ] {
+                index.long.each(span, &index.births, |block, _| {
+                    if touching(block) {
+                        note(touch(block));
+                    }
+                });
+            }
+            self.winder.each_short(Span::Met(begin, end), stop, &mut |block, _| {
+                if touching(block) {
+                    note(born(block));
+                    note(died(block));
                 }
             })?;
             older.append(&mut found);
@@ -279,44 +294,49 @@ fn site_key(stacks: &Stacks, site: u32) -> (bool, &str, Option<&str>, u32, Optio
     (site != 0, &frame.function, frame.file.as_deref(), frame.line, frame.module.as_deref())
 }
 
+/// By what rows are ordered: what is least comes first.
+type Order = (u64, u64, u64);
+
 /// The rows that come first, of any number.
 struct First {
     wanted: usize,
     descending: bool,
-    rows: Vec<(u64, Lifetime)>,
+    rows: Vec<(Order, Lifetime)>,
+    /// The last of as many as are wanted: what comes after it is not among them.
+    last: Option<Order>,
 }
 
 impl First {
+    fn new(wanted: usize, descending: bool) -> First {
+        First { wanted, descending, rows: Vec::new(), last: None }
+    }
+
+    #[inline]
     fn add(&mut self, key: u64, block: &Lifetime) {
-        self.rows.push((key, *block));
+        let key = if self.descending { u64::MAX - key } else { key };
+        let order = (key, from(block), block.id.0);
+        if self.last.is_some_and(|last| order > last) {
+            return;
+        }
+        self.rows.push((order, *block));
         if self.rows.len() >= 2 * self.wanted.max(512) {
             self.cut();
         }
     }
 
-    fn order(&self) -> impl Fn(&(u64, Lifetime)) -> (Reverse<u64>, u64, u64) + use<> {
-        // A key turned around sorts the other way.
-        let descending = self.descending;
-        move |(key, block)| {
-            let key = if descending { *key } else { u64::MAX - key };
-            (Reverse(key), from(block), block.id.0)
-        }
-    }
-
     fn cut(&mut self) {
-        if self.rows.len() > self.wanted {
-            let order = self.order();
-            if self.wanted > 0 {
-                self.rows.select_nth_unstable_by_key(self.wanted - 1, order);
-            }
-            self.rows.truncate(self.wanted);
+        if self.rows.len() <= self.wanted {
+            return;
         }
+        if let Some(last) = self.wanted.checked_sub(1) {
+            self.last = Some(self.rows.select_nth_unstable_by_key(last, |row| row.0).1.0);
+        }
+        self.rows.truncate(self.wanted);
     }
 
-    fn finish(mut self) -> Vec<(u64, Lifetime)> {
+    fn finish(mut self) -> Vec<Lifetime> {
         self.cut();
-        let order = self.order();
-        self.rows.sort_unstable_by_key(order);
-        self.rows
+        self.rows.sort_unstable_by_key(|row| row.0);
+        self.rows.into_iter().map(|(_, block)| block).collect()
     }
 }

@@ -325,50 +325,69 @@ fn live_block(block: &Lifetime) -> LiveBlock {
 struct Grid {
     columns: Range<usize>,
     used: Vec<f64>,
-    /// By cell: the shares of stacks. Where there are too many, the one with least is given up.
-    shares: Vec<Vec<(u32, f32)>>,
+    owners: Vec<Owners>,
 }
 
 /// Stacks that are told apart in a cell.
 const MOST_STACKS: usize = 16;
 
+/// The shares of stacks in a cell. Where there are too many, the one with least is given up.
+#[derive(Clone, Copy, Default)]
+struct Owners {
+    stacks: [u32; MOST_STACKS],
+    /// 0 where there is none.
+    shares: [f32; MOST_STACKS],
+}
+
+impl Owners {
+    #[inline]
+    fn add(&mut self, stack: u32, share: f32) {
+        // No branches: a dozen comparisons at once.
+        let (mut own, mut least, mut least_share) = (MOST_STACKS, 0, f32::INFINITY);
+        for at in 0..MOST_STACKS {
+            let known = self.stacks[at] == stack && self.shares[at] > 0.0;
+            own = if known { at } else { own };
+            let less = self.shares[at] < least_share;
+            least = if less { at } else { least };
+            least_share = if less { self.shares[at] } else { least_share };
+        }
+        if own < MOST_STACKS {
+            self.shares[own] += share;
+        } else {
+            (self.stacks[least], self.shares[least]) = (stack, share);
+        }
+    }
+
+    fn most(&self) -> u32 {
+        let shares = self.shares.iter().zip(self.stacks);
+        shares.max_by(|x, y| x.0.total_cmp(y.0)).map_or(0, |(_, stack)| stack)
+    }
+}
+
 impl Grid {
     fn new(columns: Range<usize>, height: usize) -> Grid {
         let cells = columns.len() * height;
-        Grid { columns, used: vec![0.0; cells], shares: vec![Vec::new(); cells] }
+        Grid { columns, used: vec![0.0; cells], owners: vec![Owners::default(); cells] }
     }
 
-    fn add(&mut self, stack: u32, (x0, x1): (f64, f64), (y0, y1): (f64, f64)) {
+    fn add(&mut self, stack: u32, (x0, x1): Stretch, (y0, y1): Stretch) {
         let Range { start, end } = self.columns;
         let (first, last) = ((x0 as usize).max(start), (x1.ceil() as usize).min(end));
         for y in y0 as usize..y1.ceil() as usize {
             let high = (y as f64 + 1.0).min(y1) - (y as f64).max(y0);
             for x in first..last {
                 let wide = (x as f64 + 1.0).min(x1) - (x as f64).max(x0);
-                self.add_to(y * (end - start) + x - start, stack, high * wide);
+                let cell = y * (end - start) + x - start;
+                self.used[cell] += high * wide;
+                self.owners[cell].add(stack, (high * wide) as f32);
             }
         }
     }
 
-    fn add_to(&mut self, cell: usize, stack: u32, share: f64) {
-        self.used[cell] += share;
-        let shares = &mut self.shares[cell];
-        if let Some((_, own)) = shares.iter_mut().find(|(known, _)| *known == stack) {
-            *own += share as f32;
-        } else if shares.len() < MOST_STACKS {
-            shares.push((stack, share as f32));
-        } else if let Some(least) = shares.iter_mut().min_by(|x, y| x.1.total_cmp(&y.1)) {
-            *least = (stack, share as f32);
-        }
-    }
-
     fn finish(self) -> TimeMap {
-        let most = |shares: &Vec<(u32, f32)>| {
-            shares.iter().max_by(|x, y| x.1.total_cmp(&y.1)).map_or(0, |(stack, _)| *stack)
-        };
         TimeMap {
             fill: self.used.iter().map(|share| share.min(1.0) as f32).collect(),
-            stack: self.shares.iter().map(most).collect(),
+            stack: self.owners.iter().map(Owners::most).collect(),
         }
     }
 }
