@@ -26,6 +26,7 @@ pub mod series;
 pub mod span;
 mod sums;
 mod threads;
+pub mod time_map;
 pub mod winder;
 
 use crate::estimate::Sampling;

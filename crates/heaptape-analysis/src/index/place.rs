@@ -1,17 +1,15 @@
-//! Where blocks lie: those live in an address range, cells of a grid, regions and who pins pages, time by address.
+//! Where blocks lie: those live in an address range, cells of a grid, regions and who pins pages.
 
 use super::answers::Answers;
 use super::list::{site_ranks, touches};
 use super::span::Span;
-use super::{AskError, Stop, threads};
+use super::{AskError, Stop};
 use crate::extents::MIN_HOLE_BYTES;
 use crate::layout::{self, Region, Space};
-use crate::lifetimes::{Lifetime, NEVER};
+use crate::lifetimes::Lifetime;
 use heaptape_tape::{Api, BacktraceId, BlockId, LiveBlock, TimeNs};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
-use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What lies in each cell of a grid over the address space.
 #[derive(Clone, Debug, Default)]
@@ -48,34 +46,8 @@ pub struct Places {
     pub pins: Vec<Pin>,
 }
 
-/// A window of time and addresses, and how many cells it has each way.
-#[derive(Clone, Copy, Debug)]
-pub struct Window {
-    /// The first address.
-    pub lo: u64,
-    /// The first address after the last.
-    pub hi: u64,
-    /// From this position.
-    pub a: u32,
-    /// To this one.
-    pub b: u32,
-    /// Columns.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-}
-
 /// Takes the number and the owners (site and bytes) of a page that is less than 25 % used.
 type Sparse<'a> = dyn FnMut(u64, &[(u32, u64)]) + 'a;
-
-/// How used each cell of a window is.
-#[derive(Clone, Debug, Default)]
-pub struct TimeMap {
-    /// 0 to 1, row by row; row 0 is the lowest address.
-    pub fill: Vec<f32>,
-    /// The stack with most bytes × time in each.
-    pub stack: Vec<u32>,
-}
 
 impl Answers<'_> {
     /// The blocks live at a position that touch an address range, by address.
@@ -193,117 +165,6 @@ impl Answers<'_> {
         let (recording, process) = (self.winder.recording(), self.winder.index.process);
         Ok(layout::lay_out(recording, process, &blocks, &mut of_backtraces))
     }
-
-    /// How used each cell of a window of time and addresses is: a block counts with its own bytes, for as much of a
-    /// cell's time as it was live. Columns are equal parts of clock time.
-    pub fn time_map(&self, window: Window, stop: Stop<'_>) -> Result<TimeMap, AskError> {
-        let view = View::of(self, window);
-        let Window { width, height, .. } = window;
-        let next = AtomicUsize::new(0);
-        let work = || -> Result<Vec<(Range<usize>, TimeMap)>, AskError> {
-            let mut done = Vec::new();
-            loop {
-                let first = next.fetch_add(BAND, Ordering::Relaxed);
-                if first >= width {
-                    return Ok(done);
-                }
-                let columns = first..(first + BAND).min(width);
-                let mut grid = Grid::new(columns.clone(), height);
-                let (a, b) = view.positions(&columns);
-                self.winder.each(Span::Met(a, b), stop, &mut |block, _| {
-                    if let Some((times, addresses)) = view.place(block) {
-                        grid.add(self.stacks.stack(block.backtrace), times, addresses);
-                    }
-                })?;
-                done.push((columns, grid.finish()));
-            }
-        };
-        let mut map = TimeMap { fill: vec![0.0; width * height], stack: vec![0; width * height] };
-        for (columns, band) in threads::each_does(work)?.into_iter().flatten() {
-            let rows = band.fill.chunks(columns.len()).zip(band.stack.chunks(columns.len()));
-            for (row, (fill, stack)) in rows.enumerate() {
-                let own = row * width + columns.start..row * width + columns.end;
-                map.fill[own.clone()].copy_from_slice(fill);
-                map.stack[own].copy_from_slice(stack);
-            }
-        }
-        Ok(map)
-    }
-}
-
-/// Columns that one thread fills at a time.
-const BAND: usize = 64;
-
-/// A window with what is needed to find a block's place in it.
-struct View<'a, 'b> {
-    answers: &'a Answers<'b>,
-    window: Window,
-    start: TimeNs,
-    /// When it begins, ns.
-    begun: f64,
-    /// Columns of a nanosecond, rows of a byte.
-    columns: f64,
-    rows: f64,
-}
-
-/// From, to; in columns or rows.
-type Stretch = (f64, f64);
-
-impl View<'_, '_> {
-    fn of<'a, 'b>(answers: &'a Answers<'b>, window: Window) -> View<'a, 'b> {
-        let (index, start) = (answers.winder.index, answers.start());
-        let b = window.b.min(index.events);
-        let window = Window { a: window.a.min(b), b, ..window };
-        let begun = index.times.of(window.a, start).0;
-        let ns = index.times.of(b, start).0.saturating_sub(begun).max(1);
-        let bytes = window.hi.saturating_sub(window.lo).max(1);
-        let (columns, rows) =
-            (window.width as f64 / ns as f64, window.height as f64 / bytes as f64);
-        View { answers, window, start, begun: begun as f64, columns, rows }
-    }
-
-    /// The column of the last event before a position.
-    fn column(&self, position: u32) -> f64 {
-        let time = self.answers.winder.index.time(position, self.start);
-        (time.0 as f64 - self.begun) * self.columns
-    }
-
-    /// Positions between which everything is live that is seen in some columns.
-    fn positions(&self, columns: &Range<usize>) -> (u32, u32) {
-        let Window { a, b, .. } = self.window;
-        let first = |past: &dyn Fn(f64) -> bool| {
-            let (mut from, mut to) = (a, b);
-            while from < to {
-                let middle = from + (to - from) / 2;
-                if past(self.column(middle)) {
-                    to = middle;
-                } else {
-                    from = middle + 1;
-                }
-            }
-            from
-        };
-        let from = first(&|column| column > columns.start as f64).saturating_sub(1).max(a);
-        let to = first(&|column| column >= columns.end as f64);
-        (from, to.max(from))
-    }
-
-    /// Where a block is seen.
-    fn place(&self, block: &Lifetime) -> Option<(Stretch, Stretch)> {
-        let Window { lo, hi, a, b, width, height } = self.window;
-        if Span::Met(a, b).sign_of(block) == 0 || !touches(block, lo, hi) {
-            return None;
-        }
-        let end = block.addr.saturating_add(block.size.max(block.usable));
-        let x0 = if block.born == NEVER { 0.0 } else { self.column(block.born + 1).max(0.0) };
-        let x1 = match block.died {
-            NEVER => width as f64,
-            died => self.column(died + 1).min(width as f64),
-        };
-        let y0 = (block.addr.saturating_sub(lo) as f64 * self.rows).max(0.0);
-        let y1 = (end.saturating_sub(lo) as f64 * self.rows).min(height as f64);
-        (x0 < x1 && y0 < y1).then_some(((x0, x1), (y0, y1)))
-    }
 }
 
 /// As the layout takes it: when it was allocated does not matter there.
@@ -318,76 +179,5 @@ fn live_block(block: &Lifetime) -> LiveBlock {
         api: Api::from_u8(block.api).unwrap_or(Api::Malloc),
         align_log2: 0,
         backtrace: block.backtrace,
-    }
-}
-
-/// Shares of cells, by whom.
-struct Grid {
-    columns: Range<usize>,
-    used: Vec<f64>,
-    owners: Vec<Owners>,
-}
-
-/// Stacks that are told apart in a cell.
-const MOST_STACKS: usize = 16;
-
-/// The shares of stacks in a cell. Where there are too many, the one with least is given up.
-#[derive(Clone, Copy, Default)]
-struct Owners {
-    stacks: [u32; MOST_STACKS],
-    /// 0 where there is none.
-    shares: [f32; MOST_STACKS],
-}
-
-impl Owners {
-    #[inline]
-    fn add(&mut self, stack: u32, share: f32) {
-        // No branches: a dozen comparisons at once.
-        let (mut own, mut least, mut least_share) = (MOST_STACKS, 0, f32::INFINITY);
-        for at in 0..MOST_STACKS {
-            let known = self.stacks[at] == stack && self.shares[at] > 0.0;
-            own = if known { at } else { own };
-            let less = self.shares[at] < least_share;
-            least = if less { at } else { least };
-            least_share = if less { self.shares[at] } else { least_share };
-        }
-        if own < MOST_STACKS {
-            self.shares[own] += share;
-        } else {
-            (self.stacks[least], self.shares[least]) = (stack, share);
-        }
-    }
-
-    fn most(&self) -> u32 {
-        let shares = self.shares.iter().zip(self.stacks);
-        shares.max_by(|x, y| x.0.total_cmp(y.0)).map_or(0, |(_, stack)| stack)
-    }
-}
-
-impl Grid {
-    fn new(columns: Range<usize>, height: usize) -> Grid {
-        let cells = columns.len() * height;
-        Grid { columns, used: vec![0.0; cells], owners: vec![Owners::default(); cells] }
-    }
-
-    fn add(&mut self, stack: u32, (x0, x1): Stretch, (y0, y1): Stretch) {
-        let Range { start, end } = self.columns;
-        let (first, last) = ((x0 as usize).max(start), (x1.ceil() as usize).min(end));
-        for y in y0 as usize..y1.ceil() as usize {
-            let high = (y as f64 + 1.0).min(y1) - (y as f64).max(y0);
-            for x in first..last {
-                let wide = (x as f64 + 1.0).min(x1) - (x as f64).max(x0);
-                let cell = y * (end - start) + x - start;
-                self.used[cell] += high * wide;
-                self.owners[cell].add(stack, (high * wide) as f32);
-            }
-        }
-    }
-
-    fn finish(self) -> TimeMap {
-        TimeMap {
-            fill: self.used.iter().map(|share| share.min(1.0) as f32).collect(),
-            stack: self.owners.iter().map(Owners::most).collect(),
-        }
     }
 }

@@ -5,7 +5,7 @@ use crate::history::{FakeNames, recording, steps};
 use heaptape_analysis::extents::Extent;
 use heaptape_analysis::index::Index;
 use heaptape_analysis::index::answers::Answers;
-use heaptape_analysis::index::place::Window;
+use heaptape_analysis::index::time_map::Window;
 use heaptape_analysis::index::winder::Winder;
 use heaptape_analysis::layout::Layout;
 use heaptape_analysis::lifetimes::{Lifetime, Lifetimes};
