@@ -6,7 +6,7 @@ import { data, goTo, process, showProcess, source } from '../state/state.ts';
 import { Button } from '../ui/button.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { Name, baseName } from '../ui/name.tsx';
-import { theme, toggleTheme } from '../ui/theme.ts';
+import { forced, theme, toggleTheme } from '../ui/theme.ts';
 import { bytes, duration } from '../ui/units.ts';
 import type { Overview, ProcessInfo } from '../data/types.ts';
 import { FilterBox } from './filter.tsx';
@@ -36,7 +36,7 @@ export function Header() {
       <FilterBox />
       <span class="header-tools">
         <Button icon="link" label="Copy a link to this view" keys="c" onClick={() => void copyLink()} testid="copy-link" />
-        <Button icon={dark ? 'sun' : 'moon'} label={dark ? 'Light theme' : 'Dark theme'} keys="d" onClick={toggleTheme} testid="theme" />
+        <Button icon={dark ? 'sun' : 'moon'} label={dark ? 'Light theme' : 'Dark theme'} keys="d" onClick={toggleTheme} disabled={forced} why="Your system decides the colours." testid="theme" />
         <Button icon="help" label="Help and keys" keys="?" onClick={() => (helpOpen.value = true)} testid="help" />
       </span>
     </header>
