@@ -61,7 +61,7 @@ function inOrder({ processes, first }: Overview): ProcessInfo[] {
 function whyFirst({ processes, first }: Overview, it: ProcessInfo): string {
   if (it.id !== first) return '';
   const most = processes.every((other) => !other.included || other.peak.bytes <= it.peak.bytes);
-  return it.crash !== null ? ', crashed' : most ? ', the highest peak' : '';
+  return it.crash !== null ? ', crashed' : most ? ', highest peak' : '';
 }
 
 /** Which process, where there are several. */
