@@ -191,6 +191,9 @@ test('statement 8: a drag on the strip changes flame, tables, histograms and blo
         const it = document.querySelector(selector);
         return it && it.textContent + [...it.querySelectorAll('[aria-label]')].map((bar) => bar.getAttribute('aria-label')) !== whole;
       }, { selector, whole });
+      const [from, to] = await rangeOfRun(page);
+      // A position's time is that of the event before it.
+      assert.ok(from > 0.1 && from < 0.21 && to > 0.4 && to < 0.51, `A–B is ${from}–${to} of the run`);
       const said = await sentence(page);
       const blocks = /([\d,]+) blocks/.exec(said)[1];
       if (id === 'blocks') await page.waitForFunction((it) => document.querySelector('[data-testid=blocks-total]')?.textContent.startsWith(`${it} `), blocks);
@@ -198,6 +201,15 @@ test('statement 8: a drag on the strip changes flame, tables, histograms and blo
     });
   }
 });
+
+/** A and B as shares of the run; not numbers where a link need not name them. */
+function rangeOfRun(page) {
+  return page.evaluate(() => {
+    const { info, times } = window.__ht.data;
+    const query = new URLSearchParams(window.__ht.state.replace(/^[^?]*/, ''));
+    return ['a', 'b'].map((key) => (query.has(key) ? (times.of(Number(query.get(key))) - info.start_ns) / (info.end_ns - info.start_ns) : NaN));
+  });
+}
 
 test('the range: a drag inside moves it, one of an end resizes it, a double click measures the whole run', async () => {
   await on('F1', {}, async (page) => {
@@ -262,6 +274,8 @@ test('statement 9: a link copied after a random walk gives the same state and th
           if (count > 0) await rows.nth(random(count)).click({ timeout: 2000 }).catch(() => {});
         },
       ];
+      // What a walk seldom comes by is set before.
+      for (const key of [['u', 't'], ['m', 'a'], ['Home', 'b', 'u']][seed - 1]) await page.keyboard.press(key);
       for (let k = 0; k < 40; k++) await walk[random(walk.length)]();
       // The wheel's gesture ends, and the filter is taken over.
       await page.waitForTimeout(600);
@@ -274,9 +288,20 @@ test('statement 9: a link copied after a random walk gives the same state and th
       await other.waitForFunction(() => window.__ht?.ready);
       assert.equal(await state(other), await state(page), `seed ${seed}`);
       assert.equal(await sentence(other), await sentence(page), `seed ${seed}`);
+      assert.deepEqual(await controls(other), await controls(page), `seed ${seed}`);
     });
   }
 });
+
+/** What the frame shows of the state. */
+function controls(page) {
+  return page.evaluate(() => ({
+    page: document.querySelector('.tabs [aria-current]').textContent, metric: document.querySelector('[data-testid=metric]').value,
+    unit: document.querySelector('[data-testid=unit-bytes]').ariaPressed, t: document.querySelector('[data-testid=strip-plot]').ariaValueNow,
+    marks: [...document.querySelectorAll('.mark-user text')].map((it) => it.textContent), tall: document.querySelector('.strip-plot > canvas').clientHeight,
+    range: document.querySelector('[data-testid=range]')?.textContent ?? '',
+  }));
+}
 
 test('statement 10: Back undoes T, range, zoom, metric, filter and page one by one, and Forward does them again', async () => {
   await on('F1', {}, async (page) => {

@@ -152,7 +152,8 @@ impl Reading {
     /// Whether a crash of it is on the tape, or a signal killed it that nobody sends to end a program in peace.
     fn crashed(&self, process: &Process) -> bool {
         let recorded = self.tape().crashes().iter().any(|crash| crash.process == process.id);
-        recorded || matches!(process.ending, Ending::Signalled(signal, _) if !PEACEFUL.contains(&signal))
+        recorded
+            || matches!(process.ending, Ending::Signalled(signal, _) if !PEACEFUL.contains(&signal))
     }
 
     /// The process that was asked for, where only one can be compared; where none was named, the one that a page opens with.

@@ -2,8 +2,8 @@
 //! break out of its place in it.
 
 use crate::tapes::{TestTape, heaptape, run, write_exec_tape, write_processes};
-use heaptape_tape::Ending;
 use base64::Engine;
+use heaptape_tape::Ending;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
