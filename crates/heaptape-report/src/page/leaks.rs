@@ -32,12 +32,7 @@ struct Hidden {
 impl WorstLeaks {
     /// Leaves out the records that are too many; the worst come first.
     pub fn of(mut leaks: Leaks) -> WorstLeaks {
-        let mut hidden = Hidden::default();
-        for record in leaks.records.drain(MOST_RECORDS.min(leaks.records.len())..) {
-            hidden.records += 1;
-            hidden.weight.bytes += record.weight.bytes;
-            hidden.weight.blocks += record.weight.blocks;
-        }
+        let hidden = hide_rest(&mut leaks.records);
         WorstLeaks { leaks, hidden }
     }
 
@@ -51,6 +46,15 @@ impl WorstLeaks {
         let numbers = self.backtraces().map(|backtrace| stacks.stack(backtrace)).collect();
         NumberedLeaks { worst: self, stacks: numbers }
     }
+}
+
+fn hide_rest(records: &mut Vec<LeakRecord>) -> Hidden {
+    let mut hidden = Hidden::default();
+    for record in records.drain(MOST_RECORDS.min(records.len())..) {
+        hidden.records += 1;
+        hidden.weight += record.weight;
+    }
+    hidden
 }
 
 /// Leaks, and the number of each record's stack.
@@ -151,6 +155,7 @@ impl Serialize for NumberedLeaks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use heaptape_tape::LeakKind;
 
     fn step(block: u64) -> Step {
         let block = LeakedBlock { block: Some(block), address: 0, size: 1, retained: 1 };
@@ -164,6 +169,25 @@ mod tests {
             PathStep::More { blocks } => format!("{blocks} more"),
         };
         ends(path).iter().map(word).collect()
+    }
+
+    #[test]
+    fn records_that_are_too_many_are_counted() {
+        let record = |bytes| LeakRecord {
+            kind: LeakKind::Definite,
+            weight: Weight { bytes, blocks: 2 },
+            indirect: Weight::default(),
+            function: "malloc",
+            backtrace: Vec::new(),
+            backtrace_id: BacktraceId::NONE,
+            block: LeakedBlock { block: None, address: 0, size: 1, retained: 1 },
+            path: Vec::new(),
+        };
+        let mut records: Vec<LeakRecord> = (0..103).rev().map(record).collect();
+        let Hidden { records: hidden, weight } = hide_rest(&mut records);
+        assert_eq!((records.len(), records[99].weight.bytes), (100, 3));
+        assert_eq!((hidden, weight), (3, Weight { bytes: 2 + 1, blocks: 6 }));
+        assert_eq!(hide_rest(&mut records).records, 0);
     }
 
     #[test]
