@@ -46,12 +46,18 @@ fn site(answers: &Answers<'_>, backtrace: BacktraceId) -> u32 {
     answers.stacks.site_of[answers.stacks.stack(backtrace) as usize]
 }
 
-fn check_series(recording: &MemoryRecording, answers: &Answers<'_>, all: &Lifetimes, most: usize) {
+fn check_series(
+    recording: &MemoryRecording,
+    answers: &Answers<'_>,
+    all: &Lifetimes,
+    (a, b): (u32, u32),
+    most: usize,
+) {
     const POINTS: usize = 7;
-    let end = recording.processes[0].end.0;
+    let (from, end) = (time(recording, a), time(recording, b));
     let mut expected: BTreeMap<u32, Vec<i64>> = BTreeMap::new();
     for point in 0..POINTS {
-        let at = end * point as u64 / (POINTS as u64 - 1);
+        let at = from + (end - from) * point as u64 / (POINTS as u64 - 1);
         // The last position whose events all happened by then.
         let position = (0..=all.events).rev().find(|&p| time(recording, p) <= at).unwrap();
         for block in all.blocks.iter().filter(|it| it.is_live(position)) {
@@ -59,7 +65,7 @@ fn check_series(recording: &MemoryRecording, answers: &Answers<'_>, all: &Lifeti
             row[point] += block.size as i64;
         }
     }
-    let found = answers.series(POINTS, most, &never).unwrap();
+    let found = answers.series(from..=end, POINTS, most, &never).unwrap();
     assert_eq!(found.len(), expected.len().min(most));
     let peak = |row: &Vec<i64>| row.iter().copied().max().unwrap_or(0);
     assert!(found.is_sorted_by_key(|(_, row)| -peak(row)));
@@ -162,7 +168,7 @@ proptest! {
         let recording = recording(&steps);
         asked(&recording, 1 << cell, joins, |answers, all| {
             let (a, b) = (a.min(b).min(all.events), a.max(b).min(all.events));
-            check_series(&recording, answers, all, most);
+            check_series(&recording, answers, all, (a, b), most);
             check_time_map(&recording, answers, all, a, b);
             check_pinned(&recording, answers, b);
         });

@@ -165,7 +165,7 @@ impl Asker<'_> {
                 512 - number
             ),
             AllHistograms => format!("histograms?metric=alloc&t=0&a={number}&b={events}&q="),
-            Series => format!("series?points={}&most=50", 60 + number),
+            Series => format!("series?from_ns=0&to_ns={}&points=60&most=50", self.end_ns - number),
             TimeMap => {
                 format!("time_map?lo={lo}&hi={hi}&a={number}&b={events}&width=900&height=300")
             }
