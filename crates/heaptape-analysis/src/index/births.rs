@@ -1,11 +1,12 @@
 //! Which events begin blocks: from the rank of a birth to the number of the block, and back; and blocks from the events
 //! that began them, for which no live set is needed, as the index knows when they ended.
 
-use super::Index;
+use super::{AskError, Index, threads};
 use crate::lifetimes::{Lifetime, NEVER, flags};
 use crate::recording::Recording;
 use heaptape_tape::{Action, BacktraceId, BlockId, Event, TapeError};
 use std::ops::{ControlFlow, Range};
+use std::sync::{Mutex, PoisonError};
 
 /// Words of 64 events between two sums.
 const STRIDE: usize = 8;
@@ -146,30 +147,45 @@ impl Index {
     /// Looks up who freed these blocks: reads the events around each end.
     pub fn complete(
         &self,
-        recording: &dyn Recording,
+        recording: &(dyn Recording + Sync),
         blocks: &mut [Lifetime],
-    ) -> Result<(), TapeError> {
+    ) -> Result<(), AskError> {
         let mut ended: Vec<&mut Lifetime> =
             blocks.iter_mut().filter(|block| block.died != NEVER).collect();
         ended.sort_unstable_by_key(|block| block.died);
         // Ends near each other are read together.
-        for near in ended
-            .chunk_by_mut(|one, next| one.died / self.least_cell == next.died / self.least_cell)
-        {
-            let (Some(first), Some(last)) = (near.first(), near.last()) else { continue };
-            let (mut rank, end) = (first.died, last.died);
-            let mut rest = near.iter_mut().peekable();
-            recording.runs(self.process, u64::from(rank)..u64::from(end) + 1, &mut |events| {
-                for event in events {
-                    while let Some(block) = rest.next_if(|block| block.died == rank) {
-                        end_with(block, event);
-                    }
-                    rank += 1;
-                }
-                Ok(ControlFlow::Continue(()))
-            })?;
-        }
+        let near = |one: &&mut Lifetime, next: &&mut Lifetime| {
+            one.died / self.least_cell == next.died / self.least_cell
+        };
+        let stretches = Mutex::new(ended.chunk_by_mut(near));
+        let next = || stretches.lock().unwrap_or_else(PoisonError::into_inner).next();
+        threads::each_does(|| {
+            while let Some(stretch) = next() {
+                self.complete_stretch(recording, stretch)?;
+            }
+            Ok(())
+        })?;
         Ok(())
+    }
+
+    /// The same of blocks in the order of their ends.
+    fn complete_stretch(
+        &self,
+        recording: &dyn Recording,
+        blocks: &mut [&mut Lifetime],
+    ) -> Result<(), TapeError> {
+        let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else { return Ok(()) };
+        let (mut rank, end) = (first.died, last.died);
+        let mut rest = blocks.iter_mut().peekable();
+        recording.runs(self.process, u64::from(rank)..u64::from(end) + 1, &mut |events| {
+            for event in events {
+                while let Some(block) = rest.next_if(|block| block.died == rank) {
+                    end_with(block, event);
+                }
+                rank += 1;
+            }
+            Ok(ControlFlow::Continue(()))
+        })
     }
 }
 
