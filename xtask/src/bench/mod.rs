@@ -8,6 +8,7 @@
 mod checks;
 mod depths;
 mod goals;
+mod guard;
 mod memory;
 mod needs;
 mod options;
@@ -37,6 +38,9 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
     }
     if options.page {
         return page::run(&options);
+    }
+    if options.guard {
+        return guard::run(&options);
     }
     if options.served {
         return served::measure();

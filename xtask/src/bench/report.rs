@@ -1,17 +1,24 @@
 //! Results as Markdown: the entry of one bench, and the file that keeps all of them.
 
 use super::goals::{self, tool_ns};
+use super::guard;
 use super::results::{Metric, Mode, Results, Row, Winding};
 use super::samples::{geometric_mean, median, minimum};
 use super::winding::LIMIT_KIB;
 use crate::command::root;
 use crate::markdown::table;
 use std::fs;
+use std::path::PathBuf;
 
 const HEADER: &str = "\
 # Results
 
-What `cargo xtask bench --write` measured, newest first; what guard mode costs is in [GUARD.md](GUARD.md). The newest is in `results.json` as well, every round of it.
+What `cargo xtask bench --write` measured, newest first. The newest is in `results.json` as well, every round of it.
+
+Beside it: what guard mode costs, and what it does where it is not used, in [GUARD.md](GUARD.md) (`cargo xtask bench --guard
+--write`); what reports weigh and how they feel in [PAGE.md](PAGE.md) (`--page --write`); how soon `heaptape ui` answers in
+[SERVED.md](SERVED.md) (`--served`); what is found beside memcheck and the sanitizers in [CASES.md](CASES.md) (`cargo xtask
+cases --write`).
 
 **How.** Each workload runs in interleaved rounds: bare, counted, under heaptape, under heaptrack, bare, and so on.
 *Counted* is a preloaded library of ours that only counts calls (`workloads/count.c`), the floor of what interposing
@@ -42,11 +49,30 @@ do not count, and the memory of the tools is watched in it, every 4 ms.
 
 /// Puts an entry before those that are there.
 pub(super) fn keep(results: &Results) -> Result<(), String> {
-    let path = root().join("bench/RESULTS.md");
-    let text = fs::read_to_string(&path).unwrap_or_default();
-    let earlier = text.find("\n## ").map_or("", |at| &text[at..]);
-    fs::write(&path, format!("{HEADER}\n{}{earlier}", entry(results)))
-        .map_err(|e| format!("{}: {e}", path.display()))
+    write(results, from_entry(&kept(), 0))
+}
+
+/// Makes the newest entry anew from the kept results: what guard mode costs is part of it, and was measured since.
+pub(super) fn refresh() -> Result<(), String> {
+    write(&Results::read()?, from_entry(&kept(), 1))
+}
+
+fn write(results: &Results, earlier: &str) -> Result<(), String> {
+    fs::write(file(), format!("{HEADER}\n{}{earlier}", entry(results)))
+        .map_err(|e| format!("{}: {e}", file().display()))
+}
+
+fn file() -> PathBuf {
+    root().join("bench/RESULTS.md")
+}
+
+fn kept() -> String {
+    fs::read_to_string(file()).unwrap_or_default()
+}
+
+/// The text from the entry of this number on; the newest has number 0.
+fn from_entry(text: &str, number: usize) -> &str {
+    text.match_indices("\n## ").nth(number).map_or("", |(at, _)| &text[at..])
 }
 
 /// A row while the bench goes on.
@@ -101,13 +127,19 @@ pub(super) fn entry(results: &Results) -> String {
     if !results.winding.is_empty() {
         text += &titled("Tapes of 100 million events", &long_tapes(&results.winding));
     }
+    // As the long tapes, part of a whole bench only.
+    if !results.winding.is_empty()
+        && let Ok(Some(guard)) = guard::Kept::read()
+    {
+        text += &titled("Guard mode, red zones, memcheck and ASan", &guard::ratios(&guard));
+    }
     if !results.stages.is_empty() {
         text += &titled("Stages, alone (`cargo bench`)", &stages(results));
     }
     text
 }
 
-fn titled(title: &str, table: &str) -> String {
+pub(super) fn titled(title: &str, table: &str) -> String {
     format!("### {title}\n\n{table}\n")
 }
 
@@ -272,7 +304,7 @@ fn stages(results: &Results) -> String {
 }
 
 /// With commas, for people.
-fn grouped(value: u64) -> String {
+pub(super) fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -287,6 +319,14 @@ fn grouped(value: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn entries_are_found_by_their_age() {
+        let text = "# Results\n\n## new\n\n### a\n\n## old\n";
+        assert_eq!(from_entry(text, 0), "\n## new\n\n### a\n\n## old\n");
+        assert_eq!(from_entry(text, 1), "\n## old\n");
+        assert_eq!(from_entry("# Results\n", 1), "");
+    }
 
     #[test]
     fn numbers_are_short() {
