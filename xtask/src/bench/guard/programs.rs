@@ -39,7 +39,10 @@ pub(super) fn all(
         let mut program = Program { workload, rebuilt: None };
         let words = &mut program.workload.command;
         match program.workload.name {
-            TREE => program.rebuilt = Some(workloads::built_with(bench, "tree", &ASAN, "-asan")?),
+            TREE => match workloads::built_with(bench, "tree", &ASAN, "-asan") {
+                Ok(rebuilt) => program.rebuilt = Some(rebuilt),
+                Err(why) => notes.push(format!("tree could not be built for ASan: {why}")),
+            },
             SQLITE => match sqlite::built(bench) {
                 Ok((plain, rebuilt)) => {
                     words[0] = plain.display().to_string();

@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 struct Run {
     /// Of the program and the tool.
     total: Cost,
-    /// KiB of the program, with what the tool put into it.
+    /// Of the program, with what the tool put into it.
     app_peak_mib: f64,
     /// Of the tool's own processes, where they were watched.
     tool_peak_mib: f64,
@@ -103,37 +103,68 @@ fn run(bench: &Bench, program: &Program, mode: Mode, watched: bool) -> Result<Ru
     Ok(Run { total, app_peak_mib: app.peak_mib(), tool_peak_mib, said })
 }
 
-/// Looks a tape through: all was recorded, nothing was found in a program that is right, and blocks were guarded
-/// where they should have been.
+/// Looks a tape through, and notes what is wrong with it and which blocks were guarded.
 fn inspect(bench: &Bench, mode: Mode, row: &mut Row) -> Result<(), String> {
     let mut command = Command::new(&bench.heaptape);
     let text = output(command.args(["errors", "--json"]).arg(bench.tape()))?;
     let errors: Value = serde_json::from_str(&text).map_err(|e| format!("errors --json: {e}"))?;
     let processes = errors["results"].as_array().ok_or("errors --json has no results")?;
-    let sum = |pointer: &str| -> u64 {
-        processes.iter().filter_map(|it| it.pointer(pointer)?.as_u64()).sum()
-    };
-    let mut fault = |why: String| row.faults.push(format!("{}: {why}", mode.name()));
-    if processes.is_empty() {
-        fault("nothing was recorded".into());
-    }
-    for (pointer, what) in [
-        ("/process/lost/events", "events lost"),
-        ("/process/lost/threads", "threads lost"),
-        ("/total", "errors found in a program that has none"),
-    ] {
-        let count = sum(pointer);
-        if count > 0 {
-            fault(format!("{count} {what}"));
-        }
-    }
-    let guarded = sum("/guard/guarded");
-    if mode.guards() && guarded == 0 {
-        fault("no block was guarded".into());
-    }
+    row.faults
+        .extend(wrong(processes, mode).into_iter().map(|why| format!("{}: {why}", mode.name())));
     let measured = row.modes.entry(mode).or_default();
-    (measured.guarded, measured.unguarded) = (guarded, sum("/guard/unguarded"));
+    measured.guarded = sum(processes, "/guard/guarded");
+    measured.unguarded = sum(processes, "/guard/unguarded");
     let mechanism = processes.iter().find_map(|it| it.pointer("/guard/mechanism")?.as_str());
     measured.mechanism = mechanism.map(str::to_owned);
     Ok(())
+}
+
+/// Whatever of a recording is not as it must be: all was recorded, nothing was found in a program that is right, and
+/// blocks were guarded where they should have been.
+fn wrong(processes: &[Value], mode: Mode) -> Vec<String> {
+    let counts = [
+        (u64::from(processes.is_empty()), "recording without a process"),
+        (sum(processes, "/process/lost/events"), "events lost"),
+        (sum(processes, "/process/lost/threads"), "threads lost"),
+        (sum(processes, "/total"), "errors found in a program that has none"),
+    ];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let mut wrong: Vec<String> = counts.map(|(count, what)| format!("{count} {what}")).collect();
+    if mode.guards() && sum(processes, "/guard/guarded") == 0 {
+        wrong.push("no block was guarded".into());
+    }
+    wrong
+}
+
+fn sum(processes: &[Value], pointer: &str) -> u64 {
+    processes.iter().filter_map(|it| it.pointer(pointer)?.as_u64()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_what_a_program_prints_alone_is_right() {
+        assert!(same(b"42\n", b"42\n").is_ok());
+        assert!(same(b"41\n", b"42\n").is_err());
+        assert!(same(b"", b"").is_err());
+    }
+
+    #[test]
+    fn wrong_recordings_are_seen() {
+        let process = |lost: u64, total: u64, guarded: u64| {
+            let lost = json!({ "events": lost, "threads": 0 });
+            json!({ "process": { "lost": lost }, "total": total, "guard": { "guarded": guarded } })
+        };
+        assert!(wrong(&[process(0, 0, 5)], Mode::Guard).is_empty());
+        assert!(wrong(&[process(0, 0, 0)], Mode::Recorded).is_empty());
+        assert_eq!(wrong(&[process(0, 0, 0)], Mode::Check), ["no block was guarded"]);
+        assert_eq!(
+            wrong(&[process(3, 0, 5), process(0, 2, 0)], Mode::Guard),
+            ["3 events lost", "2 errors found in a program that has none"]
+        );
+        assert_eq!(wrong(&[], Mode::Recorded), ["1 recording without a process"]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::kept::{Kept, Measured, Row, Unused, cpu, peak, wall};
 use super::modes::Mode;
-use super::unused::{ALIKE, BEFORE};
+use super::unused::{ALIKE, BEFORE, RUNS};
 use crate::bench::report::{grouped, number, titled};
 use crate::command::root;
 use crate::markdown::table;
@@ -11,22 +11,23 @@ use std::fs;
 const HEADER: &str = "\
 # What guard mode costs
 
-By `cargo xtask bench --guard --write`, beside memcheck and AddressSanitizer; the numbers are in `guard.json`, every round of
-them. What each finds is in [CASES.md](CASES.md).
+By `cargo xtask bench --guard --write`, beside memcheck and AddressSanitizer; every round of it is in `guard.json`. What
+each of them finds is in [CASES.md](CASES.md).
 
-**Programs.** *python3 json*: `workloads/documents.py` with `PYTHONMALLOC=malloc`. *cc1plus -O2*: gcc's compiler proper,
-compiling `workloads/tree.cpp`. *sqlite3*: 300,000 rows into a table in memory, then an index. *tree*: `workloads/tree.cpp`,
+**Programs.** *python3 json*: `workloads/documents.py` with `PYTHONMALLOC=malloc`. *cc1plus -O2*: gcc's compiler proper
+with `workloads/tree.cpp`. *sqlite3*: 300,000 rows into a table in memory, then an index. *tree*: `workloads/tree.cpp`,
 which does nothing but use small blocks.
 
-**How.** Interleaved rounds, `workloads/measure.c` at both ends as in [RESULTS.md](RESULTS.md); minima of the rounds, in
-parentheses how many times bare. memcheck and `--check=1000` run once, all else one round more, which is watched for memory and
-does not count. In every run the program must end well and print what it prints alone; on no tape anything may be
-lost or found. All of heaptape is in its numbers: recording, the tape, its end.
+**How.** Interleaved rounds with `workloads/measure.c` at both ends, as in [RESULTS.md](RESULTS.md); minima of the
+rounds, in parentheses how many times bare. One round more comes first: it is watched for memory and its times do not
+count, except those of memcheck and `--check=1000`, which run only then. In every run the program must end well and
+print what it prints alone; on no tape anything may be lost or found. All of heaptape is in its numbers: the program,
+the recording, the tape's end.
 
-**ASan, rebuilt** is the program compiled for it, which then sees its loads and stores. **ASan, preloaded only** is
-the program as it is, with ASan's library preloaded (`LD_PRELOAD`): that looks at calls of the allocator and of functions such
-as `memcpy`, at no load or store of the program, so it is a lower bound of what ASan costs, and finds far less. Its search for leaks is off
-(`detect_leaks=0`); memcheck's and heaptape's are as they come. A rebuilt sqlite3 or tree leaves the libraries it uses as they are.
+**ASan, rebuilt**: the program compiled for it, which sees the program's loads and stores, not those of its libraries.
+**ASan, preloaded only**: the program as it is, with ASan's library preloaded (`LD_PRELOAD`). That looks at calls of the
+allocator and of functions such as `memcpy`, and at no load or store: a lower bound of what ASan costs, for far less
+than what it finds. Its search for leaks is off (`detect_leaks=0`); memcheck's and heaptape's are as they come.
 ";
 
 /// All of it.
@@ -57,7 +58,7 @@ pub(super) fn file(kept: &Kept) -> String {
     text += &titled("CPU time of the program and the tool, s", &seconds(cpu));
     text += &titled("Peak of resident memory, MiB", &memory(kept));
     text += &titled("Blocks guarded", &guarded(kept));
-    text += &titled("Where it is not used", &unused(kept));
+    text += &titled("What it costs where it is not used", &unused(kept));
     text
 }
 
@@ -76,8 +77,9 @@ pub(in crate::bench) fn ratios(kept: &Kept) -> String {
         Some(format!("×{} · ×{}", number(wall), number(peak)))
     };
     format!(
-        "Wall time · peak of resident memory, heaptape's own included, in times of the program alone; by `cargo xtask\n\
-         bench --guard --write`, {}, with seconds, MiB and what preloading ASan leaves\nout in [GUARD.md](GUARD.md).\n\n{}",
+        "Wall time · peak of resident memory, heaptape's own included, in times of the program alone. By `cargo xtask\n\
+         bench --guard --write`, {}; seconds, MiB and what a\n\
+         preloaded ASan leaves out are in [GUARD.md](GUARD.md).\n\n{}",
         made(kept),
         by_mode(kept, |row, mode| if mode == Mode::Bare { None } else { cell(row, mode) })
     )
@@ -151,18 +153,18 @@ fn unused(kept: &Kept) -> String {
             cell(it.default),
         ]
     });
-    let before = format!("heaptape {BEFORE}");
-    let alike = format!("`{}`", ALIKE.join(" "));
-    let with_leaks = format!("`{}`", ALIKE[0]);
-    let head = ["", "events", "bare", &before, &alike, &with_leaks, "default"];
+    let head = ["", "events", "bare", BEFORE, "now, doing as much", "with the leak search", "now"];
     format!(
-        "Millions of instructions that the program executes in user mode, in parentheses how many more than bare for each\n\
-         event (an allocation or a free); the fewest of several runs. Counted, so the load of the machine does not matter.\n\n\
-         {BEFORE} is the last commit before errors, crash capture, leaks, contents, guard mode and red zones; it is built and\n\
-         runs beside. `{}` is how today's heaptape records what that one did, with crash capture ready and\n\
-         guard mode and red zones there but not used: more than that one needs is a fault. What has been made faster since is in the\n\
-         difference, too. The leak search is another process's work: the next column shows that it adds nothing. What\n\
-         the default adds is the backtraces of each thread's first 262,144 frees.\n\n{}",
+        "Instructions that the program executes in user mode, in millions; in parentheses, how many more than bare for\n\
+         each event, an allocation or a free. The fewest of {RUNS} runs. They are counted, so that the load of the machine\n\
+         does not matter.\n\n\
+         * *{BEFORE}*: heaptape at the last commit before errors, crash capture, leaks, contents, guard mode and red\n  \
+         zones, which is built and run beside.\n\
+         * *now, doing as much*: today's with `{}`. Crash capture is ready, guard mode and\n  \
+         red zones are there and not used. More instructions than {BEFORE} needs are a fault. What has been made faster\n  \
+         since is in the difference, too.\n\
+         * *with the leak search*: that is another process's work.\n\
+         * *now*: by default, each thread's first 262,144 frees have backtraces.\n\n{}",
         ALIKE.join(" "),
         table(&head, rows)
     )

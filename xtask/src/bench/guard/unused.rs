@@ -19,7 +19,7 @@ pub(super) const BEFORE: &str = "44beae6";
 /// The options by which today's heaptape records what that one did.
 pub(super) const ALIKE: [&str; 2] = ["--free-backtraces=none", "--leaks=no"];
 /// The fewest of so many runs.
-const RUNS: usize = 3;
+pub(super) const RUNS: usize = 3;
 
 /// Counts each program in each way; an error where instructions cannot be counted.
 pub(super) fn measure(
