@@ -36,7 +36,6 @@ usage: cargo xtask TASK
          --write       keep the results: bench/RESULTS.md, results.json, the plot, the README's table
          --guard       guard mode beside memcheck and ASan, and that it costs nothing unused (bench/GUARD.md)
          --page        reports instead: what they weigh, how they feel in a browser (bench/PAGE.md)
-         --served      heaptape ui instead, on a tape of 100 million events (bench/SERVED.md)
          --plot        measure nothing, draw the plot and the table anew";
 
 fn main() -> ExitCode {

@@ -36,11 +36,11 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
     if options.plot {
         return plot::draw(&Results::read()?);
     }
-    if options.page {
-        return page::run(&options);
-    }
     if options.guard {
         return guard::run(&options);
+    }
+    if options.page {
+        return page::run(&options);
     }
     if options.served {
         return served::measure();

@@ -15,10 +15,10 @@ const HEADER: &str = "\
 
 What `cargo xtask bench --write` measured, newest first. The newest is in `results.json` as well, every round of it.
 
-Beside it: what guard mode costs, and what it does where it is not used, in [GUARD.md](GUARD.md) (`cargo xtask bench --guard
---write`); what reports weigh and how they feel in [PAGE.md](PAGE.md) (`--page --write`); how soon `heaptape ui` answers in
-[SERVED.md](SERVED.md) (`--served`); what is found beside memcheck and the sanitizers in [CASES.md](CASES.md) (`cargo xtask
-cases --write`).
+Beside it: what guard mode and red zones cost, used and not used, in [GUARD.md](GUARD.md) (`cargo xtask bench --guard
+--write`); what reports weigh and how they feel in [PAGE.md](PAGE.md) (`cargo xtask bench --page --write`); how soon
+`heaptape ui` answers in [SERVED.md](SERVED.md) (`cargo xtask bench --served --write`); and what is found, beside
+memcheck and the sanitizers, in [CASES.md](CASES.md) (`cargo xtask cases --write`).
 
 **How.** Each workload runs in interleaved rounds: bare, counted, under heaptape, under heaptrack, bare, and so on.
 *Counted* is a preloaded library of ours that only counts calls (`workloads/count.c`), the floor of what interposing
