@@ -57,7 +57,8 @@ pub(super) fn all(
     notes: &mut Vec<String>,
 ) -> Result<Vec<Workload>, String> {
     let wanted = |name: &str| options.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
-    chosen(bench, options.short, &wanted, programs, notes)
+    let all = chosen(bench, options.short, &wanted, programs, notes)?;
+    if all.is_empty() { Err("bench: there is no such workload".into()) } else { Ok(all) }
 }
 
 /// All whose names are wanted and can be run; a note for each that cannot. Builds what they need.
@@ -88,9 +89,6 @@ pub(super) fn chosen(
         } else {
             notes.push(format!("{}: skipped, {needed} is not installed", real.name));
         }
-    }
-    if all.is_empty() {
-        return Err("bench: there is no such workload".into());
     }
     Ok(all)
 }

@@ -38,6 +38,9 @@ pub(super) fn run(options: &Options) -> Result<(), String> {
         Ok(unused) => kept.unused = unused,
         Err(why) => kept.notes.push(format!("instructions were not counted: {why}")),
     }
+    if kept.programs.is_empty() && kept.unused.is_empty() {
+        return Err("bench --guard: there is no such program".into());
+    }
     kept.end();
     println!("\n{}", tables::file(&kept));
     if options.write {
