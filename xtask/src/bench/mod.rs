@@ -33,11 +33,11 @@ use std::path::PathBuf;
 /// Runs the benchmark as the words after `bench` say.
 pub(crate) fn run(words: &[String]) -> Result<(), String> {
     let options = Options::parse(words)?;
-    if options.plot {
-        return plot::draw(&Results::read()?);
-    }
     if options.guard {
         return guard::run(&options);
+    }
+    if options.plot {
+        return plot::draw(&Results::read()?);
     }
     if options.page {
         return page::run(&options);

@@ -10,6 +10,9 @@ use crate::markdown::table;
 use std::fs;
 use std::path::PathBuf;
 
+/// The title of what guard mode costs.
+const GUARD: &str = "Guard mode, red zones, memcheck and ASan";
+
 const HEADER: &str = "\
 # Results
 
@@ -49,30 +52,39 @@ do not count, and the memory of the tools is watched in it, every 4 ms.
 
 /// Puts an entry before those that are there.
 pub(super) fn keep(results: &Results) -> Result<(), String> {
-    write(results, from_entry(&kept(), 0))
+    let text = kept()?;
+    let earlier = text.find("\n## ").map_or("", |at| &text[at..]);
+    write(&format!("{HEADER}\n{}{earlier}", entry(results)))
 }
 
-/// Makes the newest entry anew from the kept results: what guard mode costs is part of it, and was measured since.
-pub(super) fn refresh() -> Result<(), String> {
-    write(&Results::read()?, from_entry(&kept(), 1))
+/// Puts what guard mode costs into the newest entry, which stays as it is otherwise.
+pub(super) fn keep_guard(guard: &guard::Kept) -> Result<(), String> {
+    write(&with_section(&kept()?, GUARD, &guard::ratios(guard)))
 }
 
-fn write(results: &Results, earlier: &str) -> Result<(), String> {
-    fs::write(file(), format!("{HEADER}\n{}{earlier}", entry(results)))
-        .map_err(|e| format!("{}: {e}", file().display()))
+/// A text whose first entry has this section: in place of an earlier one, or as its last.
+fn with_section(text: &str, title: &str, section: &str) -> String {
+    let entry = text.find("\n## ").map_or(text.len(), |at| at + 1);
+    let end = text[entry..].find("\n## ").map_or(text.len(), |at| entry + at + 1);
+    let heading = format!("\n### {title}\n");
+    let place = text[entry..end].find(&heading).map(|at| entry + at + 1).map(|begin| {
+        let rest = text[begin..end].find("\n### ");
+        (begin, rest.map_or(end, |at| begin + at + 1))
+    });
+    let (begin, rest) = place.unwrap_or((end, end));
+    format!("{}{}{}", &text[..begin], titled(title, section), &text[rest..])
 }
 
 fn file() -> PathBuf {
     root().join("bench/RESULTS.md")
 }
 
-fn kept() -> String {
-    fs::read_to_string(file()).unwrap_or_default()
+fn kept() -> Result<String, String> {
+    fs::read_to_string(file()).map_err(|e| format!("{}: {e}", file().display()))
 }
 
-/// The text from the entry of this number on; the newest has number 0.
-fn from_entry(text: &str, number: usize) -> &str {
-    text.match_indices("\n## ").nth(number).map_or("", |(at, _)| &text[at..])
+fn write(text: &str) -> Result<(), String> {
+    fs::write(file(), text).map_err(|e| format!("{}: {e}", file().display()))
 }
 
 /// A row while the bench goes on.
@@ -127,14 +139,14 @@ pub(super) fn entry(results: &Results) -> String {
     if !results.winding.is_empty() {
         text += &titled("Tapes of 100 million events", &long_tapes(&results.winding));
     }
+    if !results.stages.is_empty() {
+        text += &titled("Stages, alone (`cargo bench`)", &stages(results));
+    }
     // As the long tapes, part of a whole bench only.
     if !results.winding.is_empty()
         && let Ok(Some(guard)) = guard::Kept::read()
     {
-        text += &titled("Guard mode, red zones, memcheck and ASan", &guard::ratios(&guard));
-    }
-    if !results.stages.is_empty() {
-        text += &titled("Stages, alone (`cargo bench`)", &stages(results));
+        text += &titled(GUARD, &guard::ratios(&guard));
     }
     text
 }
@@ -321,11 +333,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_are_found_by_their_age() {
-        let text = "# Results\n\n## new\n\n### a\n\n## old\n";
-        assert_eq!(from_entry(text, 0), "\n## new\n\n### a\n\n## old\n");
-        assert_eq!(from_entry(text, 1), "\n## old\n");
-        assert_eq!(from_entry("# Results\n", 1), "");
+    fn a_section_of_the_newest_entry_is_replaced_and_the_rest_stays() {
+        let text = "# Results\n\n## new\n\n### a\n\n1\n\n## old\n\n### g\n\n0\n";
+        let once = with_section(text, "g", "2\n");
+        assert_eq!(
+            once,
+            "# Results\n\n## new\n\n### a\n\n1\n\n### g\n\n2\n\n## old\n\n### g\n\n0\n"
+        );
+        assert_eq!(with_section(&once, "g", "2\n"), once);
+        let between = once.replace("### g\n\n2\n\n## old", "### g\n\n2\n\n### b\n\n3\n\n## old");
+        assert_eq!(with_section(&between, "g", "4\n"), between.replace("\n2\n", "\n4\n"));
     }
 
     #[test]

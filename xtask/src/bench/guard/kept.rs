@@ -137,6 +137,12 @@ impl Kept {
 
     pub(super) fn end(&mut self) {
         self.load[1] = load(2);
+        let processors = std::thread::available_parallelism().map_or(1, |it| it.get());
+        if self.load[1] > processors as f64 {
+            self.notes.push(
+                "the machine had other work to do: wall times say little, CPU times more".into(),
+            );
+        }
     }
 
     /// Everything that makes the bench fail.

@@ -23,6 +23,9 @@ pub(super) use tables::ratios;
 
 /// Measures, prints, and keeps the results if asked to.
 pub(super) fn run(options: &Options) -> Result<(), String> {
+    if options.plot {
+        return draw(&Kept::read()?.ok_or("bench --guard: nothing was kept")?);
+    }
     succeed(&mut cargo(&["build", "--release", "-p", "heaptape"]))?;
     let bench = Bench { heaptape: root().join("target/release/heaptape"), scratch: scratch()? };
     let installed = needs::find(true);
@@ -45,10 +48,15 @@ pub(super) fn run(options: &Options) -> Result<(), String> {
     println!("\n{}", tables::file(&kept));
     if options.write {
         kept.write()?;
-        tables::write(&kept)?;
-        report::refresh()?;
+        draw(&kept)?;
     }
     verdict(&kept)
+}
+
+/// Makes the tables that are kept of the numbers.
+fn draw(kept: &Kept) -> Result<(), String> {
+    tables::write(kept)?;
+    report::keep_guard(kept)
 }
 
 fn verdict(kept: &Kept) -> Result<(), String> {

@@ -7,6 +7,9 @@ use crate::bench::options::Options;
 use crate::bench::workloads::{self, GCC, PYTHON, SQLITE, TREE, Workload};
 use std::path::PathBuf;
 
+/// In the order of the tables.
+const PROGRAMS: [&str; 4] = [PYTHON, GCC, SQLITE, TREE];
+
 /// How programs are compiled for ASan: as its manual recommends, and optimised as the others are.
 pub(super) const ASAN: [&str; 3] = ["-g", "-fsanitize=address", "-fno-omit-frame-pointer"];
 
@@ -31,7 +34,7 @@ pub(super) fn all(
     notes: &mut Vec<String>,
 ) -> Result<Vec<Program>, String> {
     let wanted = |name: &str| {
-        [PYTHON, GCC, SQLITE, TREE].contains(&name)
+        PROGRAMS.contains(&name)
             && options.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
     };
     let mut all = Vec::new();
@@ -57,5 +60,6 @@ pub(super) fn all(
         }
         all.push(program);
     }
+    all.sort_by_key(|it| PROGRAMS.iter().position(|name| *name == it.name()));
     Ok(all)
 }

@@ -69,18 +69,20 @@ pub(super) fn write(kept: &Kept) -> Result<(), String> {
         .map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// How many times bare: wall time and memory, for `bench/RESULTS.md`.
+/// How many times bare: wall time, CPU time and memory, for `bench/RESULTS.md`.
 pub(in crate::bench) fn ratios(kept: &Kept) -> String {
     let cell = |row: &Row, mode| {
         let (_, wall) = row.beside_bare(mode, wall)?;
+        let (_, cpu) = row.beside_bare(mode, cpu)?;
         let (_, peak) = row.beside_bare(mode, peak)?;
-        Some(format!("×{} · ×{}", number(wall), number(peak)))
+        Some([wall, cpu, peak].map(|times| format!("×{}", number(times))).join(" · "))
     };
     format!(
-        "Wall time · peak of resident memory, heaptape's own included, in times of the program alone. By `cargo xtask\n\
-         bench --guard --write`, {}; seconds, MiB and what a\n\
-         preloaded ASan leaves out are in [GUARD.md](GUARD.md).\n\n{}",
+        "Wall time · CPU time · peak of resident memory, heaptape's own processes included, in times of the program\n\
+         alone. By `cargo xtask bench --guard --write`, {}; load\n\
+         average {:.1}. The seconds and MiB, and what a preloaded ASan leaves out, are in [GUARD.md](GUARD.md).\n\n{}",
         made(kept),
+        kept.load[1],
         by_mode(kept, |row, mode| if mode == Mode::Bare { None } else { cell(row, mode) })
     )
 }
@@ -192,7 +194,9 @@ mod tests {
             for (mode, seconds) in modes {
                 if name == "tree" || mode != Mode::AsanRebuilt {
                     let wall = vec![seconds * 2.0, seconds];
-                    let measured = Measured { wall, app_peak_mib: seconds, ..Measured::default() };
+                    let cpu = vec![seconds * seconds];
+                    let measured =
+                        Measured { wall, cpu, app_peak_mib: seconds, ..Measured::default() };
                     row.modes.insert(mode, measured);
                 }
             }
@@ -203,8 +207,8 @@ mod tests {
         assert_eq!(
             lines[2..],
             [
-                "| `--guard`     | ×4.50 · ×4.50 | ×4.50 · ×4.50 |",
-                "| ASan, rebuilt | ×2.00 · ×2.00 |             – |",
+                "| `--guard`     | ×4.50 · ×20.2 · ×4.50 | ×4.50 · ×20.2 · ×4.50 |",
+                "| ASan, rebuilt | ×2.00 · ×4.00 · ×2.00 |                     – |",
             ]
         );
     }
