@@ -36,6 +36,7 @@ usage: cargo xtask TASK
          --write       keep the results: bench/RESULTS.md, results.json, the plot, the README's table
          --guard       guard mode beside memcheck and ASan, and that it costs nothing unused (bench/GUARD.md)
          --page        reports instead: what they weigh, how they feel in a browser (bench/PAGE.md)
+         --served      `heaptape ui` instead, on tapes of 100 million events (6 minutes; with --write bench/SERVED.md)
          --plot        measure nothing, draw the plot and the table anew; with --guard, its tables";
 
 fn main() -> ExitCode {

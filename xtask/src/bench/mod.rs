@@ -43,7 +43,7 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
         return page::run(&options);
     }
     if options.served {
-        return served::measure();
+        return served::measure(options.write);
     }
     let results = measure(&options)?;
     if options.write {

@@ -17,7 +17,7 @@ pub(super) struct Options {
     pub(super) plot: bool,
     /// Reports instead of recordings: what they weigh, and how they feel in a browser.
     pub(super) page: bool,
-    /// Measure `heaptape ui` alone, on a tape of 100 million events.
+    /// Measure `heaptape ui` alone, on tapes of 100 million events.
     pub(super) served: bool,
     /// Guard mode and red zones beside memcheck and ASan, and what they cost where they are not used.
     pub(super) guard: bool,
