@@ -47,6 +47,7 @@ impl Nodes {
     }
 
     /// The node called from `parent`, which says what `node` does. One that is not known is made by `make`.
+    #[inline(always)]
     pub(crate) fn child<E>(
         &mut self,
         parent: Known,
