@@ -79,6 +79,7 @@ pub(super) struct Chain {
     low: usize,
     high: usize,
     known: [Known; MAX_FRAMES],
+    /// By state: the hash of its frame and all outer ones.
     paths: [Path; MAX_FRAMES],
     words: [Word; MAX_FRAMES * STEP_WORDS],
 }
