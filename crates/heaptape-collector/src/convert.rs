@@ -34,6 +34,8 @@ pub(crate) struct Converter {
     time: TimeNs,
     events: u64,
     overwrites: u64,
+    /// Those beyond [`MAX_OVERWRITES`].
+    unlisted_overwrites: u64,
     malformed: u64,
     streams: Vec<Stream>,
     threads: FxHashMap<u32, KnownThread>,
@@ -100,6 +102,7 @@ impl Converter {
             time: start,
             events: 0,
             overwrites: 0,
+            unlisted_overwrites: 0,
             malformed: 0,
             streams: Vec::new(),
             threads: FxHashMap::default(),
@@ -125,6 +128,11 @@ impl Converter {
     /// Records that made no sense.
     pub(crate) fn malformed(&self) -> u64 {
         self.malformed
+    }
+
+    /// Overwrites that were found and did not go to the tape.
+    pub(crate) fn unlisted_overwrites(&self) -> u64 {
+        self.unlisted_overwrites
     }
 
     /// Where in this history the fork with that serial was, once.
@@ -443,11 +451,12 @@ impl Converter {
         else {
             return self.count_malformed();
         };
+        book.overwrites += 1;
         if self.overwrites >= MAX_OVERWRITES {
-            return self.count_malformed();
+            self.unlisted_overwrites += 1;
+            return Ok(());
         }
         self.overwrites += 1;
-        book.overwrites += 1;
         let time = self.at(self.streams[stream].time);
         let thread = self.speaker(book, stream, time)?;
         book.writer.overwrite(&Overwrite {

@@ -388,6 +388,7 @@ impl Records {
     pub(crate) fn guarded(&mut self, g: &Guarded) {
         self.put(tag::GUARDED, |f| {
             f.number(g.process.0).number(g.mechanism as u8).number(g.guarded).number(g.unguarded);
+            f.number(g.unlisted).number(g.arena.0).number(g.arena.1);
         });
     }
 }
