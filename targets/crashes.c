@@ -294,6 +294,8 @@ int main(int argc, char **argv) {
     WAY("sys") trapped_call();
     WAY("lost_stack") __asm__ volatile("mov $0x10, %rsp; push %rax");
     WAY("abort") abort();
+    // Until somebody has had enough of it.
+    WAY("eat") for (;;) memset(sink = malloc(1 << 20), 1, 1 << 20);
     WAY("raise") raise(SIGABRT);
     WAY("kill") dies_of_kill(NULL);
     WAY("kill_in_thread") in_thread(dies_of_kill, NULL);

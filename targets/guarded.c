@@ -28,6 +28,8 @@ static void touch(const char *way) {
     if (!strcmp(way, "read-moved")) { realloc((void *)block, 3 * size); sink = block[0]; }
     if (!strcmp(way, "write-1-past-and-free")) { block[size] = 7; free((void *)block); }
     if (!strcmp(way, "free-twice")) { free((void *)block); free((void *)block); }
+    if (!strcmp(way, "write-100-past")) block[size + 99] = 7;
+    if (!strncmp(way, "free-at:", 8)) free((char *)block + atoi(way + 8));
 }
 
 static void *in_thread(void *way) {
@@ -68,6 +70,16 @@ static int most_kept(void) {
     return most;
 }
 
+// Blocks of which each `nth` is written past its end; none is freed.
+static void write_among(int blocks, int nth) {
+    static volatile char *volatile *volatile all;
+    all = malloc(blocks * sizeof *all);
+    for (int i = 0; i < blocks; i++)
+        all[i] = malloc(size);
+    for (int i = 0; i < blocks; i += nth)
+        all[i][size] = 7;
+}
+
 int main(int argc, char **argv) {
     const char *way = argv[1];
     if (argc > 2)
@@ -94,6 +106,12 @@ int main(int argc, char **argv) {
         free(((void *(*)(size_t))dlsym(library, "guarded_plugin_make"))(size));
     } else if (!strcmp(way, "kept-in-children")) {
         printf("%d\n", most_kept());
+    } else if (!strcmp(way, "written-all")) {
+        write_among(10050, 1);
+    } else if (!strcmp(way, "written-among-many")) {
+        write_among(20000, 1000);
+        for (int i = 0; i < 100; i++)
+            sink = *(char *)calloc(1, size);
     } else if (!strcmp(way, "good")) {
         char *zero = malloc(0), *none = calloc(3, 1000), *large = malloc(3 << 20), *page;
         posix_memalign((void **)&page, 1 << 16, 100);

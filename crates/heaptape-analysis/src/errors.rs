@@ -55,6 +55,8 @@ pub struct Findings {
     pub overwrites: Vec<OverwrittenBlock>,
     /// Errors that are in neither list.
     pub more_errors: u64,
+    /// Overwrites that were found and counted only: the tape holds the first of a process.
+    pub unlisted_overwrites: u64,
     /// Frees that may be right.
     pub undecided_total: u64,
     /// The same, one by one.
@@ -120,6 +122,8 @@ pub struct WrongFree {
     pub former: Option<PastBlock>,
     /// Where the address lies, if it is in no block.
     pub place: Option<Place>,
+    /// The nearest block within 64 bytes, if it is in none and lies where blocks may lie.
+    pub beside: Option<Beside>,
     /// The signal that the thread died of before it called the allocator again, where that is an abort or a
     /// fault at the address: most likely the allocator's own answer to the error.
     pub fatal_signal: Option<i32>,
@@ -129,7 +133,8 @@ pub struct WrongFree {
 
 impl WrongFree {
     fn acts(&self) -> impl Iterator<Item = &Act> {
-        let blocks = self.block.iter().chain(&self.former);
+        let beside = self.beside.iter().map(|beside| &beside.block);
+        let blocks = self.block.iter().chain(&self.former).chain(beside);
         std::iter::once(&self.act).chain(blocks.flat_map(PastBlock::acts))
     }
 }
@@ -142,6 +147,15 @@ pub struct Functions {
     pub taken: &'static str,
     /// Which gave it back.
     pub given: &'static str,
+}
+
+/// A block that an address is near.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Beside {
+    /// Bytes from the start of the block to the address: negative before it.
+    pub offset: i64,
+    /// The block.
+    pub block: PastBlock,
 }
 
 /// Where a realloc put a block.
@@ -214,8 +228,12 @@ impl Findings {
         let is_missed = shown.iter().chain(&shown_undecided).any(lacks)
             || overwrites.iter().filter_map(|o| o.freed.as_ref()).any(|a| a.backtrace.is_empty());
         let listed = shown.len() + overwrites.len();
+        let guards = recording.guarded().iter().filter(|guarded| guarded.process == process.id);
+        let unlisted_overwrites = guards.map(|guarded| guarded.unlisted).max().unwrap_or(0);
+        let told: u64 = kinds.iter().map(|kind| kind.times).sum();
         Ok(Findings {
-            total: kinds.iter().map(|kind| kind.times).sum(),
+            total: told.saturating_add(unlisted_overwrites),
+            unlisted_overwrites,
             kinds,
             more_errors: (errors.len() + overwritten.len() - listed) as u64,
             errors: shown,

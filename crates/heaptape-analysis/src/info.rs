@@ -56,6 +56,8 @@ impl Lost {
 pub struct Quality {
     /// The recording was ended in order.
     pub complete: bool,
+    /// It was still going on when the tape was opened.
+    pub being_recorded: bool,
     /// Bytes of the file that are whole blocks.
     pub good_bytes: u64,
     /// Bytes of the file.
@@ -72,6 +74,7 @@ impl Quality {
         let condition = recording.condition();
         Quality {
             complete: condition.complete,
+            being_recorded: condition.being_written,
             good_bytes: condition.good_bytes,
             file_bytes: condition.file_bytes,
             damaged_blocks: condition.damaged_blocks,

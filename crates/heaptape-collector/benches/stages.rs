@@ -14,6 +14,8 @@
 mod book;
 #[path = "../src/convert.rs"]
 mod convert;
+#[path = "../src/nodes.rs"]
+mod nodes;
 #[path = "../src/order.rs"]
 mod order;
 #[path = "../../heaptape-tape/examples/generate/program.rs"]

@@ -6,12 +6,12 @@
 //! malformed and skipped.
 
 use crate::book::Book;
+use crate::nodes::{Known, Nodes};
 use heaptape_tape::*;
 use heaptape_wire::layout::MAX_FRAMES;
 use heaptape_wire::record::{self, Kind, MAX_BUILD_ID, MAX_PATH};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
-use std::collections::hash_map::Entry;
 use std::io::{self, Write};
 
 // No backtrace is deeper than one on a tape may be.
@@ -34,13 +34,15 @@ pub(crate) struct Converter {
     time: TimeNs,
     events: u64,
     overwrites: u64,
+    /// Those beyond [`MAX_OVERWRITES`].
+    unlisted_overwrites: u64,
     malformed: u64,
     streams: Vec<Stream>,
     threads: FxHashMap<u32, KnownThread>,
     modules: BTreeMap<u64, Loaded>,
     /// Modules that are gone, in the order in which they went.
     gone: Vec<Gone>,
-    canonical: FxHashMap<BacktraceNode, BacktraceId>,
+    nodes: Nodes,
     /// Of them, those that lie in no module.
     strays: Strays,
     forks: BTreeMap<u64, EventIndex>,
@@ -60,7 +62,7 @@ struct Stream {
     /// Its last event, if it has had one.
     event: Option<EventIndex>,
     /// `nodes[id - 1]`: the node on the tape.
-    nodes: Vec<BacktraceId>,
+    nodes: Vec<Known>,
 }
 
 #[derive(Debug)]
@@ -100,12 +102,13 @@ impl Converter {
             time: start,
             events: 0,
             overwrites: 0,
+            unlisted_overwrites: 0,
             malformed: 0,
             streams: Vec::new(),
             threads: FxHashMap::default(),
             modules: BTreeMap::new(),
             gone: Vec::new(),
-            canonical: FxHashMap::default(),
+            nodes: Nodes::new(),
             strays: Strays::new(),
             forks: BTreeMap::new(),
             waiting: Vec::with_capacity(BATCH),
@@ -125,6 +128,11 @@ impl Converter {
     /// Records that made no sense.
     pub(crate) fn malformed(&self) -> u64 {
         self.malformed
+    }
+
+    /// Overwrites that were found and did not go to the tape.
+    pub(crate) fn unlisted_overwrites(&self) -> u64 {
+        self.unlisted_overwrites
     }
 
     /// Where in this history the fork with that serial was, once.
@@ -156,29 +164,28 @@ impl Converter {
         book: &mut Book<W>,
         frames: impl Iterator<Item = (u64, FrameQuality)>,
     ) -> io::Result<BacktraceId> {
-        let mut parent = BacktraceId::NONE;
+        let mut parent = Known::NONE;
         for (address, quality) in frames {
             let module = self.module_at(address, u64::MAX);
-            parent = self.on_tape(book, node(parent, module, address, quality))?;
+            parent = self.on_tape(book, parent, node(parent.id, module, address, quality))?;
         }
-        Ok(parent)
+        Ok(parent.id)
     }
 
     /// The node on the tape that is the same.
     fn on_tape<W: Write>(
         &mut self,
         book: &mut Book<W>,
+        parent: Known,
         node: BacktraceNode,
-    ) -> io::Result<BacktraceId> {
-        Ok(match self.canonical.entry(node) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(new) => {
-                let id = book.writer.backtrace_node(&node)?;
-                if node.module.is_none() && self.strays.len() < MAX_STRAYS {
-                    self.strays.entry(node.address).or_default().push(id);
-                }
-                *new.insert(id)
+    ) -> io::Result<Known> {
+        let strays = &mut self.strays;
+        self.nodes.child(parent, &node, || {
+            let id = book.writer.backtrace_node(&node)?;
+            if node.module.is_none() && strays.len() < MAX_STRAYS {
+                strays.entry(node.address).or_default().push(id);
             }
+            Ok(id)
         })
     }
 
@@ -274,9 +281,9 @@ impl Converter {
         else {
             return self.count_malformed();
         };
-        let parent = if parent == 0 { BacktraceId::NONE } else { nodes[parent - 1] };
+        let parent = if parent == 0 { Known::NONE } else { nodes[parent - 1] };
         let module = self.module_at(words[2], words[0] >> 16);
-        let known = self.on_tape(book, self::node(parent, module, words[2], quality))?;
+        let known = self.on_tape(book, parent, self::node(parent.id, module, words[2], quality))?;
         self.streams[stream].nodes.push(known);
         Ok(())
     }
@@ -444,11 +451,12 @@ impl Converter {
         else {
             return self.count_malformed();
         };
+        book.overwrites += 1;
         if self.overwrites >= MAX_OVERWRITES {
-            return self.count_malformed();
+            self.unlisted_overwrites += 1;
+            return Ok(());
         }
         self.overwrites += 1;
-        book.overwrites += 1;
         let time = self.at(self.streams[stream].time);
         let thread = self.speaker(book, stream, time)?;
         book.writer.overwrite(&Overwrite {
@@ -486,7 +494,7 @@ impl Converter {
     fn backtrace(&mut self, stream: usize, node: u32) -> BacktraceId {
         let Some(at) = (node as usize).checked_sub(1) else { return BacktraceId::NONE };
         match self.streams[stream].nodes.get(at) {
-            Some(&id) => id,
+            Some(known) => known.id,
             None => {
                 self.malformed += 1;
                 BacktraceId::NONE

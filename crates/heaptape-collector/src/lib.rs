@@ -32,6 +32,7 @@ mod jit;
 mod launch;
 mod leaks;
 mod maps;
+mod nodes;
 mod order;
 mod output;
 pub mod preflight;

@@ -193,6 +193,8 @@ fn open_new(path: &Path) -> io::Result<File> {
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
         .open(path)?;
     fd::set_mode(&file, 0o600)?;
+    // Tells readers that the tape is being written; where files cannot be locked it only looks cut until its end.
+    let _ = file.try_lock();
     Ok(file)
 }
 

@@ -365,7 +365,8 @@ impl Session {
         if let Some(id) = ended.id
             && self.settings.guard.mode != heaptape_wire::handshake::GUARD_OFF
         {
-            let guarded = Guarded { process: id, ..guarded };
+            let unlisted = ended.unlisted_overwrites;
+            let guarded = Guarded { process: id, unlisted, ..guarded };
             book.writer.guarded(&guarded)?;
             self.closing.guarded.push(guarded);
         }

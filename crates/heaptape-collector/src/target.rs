@@ -116,6 +116,8 @@ pub(crate) struct Ended {
     pub(crate) exe: Vec<u8>,
     /// Whether it was recorded from its start and not one call was seen.
     pub(crate) silent: bool,
+    /// Overwrites that were found in it and did not go to the tape.
+    pub(crate) unlisted_overwrites: u64,
 }
 
 impl Target {
@@ -540,15 +542,18 @@ impl Target {
         }
     }
 
-    /// How its blocks were guarded so far; the process is filled in by whoever asks.
+    /// How its blocks were guarded so far; the process, and what is not listed, is filled in by whoever asks.
     pub(crate) fn guarded(&self) -> Guarded {
         let page = self.memory.page();
+        let arena = self.arena();
         let mechanism = u8::try_from(page.guard.load(Ordering::Relaxed)).ok();
         Guarded {
             process: self.id().unwrap_or(ProcessId(0)),
             mechanism: mechanism.and_then(GuardMechanism::from_u8).unwrap_or_default(),
             guarded: page.guarded.load(Ordering::Relaxed),
             unguarded: page.unguarded.load(Ordering::Relaxed),
+            arena: (arena.start, arena.end),
+            unlisted: 0,
         }
     }
 
@@ -583,8 +588,9 @@ impl Target {
         let is_silent = self.history.as_ref().is_none_or(|history| history.events() == 0);
         let from_start = matches!(self.origin, Origin::Fresh);
         let silent = is_silent && from_start;
+        let unlisted_overwrites = self.history.as_ref().map_or(0, Converter::unlisted_overwrites);
         let forks = self.history.map(Converter::into_forks).unwrap_or_default();
-        Ok((losses, Ended { id, forks, exe: self.exe, silent }))
+        Ok((losses, Ended { id, forks, exe: self.exe, silent, unlisted_overwrites }))
     }
 }
 

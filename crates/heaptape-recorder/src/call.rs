@@ -135,7 +135,7 @@ fn event(kind: Kind, given: &Allocation, node: u32) -> Event {
 
 /// `operator new` said before that this allocation is its own: it counts as that, with the size asked of
 /// it. A failed one keeps the tag, because a new-handler may let `operator new` try again.
-#[inline(never)]
+#[inline(always)]
 fn take_new_tag(mut given: Allocation, regs: Regs) -> Allocation {
     let Some(tag) = tag::get() else { return given };
     let asked = tag.size == given.size

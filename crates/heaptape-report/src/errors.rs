@@ -8,7 +8,9 @@ use crate::overwrites;
 use crate::text;
 use crate::units;
 use heaptape_analysis::addr::{Act, PastBlock};
-use heaptape_analysis::errors::{Confidence, Errors, Findings, Kind, KindCount, Place, WrongFree};
+use heaptape_analysis::errors::{
+    Beside, Confidence, Errors, Findings, Kind, KindCount, Place, WrongFree,
+};
 use heaptape_analysis::free_backtraces::FreeBacktraces;
 use heaptape_analysis::names::Held;
 use heaptape_analysis::process::EndingName;
@@ -112,6 +114,10 @@ fn render_found(out: &mut dyn Write, canvas: &Canvas, errors: &Findings) -> io::
 /// `2 double frees, 1 mismatched free`; empty where there is no error.
 pub fn counts(errors: &Findings) -> String {
     let mut counts: Vec<String> = errors.kinds.iter().map(kind_count).collect();
+    if errors.unlisted_overwrites > 0 {
+        let overwrites = units::counted(errors.unlisted_overwrites, "overwrite");
+        counts.push(format!("{overwrites} counted only"));
+    }
     if errors.unexamined > 0 {
         counts.push(format!("{} not examined", units::counted(errors.unexamined, "wrong free")));
     }
@@ -195,6 +201,9 @@ fn render_one(
     }
     if let Some(block) = &error.block {
         render_block(out, canvas, error, block, depth)?;
+    }
+    if let Some(beside) = &error.beside {
+        render_life(out, canvas, &beside.block, "freed", depth)?;
     }
     if let Some(former) = &error.former {
         let heading = format!("  the address was that of {} before:", block_words(former));
@@ -281,10 +290,11 @@ fn is_realloc(error: &WrongFree) -> bool {
 
 fn subject(canvas: &Canvas, error: &WrongFree) -> String {
     let Some(block) = &error.block else {
-        let place = error.place.as_ref().map_or_else(
-            || "of a block from before the fork".to_owned(),
-            |place| place_words(canvas, place),
-        );
+        let place = match (&error.beside, &error.place) {
+            (Some(beside), _) => beside_words(beside),
+            (None, Some(place)) => place_words(canvas, place),
+            (None, None) => "of a block from before the fork".to_owned(),
+        };
         return format!("{:#x}, {place}", error.address);
     };
     let words = block_words(block);
@@ -337,6 +347,21 @@ fn block_words(block: &PastBlock) -> String {
     format!("{name} ({} at {:#x})", units::exact_bytes(block.size), block.address)
 }
 
+/// `16 bytes before block #1 (100 bytes at 0x55d0)`.
+fn beside_words(beside: &Beside) -> String {
+    let block = block_words(&beside.block);
+    let freed = if beside.block.freed.is_some() { "freed " } else { "" };
+    match u64::try_from(beside.offset) {
+        Err(_) => {
+            format!("{} before {freed}{block}", units::exact_bytes(beside.offset.unsigned_abs()))
+        }
+        Ok(offset) => {
+            let past = units::exact_bytes(offset.saturating_sub(beside.block.size));
+            format!("{past} past the end of {freed}{block}")
+        }
+    }
+}
+
 fn place_words(canvas: &Canvas, place: &Place) -> String {
     match place {
         Place::NullPage => "almost a null pointer".to_owned(),
@@ -351,6 +376,7 @@ fn place_words(canvas: &Canvas, place: &Place) -> String {
             None => format!("in {}+{address:#x}", text::shown(canvas, module)),
         },
         Place::Heap => "in the heap, where no block was recorded".to_owned(),
+        Place::Guarded => "among the guarded blocks, in none of them".to_owned(),
         Place::Mapping { name, start, bytes, .. } => {
             let what = match name.is_empty() {
                 true => "an anonymous mapping".to_owned(),

@@ -108,7 +108,9 @@ pub fn lost_words(lost: &Lost) -> Vec<String> {
 /// What is wrong with the tape, in a few words for the first line; nothing when nothing is.
 pub fn quality_words(quality: &Quality) -> Vec<String> {
     let mut words = Vec::new();
-    if !quality.complete {
+    if quality.being_recorded {
+        words.push("still being recorded".to_owned());
+    } else if !quality.complete {
         words.push("TAPE CUT".to_owned());
     }
     if quality.damaged_blocks > 0 {
@@ -195,7 +197,12 @@ pub fn render_missing(
     unrecorded: &[UnrecordedChild],
 ) -> io::Result<()> {
     let mut notes = Vec::new();
-    if !quality.complete {
+    if quality.being_recorded {
+        notes.push(format!(
+            "The recording was going on when the tape was opened: this is what was on it by then ({}).",
+            units::bytes(quality.good_bytes)
+        ));
+    } else if !quality.complete {
         notes.push(format!(
             "The recording was not ended in order: this is what was on the tape up to its last whole \
              block ({} of {}).",

@@ -555,7 +555,10 @@ impl Facts {
         let process = self.known_process(f)?;
         let mechanism = byte(f)?.and_then(GuardMechanism::from_u8).unwrap_or_default();
         let (guarded, unguarded) = (f.number()?, f.number()?);
-        self.guarded.push(Guarded { process, mechanism, guarded, unguarded });
+        // Older tapes end here.
+        let mut later = || if f.is_empty() { Ok(0) } else { f.number() };
+        let (unlisted, arena) = (later()?, (later()?, later()?));
+        self.guarded.push(Guarded { process, mechanism, guarded, unguarded, unlisted, arena });
         Ok(())
     }
 

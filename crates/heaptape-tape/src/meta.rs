@@ -203,7 +203,8 @@ impl Records {
         });
     }
 
-    /// Adds a node and returns its id.
+    /// Adds a node and returns its id. Inlined: a copy of what was just put together in memory would wait for it.
+    #[inline]
     pub(crate) fn node(&mut self, node: &BacktraceNode) -> BacktraceId {
         self.nodes.push(*node);
         BacktraceId(self.first_node + self.nodes.len() as u32 - 1)
@@ -387,6 +388,7 @@ impl Records {
     pub(crate) fn guarded(&mut self, g: &Guarded) {
         self.put(tag::GUARDED, |f| {
             f.number(g.process.0).number(g.mechanism as u8).number(g.guarded).number(g.unguarded);
+            f.number(g.unlisted).number(g.arena.0).number(g.arena.1);
         });
     }
 }

@@ -707,6 +707,11 @@ pub struct Guarded {
     /// Blocks that should have been and were not: too large, no room for more, or of an allocator with operators
     /// `new` of its own.
     pub unguarded: u64,
+    /// Overwrites that were found and are not on the tape: it holds the first ones of a process.
+    pub unlisted: u64,
+    /// The address space of blocks with guard pages: its first address and the one behind its last. Both 0 where
+    /// there is none.
+    pub arena: (u64, u64),
 }
 
 /// What guards blocks.

@@ -9,7 +9,7 @@ use crate::meta;
 use crate::model::*;
 use crate::read::{Condition, Tape, TapeError};
 use crate::salvage::{Scan, Source, damaged_at};
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 
 impl Tape {
@@ -20,7 +20,10 @@ impl Tape {
 
     /// The same with bounds on what reading it takes.
     pub fn open_within(path: &Path, limits: Limits) -> Result<Tape, TapeError> {
-        let source = Source::new(File::open(path)?)?;
+        let file = File::open(path)?;
+        // Asked before the file is read: a recording that ends meanwhile leaves a whole tape or was one then.
+        let being_written = is_being_written(&file);
+        let source = Source::new(file)?;
         let bytes = source.array::<FILE_HEAD_LEN>(0)?.ok_or(TapeError::NotATape)?;
         let head = FileHead::parse(&bytes).ok_or(TapeError::NotATape)?;
         if head.whole && head.major > FORMAT_MAJOR {
@@ -35,6 +38,7 @@ impl Tape {
             limits,
         };
         opening.read()?;
+        opening.condition.being_written = being_written && !opening.condition.complete;
         if !head.whole {
             opening.condition.damaged_blocks += 1;
             let good_bytes = &mut opening.condition.good_bytes;
@@ -45,6 +49,17 @@ impl Tape {
         }
         Ok(opening.finish())
     }
+}
+
+/// Whether somebody holds the lock that a recorder has on its tape as long as it writes. The kernel gives it up with
+/// the recorder, however that ends; a file system without locks says no.
+fn is_being_written(file: &File) -> bool {
+    let is_locked = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    if !is_locked {
+        // Nothing is lost if it is kept: it ends with the file.
+        let _ = file.unlock();
+    }
+    is_locked
 }
 
 /// Most bytes of facts, unpacked: so many, and so many for each byte of the file. They are kept in

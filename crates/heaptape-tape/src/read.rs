@@ -38,6 +38,8 @@ pub enum Moment {
 pub struct Condition {
     /// The footer was found: the recording was ended in order.
     pub complete: bool,
+    /// It was not, and the file was locked by whoever writes it when it was opened: it is still being recorded.
+    pub being_written: bool,
     /// Bytes of the file that are whole blocks, and bytes of the file.
     pub good_bytes: u64,
     /// Bytes of the file.

@@ -185,6 +185,7 @@ impl<W: Write> TapeWriter<W> {
     }
 
     /// Adds a backtrace node and returns its id (dense from 1). The caller has made sure that it is new.
+    #[inline]
     pub fn backtrace_node(&mut self, node: &BacktraceNode) -> io::Result<BacktraceId> {
         if node.parent.0 > self.records.node_count() {
             return Err(misuse("a node called by a later one"));

@@ -21,6 +21,9 @@ mistake whose kind, end of the block and way of access are all named rightly; a 
 twin, or said of a bad one and not explained by its mistake. Blocks that are reachable at the end are no error.
 ";
 
+/// What follows in `bench/CASES.md` is written by hand and stays.
+const BY_HAND: &str = "\n## Built with -O2\n";
+
 /// Shows the looks, keeps them if that was asked for, and says what is not as the table has it: the faults of
 /// heaptape. What the others find otherwise is a remark.
 pub(super) fn show(looks: &[Look], options: &Options) -> Result<Vec<String>, String> {
@@ -29,7 +32,10 @@ pub(super) fn show(looks: &[Look], options: &Options) -> Result<Vec<String>, Str
     if options.write {
         let path = root().join("bench/CASES.md");
         let heading = format!("{HEADER}\n{}\n\n", made_by());
-        fs::write(&path, heading + &text).map_err(|e| format!("{}: {e}", path.display()))?;
+        let old = fs::read_to_string(&path).unwrap_or_default();
+        let by_hand = old.find(BY_HAND).map_or("", |at| &old[at..]);
+        fs::write(&path, heading + &text + by_hand)
+            .map_err(|e| format!("{}: {e}", path.display()))?;
     }
     let (ours, others): (Vec<&Look>, Vec<&Look>) = looks.iter().partition(|it| it.tool.is_ours());
     for remark in others.iter().flat_map(|it| it.faults()) {

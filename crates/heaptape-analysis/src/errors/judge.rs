@@ -5,11 +5,11 @@ use super::operators::{Operators, Side};
 use super::place::{Place, Places};
 use super::suspects::{MAX_GROUPS, Misfit, Times};
 use super::watch::{Past, State, Wrong};
-use super::{Alignments, Functions, Moved, WrongFree};
+use super::{Alignments, Beside, Functions, Moved, WrongFree};
 use crate::addr::{Act, PastBlock};
 use crate::names::Names;
 use crate::recording::Recording;
-use heaptape_tape::{Action, BacktraceId, Crash, Event, LiveBlock, Process};
+use heaptape_tape::{Action, BacktraceId, Crash, Event, GuardMechanism, LiveBlock, Process};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
@@ -20,6 +20,9 @@ const BEFORE_BLOCK: u64 = 64;
 /// Before each block of glibc's is its header, and a mark in it sends glibc to the multiple of `ARENA` below that.
 const HEADER: u64 = 16;
 const ARENA: u64 = 64 << 20;
+/// Under `--check` so many bytes before a block are heaptape's, and so many behind it at least.
+const ZONE_BEFORE: u64 = 32;
+const ZONE_BEHIND: u64 = 16;
 /// All allocators give out multiples of this.
 const LEAST_ALIGNMENT: u64 = 8;
 
@@ -79,6 +82,7 @@ pub(super) struct Verdict {
     functions: Option<Functions>,
     block: Option<Past>,
     former: Option<Past>,
+    beside: Option<Past>,
     place: Option<Place>,
     fatal_signal: Option<i32>,
     said: Option<String>,
@@ -155,6 +159,7 @@ impl<'a> Judge<'a> {
             }),
             block: Some(past),
             former: None,
+            beside: None,
             place: None,
             fatal_signal: None,
             said: None,
@@ -212,6 +217,7 @@ impl<'a> Judge<'a> {
             functions: None,
             block,
             former,
+            beside: None,
             place: None,
             fatal_signal: crash.map(|crash| crash.signal),
             said: crash
@@ -220,7 +226,9 @@ impl<'a> Judge<'a> {
         };
         if block.is_none() {
             let (addr, time) = (wrong.event.addr, wrong.event.time);
-            verdict.place = Some(self.places.at(addr, time, wrong.mapped.as_ref()));
+            let place = self.places.at(addr, time, wrong.mapped.as_ref());
+            verdict.beside = wrong.beside.filter(|_| !place.is_never_heap());
+            verdict.place = Some(place);
         }
         if crash.is_none() {
             (verdict.confidence, verdict.why) = self.confidence(wrong, &verdict);
@@ -238,6 +246,8 @@ impl<'a> Judge<'a> {
             (Kind::NoBlock, Some(place)) => {
                 if place.is_never_heap() || !is_aligned {
                     (Confidence::Certain, None)
+                } else if *place == Place::Guarded || self.is_in_red_zone(wrong) {
+                    self.unless_lost(Confidence::Certain)
                 } else if self.gaps {
                     (Confidence::Undecided, Some(LOST))
                 } else {
@@ -249,6 +259,17 @@ impl<'a> Judge<'a> {
             }
             _ => self.unless_lost(Confidence::Certain),
         }
+    }
+
+    /// Whether the address is red zone or header of a live block.
+    fn is_in_red_zone(&self, wrong: &Wrong) -> bool {
+        let guarded = self.recording.guarded().iter().find(|it| it.process == self.process.id);
+        guarded.is_some_and(|it| it.mechanism == GuardMechanism::RedZones)
+            && wrong.beside.is_some_and(|beside| {
+                let is_before = wrong.event.addr < beside.block.addr;
+                let zone = if is_before { ZONE_BEFORE } else { ZONE_BEHIND };
+                matches!(beside.state, State::Live) && beside.distance(wrong.event.addr) <= zone
+            })
     }
 
     /// The crash of a thread that its last act may have led to: an abort, or a fault at what was freed or where glibc
@@ -292,6 +313,10 @@ impl<'a> Judge<'a> {
             block: verdict.block.as_ref().map(|past| self.past_block(past, act)),
             moved,
             former: verdict.former.as_ref().map(|past| self.past_block(past, act)),
+            beside: verdict.beside.as_ref().map(|past| Beside {
+                offset: act.addr.wrapping_sub(past.block.addr) as i64,
+                block: self.past_block(past, act),
+            }),
             place: verdict.place.clone(),
             fatal_signal: verdict.fatal_signal,
             said: verdict.said.clone(),

@@ -8,7 +8,7 @@ use crate::addr::Act;
 use crate::hex;
 use crate::names::{self, Held, Names};
 use crate::recording::Recording;
-use heaptape_tape::{Event, Mapping, MemoryMap, Module, ProcessId, TimeNs};
+use heaptape_tape::{Event, Guarded, Mapping, MemoryMap, Module, ProcessId, TimeNs};
 use serde::Serialize;
 
 /// Bytes that glibc maps for an arena, at a multiple of them.
@@ -45,6 +45,8 @@ pub enum Place {
     },
     /// In memory that an allocator works with: the `brk` heap or one of glibc's arenas.
     Heap,
+    /// Where heaptape's blocks with guard pages lie, of which each is known.
+    Guarded,
     /// In a mapping.
     Mapping {
         /// The file, or the kernel's name for it; empty for anonymous memory.
@@ -71,7 +73,7 @@ impl Place {
                 true
             }
             Place::Mapping { name, .. } => !name.is_empty(),
-            Place::Heap | Place::Unmapped | Place::Unknown => false,
+            Place::Heap | Place::Guarded | Place::Unmapped | Place::Unknown => false,
         }
     }
 }
@@ -100,6 +102,9 @@ impl<'a> Places<'a> {
         if addr < u64::from(self.recording.header().page_size).max(4096) {
             return Place::NullPage;
         }
+        if self.is_guarded(addr) {
+            return Place::Guarded;
+        }
         if let Some(module) = self.module(addr, time) {
             let address = addr.wrapping_sub(module.bias);
             return Place::Module {
@@ -121,6 +126,12 @@ impl<'a> Places<'a> {
             None => Place::Unknown,
             Some(map) => map.at(addr).map_or(Place::Unmapped, |at| self.mapped(map, at)),
         }
+    }
+
+    fn is_guarded(&self, addr: u64) -> bool {
+        let own = |guarded: &&Guarded| guarded.process == self.process;
+        let mut arenas = self.recording.guarded().iter().filter(own).map(|guarded| guarded.arena);
+        arenas.any(|(start, end)| (start..end).contains(&addr))
     }
 
     fn module(&self, addr: u64, time: TimeNs) -> Option<&'a Module> {

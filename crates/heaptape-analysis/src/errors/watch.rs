@@ -12,6 +12,8 @@ use std::ops::{ControlFlow, Range};
 
 /// Wrong ends that are looked at one by one.
 const MAX_FOUND: usize = 1 << 16;
+/// Bytes between an address and a block, at most, where it is told that the block is near.
+const NEAR: u64 = 64;
 
 /// A block that lies, or lay, over a watched address.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +53,8 @@ pub(super) struct Wrong {
     pub(super) began_here: Option<Past>,
     /// The newest block over the address, if it is another one.
     pub(super) around: Option<Past>,
+    /// The block nearest to the address, if none ever lay over it; a live one before one that had ended.
+    pub(super) beside: Option<Past>,
     /// An inherited block of which nothing is known was freed at the address by this.
     pub(super) inherited_freed: Option<Event>,
     /// The program's own mapping over the address.
@@ -64,6 +68,7 @@ struct Watched {
     addr: u64,
     began_here: Option<Past>,
     around: Option<Past>,
+    beside: Option<Past>,
     inherited_freed: Option<Event>,
     mapped: Option<Event>,
 }
@@ -118,6 +123,32 @@ fn ancestors(recording: &dyn Recording, process: &Process) -> Vec<(ProcessId, u6
     }
     chain.reverse();
     chain
+}
+
+/// The bytes of a block that are its own, one at least.
+fn bytes(block: &LiveBlock) -> u64 {
+    block.size.max(block.usable).max(1)
+}
+
+impl Past {
+    /// Bytes from the address to the block; 0 within it.
+    pub(super) fn distance(&self, addr: u64) -> u64 {
+        let last = self.block.addr.saturating_add(bytes(&self.block) - 1);
+        self.block.addr.saturating_sub(addr).max(addr.saturating_sub(last))
+    }
+}
+
+impl Watched {
+    /// A block has begun near the address.
+    fn bring_near(&mut self, past: Past) {
+        let is_nearer = |before: &Past| {
+            !matches!(before.state, State::Live)
+                || past.distance(self.addr) <= before.distance(self.addr)
+        };
+        if self.beside.as_ref().is_none_or(is_nearer) {
+            self.beside = Some(past);
+        }
+    }
 }
 
 #[derive(Default)]
@@ -178,8 +209,10 @@ impl Watch {
 
     fn begin(&mut self, block: LiveBlock) {
         let past = Past { block, inherited: self.inherited, state: State::Live };
-        for watched in self.over(&block) {
-            if watched.addr == block.addr {
+        for watched in self.near(&block) {
+            if past.distance(watched.addr) > 0 {
+                watched.bring_near(past);
+            } else if watched.addr == block.addr {
                 watched.began_here = Some(past);
                 watched.around = None;
                 watched.inherited_freed = None;
@@ -218,8 +251,8 @@ impl Watch {
     /// Notes what became of a block; whether any watched address cares.
     fn set_state(&mut self, block: &LiveBlock, state: State) -> bool {
         let mut any = false;
-        for watched in self.over(block) {
-            let pasts = [&mut watched.began_here, &mut watched.around];
+        for watched in self.near(block) {
+            let pasts = [&mut watched.began_here, &mut watched.around, &mut watched.beside];
             for past in pasts.into_iter().flatten() {
                 // Not the newest any more where another has begun at the address meanwhile.
                 if past.block.addr == block.addr && past.block.id == block.id {
@@ -245,6 +278,7 @@ impl Watch {
             event: *event,
             began_here: watched.began_here,
             around: watched.around,
+            beside: watched.beside,
             inherited_freed: watched.inherited_freed,
             mapped: watched.mapped,
             is_last: false,
@@ -262,9 +296,10 @@ impl Watch {
         }
     }
 
-    /// The watched addresses in a block.
-    fn over(&mut self, block: &LiveBlock) -> &mut [Watched] {
-        self.between(block.addr, block.size.max(block.usable).max(1))
+    /// The watched addresses in a block and near it.
+    fn near(&mut self, block: &LiveBlock) -> &mut [Watched] {
+        let start = block.addr.saturating_sub(NEAR);
+        self.between(start, bytes(block).saturating_add(block.addr - start).saturating_add(NEAR))
     }
 
     fn between(&mut self, start: u64, length: u64) -> &mut [Watched] {

@@ -41,7 +41,8 @@ fn verdict(mut recording: MemoryRecording, address: u64, sp: u64) -> Verdict {
 fn guarded(mut recording: MemoryRecording) -> MemoryRecording {
     let process = recording.processes[0].id;
     let mechanism = GuardMechanism::Markers;
-    recording.guarded = vec![Guarded { process, mechanism, guarded: 1, unguarded: 0 }];
+    recording.guarded =
+        vec![Guarded { process, mechanism, guarded: 1, unguarded: 0, unlisted: 0, arena: (0, 0) }];
     recording
 }
 

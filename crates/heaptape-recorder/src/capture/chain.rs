@@ -11,6 +11,7 @@
 //! is read here that a walk would not read next.
 
 use super::Frame;
+use super::memo::Path;
 use super::rules::Rule;
 use super::step::{self, STEP_WORDS, State, Word};
 use super::window::Window;
@@ -78,6 +79,8 @@ pub(super) struct Chain {
     low: usize,
     high: usize,
     known: [Known; MAX_FRAMES],
+    /// By state: the hash of its frame and all outer ones.
+    paths: [Path; MAX_FRAMES],
     words: [Word; MAX_FRAMES * STEP_WORDS],
 }
 
@@ -87,6 +90,12 @@ impl Chain {
     pub(super) fn known(&self) -> &[Known] {
         // SAFETY: `depth` never exceeds the array; `push` checks.
         unsafe { self.known.get_unchecked(..self.depth) }
+    }
+
+    /// The hash of the frames from the `level`-th state outward.
+    #[inline(always)]
+    pub(super) fn path(&self, level: usize) -> Path {
+        self.paths[level]
     }
 
     /// The words of the states from the `outer`-th inward to the `inner`-th, outermost first.
@@ -152,7 +161,14 @@ impl Chain {
 
     /// Adds a state inside of the innermost; `rule` is that of its step outward. False: no room.
     #[inline(always)]
-    pub(super) fn push(&mut self, frame: Frame, state: State, rule: Rule, node: u32) -> bool {
+    pub(super) fn push(
+        &mut self,
+        frame: Frame,
+        state: State,
+        rule: Rule,
+        node: u32,
+        path: Path,
+    ) -> bool {
         let level = self.depth;
         if level == MAX_FRAMES {
             return false;
@@ -172,6 +188,7 @@ impl Chain {
         let matters = if step::bp_matters(rule, callers) { MATTERS } else { 0 };
         self.known[level] =
             Known { sp: state.sp, bp: state.bp, frame, node, words: count as u32 | matters };
+        self.paths[level] = path;
         self.depth = level + 1;
         true
     }

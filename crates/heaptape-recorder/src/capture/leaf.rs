@@ -18,7 +18,7 @@ const LEAVES: usize = 1024;
 const WAYS: usize = 4;
 const SETS: usize = LEAVES / WAYS;
 
-/// One remembered walk. What tells whether it still holds is in two lines of the processor's cache.
+/// One remembered walk. All but its frames is in two lines of the processor's cache.
 #[repr(C, align(64))]
 pub(super) struct Leaf {
     /// Where the walk began.
@@ -30,16 +30,17 @@ pub(super) struct Leaf {
     /// [`Leaves::epoch`] when it was made.
     epoch: u32,
     /// The number of that state in the chain.
-    at: u32,
+    at: u16,
+    /// The highest of `places`.
+    highest: u16,
     /// The node of that state, and of this walk.
     outer_node: u32,
     node: u32,
     /// The words in the order they were read: what they were, and where, in words from `start.sp`.
     values: [usize; MAX],
     places: [u16; MAX],
-    /// How many words there are; which of them lies highest.
+    /// How many words there are.
     words: u8,
-    highest: u8,
     /// How many frames there are.
     count: u8,
     start_bp_matters: bool,
@@ -108,26 +109,24 @@ impl Leaves {
         if inner.len() > MAX || words.len() > MAX || start.sp & 7 != 0 {
             return;
         }
-        let (mut values, mut places, mut highest) = ([0; MAX], [0; MAX], 0);
-        for (number, word) in words.iter().rev().enumerate() {
-            let Ok(place) = u16::try_from(word.address.wrapping_sub(start.sp) / 8) else { return };
-            (values[number], places[number]) = (word.value, place);
-            if place > places[highest] {
-                highest = number;
-            }
-        }
         let set = Leaves::set(start);
         let way = usize::from(self.oldest[set]) % WAYS;
         self.oldest[set] = way as u8 + 1;
         let leaf = &mut self.leaves[set * WAYS + way];
-        leaf.epoch = self.epoch;
+        // No leaf until it is whole.
+        leaf.epoch = 0;
+        leaf.highest = 0;
+        for (number, word) in words.iter().rev().enumerate() {
+            let Ok(place) = u16::try_from(word.address.wrapping_sub(start.sp) / 8) else { return };
+            (leaf.values[number], leaf.places[number]) = (word.value, place);
+            leaf.highest = leaf.highest.max(place);
+        }
+        leaf.words = words.len() as u8;
+        leaf.count = inner.len() as u8;
         leaf.start = start;
         leaf.start_bp_matters = first.bp_matters();
         leaf.meets_bp_matters = met.bp_matters();
-        (leaf.values, leaf.places) = (values, places);
-        (leaf.words, leaf.highest) = (words.len() as u8, highest as u8);
-        leaf.count = inner.len() as u8;
-        leaf.at = at as u32;
+        leaf.at = at as u16;
         leaf.outer_node = met.node;
         leaf.node = first.node;
         leaf.meets_frame = met.frame();
@@ -135,6 +134,7 @@ impl Leaves {
         for (to, known) in leaf.frames.iter_mut().zip(inner) {
             *to = known.frame();
         }
+        leaf.epoch = self.epoch;
     }
 }
 
@@ -152,12 +152,12 @@ impl Leaf {
     #[inline(always)]
     fn holds(&self, window: &Window) -> bool {
         let base = self.start.sp;
-        let at = |number: usize| base + usize::from(self.places[number % MAX]) * 8;
-        if !window.spans(base, at(usize::from(self.highest))) {
+        let at = |place: u16| base + usize::from(place) * 8;
+        if !window.spans(base, at(self.highest)) {
             return false;
         }
         for number in 0..usize::from(self.words).min(MAX) {
-            let word = Word { address: at(number), value: self.values[number] };
+            let word = Word { address: at(self.places[number]), value: self.values[number] };
             // SAFETY: inside the window, and read in the order of a walk, none after one that differs.
             if !unsafe { word.holds() } {
                 return false;

@@ -2,10 +2,31 @@
 //!
 //! Four-way sets of one cache line. Keys are compared in full, so a hit is always right; a node that was
 //! pushed out is announced again under a new id, and the collector sees that they are one.
+//!
+//! Which set it is follows from a hash of all its frames, not from the parent's id: so the sets of several new frames,
+//! each the parent of the next, are known before any of their ids is, and are fetched at once.
 
+use super::Frame;
 use core::sync::atomic::{Ordering, compiler_fence};
 
-const SETS: usize = 1024;
+const SETS: usize = 4096;
+
+/// A hash of a frame and all outer ones; the default is that of none.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Path(u64);
+
+impl Path {
+    /// The hash of `frame`, called from the frame that this is the hash of.
+    #[inline(always)]
+    pub(super) fn inward(self, frame: Frame) -> Path {
+        Path((self.0.rotate_left(29) ^ frame.0).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
+    #[inline(always)]
+    fn set(self) -> usize {
+        (self.0 >> (u64::BITS - SETS.trailing_zeros())) as usize
+    }
+}
 
 /// One remembered node; `id` 0 is an empty place.
 #[derive(Clone, Copy)]
@@ -34,12 +55,6 @@ pub(crate) struct Memo {
     sets: [[Entry; 4]; SETS],
 }
 
-fn set_of(frame: u64, parent: u32) -> usize {
-    let mixed = (frame ^ (frame >> 29)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        ^ u64::from(parent).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-    (mixed >> 40) as usize & (SETS - 1)
-}
-
 impl Memo {
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
@@ -48,28 +63,41 @@ impl Memo {
         }
     }
 
-    /// The id of a node, if it is remembered.
+    /// Fetches the set of a node that will be asked for.
     #[inline(always)]
-    pub(crate) fn get(&self, frame: u64, parent: u32) -> Option<u32> {
+    pub(super) fn fetch(&self, path: Path) {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        // SAFETY: a hint that has no effect on memory.
+        unsafe {
+            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>((&raw const self.sets[path.set()]).cast());
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        let _ = path;
+    }
+
+    /// The id of the node of `frame` below `parent`, if it is remembered.
+    #[inline(always)]
+    pub(super) fn get(&self, path: Path, frame: Frame, parent: u32) -> Option<u32> {
         // All four places without a branch: which one it is cannot be predicted.
         let id_if_it = |e: &Entry| {
-            let is_it = e.frame == frame && e.parent == parent;
+            let is_it = e.frame == frame.0 && e.parent == parent;
             e.id & u32::from(is_it).wrapping_neg()
         };
-        let [a, b, c, d] = &self.sets[set_of(frame, parent)];
+        let [a, b, c, d] = &self.sets[path.set()];
         // A node that stands in two places, after a jump out of `put`, has the same id in both.
         let id = id_if_it(a) | id_if_it(b) | (id_if_it(c) | id_if_it(d));
         (id != 0).then_some(id)
     }
 
     /// Remembers a node, at the cost of the oldest of its set.
-    pub(crate) fn put(&mut self, frame: u64, parent: u32, id: u32) {
-        let set = &mut self.sets[set_of(frame, parent)];
+    pub(super) fn put(&mut self, path: Path, frame: Frame, parent: u32, id: u32) {
+        let set = &mut self.sets[path.set()];
         for place in (0..3).rev() {
             let older = set[place];
             set[place + 1].fill(older);
         }
-        set[0].fill(Entry { frame, parent, id });
+        set[0].fill(Entry { frame: frame.0, parent, id });
     }
 }
 

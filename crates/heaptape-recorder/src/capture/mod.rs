@@ -38,7 +38,7 @@ use core::sync::atomic::{Ordering, compiler_fence};
 use heaptape_wire::layout::{KEPT_FRAMES, MAX_FRAMES};
 use heaptape_wire::record::{NODE_EXACT, NODE_FRAME_POINTER, NODE_TRUNCATED};
 use leaf::Leaves;
-use memo::Memo;
+use memo::{Memo, Path};
 use rules::{Kind, Rule};
 use step::State;
 use window::Window;
@@ -48,6 +48,9 @@ pub(crate) use window::about_to_unmap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 struct Frame(u64);
+
+/// So many nodes of a walk are fetched ahead: more than nearly all walks find anew.
+const MOST_FETCHED: usize = 16;
 
 /// Ids are given out again from 1 when there are so many: the collector keeps them all.
 const MAX_IDS: u32 = 1 << 22;
@@ -163,7 +166,7 @@ impl Capture {
         let start = State::at_entry(regs);
         let node = match by_leaf(thread, start) {
             Some(node) => node,
-            None => by_walk(thread, start),
+            None => by_walk(thread, regs),
         };
         if thread.capture.check.is_on() {
             check::compare(thread, regs, node);
@@ -213,10 +216,12 @@ fn by_leaf(thread: &mut Thread, start: State) -> Option<u32> {
 #[inline(never)]
 fn renew(thread: &mut Thread, place: usize, outer_node: u32) -> u32 {
     let leaf = thread.capture.leaves.leaf(place);
-    let (frames, count) = (leaf.frames(), leaf.count());
+    let (frames, count, at) = (leaf.frames(), leaf.count(), leaf.at());
     let mut node = outer_node;
+    let mut path = thread.capture.chain.path(at);
     for frame in &frames[..count] {
-        node = child(thread, node, *frame);
+        path = path.inward(*frame);
+        node = child(thread, node, *frame, path);
         if node == 0 {
             return 0;
         }
@@ -241,10 +246,11 @@ fn ends_early_as_before(thread: &mut Thread, frames: usize) -> bool {
     step::step(&mut thread.capture.window, rule, state).is_none()
 }
 
-/// Walks from `start` to a state of the chain whose outer part is unchanged, or to the outermost frame, and
+/// Walks from the hook's caller to a state of the chain whose outer part is unchanged, or to the outermost frame, and
 /// leaves this walk in the chain.
 #[inline(never)]
-fn by_walk(thread: &mut Thread, start: State) -> u32 {
+fn by_walk(thread: &mut Thread, regs: Regs) -> u32 {
+    let start = State::at_entry(regs);
     let mut state = start;
     let mut quality = NODE_EXACT;
     let mut count = 0;
@@ -341,17 +347,29 @@ fn join(thread: &mut Thread, start: State, met: usize, count: usize) -> u32 {
         return node;
     }
     chain.truncate(met + 1);
+    let mut path = chain.path(met);
+    fetch_nodes(&thread.capture, path, count);
     for inner in (0..count).rev() {
         let fresh = thread.capture.fresh[inner];
-        node = child(thread, node, fresh.frame);
+        path = path.inward(fresh.frame);
+        node = child(thread, node, fresh.frame, path);
         if node == 0 {
             return 0;
         }
-        push(thread, fresh, node);
+        push(thread, fresh, node, path);
     }
     let Capture { leaves, chain, .. } = &mut thread.capture;
     leaves.remember(chain, start, met);
     node
+}
+
+/// Fetches what the memo may know of the outermost of `count` fresh frames, called from the frame of `path`.
+#[inline(always)]
+fn fetch_nodes(capture: &Capture, mut path: Path, count: usize) {
+    for fresh in capture.fresh[..count].iter().rev().take(MOST_FETCHED) {
+        path = path.inward(fresh.frame);
+        capture.memo.fetch(path);
+    }
 }
 
 /// Makes the `count` fresh frames the chain. Where it has the old one's frames it has their nodes too.
@@ -361,39 +379,41 @@ fn replace(thread: &mut Thread, count: usize, bottom: Bottom) -> u32 {
     chain.truncate(0);
     chain.bottom = bottom;
     let mut node = 0;
+    let mut path = Path::default();
     let mut same = true;
     for level in 0..count {
         let fresh = thread.capture.fresh[count - 1 - level];
         let was = thread.capture.chain.was(level);
         same &= level < before && was.frame() == fresh.frame;
-        node = if same { was.node } else { child(thread, node, fresh.frame) };
+        path = path.inward(fresh.frame);
+        node = if same { was.node } else { child(thread, node, fresh.frame, path) };
         if node == 0 {
             return 0;
         }
-        push(thread, fresh, node);
+        push(thread, fresh, node, path);
     }
     node
 }
 
 #[inline(always)]
-fn push(thread: &mut Thread, fresh: Fresh, node: u32) {
+fn push(thread: &mut Thread, fresh: Fresh, node: u32, path: Path) {
     let Fresh { frame, sp, bp, rule } = fresh;
     let state = State { ip: frame.ip() as usize, sp, bp };
-    thread.capture.chain.push(frame, state, rule, node);
+    thread.capture.chain.push(frame, state, rule, node, path);
 }
 
 /// The node of `frame` called from `parent`; 0 when it could not be announced.
 #[inline(always)]
-fn child(thread: &mut Thread, parent: u32, frame: Frame) -> u32 {
-    match thread.capture.memo.get(frame.0, parent) {
+fn child(thread: &mut Thread, parent: u32, frame: Frame, path: Path) -> u32 {
+    match thread.capture.memo.get(path, frame, parent) {
         Some(id) => id,
-        None => announce(thread, parent, frame),
+        None => announce(thread, parent, frame, path),
     }
 }
 
 #[cold]
 #[inline(never)]
-fn announce(thread: &mut Thread, parent: u32, frame: Frame) -> u32 {
+fn announce(thread: &mut Thread, parent: u32, frame: Frame, path: Path) -> u32 {
     let id = thread.capture.last_id + 1;
     // Before anybody can remember it: a jump may come at any time.
     thread.capture.check.note(id, parent, frame);
@@ -404,7 +424,7 @@ fn announce(thread: &mut Thread, parent: u32, frame: Frame) -> u32 {
     capture.last_id = id;
     // Remembered only after it counts: see `reset`.
     compiler_fence(Ordering::SeqCst);
-    capture.memo.put(frame.0, parent, id);
+    capture.memo.put(path, frame, parent, id);
     if id >= MAX_IDS {
         // The next backtrace begins anew: this one's inner frames still need the ids of its outer ones.
         capture.generation = 0;

@@ -251,20 +251,23 @@ fn the_memo_is_lossy_but_never_wrong() {
     let mut memo = Memo::boxed();
     let mut expected = HashMap::new();
     for i in 0..20_000u64 {
-        let key = (0x5555_0000_0000 + i * 7, (i % 97) as u32);
-        memo.put(key.0, key.1, i as u32 + 1);
-        expected.insert(key, i as u32 + 1);
+        let frame = Frame::new(0x5555_0000_0000 + i as usize * 7, NODE_EXACT);
+        let (path, parent) = (Path::default().inward(frame), (i % 97) as u32);
+        memo.put(path, frame, parent, i as u32 + 1);
+        expected.insert(i, (path, frame, parent, i as u32 + 1));
     }
     let mut hits = 0;
-    for (key, id) in &expected {
-        if let Some(found) = memo.get(key.0, key.1) {
-            assert_eq!(found, *id);
+    for &(path, frame, parent, id) in expected.values() {
+        if let Some(found) = memo.get(path, frame, parent) {
+            assert_eq!(found, id);
             hits += 1;
         }
     }
     assert!(hits > 1000 && hits < 20_000, "{hits}");
     memo.clear();
-    assert!(expected.keys().all(|k| memo.get(k.0, k.1).is_none()));
+    assert!(
+        expected.values().all(|&(path, frame, parent, _)| memo.get(path, frame, parent).is_none())
+    );
 }
 
 /// The check counts what it is there to find: a node that is not that of the frames.

@@ -147,6 +147,14 @@ pub(crate) fn look_over(when: u8) {
     if !is_in_use() {
         return;
     }
+    alone(|| match mechanism() {
+        hs::WITH_RED_ZONES => red_zones::look_over(when),
+        _ => pages::look_over(when),
+    });
+}
+
+/// Does what one thread of the process may do at a time, or nothing while another is at it.
+fn alone(look: impl FnOnce()) {
     // A handler that frees a block that this thread is looking at would wait for it in vain.
     let _signals = SignalsBlocked::new();
     let (before, pid) = (LOOKING.load(Ordering::Relaxed), call::getpid());
@@ -155,10 +163,7 @@ pub(crate) fn look_over(when: u8) {
     if before == pid || LOOKING.compare_exchange(before, pid, taken.0, taken.1).is_err() {
         return;
     }
-    match mechanism() {
-        hs::WITH_RED_ZONES => red_zones::look_over(when),
-        _ => pages::look_over(when),
-    }
+    look();
     LOOKING.store(0, Ordering::Release);
 }
 
@@ -205,7 +210,7 @@ fn draw(one_in: u32, word: usize) -> bool {
     !is_first
 }
 
-/// Counts a call; every so many of a thread, where that was asked for, all blocks are looked over.
+/// Counts a call; every so many of a thread, where that was asked for, blocks are looked over.
 #[inline(always)]
 fn count_call() {
     let interval = INTERVAL.load(Ordering::Relaxed) as usize;
@@ -215,6 +220,6 @@ fn count_call() {
     let calls = tls::get::<{ tls::GUARD }>() + 1;
     tls::set::<{ tls::GUARD }>(if calls >= interval { 0 } else { calls });
     if calls >= interval {
-        look_over(heaptape_wire::record::found::AT_INTERVAL);
+        alone(|| red_zones::look_over_some(interval));
     }
 }

@@ -3,9 +3,11 @@
 //!
 //! ```text
 //!  block of the program's own allocator
-//!  ┌ … ┬ header (16) ┬ red zone (16) ┬ block ────────┬ red zone (16 to 31) ┐
-//!  └───┴─────────────┴───────────────┴───────────────┴─────────────────────┘
+//!  ┌ … ┬ header (16) ┬ red zone (16) ┬ block ────────┬ red zone (16 to 1,039) ┐
+//!  └───┴─────────────┴───────────────┴───────────────┴────────────────────────┘
 //! ```
+//!
+//! The zone behind is an eighth of the block, within bounds: what is written too far is often another element or row.
 //!
 //! The header says how long the block is, sealed so that a damaged one is not believed; that a block is ours at all
 //! is said elsewhere ([`marks`]). A block whose header is damaged is told and never given back.
@@ -23,6 +25,9 @@ use heaptape_wire::record::{found, overwrite};
 
 /// What malloc promises, and the unit of everything here.
 const UNIT: usize = 16;
+/// Bytes of a block for each of the red zone behind it, and the longest such zone.
+const ZONE_RATIO: usize = 8;
+const LONGEST_ZONE: usize = 1024;
 /// Header and red zone before a block.
 const BEFORE: usize = 2 * UNIT;
 /// What red zones and freed blocks are filled with; not 0, which is what is written too far most often.
@@ -32,6 +37,19 @@ const FREED: u8 = 0xdb;
 const PATIENCE: u32 = 100_000;
 /// Address space that a freed block takes at least.
 const SMALLEST: usize = 4 * UNIT;
+/// Bytes around an address that is no block's start in which the block is looked for that it may lie in.
+const REACH_BEFORE: usize = 64 << 20;
+const REACH_BEHIND: usize = 64 << 10;
+
+/// What a look at an interval takes in: so many blocks, and so many more for each call of the interval.
+const LEAST_SHARE: usize = 1000;
+const SHARE_OF_CALL: usize = 16;
+/// Bytes of a freed block that count as another block, and blocks that looking for them in a stretch counts as.
+const BYTES_AS_BLOCK: usize = 128;
+const STRETCH_AS_BLOCKS: usize = 8;
+
+/// Where the next look at an interval goes on.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 static KEPT: Retained = Retained::new();
 /// Bytes of the blocks that are kept back.
@@ -56,6 +74,7 @@ impl Allocator for RedZones {
 
     fn owner(addr: usize) -> Owner {
         match marks::get(addr) {
+            NONE if lies_in_block(addr) => Owner::Dead,
             NONE => Owner::Foreign,
             RETAINED => Owner::Dead,
             _ => Owner::Live(Block::at(addr).map_or(0, |block| block.size)),
@@ -80,6 +99,11 @@ struct Block {
 fn seal(addr: usize, size: usize, before_log2: u8) -> usize {
     let mixed = (addr ^ size.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed & !0xff | usize::from(before_log2)
+}
+
+/// Bytes of the red zone behind a block of so many, beyond what its last unit has left.
+fn zone_behind(size: usize) -> usize {
+    (size / ZONE_RATIO).next_multiple_of(UNIT).clamp(UNIT, LONGEST_ZONE)
 }
 
 impl Block {
@@ -116,7 +140,7 @@ impl Block {
 
     /// Where its red zone ends.
     fn end(self) -> usize {
-        self.addr + self.size.next_multiple_of(UNIT) + UNIT
+        self.addr + self.size.next_multiple_of(UNIT) + zone_behind(self.size)
     }
 
     fn start(self) -> usize {
@@ -171,7 +195,7 @@ fn tell_damaged(addr: usize, when: u8) {
 
 fn allocate(size: usize, align: usize, zeroed: bool) -> Option<usize> {
     let before = align.max(BEFORE);
-    let total = size.checked_next_multiple_of(UNIT)?.checked_add(before + UNIT)?;
+    let total = size.checked_next_multiple_of(UNIT)?.checked_add(before + zone_behind(size))?;
     let given = if align > UNIT {
         let align = align.max(BEFORE);
         own!(Memalign, fn(usize, usize) -> usize, (align, total), 0)
@@ -251,18 +275,71 @@ fn retire(addr: usize) {
     give_back(block.start());
 }
 
+/// Whether an address where no block of ours begins lies in one, in its zones or its header: the program's own
+/// allocator must not hear of it.
+#[cold]
+fn lies_in_block(addr: usize) -> bool {
+    let is_over = |(start, mark): (usize, u8)| {
+        let (LIVE | RETAINED) = mark else { return false };
+        // As long as it is pinned its memory is there.
+        if !pin(start, mark) {
+            return false;
+        }
+        let block = Block::at(start);
+        unpin(start, mark);
+        block.is_some_and(|block| (block.start()..block.end()).contains(&addr))
+    };
+    // No program has an address beyond.
+    addr >> 47 == 0
+        && (marks::last_within(addr.saturating_sub(REACH_BEFORE), addr).is_some_and(is_over)
+            || marks::first_within(addr, addr + REACH_BEHIND).is_some_and(is_over))
+}
+
 /// Looks at all blocks, live and kept back.
 pub(super) fn look_over(when: u8) {
-    marks::for_each(|addr, mark| {
-        if mark == PINNED || marks::exchange(addr, mark, PINNED).is_err() {
-            return;
+    look_from(0, usize::MAX, when, usize::MAX);
+}
+
+/// Looks at some blocks after so many calls, where the look before stopped: at all, if they are not too many.
+pub(super) fn look_over_some(calls: usize) {
+    let share = calls.saturating_mul(SHARE_OF_CALL).saturating_add(LEAST_SHARE);
+    let begin = NEXT.load(Ordering::Relaxed);
+    let (stop, left) = look_from(begin, usize::MAX, found::AT_INTERVAL, share);
+    let stop = if left > 0 { look_from(0, begin, found::AT_INTERVAL, left).0 } else { stop };
+    NEXT.store(stop, Ordering::Relaxed);
+}
+
+/// Looks at the blocks from `from` on and before `to`, until that is as much as `share` blocks. Where it stopped, 0 at
+/// the end, and what is left of the share.
+fn look_from(from: usize, to: usize, when: u8, mut share: usize) -> (usize, usize) {
+    let stop = marks::each_from(from, |addr, mark| {
+        if share == 0 || addr >= to {
+            return false;
         }
-        match Block::at(addr) {
-            Some(block) if mark == LIVE => block.check_zones(when),
-            Some(block) => block.check_freed(when),
-            // Stays pinned: it is told once, and nothing more can be done with it.
-            None => return tell_damaged(addr, when),
-        }
-        unpin(addr, mark);
+        let cost = if mark == NONE { STRETCH_AS_BLOCKS } else { look_at(addr, mark, when) };
+        share = share.saturating_sub(cost);
+        true
     });
+    (stop.unwrap_or(0), share)
+}
+
+/// Looks at a block; as how many that counts.
+fn look_at(addr: usize, mark: u8, when: u8) -> usize {
+    if mark == PINNED || marks::exchange(addr, mark, PINNED).is_err() {
+        return 1;
+    }
+    // Stays pinned where it is damaged: it is told once, and nothing more can be done with it.
+    let Some(block) = Block::at(addr) else {
+        tell_damaged(addr, when);
+        return 1;
+    };
+    let bytes = if mark == LIVE {
+        block.check_zones(when);
+        block.end() - addr - block.size
+    } else {
+        block.check_freed(when);
+        block.end() - addr
+    };
+    unpin(addr, mark);
+    1 + bytes / BYTES_AS_BLOCK
 }

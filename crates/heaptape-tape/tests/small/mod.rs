@@ -88,6 +88,8 @@ pub fn diagnosed() -> Vec<u8> {
         mechanism: GuardMechanism::RedZones,
         guarded: 3,
         unguarded: 1,
+        unlisted: 7,
+        arena: (0x1000, 0x3000),
     })
     .unwrap();
     tape.overwrite(&Overwrite {

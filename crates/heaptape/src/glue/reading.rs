@@ -188,8 +188,12 @@ impl Reading {
         };
         let name = self.tape_name();
         if chosen.is_empty() {
-            if all.is_empty() && !self.watched.condition().complete {
-                let why = "cut before the first process: there is nothing to show";
+            let condition = self.watched.condition();
+            if all.is_empty() && !condition.complete {
+                let why = match condition.being_written {
+                    true => "still being recorded, and nothing is on it yet",
+                    false => "cut before the first process: there is nothing to show",
+                };
                 return Err(Failure::Unreadable(format!("{name}: {why}")));
             }
             return Err(Failure::request(match all.len() {

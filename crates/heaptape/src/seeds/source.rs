@@ -184,7 +184,10 @@ fn tape_notes(tape: &dyn Recording, process: &Process, totals: &Totals) -> Vec<S
                 "this is a sample, one byte in {mean}: sums are estimates, blocks are those in it"
             )
         }),
-        (!condition.complete).then(|| "the tape is cut: this is what was recorded".to_owned()),
+        (!condition.complete).then(|| match condition.being_written {
+            true => "still being recorded: this is what was on the tape by now".to_owned(),
+            false => "the tape is cut: this is what was recorded".to_owned(),
+        }),
         (condition.damaged_blocks > 0).then(|| {
             format!("{} damaged parts of the tape were skipped", condition.damaged_blocks)
         }),

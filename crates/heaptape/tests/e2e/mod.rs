@@ -20,6 +20,7 @@ mod test_faults;
 mod test_guard;
 mod test_leaks;
 mod test_ledgers;
+mod test_out_of_memory;
 mod test_processes;
 mod test_real_programs;
 mod test_residence;

@@ -34,6 +34,25 @@ fn the_launcher_is_killed() {
     assert!(!tape.condition().complete, "{:?}", tape.condition());
 }
 
+/// A tape that is being written was called cut, as if something had gone wrong.
+#[test]
+fn a_tape_is_cut_only_once_nobody_writes_it() {
+    let info = format!("{} info T.tape 2>&1", env!("CARGO_BIN_EXE_heaptape"));
+    let run = steady(
+        &format!(
+            "{info} > during; kill -KILL $it; wait $it 2>/dev/null; {UNTIL_DONE}; {info} > after"
+        ),
+        true,
+    );
+    let said = |name: &str| {
+        let text = std::fs::read_to_string(run.folder.path().join(name)).expect("it was said");
+        (text.contains("recording was going on"), text.contains("not ended in order"), text)
+    };
+    let (during, after) = (said("during"), said("after"));
+    assert!(during.0 && !during.1, "{}", during.2);
+    assert!(!after.0 && after.1, "{}", after.2);
+}
+
 #[test]
 fn the_launcher_is_stopped_for_a_while() {
     let run =

@@ -6,6 +6,7 @@ use super::run::{self, Outcome};
 use super::wrong;
 use heaptape_tape::{Action, Event, Found, GuardMechanism, OverwriteKind, Tape};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::ops::ControlFlow;
 use std::os::unix::process::ExitStatusExt;
@@ -123,6 +124,72 @@ fn by_red_zones() {
     tells(&["--check"], "write-16-past", OverwriteKind::AfterEnd, Found::AtExit, 75);
     tells(&["--check"], "write-1-before", OverwriteKind::BeforeStart, Found::AtExit, -1);
     tells(&["--check"], "write-freed", OverwriteKind::AfterFree, Found::AtExit, 30);
+}
+
+/// The zone behind a block grows with it: a row or an element too many is seen, too.
+#[test]
+fn long_blocks_have_long_zones() {
+    let (outcome, tape) = guarded(&["--check"], &["write-100-past", "1000"]);
+    assert_eq!(outcome.status.code(), Some(0), "{}", outcome.stderr);
+    let [told] = tape.overwrites() else { panic!("{:?}", tape.overwrites()) };
+    assert_eq!((told.kind, told.offset, told.size), (OverwriteKind::AfterEnd, 1099, 1000));
+}
+
+/// With few calls between two looks each of them went through all blocks, however many.
+#[test]
+fn a_look_at_an_interval_takes_in_a_share_of_many_blocks() {
+    let (outcome, tape) = guarded(&["--check=1"], &["written-among-many"]);
+    assert_eq!(outcome.status.code(), Some(0), "{}", outcome.stderr);
+    let found: Vec<_> = tape.overwrites().iter().map(|it| (it.found, it.event)).collect();
+    assert_eq!(found.len(), 20, "{found:?}");
+    assert!(found.iter().all(|(found, _)| *found == Found::AtInterval), "{found:?}");
+    let events: BTreeSet<u64> = found.iter().filter_map(|(_, event)| *event).collect();
+    assert!(events.len() >= 10, "each look was at all: {events:?}");
+    let (first, last) = (events.first().unwrap(), events.last().unwrap());
+    assert!(last - first < 40, "a round takes too long: {events:?}");
+}
+
+/// Those that the tape has no room for were called records without sense, that is, lost calls.
+#[test]
+fn overwrites_beyond_the_list_are_counted_as_such() {
+    let (outcome, tape) = guarded(&["--check"], &["written-all"]);
+    assert!(outcome.stderr.contains("10,050 overwrites found"), "{}", outcome.stderr);
+    assert_eq!((tape.overwrites().len(), tape.guarded()[0].unlisted), (10_000, 50));
+    assert!(!tape.processes()[0].losses.any(), "{:?}", tape.processes()[0].losses);
+    let [result] = &wrong::errors(&outcome.tape())[..] else { panic!("one process") };
+    assert_eq!((&result["total"], &result["unlisted_overwrites"]), (&json!(10_050), &json!(50)));
+    let gate = guarded(&["--check", "--error-exitcode=9"], &["written-all"]).0;
+    assert!(gate.stderr.contains("50 overwrites counted only"), "{}", gate.stderr);
+}
+
+/// A free in front of a block, inside it and behind it is told with the block, and nothing comes of it: `--check` gave
+/// the address to glibc, which crashed over what it took for a header; with guard pages it was called a stack's.
+#[test]
+fn frees_beside_a_block_name_it() {
+    for option in ["--guard", "--guard=left", "--guard=exact", "--check"] {
+        for at in [-16, -32, 16, 1, 61, 64] {
+            let (outcome, _) = guarded(&[option], &[&format!("free-at:{at}")]);
+            assert_eq!(outcome.status.code(), Some(0), "{option} {at}: {}", outcome.stderr);
+            names_the_block(&outcome, &format!("{option} {at}"), at);
+        }
+    }
+    let words = [build::target("guarded").into(), "free-at:-16".into()];
+    let (bare, recorded) = (run::bare(&words), run::recorded(&[], &words));
+    assert_eq!(bare.status, recorded.status, "{}", recorded.stderr);
+    names_the_block(&recorded, "plain", -16);
+}
+
+/// The one error is certain, and is `at` bytes from the start of block #1.
+fn names_the_block(outcome: &Outcome, of: &str, at: i64) {
+    let [error] = &wrong::all_errors(outcome)[..] else { panic!("{of}: not one error") };
+    let is_inside = error["kind"] == "inside_block";
+    assert!(is_inside || error["kind"] == "no_block", "{of}: {error:#}");
+    let (block, offset) = match is_inside {
+        true => (&error["block"], &error["block"]["offset"]),
+        false => (&error["beside"]["block"], &error["beside"]["offset"]),
+    };
+    assert_eq!((&block["block"], offset), (&json!(1), &json!(at)), "{of}: {error:#}");
+    assert_eq!(error["confidence"], "certain", "{of}: {error:#}");
 }
 
 #[test]

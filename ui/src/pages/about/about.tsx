@@ -143,7 +143,7 @@ function Process() {
         ['frees of no live block', allocated && count(allocated.unmatched_frees)],
         ['frees not seen', allocated && count(allocated.overlaid), 'An address was handed out again while it was still live'],
         ['frames without a name', unresolved && `${count(unresolved.unresolved)} of ${count(unresolved.frames)}, ${percent(unresolved.unresolved, unresolved.frames)}`],
-        ['tape complete', quality && (quality.complete ? 'yes' : 'no: it ends early')],
+        ['tape complete', quality && (quality.complete ? 'yes' : quality.being_recorded ? 'no: it was still being recorded' : 'no: it ends early')],
         ['damaged parts of the tape', quality && count(quality.damaged_blocks)],
         ['blocks in this report', info.capped ? `${count(info.capped.kept_blocks)} of ${count(info.capped.of_blocks)}` : count(info.block_count)],
         ['page size', roundBytes(info.page_bytes)],

@@ -22,6 +22,8 @@ interface Wrong {
   address: string;
   act: Act;
   block: ErrorBlock | null;
+  /** The nearest block to an address in none. */
+  beside?: { block: ErrorBlock } | null;
 }
 
 interface Overwrite {
@@ -42,6 +44,8 @@ export interface ErrorsReport {
   errors: Wrong[];
   overwrites: Overwrite[];
   more_errors: number;
+  /** Overwrites of which the tape has only the number. */
+  unlisted_overwrites?: number;
   undecided_total: number;
 }
 
@@ -67,6 +71,7 @@ const MOST = 5;
 export function Errors({ errors }: { errors: ErrorsReport }) {
   if (errors.total === 0 && errors.undecided_total === 0) return null;
   const hidden = errors.errors.length + errors.overwrites.length + errors.more_errors - MOST;
+  const unlisted = errors.unlisted_overwrites ?? 0;
   const shown = [
     ...errors.overwrites.map((it) => <OverwriteRow key={`o${it.block}`} it={it} />),
     ...errors.errors.map((it, k) => <WrongRow key={`e${k}`} it={it} />),
@@ -77,9 +82,10 @@ export function Errors({ errors }: { errors: ErrorsReport }) {
         Errors <span class="muted">{count(errors.total)}</span>
       </h2>
       <ul class="errors">{shown}</ul>
-      {(hidden > 0 || errors.undecided_total > 0) && (
+      {(hidden > 0 || unlisted > 0 || errors.undecided_total > 0) && (
         <p class="muted">
           {hidden > 0 && <>{count(hidden)} more. </>}
+          {unlisted > 0 && <>{count(unlisted)} overwrites were found and only counted. </>}
           {errors.undecided_total > 0 && <>{count(errors.undecided_total)} frees may be right or wrong. </>}
           All of them: <code>heaptape errors {source.value.overview.tape}</code>
         </p>
@@ -89,6 +95,7 @@ export function Errors({ errors }: { errors: ErrorsReport }) {
 }
 
 function WrongRow({ it }: { it: Wrong }) {
+  const block = it.block ?? it.beside?.block;
   return (
     <Row
       kind={it.kind}
@@ -97,12 +104,12 @@ function WrongRow({ it }: { it: Wrong }) {
       at={it.act.time_ns}
       detail={it.act.function}
       where={it.act.backtrace}
-      block={it.block?.block ?? null}
-      size={it.block?.size ?? null}
+      block={block?.block ?? null}
+      size={block?.size ?? null}
       stacks={[
         [it.act.function, it.act],
-        ['Allocated', it.block?.allocated ?? null],
-        ['Freed before', it.block?.freed ?? null],
+        ['Allocated', block?.allocated ?? null],
+        ['Freed before', block?.freed ?? null],
       ]}
     />
   );
