@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -79,7 +80,25 @@ fn answer(request: &Request, stream: &TcpStream, door: &Door, site: &Site<'_>) -
             Status::NotFound,
             "nothing is here; open the address that heaptape ui printed",
         ),
-        Some(path) => site.answer(path, &request.query, &|| is_gone(stream)),
+        Some(path) => {
+            let peer = Peer { stream, looking: Mutex::new(()) };
+            site.answer(path, &request.query, &|| peer.is_gone())
+        }
+    }
+}
+
+/// Who waits for an answer.
+struct Peer<'a> {
+    stream: &'a TcpStream,
+    /// One looks at a time: the way to look is a state of the stream.
+    looking: Mutex<()>,
+}
+
+impl Peer<'_> {
+    /// Whether nobody waits for the answer any more. Several threads that work on it may ask.
+    fn is_gone(&self) -> bool {
+        let _own = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        is_gone(self.stream)
     }
 }
 
@@ -93,4 +112,25 @@ fn is_gone(stream: &TcpStream) -> bool {
         Err(error) => error.kind() != ErrorKind::WouldBlock,
     };
     stream.set_nonblocking(false).is_err() || gone
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A thread looked while another had just made the stream wait again: it waited until the time for a head was up.
+    #[test]
+    fn several_threads_may_look_whether_somebody_waits() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let asker = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        let peer = Peer { stream: &stream, looking: Mutex::new(()) };
+        let look = || (0..20_000).any(|_| peer.is_gone());
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(look)).collect();
+            assert!(all.into_iter().all(|one| !one.join().unwrap()));
+        });
+        drop(asker);
+        while !peer.is_gone() {}
+    }
 }
