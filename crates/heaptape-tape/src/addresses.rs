@@ -15,6 +15,8 @@ const IN_PLACE: u8 = 17;
 const FAR: u8 = 18;
 
 const POOLS_LOG2: u32 = 12;
+/// Addresses of a pool for which there is memory before they come: of all pools, a MiB.
+const KEPT: usize = 64;
 
 /// Where a block may have been carved out behind another: after its bytes and the allocator's word.
 pub(crate) fn behind(addr: u64, room: u64) -> u64 {
@@ -75,9 +77,24 @@ impl<A: Copy + PartialEq> Pools<A> {
         Pools(vec![Vec::new(); 1 << POOLS_LOG2])
     }
 
-    /// Empties all pools. Their memory is kept.
+    /// Empties all pools. The memory of small ones is kept.
     pub(crate) fn clear(&mut self) {
-        self.0.iter_mut().for_each(Vec::clear);
+        for pool in &mut self.0 {
+            pool.clear();
+            pool.shrink_to(KEPT);
+        }
+    }
+
+    /// Takes the address out that was freed so many places ago.
+    #[inline]
+    fn take(&mut self, pool: u16, ago: u8) -> Result<A, Malformed> {
+        const NONE: Malformed = Malformed("an address that was not freed");
+        let freed = &mut self.0[usize::from(pool)];
+        if ago == 0 {
+            return freed.pop().ok_or(NONE);
+        }
+        let at = freed.len().checked_sub(usize::from(ago) + 1);
+        Ok(freed.remove(at.ok_or(NONE)?))
     }
 
     fn reuse_in_place(&mut self, hand: &Hand<A>) {
@@ -106,11 +123,7 @@ impl<A: Copy + PartialEq> Pools<A> {
         ways: &mut Cursor<'_>,
     ) -> Result<Told<A>, Malformed> {
         if usize::from(code) < NEAR {
-            let freed = &mut self.0[usize::from(pool)];
-            let at = freed.len().checked_sub(usize::from(code) + 1);
-            return Ok(Told::Known(
-                freed.remove(at.ok_or(Malformed("an address that was not freed"))?),
-            ));
+            return self.take(pool, code).map(Told::Known);
         }
         if code == IN_PLACE {
             self.reuse_in_place(hand);

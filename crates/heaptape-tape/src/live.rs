@@ -335,10 +335,13 @@ impl LiveSet {
     ) {
         let before = self.spots(stretch.addrs());
         let mut spots = before.clone();
-        for (event, spot) in stretch.with_spots() {
-            let mut spot = Found(&mut spots[spot as usize]);
-            let effect = self.state.apply(event, event.time, 0, &mut spot);
-            note(event, &self.state.tell(effect), &self.state.totals);
+        for (events, numbers) in stretch.chunks_with_spots(FORESEEN) {
+            self.state.slots.touch(numbers.iter().map(|&number| spots[number as usize]));
+            for (event, &number) in events.iter().zip(numbers) {
+                let mut spot = Found(&mut spots[number as usize]);
+                let effect = self.state.apply(event, event.time, 0, &mut spot);
+                note(event, &self.state.tell(effect), &self.state.totals);
+            }
         }
         for ((&addr, was), now) in stretch.addrs().iter().zip(before).zip(spots) {
             self.places.change(addr, was, now);
@@ -363,8 +366,9 @@ impl LiveSet {
         self.touch(events.iter().map(|event| event.addr));
     }
 
+    /// The same by address.
     fn touch(&self, addrs: impl Iterator<Item = u64> + Clone) {
-        self.places.touch(addrs, |number| Some(self.state.slots.get(number)?.mark));
+        self.state.slots.touch(self.places.guess(addrs));
     }
 
     /// The running totals.
@@ -563,6 +567,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::Run;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -670,6 +675,54 @@ mod tests {
             prop_assert_eq!((totals.peak_bytes, totals.peak_event), (ledger.peak.0, peak_event));
             let balance = totals.frees + totals.overlaid + totals.live_blocks;
             prop_assert_eq!(totals.allocs, balance, "every block ended, was overlaid, or lives");
+        }
+    }
+
+    proptest! {
+        /// Of runs and of pieces of them, on sets of every kind: the same effects, totals and blocks.
+        #[test]
+        fn a_replay_does_what_the_events_do_one_by_one(
+            inherited in prop::collection::btree_set(0u8..12, 0..8),
+            kind in 0u8..4,
+            steps in prop::collection::vec((0u8..8, 0u8..3, 0u8..12, 1u16..), 0..200),
+            cuts in prop::collection::vec(0usize..200, 0..6),
+        ) {
+            let events: Vec<Event> = (0..)
+                .zip(steps)
+                .map(|(time, (action, thread, addr, size))| {
+                    event(Action::from_u8(action).unwrap(), thread, addr, size, time)
+                })
+                .collect();
+            let mut parent = LiveSet::new();
+            for &addr in &inherited {
+                parent.apply(&event(Action::Alloc, 0, addr, 8, 0));
+            }
+            let blocks = parent.blocks().copied();
+            let mut singly = match kind {
+                0 => LiveSet::new(),
+                1 => LiveSet::forked(),
+                2 => LiveSet::with_inherited(blocks),
+                _ => LiveSet::with_nearly_inherited(blocks),
+            };
+            let mut together = singly.clone();
+            let mut effects = events.iter().map(|event| {
+                let effect = singly.apply(event);
+                (effect, *singly.totals())
+            });
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (events.len() + 1)).collect();
+            cuts.extend([0, events.len()]);
+            cuts.sort_unstable();
+            for run in Run::of(&events) {
+                for piece in cuts.windows(2) {
+                    together.replay(run.stretch(piece[0]..piece[1]), |_, effect, totals| {
+                        assert_eq!(Some((effect.map(|block| *block), *totals)), effects.next());
+                    });
+                }
+            }
+            prop_assert!(effects.next().is_none());
+            drop(effects);
+            prop_assert_eq!(singly.sorted(), together.sorted());
+            prop_assert_eq!(together.state.slots.len(), together.sorted().len());
         }
     }
 

@@ -127,20 +127,10 @@ impl Places {
         }
     }
 
-    /// Reads the places where the search for these addresses begins, without waiting for one before the next
-    /// is asked for, and hands the numbers there to `touch`. What is read is of no use but to be in the cache.
-    pub(crate) fn touch(
-        &self,
-        addrs: impl Iterator<Item = u64> + Clone,
-        touch: impl Fn(u32) -> Option<u64>,
-    ) {
-        if self.places.is_empty() {
-            return;
-        }
-        let homes = addrs.map(|addr| self.places[self.home(self.tag(addr))]);
-        let seen = homes.clone().fold(0, |seen, place| seen ^ place.tag);
-        let more = homes.filter_map(|place| touch(place.number)).fold(0, |seen, it| seen ^ it);
-        std::hint::black_box((seen, more));
+    /// What is where the search for each of these addresses begins: mostly its number, or [`NONE`].
+    pub(crate) fn guess(&self, addrs: impl Iterator<Item = u64>) -> impl Iterator<Item = u32> {
+        let addrs = addrs.filter(|_| !self.places.is_empty());
+        addrs.map(|addr| self.places[self.home(self.tag(addr))].number)
     }
 
     /// The place of an address, or the empty place where it would be. There must be places.

@@ -92,9 +92,12 @@ impl<'a> Stretch<'a> {
         self.addrs
     }
 
-    /// Each event with the number of its address.
-    pub(crate) fn with_spots(&self) -> impl Iterator<Item = (&'a Event, u32)> + use<'a> {
-        self.events.iter().zip(self.spots.iter().copied())
+    /// So many events at a time, with the numbers of their addresses.
+    pub(crate) fn chunks_with_spots(
+        &self,
+        count: usize,
+    ) -> impl Iterator<Item = (&'a [Event], &'a [u32])> + use<'a> {
+        self.events.chunks(count).zip(self.spots.chunks(count))
     }
 }
 

@@ -45,9 +45,15 @@ impl Slab {
         self.slots() * size_of::<Slot>() + self.vacant.capacity() * size_of::<u32>()
     }
 
-    #[inline(always)]
-    pub(super) fn get(&self, number: u32) -> Option<&Slot> {
-        self.pieces.get((number >> PIECE_LOG2) as usize)?.get(number as usize % PIECE)
+    /// Reads a word of these slots, without waiting for one before the next is asked for. What is read is of no
+    /// use but to be in the cache. A number of no slot stands for any: asking would be a guess gone wrong.
+    pub(super) fn touch(&self, numbers: impl Iterator<Item = u32>) {
+        let slots = self.slots();
+        if slots > 0 {
+            let any_if_none = |number| if (number as usize) < slots { number } else { 0 };
+            let marks = numbers.map(|number| self.at(any_if_none(number)).mark);
+            std::hint::black_box(marks.fold(0, |seen, mark| seen ^ mark));
+        }
     }
 
     #[inline(always)]
