@@ -210,11 +210,8 @@ impl Findings {
             (errors.iter().map(|verdict| (verdict.kind, verdict.times.count)))
                 .chain(overwritten.iter().map(|group| (group.kind, group.times))),
         );
-        let lacks = |wrong: &WrongFree| wrong.lacks_a_free_backtrace();
-        let is_missed = shown.iter().chain(&shown_undecided).any(lacks)
-            || overwrites.iter().filter_map(|o| o.freed.as_ref()).any(|a| a.backtrace.is_empty());
         let listed = shown.len() + overwrites.len();
-        Ok(Findings {
+        let findings = Findings {
             total: kinds.iter().map(|kind| kind.times).sum(),
             kinds,
             more_errors: (errors.len() + overwritten.len() - listed) as u64,
@@ -224,9 +221,28 @@ impl Findings {
             more_undecided: (undecided.len() - shown_undecided.len()) as u64,
             undecided: shown_undecided,
             unexamined,
-            free_backtraces: FreeBacktraces::missed(recording, is_missed),
+            free_backtraces: None,
             guard: Guarding::of(recording, process.id),
-        })
+        };
+        Ok(findings.shortened(recording, limit))
+    }
+
+    /// The same with at most `limit` errors in each list.
+    pub fn shortened(mut self, recording: &dyn Recording, limit: usize) -> Findings {
+        let listed = |it: &Findings| (it.errors.len() + it.overwrites.len(), it.undecided.len());
+        let before = listed(&self);
+        self.errors.truncate(limit);
+        self.overwrites.truncate(limit);
+        self.undecided.truncate(limit);
+        let after = listed(&self);
+        self.more_errors += (before.0 - after.0) as u64;
+        self.more_undecided += (before.1 - after.1) as u64;
+        let mut wrong = self.errors.iter().chain(&self.undecided);
+        let mut freed = self.overwrites.iter().filter_map(|it| it.freed.as_ref());
+        let is_missed = wrong.any(WrongFree::lacks_a_free_backtrace)
+            || freed.any(|act| act.backtrace.is_empty());
+        self.free_backtraces = FreeBacktraces::missed(recording, is_missed);
+        self
     }
 
     /// Whether there is any error.

@@ -1,6 +1,6 @@
 //! How much memory, when, and by whom.
 
-use crate::errors::{self, Suspects};
+use crate::errors::{self, Errors, Suspects};
 use crate::estimate::{Exact, Sampling, Variance, Weigh};
 use crate::findings::{Evidence, Findings, Gathered, Watch};
 use crate::growth::{self, Growth};
@@ -129,10 +129,24 @@ impl Summary {
         process: &Process,
         top: usize,
     ) -> Result<Summary, TapeError> {
-        match Sampling::of(recording) {
-            None => Summary::weighed_by(Exact, recording, names, process, top),
-            Some(sampling) => Summary::weighed_by(sampling, recording, names, process, top),
-        }
+        Ok(Summary::with_errors(recording, names, process, top, ERRORS)?.0)
+    }
+
+    /// The same, and the errors of the process, of which at most `errors` are listed: in one pass over its events.
+    pub fn with_errors(
+        recording: &dyn Recording,
+        names: &dyn Names,
+        process: &Process,
+        top: usize,
+        errors: usize,
+    ) -> Result<(Summary, Errors), TapeError> {
+        let most = (top, errors.max(ERRORS));
+        let (summary, found) = match Sampling::of(recording) {
+            None => Summary::weighed_by(Exact, recording, names, process, most)?,
+            Some(sampling) => Summary::weighed_by(sampling, recording, names, process, most)?,
+        };
+        let process = summary.process.clone();
+        Ok((summary, Errors { process, findings: found.shortened(recording, errors) }))
     }
 
     fn weighed_by(
@@ -140,8 +154,8 @@ impl Summary {
         recording: &dyn Recording,
         names: &dyn Names,
         process: &Process,
-        top: usize,
-    ) -> Result<Summary, TapeError> {
+        (top, most_errors): (usize, usize),
+    ) -> Result<(Summary, errors::Findings), TapeError> {
         let tables = table::bytes_by_node(recording, BYTES_BY_NODE);
         recording.afford(tables)?;
         let name = ProcessName::of(recording, process);
@@ -168,6 +182,7 @@ impl Summary {
         let peak = Ranking::of(&weights, &mut sites, Unit::Bytes, top);
         gathered.at_peak(&weights, &at_peak, &mut sites);
         drop((at_peak, weights));
+        let found = errors::Findings::of(recording, names, process, &pass.suspects, most_errors)?;
         let own_threads = recording.threads().iter().filter(|t| t.process == process.id).count();
         let mut summary = Summary {
             processes: recording.processes().len() as u64,
@@ -181,7 +196,7 @@ impl Summary {
             temporary: whole.then_some(pass.temporary),
             layout,
             leaks: LeakSummary::last(recording, process.id),
-            errors: errors::Findings::of(recording, names, process, &pass.suspects, ERRORS)?,
+            errors: found.clone().shortened(recording, ERRORS),
             unresolved: Unresolved::of(recording, names, pass.growth.backtraces()),
             series: pass.series.finish(),
             residence,
@@ -201,7 +216,7 @@ impl Summary {
             failed: summary.allocated.failed,
             gathered: &gathered,
         });
-        Ok(summary)
+        Ok((summary, found))
     }
 }
 

@@ -62,6 +62,7 @@ pub(crate) struct Hand<A> {
 
 /// Freed addresses by thread and size, last one last. Pools share a slot by chance: it only makes
 /// foresight worse.
+#[derive(Default)]
 pub(crate) struct Pools<A>(Vec<Vec<A>>);
 
 /// An address as the decoder has it.
@@ -73,16 +74,13 @@ pub(crate) enum Told<A> {
 }
 
 impl<A: Copy + PartialEq> Pools<A> {
-    pub(crate) fn new() -> Pools<A> {
-        Pools(vec![Vec::new(); 1 << POOLS_LOG2])
-    }
-
-    /// Empties all pools. The memory of small ones is kept.
-    pub(crate) fn clear(&mut self) {
+    /// Begins a run: all pools are empty. The memory of small ones is kept.
+    pub(crate) fn begin(&mut self) {
         for pool in &mut self.0 {
             pool.clear();
             pool.shrink_to(KEPT);
         }
+        self.0.resize_with(1 << POOLS_LOG2, Vec::new);
     }
 
     /// Takes the address out that was freed so many places ago.

@@ -39,7 +39,7 @@ impl<'scope> Ahead<'scope> {
             let (orders, given) = mpsc::channel::<(&RunEntry, Run)>();
             let (done, read) = mpsc::channel();
             let work = move || {
-                let mut decoder = Decoder::new();
+                let mut decoder = Decoder::default();
                 for (entry, mut run) in given {
                     let result = tape.read_run(entry, &mut decoder, &mut run);
                     if done.send((run, result)).is_err() {

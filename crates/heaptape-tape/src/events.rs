@@ -64,11 +64,13 @@ pub(crate) struct EventsEncoder {
 
 impl EventsEncoder {
     pub(crate) fn new() -> EventsEncoder {
+        let mut pools = Pools::default();
+        pools.begin();
         EventsEncoder {
             shapes: ShapeEncoder::new(),
             threads: ThreadEncoder::default(),
             ticks: TickEncoder::default(),
-            pools: Pools::new(),
+            pools,
             begun: Vec::new(),
             begins: Vec::new(),
             begin_ways: Vec::new(),
@@ -288,6 +290,7 @@ pub(crate) struct Surroundings {
 }
 
 /// Decodes runs, each by itself; the memory that it takes is kept for the next.
+#[derive(Default)]
 pub(crate) struct Decoder {
     shapes: ShapeDecoder,
     /// Of spots.
@@ -297,15 +300,6 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    pub(crate) fn new() -> Decoder {
-        Decoder {
-            shapes: ShapeDecoder::default(),
-            pools: Pools::new(),
-            ends: EndsMemory::default(),
-            spots: Spots::default(),
-        }
-    }
-
     /// Reads the `count` events of a run into `out`, replacing what it held.
     pub(crate) fn decode(
         &mut self,
@@ -334,7 +328,7 @@ impl Decoder {
         let Decoder { shapes, pools, ends: memory, spots } = self;
         shapes.begin(table.take_all())?;
         shapes.forget_backtraces_after(around.nodes);
-        pools.clear();
+        pools.begin();
         out.clear();
         let addrs = &mut out.addrs;
         spots.begin(addrs);

@@ -257,7 +257,7 @@ impl Tape {
         thread::scope(|scope| match Ahead::start(scope, self, runs, readers) {
             Some(mut ahead) => walk.each(|_, run| ahead.next(run), take),
             None => {
-                let mut decoder = Decoder::new();
+                let mut decoder = Decoder::default();
                 walk.each(|entry, run| self.read_run(entry, &mut decoder, run), take)
             }
         })

@@ -66,7 +66,7 @@ impl Tape {
             return Ok(run.key.end());
         }
         let mut events = Run::default();
-        self.read_run(run, &mut Decoder::new(), &mut events)?;
+        self.read_run(run, &mut Decoder::default(), &mut events)?;
         let before = events.whole().partition_point(|event| event.time <= time);
         Ok(run.key.first_event + before as u64)
     }
@@ -123,7 +123,7 @@ impl Tape {
         let blocks = keyframe.parts.iter().map(|(_, key)| u64::from(key.count)).sum();
         let beside = beside.saturating_add(limits::live_bytes(blocks));
         self.afford(beside)?;
-        let (mut assembly, mut decoder) = (Assembly::default(), Decoder::new());
+        let (mut assembly, mut decoder) = (Assembly::default(), Decoder::default());
         for (offset, key) in &keyframe.parts {
             let body = self.source.body(*offset, kind::KEYFRAME)?;
             let added = assembly.add(key, &body, self.surroundings(), &mut decoder);

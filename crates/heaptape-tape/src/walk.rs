@@ -94,7 +94,7 @@ pub(crate) struct Events<'a> {
 impl<'a> Events<'a> {
     pub(crate) fn new(tape: &'a Tape, process: ProcessId, from: EventIndex) -> Events<'a> {
         let walk = Walk::over(tape, process, from..EventIndex::MAX);
-        Events { tape, walk, decoder: Decoder::new(), run: Run::default(), at: 0..0 }
+        Events { tape, walk, decoder: Decoder::default(), run: Run::default(), at: 0..0 }
     }
 }
 
