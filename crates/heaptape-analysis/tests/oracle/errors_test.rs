@@ -4,6 +4,7 @@
 use crate::history::{FakeNames, recording};
 use heaptape_analysis::MemoryRecording;
 use heaptape_analysis::errors::{Confidence, Errors, Kind, WrongFree};
+use heaptape_analysis::summary::Summary;
 use heaptape_tape::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
