@@ -90,6 +90,10 @@ impl Tape {
         let mut set = self.nearest(process, index, known, beside)?;
         let from = set.totals().events;
         self.afford(beside.saturating_add(set.bytes()))?;
+        // Of a long chain of forks, true of every ancestor but one: nothing is begun for nothing.
+        if from >= index {
+            return Ok(set);
+        }
         self.runs(process, from..index, &mut |events| {
             set.replay(events, |_, _, _| {});
             self.afford(beside.saturating_add(set.bytes())).map(ControlFlow::Continue)

@@ -72,7 +72,6 @@ impl Slab {
     pub(super) fn place(&mut self, block: LiveBlock, mark: u64) -> u32 {
         let Some(number) = self.vacant.pop() else { return self.push(Slot { block, mark }) };
         let piece = &mut self.pieces[(number >> PIECE_LOG2) as usize];
-        // Field by field: copied as a whole, it would be read before it is written.
         let slot = &mut piece[number as usize % PIECE];
         slot.block = block;
         slot.mark = mark;
