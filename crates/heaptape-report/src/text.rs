@@ -135,7 +135,10 @@ mod tests {
             let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
             command(&CANVAS, &words)
         };
-        assert_eq!(line(&["redis-server", "--save", "", "--port=1"]), "redis-server --save '' --port=1");
+        assert_eq!(
+            line(&["redis-server", "--save", "", "--port=1"]),
+            "redis-server --save '' --port=1"
+        );
         assert_eq!(line(&["sh", "-c", "kill -9 $$"]), "sh -c 'kill -9 $$'");
         assert_eq!(line(&["a", "it's"]), r"a 'it'\''s'");
         assert_eq!(line(&["h\u{e9}ap", "a\tb"]), "h\u{e9}ap 'a\\tb'");
