@@ -442,7 +442,8 @@ impl Session {
 
     fn sample(&mut self, book: &mut Book<TapeFile>, pss: bool) -> io::Result<()> {
         let time = book.time(clock::monotonic_ns());
-        for target in self.targets.iter_mut().filter(|target| target.is_here()) {
+        let lives = |target: &&mut Target| target.is_here() && !target.sampled_at_end;
+        for target in self.targets.iter_mut().filter(lives) {
             if let Some(id) = target.id()
                 && let Some(sample) = sample::sample(target.pid, time, pss)
             {

@@ -53,6 +53,8 @@ pub(crate) struct Target {
     /// Readable when it is dead; `None` when the kernel would not give one.
     pidfd: Option<OwnedFd>,
     pub(crate) consists: Consists,
+    /// Whether its last sample is taken: it ends, and what would be seen from now on is memory half given back.
+    pub(crate) sampled_at_end: bool,
     facts: Facts,
     exe: Vec<u8>,
     joined: TimeNs,
@@ -140,6 +142,7 @@ impl Target {
             facts,
             joined,
             consists: Consists::default(),
+            sampled_at_end: false,
             memory,
             merge: Merge::default(),
             full: false,

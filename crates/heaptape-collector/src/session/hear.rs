@@ -301,6 +301,7 @@ impl Session {
             let known = map.as_ref().filter(|map| !map.resident.is_empty());
             let private = known.map(|map| maps::private(&map.mappings, &map.resident));
             book.writer.sample(id, &Sample { private, ..sample })?;
+            self.targets[at].sampled_at_end = heard.purpose == FREEZE;
         }
         if let Some(report) = &report {
             let mappings = map.as_ref().map_or(&[][..], |map| &map.mappings);

@@ -27,6 +27,21 @@ fn what_is_resident_is_told_apart() {
     assert_eq!(map.resident[heap], private.heap);
 }
 
+/// Once a process has been looked at at its end, no sample is taken of the memory that it has half given back.
+#[test]
+fn the_last_sample_is_the_one_at_the_end() {
+    for _ in 0..5 {
+        let recorded =
+            run::recorded(&["--sample-interval", "100us"], &[build::target("resident").into()]);
+        let tape = Tape::open(&recorded.tape()).expect("a tape");
+        let map = tape.memory_maps().last().expect("a map at the end");
+        let samples = tape.samples(ProcessId(0));
+        let last = samples.last().expect("one at the end at least");
+        assert!(last.time >= map.time && last.private.is_some(), "{last:?}");
+        assert!(last.rss > 48 * MIB, "{last:?}");
+    }
+}
+
 #[test]
 fn what_stands_out_of_resident_memory() {
     let recorded = run::recorded(&[], &[build::target("resident").into()]);
