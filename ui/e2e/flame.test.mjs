@@ -287,3 +287,24 @@ test('axe finds nothing serious on these pages', async () => {
     await close();
   }
 });
+
+test('who has scrolled down stays there while T moves', async () => {
+  const { page, close } = await open(browser, developersPage, { hash: '#/flame?fold=none&m=live', width: 1024, height: 560 });
+  const at = () => page.evaluate(() => document.querySelector('.flame-window').scrollTop);
+  const down = await page.evaluate(() => {
+    const window = document.querySelector('.flame-window');
+    window.scrollTop = window.scrollHeight;
+    return window.scrollTop;
+  });
+  assert.ok(down > 22, 'the graph is higher than its window');
+  const before = await sentence(page);
+  const box = await page.getByTestId('strip-plot').boundingBox();
+  await page.mouse.click(box.x + box.width * 0.7, box.y + box.height / 2);
+  await page.waitForFunction((before) => {
+    const line = document.querySelector('[data-testid=sentence]');
+    return line.textContent.trim() !== before && !line.textContent.endsWith('…') && !line.querySelector('.sentence-pending');
+  }, before);
+  const high = await page.evaluate(() => document.querySelector('.flame-window').scrollHeight - document.querySelector('.flame-window').clientHeight);
+  assert.equal(await at(), Math.min(down, high));
+  await close();
+});

@@ -168,8 +168,11 @@ pub fn render_unresolved(
         modules.push(format!("and in {} more", units::count(rest as u64)));
     }
     let share = unresolved_share(unresolved);
-    let note = format!("{share}: {}; why: heaptape info", modules.join(", "));
-    for line in text::wrap_words(&note, 2, canvas.width.saturating_sub(2)) {
+    let note = format!("{share}: {};", modules.join(", "));
+    let mut words: Vec<String> = note.split(' ').map(str::to_owned).collect();
+    // In one piece: somebody will copy it.
+    words.push("why: heaptape info".to_owned());
+    for line in text::wrap(&words, 1, 2, canvas.width.saturating_sub(2)) {
         writeln!(out, "{} {line}", canvas.paint(Ink::Warning, "!"))?;
     }
     Ok(())
