@@ -17,7 +17,7 @@ import { HeatMap } from './heatmap.tsx';
 import { Rate } from './rate.tsx';
 import { BinTable, CrossTable, RateTable } from './tables.tsx';
 import { hasTerm, lifetimeTerm, sizeTerm, toggleTerms } from './terms.ts';
-import { lifetimeLabel, lifetimeWords, sizeLabel, sizeWords } from './words.ts';
+import { labelled, lifetimeLabel, lifetimeWords, sizeLabel, sizeWords } from './words.ts';
 
 /** Whether the charts are shown as tables. */
 const asTables = signal(false);
@@ -83,8 +83,9 @@ function used(bins: Weight[]): [number, number] {
 
 function Sizes({ histograms: { sizes, exact } }: { histograms: Histograms }) {
   const [from, to] = used(sizes);
+  const labels = labelled(from, to, sizeLabel, sizeWords);
   const bins = sizes.slice(from, to).map((weight, k): Bin => ({
-    label: sizeLabel(from + k), title: `${sizeWords(from + k)}: ${weightWords(weight)}`, value: valueOf(weight), chosen: hasTerm(sizeTerm(from + k)),
+    label: labels[k]!, title: `${sizeWords(from + k)}: ${weightWords(weight)}`, value: valueOf(weight), chosen: hasTerm(sizeTerm(from + k)),
   }));
   return (
     <Chart title="Sizes" note="each bar: sizes up to twice those of the bar before">
@@ -123,8 +124,9 @@ function Exact({ exact }: { exact: Histograms['exact'] }) {
 
 function Lifetimes({ histograms: { lifetimes, unfreed } }: { histograms: Histograms }) {
   const [from, to] = used(lifetimes);
+  const labels = labelled(from, to, lifetimeLabel, lifetimeWords);
   const bins = lifetimes.slice(from, to).map((weight, k): Bin => ({
-    label: lifetimeLabel(from + k), title: `lived ${lifetimeWords(from + k)}: ${weightWords(weight)}`, value: valueOf(weight), chosen: hasTerm(lifetimeTerm(from + k)),
+    label: labels[k]!, title: `lived ${lifetimeWords(from + k)}: ${weightWords(weight)}`, value: valueOf(weight), chosen: hasTerm(lifetimeTerm(from + k)),
   }));
   const all = lifetimes.reduce((sum, it) => sum + valueOf(it), valueOf(unfreed));
   const never = unfreed.blocks === 0 ? 'all were freed' : `not shown: ${weightWords(unfreed)} never freed, ${percent(valueOf(unfreed), all)} of all ${unit.value}`;
