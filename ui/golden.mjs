@@ -11,7 +11,7 @@ await build({ entryPoints: [here('test/golden.ts')], outfile: here('dist/golden.
 const { differences } = await import(here('dist/golden.mjs'));
 const element = (id) => new RegExp(`<script type="[^"]*" id="${id}">([^<]*)</script>`).exec(report)?.[1] ?? null;
 const inflated = (id) => element(id) && inflateRawSync(Buffer.from(element(id), 'base64'));
-const { compared, found } = await differences(JSON.parse(element('overview')), inflated, JSON.parse(golden));
+const { compared, found } = await differences(JSON.parse(inflated('overview')), inflated, JSON.parse(golden));
 for (const line of found.slice(0, 20)) console.log(line);
 console.log(`${compared} compared, ${found.length} differ`);
 process.exit(found.length > 0 ? 1 : 0);

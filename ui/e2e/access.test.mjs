@@ -85,6 +85,77 @@ for (const theme of ['light', 'dark']) {
   });
 }
 
+for (const theme of ['light', 'dark']) {
+  test(`with colours that the system forces, data keep theirs and can be told from what is around them: ${theme}`, async () => {
+    const { page, faults, close } = await open(browser, fixture('F1'), { hash: '#/layout', theme, forcedColors: 'active' });
+    await quiet(page);
+    const [canvas, text] = await page.evaluate(() => {
+      const probe = document.body.appendChild(document.createElement('i'));
+      return ['Canvas', 'CanvasText'].map((it) => (probe.style.setProperty('background', it), getComputedStyle(probe).backgroundColor.match(/\d+/g).map(Number)));
+    });
+    assert.ok(contrast(canvas, text) > 7, 'the colours are forced');
+    const painted = () => page.evaluate(() => {
+      const map = document.querySelector('.layout-maps canvas');
+      const { data } = map.getContext('2d').getImageData(0, 0, map.width, map.height);
+      const found = new Map();
+      for (let at = 0; at < data.length; at += 4) {
+        const key = data[at + 3] === 255 ? `${data[at]},${data[at + 1]},${data[at + 2]}` : '';
+        found.set(key, (found.get(key) ?? 0) + 1);
+      }
+      found.delete('');
+      return [...found].sort((x, y) => y[1] - x[1]).map(([key]) => key.split(',').map(Number));
+    });
+    const swatches = await page.locator('.layout-swatch i:not(.hole)').evaluateAll((all) => all.map((it) => getComputedStyle(it).backgroundColor.match(/[\d.]+/g).map(Number)));
+    assert.ok(swatches.filter((it) => contrast(it.slice(0, 3), canvas) >= 1.3).length === swatches.length, `the legend is ${swatches.join(' | ')} on ${canvas}`);
+    assert.ok((await painted()).some((it) => it.every((part, k) => Math.abs(part - swatches[0][k]) <= 3)), 'the colours of the legend are those of the map');
+    // In the end most of it are holes.
+    await page.keyboard.press('End');
+    await quiet(page);
+    const [hole] = await painted();
+    assert.ok(contrast(hole, canvas) >= 1.15 && contrast(hole, text) >= 3, `holes are ${hole} on ${canvas}`);
+    // Names are painted by halves: the whole, over them, must not be seen.
+    assert.equal(await page.evaluate(() => getComputedStyle(document.querySelector('.name-text')).color), 'rgba(0, 0, 0, 0)');
+    // What is chosen is marked without a background.
+    await page.getByTestId('tab-tables').click();
+    await page.locator('.table-row').first().click();
+    await page.waitForFunction(() => document.querySelector('.table-row[aria-selected=true]'));
+    assert.equal(await page.locator('.table-row[aria-selected=true]').first().evaluate((it) => getComputedStyle(it).outlineStyle), 'solid');
+    // The system decides the theme.
+    assert.ok(await page.getByTestId('theme').isDisabled());
+    await page.keyboard.press('d');
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), theme);
+    assert.deepEqual(faults(), []);
+    await close();
+  });
+}
+
+/** The ratio of WCAG. */
+function contrast(one, other) {
+  const luminance = (rgb) => rgb.map(linear).reduce((sum, it, k) => sum + it * [0.2126, 0.7152, 0.0722][k], 0);
+  const [x, y] = [luminance(one.slice(0, 3)), luminance(other.slice(0, 3))];
+  return (Math.max(x, y) + 0.05) / (Math.min(x, y) + 0.05);
+}
+
+test('who asked for less motion gets none', async () => {
+  const { page, faults, close } = await open(browser, fixture('F1'), { reducedMotion: 'reduce' });
+  const play = page.getByRole('button', { name: /^Play/ });
+  assert.ok(await play.isDisabled());
+  assert.match(await play.getAttribute('title'), /less motion/);
+  await page.locator('.bar > span').first().waitFor();
+  const moving = await page.evaluate(() => document.getAnimations().length + [...document.querySelectorAll('*')].filter((it) => getComputedStyle(it).transitionDuration !== '0s').length);
+  assert.equal(moving, 0);
+  await page.keyboard.press('Home');
+  const before = await state(page);
+  await page.keyboard.press(' ');
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  assert.equal(await state(page), before);
+  assert.deepEqual(faults(), []);
+  await close();
+  const usual = await open(browser, fixture('F1'));
+  assert.ok(await usual.page.getByRole('button', { name: /^Play/ }).isEnabled());
+  await usual.close();
+});
+
 /** Waits until nothing is asked for any more. */
 async function quiet(page) {
   await page.waitForFunction(() => !document.querySelector('.stale, [aria-busy=true], .sentence-pending'));

@@ -23,6 +23,25 @@ const KEEP_COPIES = () => {
 
 const same = (x, y) => assert.equal(x.trim().toLowerCase(), y.trim().toLowerCase());
 
+test('of a process that crashed, T begins at the crash; of one that was killed, at its last event', async () => {
+  const path = fixture('F4');
+  const [process] = overviewOf(path).processes;
+  const crashed = process.crash.crashes.at(-1).time_ns;
+  const times = timesOf(path);
+  const opened = await open(browser, path);
+  const t = await opened.page.evaluate(() => window.__ht.data.times.of(Number(document.querySelector('[data-testid=strip-plot]').getAttribute('aria-valuenow'))));
+  assert.ok(t <= crashed && times(process.peak.position) < t, `${t}`);
+  assert.equal(Number(await opened.page.getByTestId('strip-plot').getAttribute('aria-valuenow')), process.event_count, 'nothing happened after it');
+  assert.equal(await param(opened.page, 't'), null, 'a link need not say so');
+  await opened.close();
+  const killed = variantOf(path, 'F4-killed-first', ({ processes: [it] }) => {
+    it.crash = { crashes: [], death: { signal: 9, core: false, out_of_memory: false, reason: '', rss_bytes: null, rss_time_ns: null, last_events: [] } };
+  });
+  const { page, close } = await open(browser, killed);
+  assert.equal(Number(await page.getByTestId('strip-plot').getAttribute('aria-valuenow')), process.event_count);
+  await close();
+});
+
 test('statement 18: a report of a crash opens on it; verdict, offset, block and all three stacks are those of Rust', async () => {
   const path = fixture('F4');
   const crash = golden();

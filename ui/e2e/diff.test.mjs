@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { fixture, launch, open, param } from './harness.mjs';
-import { overviewOf, tableOf } from './tables.mjs';
+import { overviewOf, sitesOf, tableOf } from './tables.mjs';
 
 let browser;
 before(async () => (browser = await launch()));
@@ -16,9 +16,10 @@ function allocated(path, letter) {
   const [frames, stacks, blocks] = ['frames', 'stacks', 'blocks'].map(table);
   const strings = Buffer.from(table('strings').bytes).toString().split('\0');
   const name = (frame) => `${strings[frames.short[frame]]} ${strings[frames.file[frame]]}:${frames.line[frame]} ${strings[frames.module[frame]]}`;
+  const sites = sitesOf(stacks, frames);
   const sums = new Map();
   for (const stack of blocks.stack) {
-    const site = name(stacks.site[stack]);
+    const site = name(sites[stack]);
     sums.set(site, (sums.get(site) ?? 0) + 1);
   }
   return sums;

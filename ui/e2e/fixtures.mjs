@@ -19,10 +19,11 @@ const written = here('../dist/fixtures/');
 const CPP = ['g++', '-O1', '-g', '-pthread', '-fno-inline', '-fno-optimize-sibling-calls', '-fno-omit-frame-pointer', '-rdynamic'];
 const C = ['gcc', '-O0', '-g', '-rdynamic'];
 
-/** Each fixture: a program of targets/, its compiler, its arguments (of a second recording: `other`), whether it dies, and options of the report. */
+/** Each fixture: a program of targets/, its compiler, its arguments (of a second recording: `other`), whether it dies, options of
+ * the report, the name of another one that holds few blocks one by one, and whether its tapes stay: F9.tape, F9-other.tape. */
 const FIXTURES = {
   // A program that has a bit of everything.
-  F1: { program: 'demo', compiler: CPP, arguments: ['1200'], golden: true },
+  F1: { program: 'demo', compiler: CPP, arguments: ['1200'], golden: true, capped: 'F10' },
   // Nothing is allocated.
   F3: { command: ['/bin/true'] },
   // Use after free.
@@ -39,7 +40,7 @@ const FIXTURES = {
   // One small block in 16 MiB.
   F8: { program: 'lone', compiler: C, arguments: [] },
   // Two recordings.
-  F9: { program: 'demo', compiler: CPP, arguments: ['300'], other: ['900'] },
+  F9: { program: 'demo', compiler: CPP, arguments: ['300'], other: ['900'], keep: true },
 };
 
 mkdirSync(built, { recursive: true });
@@ -53,11 +54,11 @@ for (const [name, fixture] of Object.entries(FIXTURES)) {
     record(name, other, [], [binary, ...fixture.other], false);
     options.push('--diff', other);
   }
-  execFileSync(heaptape, ['report', ...options, '--force', '--output', join(written, `${name}.html`), tape], { stdio: ['ignore', 'ignore', 'inherit'] });
+  report(name, options, tape);
+  if (fixture.capped) report(fixture.capped, [...options, '--max-blocks', '1000'], tape);
   if (fixture.golden) writeFileSync(join(written, `${name}.golden.json`), execFileSync(golden, [tape], { maxBuffer: 1 << 28 }));
   if (fixture.crash) writeFileSync(join(written, `${name}.crash.json`), execFileSync(heaptape, ['crash', '--json', tape]));
-  rmSync(tape);
-  rmSync(other, { force: true });
+  if (!fixture.keep) rmSync(tape);
   console.log(`dist/fixtures/${name}.html`);
 }
 
@@ -67,6 +68,10 @@ console.log('dist/fixtures/F2.html');
 function record(name, tape, options, command, dies) {
   const run = spawnSync(heaptape, ['run', ...options, '--force', '--output', tape, '--', ...command], { cwd: built, encoding: 'utf8' });
   if ((run.status === 0) === dies) throw new Error(`${name}: ended with ${run.status ?? run.signal}\n${run.stderr}`);
+}
+
+function report(name, options, tape) {
+  execFileSync(heaptape, ['report', ...options, '--force', '--output', join(written, `${name}.html`), tape], { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
 function build({ program, compiler, folder = '.', source }) {

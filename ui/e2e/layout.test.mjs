@@ -134,7 +134,7 @@ test('without a mouse: arrows move, + and − zoom, Enter selects, y shows a tab
 
 test('the filter and “only one site” leave colour to what they keep', async () => {
   const hues = async (hash) => {
-    const { page, faults, close } = await show(`&map-region=${HEAP.toString(16)}${hash}`, { theme: 'dark' });
+    const { page, faults, close } = await show(`&t=${data.info.peak.position}&map-region=${HEAP.toString(16)}${hash}`, { theme: 'dark' });
     await page.waitForTimeout(300);
     const found = await page.evaluate((gutter) => {
       const canvas = document.querySelector('[data-testid=layout-map] canvas');

@@ -107,14 +107,13 @@ test('a record: its kind, its backtrace, what keeps it, a suppression to paste',
 });
 
 test('the way that keeps a block is told from outside to the pointer, with what each block retains', async () => {
-  const site = { function: 'keep(int)', short: 'keep', file: null, line: 0, module: 'demo', inlined: false, named: true, why: null };
   const path = variantOf(fixture('F1'), 'F1-path', ({ processes }) => {
     processes[0].leaks.records.unshift({
       kind: 'reachable', bytes: 64, blocks: 1, indirect: { bytes: 0, blocks: 0 }, function: 'malloc', stack: 1,
       block: { block: 3, address: '0x5579b280d1b0', size: 64, retained: 64 },
       path: [
         { in: 'root', what: 'variable', name: 'registry<int>', module: 'demo', tid: 0, address: '0x5579a70710f0' },
-        { in: 'block', block: 2, address: '0x5579b28cbce0', size: 24, retained: 5280, offset: 8, site },
+        { in: 'block', block: 2, address: '0x5579b28cbce0', size: 24, retained: 5280, offset: 8, site: 'keep' },
         { in: 'more', blocks: 17 },
       ],
     });
@@ -136,6 +135,24 @@ test('without a search the page says that never freed is all that is known', asy
   assert.ok((await sites(page)).length > 0);
   assert.deepEqual(faults(), []);
   await close();
+});
+
+test('records that are left out are counted, and what they hold', async () => {
+  const path = variantOf(fixture('F1'), 'F1-many', ({ processes }) => {
+    const { leaks } = processes[0];
+    const [record] = leaks.records;
+    leaks.records = Array.from({ length: 100 }, () => record);
+    leaks.hidden = { records: 37, bytes: 12_595, blocks: 1040 };
+  });
+  const { page, close } = await open(browser, path, { hash: '#/leaks?v=1&lv=found' });
+  const line = page.getByTestId('leaks-hidden');
+  assert.equal(await line.textContent(), 'The worst 100 of 137 records; the other 37 have 12.3 KiB in 1,040 blocks');
+  assert.ok(await line.evaluate((it) => it.getBoundingClientRect().bottom <= innerHeight && it.parentElement.scrollWidth <= it.parentElement.clientWidth), 'it is seen');
+  await close();
+  const all = await open(browser, fixture('F1'), { hash: '#/leaks?v=1&lv=found' });
+  await all.page.getByTestId('leak-records').waitFor();
+  assert.equal(await all.page.getByTestId('leaks-hidden').count(), 0);
+  await all.close();
 });
 
 test('suppressions: each with what it hides', async () => {

@@ -1,7 +1,8 @@
-// What a report costs a reader: prints JSON of how long it takes to open, and of frames while T is dragged over the strip.
+// What a report costs a reader: prints JSON of its blocks, how long it takes to open, and of frames while T is dragged over the strip.
 // Usage: node e2e/measure.mjs REPORT.html. Medians of five loads; of three drags of three seconds, on each page, the best.
 
 import { launch, open } from './harness.mjs';
+import { overviewOf } from './tables.mjs';
 
 const report = process.argv[2];
 if (!report) throw new Error('usage: node e2e/measure.mjs REPORT.html');
@@ -56,5 +57,6 @@ for (const name of ['layout', 'flame']) {
   await close();
 }
 await browser.close();
+const blocks = overviewOf(report).processes.reduce((sum, it) => sum + it.block_count, 0);
 const of = (key) => median(loads.map((load) => load[key]));
-console.log(JSON.stringify({ paint_ms: of('paint_ms'), ready_ms: of('ready_ms'), heap_mib: of('heap_mib'), ...frames }));
+console.log(JSON.stringify({ blocks, paint_ms: of('paint_ms'), ready_ms: of('ready_ms'), heap_mib: of('heap_mib'), ...frames }));

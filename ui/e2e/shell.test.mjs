@@ -191,6 +191,9 @@ test('statement 8: a drag on the strip changes flame, tables, histograms and blo
         const it = document.querySelector(selector);
         return it && it.textContent + [...it.querySelectorAll('[aria-label]')].map((bar) => bar.getAttribute('aria-label')) !== whole;
       }, { selector, whole });
+      const [from, to] = await rangeOfRun(page);
+      // A position's time is that of the event before it.
+      assert.ok(from > 0.1 && from < 0.21 && to > 0.4 && to < 0.51, `A–B is ${from}–${to} of the run`);
       const said = await sentence(page);
       const blocks = /([\d,]+) blocks/.exec(said)[1];
       if (id === 'blocks') await page.waitForFunction((it) => document.querySelector('[data-testid=blocks-total]')?.textContent.startsWith(`${it} `), blocks);
@@ -198,6 +201,15 @@ test('statement 8: a drag on the strip changes flame, tables, histograms and blo
     });
   }
 });
+
+/** A and B as shares of the run; not numbers where a link need not name them. */
+function rangeOfRun(page) {
+  return page.evaluate(() => {
+    const { info, times } = window.__ht.data;
+    const query = new URLSearchParams(window.__ht.state.replace(/^[^?]*/, ''));
+    return ['a', 'b'].map((key) => (query.has(key) ? (times.of(Number(query.get(key))) - info.start_ns) / (info.end_ns - info.start_ns) : NaN));
+  });
+}
 
 test('the range: a drag inside moves it, one of an end resizes it, a double click measures the whole run', async () => {
   await on('F1', {}, async (page) => {
@@ -262,6 +274,8 @@ test('statement 9: a link copied after a random walk gives the same state and th
           if (count > 0) await rows.nth(random(count)).click({ timeout: 2000 }).catch(() => {});
         },
       ];
+      // What a walk seldom comes by is set before.
+      for (const key of [['u', 't'], ['m', 'a'], ['Home', 'b', 'u']][seed - 1]) await page.keyboard.press(key);
       for (let k = 0; k < 40; k++) await walk[random(walk.length)]();
       // The wheel's gesture ends, and the filter is taken over.
       await page.waitForTimeout(600);
@@ -274,9 +288,20 @@ test('statement 9: a link copied after a random walk gives the same state and th
       await other.waitForFunction(() => window.__ht?.ready);
       assert.equal(await state(other), await state(page), `seed ${seed}`);
       assert.equal(await sentence(other), await sentence(page), `seed ${seed}`);
+      assert.deepEqual(await controls(other), await controls(page), `seed ${seed}`);
     });
   }
 });
+
+/** What the frame shows of the state. */
+function controls(page) {
+  return page.evaluate(() => ({
+    page: document.querySelector('.tabs [aria-current]').textContent, metric: document.querySelector('[data-testid=metric]').value,
+    unit: document.querySelector('[data-testid=unit-bytes]').ariaPressed, t: document.querySelector('[data-testid=strip-plot]').ariaValueNow,
+    marks: [...document.querySelectorAll('.mark-user text')].map((it) => it.textContent), tall: document.querySelector('.strip-plot > canvas').clientHeight,
+    range: document.querySelector('[data-testid=range]')?.textContent ?? '',
+  }));
+}
 
 test('statement 10: Back undoes T, range, zoom, metric, filter and page one by one, and Forward does them again', async () => {
   await on('F1', {}, async (page) => {
@@ -529,10 +554,116 @@ test('another process is a step of the history, at its own peak; the tree of pro
     await page.goBack();
     await page.waitForFunction((it) => document.querySelector('.header-facts span').textContent === it, first);
     assert.equal(await sentence(page), said);
-    await page.getByTestId('process-tree').locator('tbody tr').last().getByRole('button').click();
+    const { pid: other } = overviewOf(fixture('F6')).processes.find((it) => String(it.id) === ids.at(-1));
+    await page.getByTestId('process-tree').locator('tbody tr', { hasText: String(other) }).getByRole('button').click();
     await page.waitForFunction((it) => document.querySelector('.header-facts span').textContent === it, second);
   });
 });
+
+test('the page opens with the process of the highest peak; the list of processes says so, and has the others by their peaks', async () => {
+  const { processes, first } = overviewOf(fixture('F6'));
+  const byPeak = [...processes].sort((x, y) => y.peak.bytes - x.peak.bytes);
+  assert.equal(first, byPeak[0].id);
+  assert.notEqual(first, 0, 'it is not the one that was launched');
+  await on('F6', {}, async (page) => {
+    assert.equal(await page.evaluate(() => window.__ht.data.info.id), first);
+    const options = await page.getByTestId('processes').locator('option').allTextContents();
+    assert.match(options[0], new RegExp(`^#${first} \\w+ · [\\d.]+ KiB, highest peak$`));
+    const shown = options.map((it) => Number(/^#(\d+)/.exec(it)[1]));
+    assert.deepEqual(shown.map((id) => processes.find((it) => it.id === id).peak.bytes), byPeak.map((it) => it.peak.bytes));
+  });
+  // A link that names another one is followed.
+  await on('F6', { hash: '#/summary?v=1&p=0' }, async (page) => assert.equal(await page.evaluate(() => window.__ht.data.info.id), 0));
+});
+
+test('a process that crashed is opened with, and the list of processes says so', async () => {
+  const path = variantOf(fixture('F6'), 'F6-crashed', (overview) => {
+    overview.first = 0;
+    overview.processes[0].crash = { crashes: [], death: { signal: 9, core: false, out_of_memory: false, reason: '', rss_bytes: null, rss_time_ns: null, last_events: [] } };
+  });
+  const { page, close } = await open(browser, path);
+  assert.match((await page.getByTestId('processes').locator('option').allTextContents())[0], /^#0 .*, crashed$/);
+  assert.match(await state(page), /^#\/crash/);
+  await close();
+});
+
+test('a metric that a sample does not tell is mended in a link', async () => {
+  const path = variantOf(fixture('F1'), 'F1-sampled', (overview) => (overview.sampling = { interval_bytes: 4096 }));
+  const { page, faults, close } = await open(browser, path, { hash: '#/summary?v=1&m=temp&u=blocks' });
+  assert.equal(await page.getByTestId('metric').inputValue(), 'live');
+  assert.equal(await param(page, 'm'), null);
+  assert.equal(await param(page, 'u'), 'blocks', 'what makes sense of the link is kept');
+  assert.deepEqual(faults(), []);
+  await close();
+  await on('F1', { hash: '#/summary?v=1&m=temp' }, async (page) => assert.equal(await page.getByTestId('metric').inputValue(), 'temp'));
+});
+
+test('the tall strip tells call sites apart: each layer is as high as what its site holds', async () => {
+  await on('F1', { hash: '#/summary?v=1&tall=1' }, async (page) => {
+    const names = (await page.getByTestId('strip-sites').locator('button').allTextContents()).map((it) => it.trim());
+    const before = await strip(page);
+    const { heights, share } = before;
+    assert.ok(heights.some((it) => it > 20), `${heights}`);
+    assert.ok(names.length >= heights.filter((it) => it > 0).length - 1);
+    const at = await page.evaluate(async (share) => {
+      const { data } = window.__ht;
+      const { start_ns, end_ns } = data.info;
+      const t = data.times.at(start_ns + share * (end_ns - start_ns));
+      const { bytes, total } = await data.weigh({ metric: 'live', t, a: 0, b: data.info.event_count, q: '' });
+      const sites = {};
+      bytes.forEach((it, stack) => {
+        const short = data.stacks.frames.strings[data.stacks.frames.short[data.stacks.site[stack]]];
+        sites[short] = (sites[short] ?? 0) + it;
+      });
+      return { sites, total: total.bytes };
+    }, share);
+    const pixels = heights.reduce((sum, it) => sum + it, 0);
+    for (const name of new Set(names)) {
+      const seen = heights.reduce((sum, it, rank) => sum + (names[rank] === name ? it : 0), 0);
+      const expected = (pixels * (at.sites[name] ?? 0)) / at.total;
+      assert.ok(Math.abs(seen - expected) <= 3, `${name}: ${seen} px, not ${expected.toFixed(1)}`);
+    }
+    await page.getByTestId('strip-shows').uncheck();
+    await page.waitForFunction(() => !document.querySelector('[data-testid=strip-sites]'));
+    assert.equal(await param(page, 'strip'), 'total');
+    await page.waitForFunction(() => document.querySelector('.strip-plot > canvas').width > 0);
+    assert.ok((await strip(page)).heights.every((it) => it === 0), 'now they are not');
+  });
+  // Where sums are known at few moments only, it says why it does not.
+  await on('F10', { hash: '#/summary?v=1&tall=1' }, async (page) => {
+    assert.ok(await page.getByTestId('strip-shows').isDisabled());
+    assert.match(await page.locator('.strip-shows').getAttribute('title'), /does not hold all blocks/);
+    assert.equal(await page.getByTestId('strip-sites').count(), 0);
+  });
+});
+
+/** Where the strip is highest, a little into the column: pixels of each layer's colour there, and the share of the run. */
+async function strip(page) {
+  await page.waitForFunction(() => document.querySelectorAll('.strip-swatch').length !== 1);
+  return page.evaluate(async () => {
+    const canvas = document.querySelector('.strip-plot > canvas');
+    const [left, right] = [64, canvas.clientWidth - 8];
+    const colours = ['#398fc4', '#b37b00', '#008049', '#9b3f92', '#6a6300', '#004f80', '#c04008', '#7d8894'].map((it) => [1, 3, 5].map((at) => parseInt(it.slice(at, at + 2), 16)));
+    const context = canvas.getContext('2d');
+    const column = (x) => {
+      const { data } = context.getImageData(x, 16, 1, canvas.height - 36);
+      const heights = colours.map(() => 0);
+      for (let at = 0; at < data.length; at += 4) {
+        const rank = colours.findIndex((it) => it.every((part, k) => Math.abs(part - data[at + k]) <= 2));
+        if (rank >= 0) heights[rank]++;
+      }
+      return heights;
+    };
+    const sum = (it) => it.reduce((all, part) => all + part, 0);
+    let best = Math.round((left + right) / 2);
+    for (let x = left + 3; x < right - 3; x++) if (sum(column(x)) > sum(column(best))) best = x;
+    const wide = Math.max(1, Math.ceil((right - left) / 512));
+    const columns = Math.floor((right - left) / wide);
+    // What a column shows is what is live at its end.
+    const nth = Math.floor(((best + 0.5 - left) * columns) / (right - left));
+    return { heights: column(best), share: (nth + 1) / columns };
+  });
+}
 
 test('play moves T, and a pause is one step of the history', async () => {
   await on('F1', {}, async (page) => {

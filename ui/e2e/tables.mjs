@@ -1,18 +1,22 @@
 // The tables of a report, read from its file without the page's own code: docs/page.md, Columns.
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { inflateRawSync } from 'node:zlib';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
 const ARRAYS = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, f64: Float64Array };
 
 /** The report's overview; `other-overview`: that of the recording it is compared with. */
 export function overviewOf(path, id = 'overview') {
-  return JSON.parse(element(readFileSync(path, 'utf8'), id));
+  return JSON.parse(inflated(path, id));
+}
+
+function inflated(path, id) {
+  return inflateRawSync(Buffer.from(element(readFileSync(path, 'utf8'), id), 'base64'));
 }
 
 /** The columns of a table by name: `tableOf(path, 'p0-blocks')`. */
 export function tableOf(path, id) {
-  const packed = inflateRawSync(Buffer.from(element(readFileSync(path, 'utf8'), id), 'base64'));
+  const packed = inflated(path, id);
   const length = packed.readUInt32LE(0);
   const { columns } = JSON.parse(packed.subarray(4, 4 + length).toString());
   const table = {};
@@ -28,6 +32,7 @@ export function tableOf(path, id) {
     table[name] = values;
     at += Math.ceil((count * width) / 8) * 8;
   }
+  if (table.back) table.parent = table.back.map((steps, i) => i - steps);
   if (table.life) table.died = table.life.map((life, i) => (life === 0 ? 0xffffffff : table.born[i] + life));
   return table;
 }
@@ -38,6 +43,15 @@ function addUpBy(keys, values) {
     const before = last.get(keys[i] % 65536) ?? 0;
     values[i] = before + (step % 2 === 0 ? step / 2 : -(step + 1) / 2);
     last.set(keys[i] % 65536, values[i]);
+  });
+}
+
+/** The call site of each stack: its innermost frame that is no wrapper; where all are, the innermost. */
+export function sitesOf({ parent, frame }, { flags }) {
+  return parent.map((_, stack) => {
+    let at = stack;
+    while (at !== 0 && (flags[frame[at]] & 4) !== 0) at = parent[at];
+    return frame[at === 0 ? stack : at];
   });
 }
 
@@ -68,6 +82,6 @@ export function variantOf(path, name, change) {
   const overview = overviewOf(path);
   change(overview);
   const written = path.replace(/[^/]*$/, `${name}.html`);
-  writeFileSync(written, html.replace(element(html, 'overview'), () => JSON.stringify(overview).replaceAll('<', '\\u003c')));
+  writeFileSync(written, html.replace(element(html, 'overview'), () => deflateRawSync(JSON.stringify(overview)).toString('base64')));
   return written;
 }

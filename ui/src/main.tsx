@@ -1,7 +1,6 @@
 // Where the page begins: finds its data, sets the state from the link, draws.
 
 import './style.css';
-import './shell/static.css';
 import { render } from 'preact';
 import { App } from './app.tsx';
 import { connect } from './data/connect.ts';

@@ -165,7 +165,7 @@ test('histograms count every block of the metric once', () =>
 test('series hold the live bytes of sites at moments', () =>
   forProcesses(100, async (made) => {
     const { process, clock, blocks } = made;
-    const series = await process.series(7, 3);
+    const series = await process.series(process.info.start_ns, process.info.end_ns, 7, 3);
     const end = clock.at(-1)! + 700;
     const at = (site: number, k: number) => {
       const p = clock.filter((time) => time <= 500 + ((end - 500) * k) / 6).length;

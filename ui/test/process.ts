@@ -35,7 +35,7 @@ export interface Made {
 
 export const PAGE = 512;
 export const NAMES = ['', 'f', 'ns::g(int)', 'operator new', 'h', 'src/a.cpp', 'src/b.cpp', 'libz.so', 'main'];
-/** Frames: name, file, line, module (indices of names). Frame 0 is none. */
+/** Frames: name, file, line, module (indices of names). Frame 0 is none, 3 a wrapper. */
 const FRAMES = [[0, 0, 0, 0], [1, 5, 3, 8], [2, 5, 9, 8], [3, 0, 0, 7], [4, 6, 1, 7], [2, 6, 9, 8]];
 export const STACKS = { parent: [0, 0, 1, 2, 1, 4, 0], frame: [0, 1, 2, 3, 4, 3, 5], site: [0, 1, 2, 2, 4, 4, 5] };
 
@@ -114,8 +114,8 @@ function tablesOf(blocks: Block[], clock: number[], sampled: boolean): Tables {
   const frame = (k: number) => u32(FRAMES.map((it) => it[k]!));
   return {
     strings: columns({ bytes: new TextEncoder().encode(NAMES.map((it) => `${it}\0`).join('')) }),
-    frames: columns({ name: frame(0), short: frame(0), file: frame(1), line: frame(2), module: frame(3), fn: frame(0), flags: new Uint8Array(FRAMES.length) }),
-    stacks: columns({ parent: u32(STACKS.parent), frame: u32(STACKS.frame), site: u32(STACKS.site) }),
+    frames: columns({ name: frame(0), short: frame(0), file: frame(1), line: frame(2), module: frame(3), fn: frame(0), flags: Uint8Array.from(FRAMES, (_, k) => (k === 3 ? 4 : 0)) }),
+    stacks: columns({ back: u32(STACKS.parent.map((parent, k) => k - parent)), frame: u32(STACKS.frame) }),
     blocks: columns(named),
     times: columns({ position: u32(changes.map((rank) => rank + 1)), time_lo: u32(changes.map((rank) => clock[rank]!)), time_hi: u32(changes.map(() => 0)) }),
     flows: null, timeline: null, contents: null, source: null,

@@ -45,7 +45,7 @@ test('every query answers', async () => {
   assert.equal(sum(cells.used), heap.space.used_bytes);
   const map = await process.time_map(heap.start, heap.end, 0, events, 50, 40);
   assert.ok(Math.max(...map.fill) > 0.5);
-  const series = await process.series(32, 10);
+  const series = await process.series(0, process.info.end_ns, 32, 10);
   assert.equal(series.bytes.length, 320);
   const histograms = await process.histograms(measure('alloc'));
   assert.equal(histograms.sizes.reduce((all, it) => all + it.blocks, 0), process.info.block_count);

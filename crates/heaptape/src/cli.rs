@@ -95,13 +95,17 @@ impl TapeArgs {
     }
 }
 
+/// What is said of `--process` where a page is shown.
+pub(crate) const PROCESS_OF_PAGE: &str = "Which process: a pid, #n as `heaptape info` numbers them, or all [default: the \
+    one that crashed, else the one that held the most]";
+
 /// A second tape, to compare with.
 #[derive(Debug, clap::Args)]
 pub(crate) struct OtherArgs {
     /// Compare with this tape: the page Diff then shows what is more or less in it
     #[arg(long, value_name = "TAPE")]
     diff: Option<PathBuf>,
-    /// Which of its processes: a pid, or #n [default: the launched program]
+    /// Which of its processes: a pid, or #n [default: the one that crashed, else the one that held the most]
     #[arg(long, value_name = "PID|#N", requires = "diff")]
     diff_process: Option<ProcessChoice>,
 }

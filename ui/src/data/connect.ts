@@ -2,6 +2,7 @@
 
 import { httpSource } from './http/http.ts';
 import { fileSource } from './inpage/file.ts';
+import { checkBrowser, inflateBase64 } from './inflate.ts';
 import type { DataSource, Overview } from './types.ts';
 
 /** Which recording: what the names of its parts begin with, in the file and on the server. */
@@ -12,7 +13,7 @@ export async function connect(): Promise<DataSource> {
   const isFile = document.getElementById(FIRST.overview) !== null;
   if (!isFile && location.protocol !== 'http:') throw new Error('there are none');
   const of = async (which: typeof FIRST) => {
-    const source = isFile ? fileSource(overviewIn(which.overview), which.tables) : await httpSource(which.paths);
+    const source = isFile ? fileSource(await overviewIn(which.overview), which.tables) : await httpSource(which.paths);
     checkVersion(source.overview);
     return source;
   };
@@ -20,10 +21,11 @@ export async function connect(): Promise<DataSource> {
   return source.overview.has_other ? { ...source, other: await of(OTHER) } : source;
 }
 
-function overviewIn(id: string): Overview {
-  const json = document.getElementById(id)?.textContent;
-  if (!json) throw new Error(`the table ${id} is missing: the file is cut off`);
-  return JSON.parse(json) as Overview;
+async function overviewIn(id: string): Promise<Overview> {
+  checkBrowser();
+  const packed = document.getElementById(id)?.textContent;
+  if (!packed) throw new Error(`the table ${id} is missing: the file is cut off`);
+  return JSON.parse(new TextDecoder().decode(await inflateBase64(packed))) as Overview;
 }
 
 function checkVersion({ version }: { version: number }): void {

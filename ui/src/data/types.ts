@@ -201,7 +201,7 @@ export interface Histograms {
   rate: Float64Array;
 }
 
-/** Live bytes of call sites at equally spaced moments of the run: for sparklines. */
+/** Live bytes of call sites at equally spaced moments of a stretch of time, both its ends among them. */
 export interface SiteSeries {
   /** Frames of the sites. */
   sites: Uint32Array;
@@ -284,7 +284,7 @@ export interface ProcessData {
   /** First addresses of pages under 25 % used that a site pins. */
   pinned(t: number, site: number, signal?: AbortSignal): Promise<Float64Array>;
   histograms(measure: Measure, signal?: AbortSignal): Promise<Histograms>;
-  series(points: number, most: number, signal?: AbortSignal): Promise<SiteSeries>;
+  series(from_ns: number, to_ns: number, points: number, most: number, signal?: AbortSignal): Promise<SiteSeries>;
   time_map(lo: number, hi: number, a: number, b: number, width: number, height: number, signal?: AbortSignal): Promise<TimeMap>;
   contents(id: number, t: number, signal?: AbortSignal): Promise<ContentsView>;
   source(frame: number, signal?: AbortSignal): Promise<SourceView>;

@@ -6,9 +6,9 @@ import { data, goTo, process, showProcess, source } from '../state/state.ts';
 import { Button } from '../ui/button.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { Name, baseName, commandLine } from '../ui/name.tsx';
-import { theme, toggleTheme } from '../ui/theme.ts';
+import { forced, theme, toggleTheme } from '../ui/theme.ts';
 import { bytes, duration } from '../ui/units.ts';
-import type { ProcessInfo } from '../data/types.ts';
+import type { Overview, ProcessInfo } from '../data/types.ts';
 import { FilterBox } from './filter.tsx';
 import './header.css';
 
@@ -36,7 +36,7 @@ export function Header() {
       <FilterBox />
       <span class="header-tools">
         <Button icon="link" label="Copy a link to this view" keys="c" onClick={() => void copyLink()} testid="copy-link" />
-        <Button icon={dark ? 'sun' : 'moon'} label={dark ? 'Light theme' : 'Dark theme'} keys="d" onClick={toggleTheme} testid="theme" />
+        <Button icon={dark ? 'sun' : 'moon'} label={dark ? 'Light theme' : 'Dark theme'} keys="d" onClick={toggleTheme} disabled={forced} why="Your system decides the colours." testid="theme" />
         <Button icon="help" label="Help and keys" keys="?" onClick={() => (helpOpen.value = true)} testid="help" />
       </span>
     </header>
@@ -52,22 +52,36 @@ function endedWell({ ending, crash }: ProcessInfo): boolean {
   return crash === null && /^(exit(ed)?( with)?( code| status)? 0\b|exec|ended|running)/.test(ending);
 }
 
+/** The process that the page opens with, then the others by what they held at most. */
+function inOrder({ processes, first }: Overview): ProcessInfo[] {
+  return [...processes].sort((x, y) => Number(y.id === first) - Number(x.id === first) || y.peak.bytes - x.peak.bytes || x.id - y.id);
+}
+
+/** Why the page opens with this process; nothing where it does not. */
+function whyFirst({ processes, first }: Overview, it: ProcessInfo): string {
+  if (it.id !== first) return '';
+  const most = processes.every((other) => !other.included || other.peak.bytes <= it.peak.bytes);
+  return it.crash !== null ? ', crashed' : most ? ', highest peak' : '';
+}
+
 /** Which process, where there are several. */
 function Processes() {
-  const { processes } = source.value.overview;
+  const { overview } = source.value;
+  const { processes } = overview;
   if (processes.length < 2) return null;
   return (
     <select
       class="header-processes"
       aria-label="Process"
-      title="Process, and the most it had live"
+      title="Process, and the most it had live at once. The page opens with one that crashed, else with the one of the highest peak."
       data-testid="processes"
       value={process.value}
       onChange={(event) => void showProcess(Number(event.currentTarget.value))}
     >
-      {processes.map((it) => (
+      {inOrder(overview).map((it) => (
         <option key={it.id} value={it.id} disabled={!it.included} title={it.why_not ?? undefined}>
           #{it.id} {baseName(it.argv[0] ?? it.name)} · {bytes(it.peak.bytes)}
+          {whyFirst(overview, it)}
           {it.included ? '' : ' (not in this report)'}
         </option>
       ))}

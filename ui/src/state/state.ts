@@ -3,12 +3,20 @@
 import { batch, computed, signal } from '@preact/signals';
 import type { DataSource, Measure, Metric, ProcessData, Unit } from '../data/types.ts';
 import { setRunLength } from '../ui/units.ts';
+import { toldMetrics } from './metrics.ts';
 import { flag, integer, oneOf, page, param, peek, read, text, type Codec } from './params.ts';
 
 /** Where the data come from; set once, before anything is drawn. */
 export const source = signal<DataSource>(undefined as unknown as DataSource);
 /** The data of the process that is shown. */
 export const data = signal<ProcessData>(undefined as unknown as ProcessData);
+
+/** Where to look first: at the last crash; where it died otherwise, at its last event; else at the peak. */
+function firstMoment({ info, times }: ProcessData): number {
+  if (info.crash === null) return info.peak.position;
+  const last = (info.crash.crashes as { time_ns: number }[]).at(-1);
+  return info.crash.death === null && last ? times.at(last.time_ns) : info.event_count;
+}
 
 const eventCount = () => data.value?.info.event_count ?? 0;
 
@@ -25,8 +33,8 @@ const position: Codec<number> = {
 
 /** Of which process; `Overview.processes[].id`. */
 export const process = param('p', () => source.value?.overview.first ?? 0, integer);
-/** The moment, a position; in the beginning the peak. */
-export const t = param('t', () => data.value?.info.peak.position ?? 0, position);
+/** The moment, a position; in the beginning where the process crashed, else the peak. */
+export const t = param('t', () => (data.value ? firstMoment(data.value) : 0), position);
 /** The range, positions; in the beginning the whole run. */
 export const a = param('a', 0, position);
 export const b = param('b', eventCount, position);
@@ -82,7 +90,7 @@ export function goTo(id: string): void {
   page.value = id;
 }
 
-/** Shows another process, at its peak and over its whole run, by the same metric and filter. */
+/** Shows another process, where to look first and over its whole run, by the same metric and filter. */
 export async function showProcess(id: number): Promise<void> {
   const kept = { p: String(id), m: metric.value, u: unit.value, q: filter.value };
   await arrive(`#/${page.value}?${new URLSearchParams(kept)}`);
@@ -92,7 +100,8 @@ let arrivals = 0;
 
 /**
  * Sets the state from a hash; opens the process that it names first, if another is shown. What makes no sense of this
- * recording is mended: unknown processes, positions after the last event. False: a later call overtook this one.
+ * recording is mended: unknown processes, positions after the last event, metrics that a sample does not tell. False: a later
+ * call overtook this one.
  */
 export async function arrive(hash: string): Promise<boolean> {
   const arrival = ++arrivals;
@@ -106,6 +115,7 @@ export async function arrive(hash: string): Promise<boolean> {
     data.value = opened;
     read(hash);
     process.value = id;
+    if (!toldMetrics(source.value.overview).some((it) => it.id === metric.value)) metric.value = 'live';
     setT(t.value);
     setRange(a.value, b.value);
   });

@@ -28,5 +28,5 @@ const SERIES_SITES = 256;
 
 /** Live bytes of the largest call sites over the run: for sparklines. */
 export function siteSeries(data: ProcessData): Promise<SiteSeries> {
-  return once(data, 'series', () => data.series(SERIES_POINTS, SERIES_SITES));
+  return once(data, 'series', () => data.series(data.info.start_ns, data.info.end_ns, SERIES_POINTS, SERIES_SITES));
 }

@@ -4,6 +4,7 @@ import type { Envelope, Samples } from '../data/types.ts';
 import { roundBytes } from '../ui/units.ts';
 import type { Stretch } from '../state/view.ts';
 import { byteTicks } from './scale.ts';
+import { totals, type Stack } from './stack.ts';
 
 /** The strip's parts, in CSS pixels. */
 export interface Place {
@@ -18,6 +19,8 @@ export interface Place {
 
 export interface Picture {
   envelope: Envelope;
+  /** Its call sites, where they are told apart. */
+  stack: Stack | null;
   samples: Samples | null;
   view: Stretch;
   /** The value at the plot's top. */
@@ -30,6 +33,8 @@ interface Colours {
   line: string;
   accent: string;
   rss: string;
+  /** Of layers, the last for what has no colour of its own. */
+  layers: string[];
 }
 
 /** Live bytes, and RSS where it is shown, fit under it. */
@@ -95,8 +100,9 @@ function drawLive(context: CanvasRenderingContext2D, place: Place, picture: Pict
   const most = steps(max);
   context.globalAlpha = 0.28;
   context.fill(most);
-  context.fill(steps(min));
+  if (!picture.stack) context.fill(steps(min));
   context.globalAlpha = 1;
+  if (picture.stack) drawStack(context, place, picture.stack, picture.envelope, colours, y);
   context.save();
   context.beginPath();
   // The line's way down at both ends is no step of memory.
@@ -106,6 +112,26 @@ function drawLive(context: CanvasRenderingContext2D, place: Place, picture: Pict
   context.lineWidth = 1.25;
   context.stroke(most);
   context.restore();
+}
+
+/** Each column is as high as what is live at its end; what no layer has is on top. */
+function drawStack(context: CanvasRenderingContext2D, place: Place, { columns, layers }: Stack, envelope: Envelope, colours: Colours, y: Y): void {
+  const all = totals(envelope, columns);
+  const step = (place.right - place.left) / columns;
+  const below = new Float64Array(columns);
+  const fill = (colour: string, height: (k: number) => number) => {
+    context.fillStyle = colour;
+    context.beginPath();
+    for (let k = 0; k < columns; k++) {
+      const bytes = Math.min(all[k]! - below[k]!, height(k));
+      if (bytes <= 0) continue;
+      const [bottom, top] = [y(below[k]!), y((below[k]! += bytes))];
+      context.rect(place.left + k * step, top, step, bottom - top);
+    }
+    context.fill();
+  };
+  layers.forEach((layer, category) => fill(colours.layers[category]!, (k) => layer[k]!));
+  fill(colours.layers[layers.length]!, () => Infinity);
 }
 
 function drawRss(context: CanvasRenderingContext2D, place: Place, picture: Picture, colours: Colours, y: Y): void {

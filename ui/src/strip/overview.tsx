@@ -6,7 +6,7 @@ import { endGesture, gesture } from '../state/params.ts';
 import { useQuery } from '../state/query.ts';
 import { data } from '../state/state.ts';
 import { run, setView, view } from '../state/view.ts';
-import { theme } from '../ui/theme.ts';
+import { styled, theme } from '../ui/theme.ts';
 import { drawOverview } from './draw.ts';
 
 const HEIGHT = 14;
@@ -21,8 +21,7 @@ export function Overview({ left, right }: { left: number; right: number }) {
     theme.value;
     const answer = envelope.value.value;
     if (!answer || !canvas.current) return;
-    const colour = getComputedStyle(document.documentElement).getPropertyValue('--accent');
-    drawOverview(canvas.current, { width, height: HEIGHT }, answer, colour);
+    drawOverview(canvas.current, { width, height: HEIGHT }, answer, styled('--accent'));
   });
   const { from, to } = run.value;
   const share = (ns: number) => (100 * (ns - from)) / (to - from);

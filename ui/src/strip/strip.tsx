@@ -9,12 +9,15 @@ import { marked, stripWidth } from '../state/actions.ts';
 import { useQuery } from '../state/query.ts';
 import { a, b, data, t, tall, wholeRun } from '../state/state.ts';
 import { isZoomed, run, view } from '../state/view.ts';
-import { theme } from '../ui/theme.ts';
+import { category, css, OTHER } from '../ui/colour.ts';
+import { styled, theme } from '../ui/theme.ts';
 import { time, timeDigits } from '../ui/units.ts';
 import { draw, mostOf, type Place } from './draw.ts';
 import { Gestures } from './gestures.tsx';
 import { Overview } from './overview.tsx';
 import { showsRss } from './rss.ts';
+import { Sites } from './sites.tsx';
+import { bucketsByColumn, isStacked, stackOf } from './stack.ts';
 import { timeTicks } from './scale.ts';
 import { Tools } from './tools.tsx';
 import './strip.css';
@@ -42,19 +45,27 @@ export function Strip() {
   const envelope = useQuery((signal) => {
     const { left, right, width: all } = place.value;
     stripWidth.value = right - left;
-    return all === 0 ? null : data.value.envelope(view.value.from, view.value.to, Math.round(right - left), signal);
+    const wide = isStacked() ? bucketsByColumn(right - left) : 1;
+    const buckets = Math.max(1, Math.floor((right - left) / wide)) * wide;
+    return all === 0 ? null : data.value.envelope(view.value.from, view.value.to, buckets, signal);
+  });
+  const stack = useQuery((signal) => {
+    const { left, right, width: all } = place.value;
+    if (all === 0 || !isStacked()) return null;
+    const columns = Math.max(1, Math.floor((right - left) / bucketsByColumn(right - left)));
+    return stackOf(data.value, view.value.from, view.value.to, columns, signal);
   });
   useSignalEffect(() => {
     const answer = envelope.value.value;
     if (!answer || !canvas.current || place.value.width === 0) return;
-    theme.value;
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name: string) => style.getPropertyValue(`--${name}`).trim();
     const samples = showsRss() ? data.value.samples : null;
     // Until the answer for a new stretch is there, the old picture stays, where it belongs.
     const shown = { from: answer.from_ns, to: answer.to_ns };
-    const picture = { envelope: answer, samples, view: shown, most: mostOf(answer, samples, shown) };
-    const colours = { text: colour('text'), muted: colour('muted'), line: colour('line'), accent: colour('accent'), rss: colour('rss') };
+    const sites = isStacked() ? stack.value.value : undefined;
+    const fits = sites && sites.from_ns === answer.from_ns && sites.to_ns === answer.to_ns && answer.last.length % sites.columns === 0;
+    const picture = { envelope: answer, stack: fits ? sites : null, samples, view: shown, most: mostOf(answer, samples, shown) };
+    const layers = Array.from({ length: OTHER + 1 }, (_, k) => css(category(k, theme.value)));
+    const colours = { text: styled('--text'), muted: styled('--muted'), line: styled('--line'), accent: styled('--accent'), rss: styled('--rss'), layers };
     draw(canvas.current, place.value, picture, colours);
   });
   const { height } = place.value;
@@ -75,7 +86,10 @@ export function Strip() {
         )}
         {isZoomed.value && <Overview left={place.value.left} right={place.value.right} />}
       </div>
-      <Tools />
+      <div class={isStacked() ? 'strip-side strip-stacked' : 'strip-side'}>
+        <Tools />
+        {isStacked() && <Sites />}
+      </div>
     </section>
   );
 }

@@ -6,6 +6,19 @@ import { data, t, tall } from '../state/state.ts';
 import { isZoomed, showWholeRun, zoom } from '../state/view.ts';
 import { Button } from '../ui/button.tsx';
 import { rssShown, showsRss } from './rss.ts';
+import { isStacked, stripShows, whyNoStack } from './stack.ts';
+
+/** Whether call sites are told apart. */
+function Shows() {
+  const why = whyNoStack();
+  const shown = isStacked();
+  return (
+    <label class="strip-shows" title={why || 'Live bytes by call site, in the colours that sites have on all pages'}>
+      <input type="checkbox" data-testid="strip-shows" checked={shown} disabled={why !== ''} onChange={() => (stripShows.value = shown ? 'total' : 'sites')} />
+      by site
+    </label>
+  );
+}
 
 export function Tools() {
   const around = () => data.value.times.of(t.value);
@@ -19,6 +32,7 @@ export function Tools() {
       <Button icon="plus" label="Zoom in around T" keys="+" onClick={() => zoom(0.5, around())} />
       <Button icon="minus" label="Zoom out" keys="-" onClick={() => zoom(2, around())} disabled={!isZoomed.value} why="The whole run is shown." />
       <Button icon="fit" label="Show the whole run" keys="w" onClick={showWholeRun} disabled={!isZoomed.value} why="The whole run is shown." />
+      {tall.value && <Shows />}
       <p class="strip-legend">
         <span class="swatch-live">live</span>
         {hasRss && (

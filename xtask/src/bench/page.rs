@@ -33,6 +33,7 @@ const WORKLOADS: [&str; 5] =
 /// What `ui/e2e/measure.mjs` prints.
 #[derive(Deserialize)]
 struct Opened {
+    blocks: u64,
     paint_ms: f64,
     ready_ms: f64,
     heap_mib: f64,
@@ -49,7 +50,6 @@ struct Frames {
 /// A report and what others make of the same.
 struct Row {
     name: &'static str,
-    blocks: u64,
     report_bytes: u64,
     written: Cost,
     opened: Opened,
@@ -108,7 +108,6 @@ fn measure(
     let opened = output(&mut node)?;
     Ok(Row {
         name: workload.name,
-        blocks: blocks(&page)?,
         report_bytes: size(&page)?,
         written,
         opened: serde_json::from_str(&opened).map_err(|e| format!("{opened}: {e}"))?,
@@ -131,17 +130,6 @@ fn write(bench: &Bench, page: &Path, more: &[&str]) -> Result<Cost, String> {
     command.arg(&bench.heaptape).args(["report", "--force", "-o"]).arg(page).args(more);
     checked(command.arg(bench.tape()).stdout(Stdio::null()).stderr(Stdio::null()))?;
     Cost::read(&bench.scratch.join("total"))
-}
-
-/// The blocks of a report, as its own overview says.
-fn blocks(page: &Path) -> Result<u64, String> {
-    let text = fs::read_to_string(page).map_err(|e| format!("{}: {e}", page.display()))?;
-    let overview =
-        text.split_once("id=\"overview\">").and_then(|(_, rest)| rest.split_once("</script>"));
-    let (json, _) = overview.ok_or("a report without an overview")?;
-    let overview: serde_json::Value = serde_json::from_str(json).map_err(|e| e.to_string())?;
-    let counts = overview["processes"].as_array().into_iter().flatten();
-    Ok(counts.filter_map(|process| process["block_count"].as_u64()).sum())
 }
 
 /// memray, installed beside the bench.
@@ -189,7 +177,7 @@ fn entry(rows: &[Row], notes: &[String]) -> String {
         rows.iter().map(|row| {
             vec![
                 row.name.to_owned(),
-                row.blocks.to_string(),
+                row.opened.blocks.to_string(),
                 kib(row.report_bytes),
                 kib(row.sums_bytes),
                 optional(row.heaptrack_bytes),

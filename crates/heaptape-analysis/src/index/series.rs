@@ -1,31 +1,31 @@
-//! Live bytes of the call sites that ever held most, at equally spaced moments of the run: for sparklines.
+//! Live bytes of the call sites that held most, at equally spaced moments: for sparklines, and for the stacked timeline.
 
 use super::answers::Answers;
 use super::list::site_ranks;
 use super::{AskError, Stop};
 use crate::lifetimes::{Lifetime, NEVER};
-use crate::process;
 use heaptape_tape::TimeNs;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
+use std::ops::RangeInclusive;
 
-/// Sites with their live bytes at each moment, those that ever held most first.
+/// Sites with their live bytes at each moment, those that held most at any of them first.
 pub type SiteSeries = Vec<(u32, Vec<i64>)>;
 
 impl Answers<'_> {
-    /// The `most` sites at `points` moments.
+    /// The `most` sites at `points` moments of a stretch of time, both its ends among them.
     pub fn series(
         &self,
+        stretch: RangeInclusive<u64>,
         points: usize,
         most: usize,
         stop: Stop<'_>,
     ) -> Result<SiteSeries, AskError> {
         let index = self.winder.index;
-        let (start, end) = process::span(self.winder.recording(), index.process);
+        let (start, length) = (*stretch.start(), stretch.end().saturating_sub(*stretch.start()));
         let moment = |point: usize| {
-            let way = u128::from(end.0 - start.0) * point as u128
-                / points.saturating_sub(1).max(1) as u128;
-            index.times.at(TimeNs(start.0 + way as u64), index.events)
+            let way = u128::from(length) * point as u128 / points.saturating_sub(1).max(1) as u128;
+            index.times.at(TimeNs(start + way as u64), index.events)
         };
         let moments: Vec<u32> = (0..points).map(moment).collect();
         let mut rows: FxHashMap<u32, Vec<i64>> = FxHashMap::default();

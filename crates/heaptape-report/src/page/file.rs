@@ -1,8 +1,8 @@
 //! The report: one HTML file that holds page and data, loads nothing, and opens in any browser.
 //!
-//! What can be read without scripts comes first (`still`); data and program follow. The file's policy lets the
-//! browser run this program and show this style, known by their hashes, and nothing else: whatever the recorded
-//! program's names and bytes say, none of it can run or reach out.
+//! What can be read without scripts comes first (`still`); data and program follow, deflated. The only script that is
+//! there as it is unpacks the program. The file's policy lets the browser run these two and show these styles, known by
+//! their hashes, and nothing else: whatever the recorded program's names and bytes say, none of it can run or reach out.
 
 use super::columns::{Form, Table};
 use super::overview::Overview;
@@ -16,6 +16,9 @@ use flate2::write::DeflateEncoder;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::io::{self, Read, Write};
+
+/// Unpacks the program and begins it.
+const LOADER_JS: &str = include_str!("loader.js");
 
 /// Tables of processes, as a report holds them. They are written before the report is, to a file of their own, so that
 /// those of one process only are in memory.
@@ -38,18 +41,13 @@ impl<W: Write> Blobs<W> {
 
     /// Writes the overview of a second recording.
     pub fn other_overview(&mut self, overview: &Overview) -> io::Result<()> {
-        write_element(&mut self.out, "other-overview", overview)
+        write_packed_json(&mut self.out, "other-overview", overview)
     }
 
     /// Writes a table of a process.
     pub fn table(&mut self, process: u32, name: &str, table: &Table<'_>) -> io::Result<()> {
-        let (out, letter) = (&mut self.out, self.letter);
-        write!(out, "<script type=\"application/octet-stream\" id=\"{letter}{process}-{name}\">")?;
-        let text = EncoderWriter::new(&mut *out, &BASE64_STANDARD);
-        let mut deflate = DeflateEncoder::new(text, Compression::default());
-        table.write(&mut deflate, Form::Compressible)?;
-        deflate.finish()?.finish()?;
-        writeln!(out, "</script>")
+        let id = format!("{}{process}-{name}", self.letter);
+        write_packed(&mut self.out, &id, |out| table.write(out, Form::Compressible))
     }
 
     /// Writes what is JSON about a process.
@@ -66,30 +64,53 @@ impl<W: Write> Blobs<W> {
 
 /// Writes the report: what is known beforehand, and the blobs.
 pub fn write(out: &mut dyn Write, overview: &Overview, blobs: &mut dyn Read) -> io::Result<()> {
-    let style = format!("{}{APP_CSS}", still::STYLE);
     let policy = format!(
-        "default-src 'none'; script-src '{}'; style-src '{}'; img-src data: blob:; worker-src blob:; \
+        "default-src 'none'; script-src '{}' '{}'; style-src '{}' '{}'; img-src data: blob:; worker-src blob:; \
          base-uri 'none'; form-action 'none'",
+        hash(LOADER_JS),
         hash(APP_JS),
-        hash(&style)
+        hash(still::STYLE),
+        hash(APP_CSS)
     );
     write!(
         out,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n{GENERATOR}\n\
-         <title>{}</title>\n<style>{style}</style>\n</head>\n<body>\n",
-        Text(&overview.title())
+         <title>{}</title>\n<style>{}</style>\n</head>\n<body>\n",
+        Text(&overview.title()),
+        still::STYLE
     )?;
     still::write(out, overview)?;
     writeln!(out, "<div id=\"app\"></div>")?;
-    write_element(out, "overview", overview)?;
+    write_packed_json(out, "overview", overview)?;
     io::copy(blobs, out)?;
-    // Behind all that it reads: it can begin at once.
-    writeln!(out, "<script>{APP_JS}</script>\n</body>\n</html>")
+    write_packed(out, "app-css", |out| out.write_all(APP_CSS.as_bytes()))?;
+    write_packed(out, "app-js", |out| out.write_all(APP_JS.as_bytes()))?;
+    // Behind all that is read: the program can begin at once.
+    writeln!(out, "<script>{LOADER_JS}</script>\n</body>\n</html>")
 }
 
-/// Writes JSON as an element of the page.
+/// Writes what `content` writes as an element of the page: base64(deflate-raw(…)).
+fn write_packed(
+    out: &mut dyn Write,
+    id: &str,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    write!(out, "<script type=\"application/octet-stream\" id=\"{id}\">")?;
+    let text = EncoderWriter::new(&mut *out, &BASE64_STANDARD);
+    let mut deflate = DeflateEncoder::new(text, Compression::default());
+    content(&mut deflate)?;
+    deflate.finish()?.finish()?;
+    writeln!(out, "</script>")
+}
+
+/// Writes JSON so.
+fn write_packed_json(out: &mut dyn Write, id: &str, value: &impl Serialize) -> io::Result<()> {
+    write_packed(out, id, |out| serde_json::to_writer(out, value).map_err(io::Error::from))
+}
+
+/// Writes JSON as an element of the page, as it is: it can be searched.
 fn write_element(out: &mut dyn Write, id: &str, value: &impl Serialize) -> io::Result<()> {
     write!(out, "<script type=\"application/json\" id=\"{id}\">")?;
     write_json(out, value)?;
@@ -131,9 +152,10 @@ mod tests {
 
     /// A browser reads them up to these, and hashes line ends as `\n`.
     #[test]
-    fn the_assets_can_stand_in_a_page() {
-        assert!(!APP_JS.contains("</script") && !APP_JS.contains("<!--") && !APP_JS.contains('\r'));
-        assert!(!APP_CSS.contains("</style") && !APP_CSS.contains('\r'));
+    fn what_is_there_as_it_is_can_stand_in_a_page() {
+        assert!(!LOADER_JS.contains("</script") && !LOADER_JS.contains("<!--"));
+        assert!(!still::STYLE.contains("</style"));
+        assert!(![LOADER_JS, still::STYLE, APP_JS, APP_CSS].iter().any(|it| it.contains('\r')));
     }
 
     #[test]

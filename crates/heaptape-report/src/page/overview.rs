@@ -230,8 +230,8 @@ impl Serialize for Results {
 }
 
 impl Overview {
-    /// Of a tape with that file name; whether something of it is left out is still to be said.
-    pub fn of(recording: &dyn Recording, tape: &str, info: Info, first: u32) -> Overview {
+    /// Of a tape with that file name; its processes, which of them comes first, and what is left out is still to be said.
+    pub fn of(recording: &dyn Recording, tape: &str, info: Info) -> Overview {
         let header = recording.header();
         let sampled = header.sample_bytes > 0;
         Overview {
@@ -245,7 +245,7 @@ impl Overview {
             sampling: sampled.then_some(Sampling { interval_bytes: header.sample_bytes }),
             apis: Api::ALL.iter().map(|api| api.name()).collect(),
             processes: Vec::new(),
-            first,
+            first: 0,
             losses: losses(&info),
             left_out: 0,
             has_contents: false,

@@ -14,7 +14,7 @@ const TOP: usize = 10;
 
 /// Its style; everything is below `#static`, which goes when the program has drawn the page.
 pub(super) const STYLE: &str = "\
-#static{font:14px/1.5 system-ui,sans-serif;max-width:72rem;margin:1.5rem auto;padding:0 1rem;\
+:root{color-scheme:light dark}#static{font:14px/1.5 system-ui,sans-serif;max-width:72rem;margin:1.5rem auto;padding:0 1rem;\
 overflow-wrap:anywhere}#static h1{font-size:1.3rem}#static h2{font-size:1.05rem;margin:1.6rem 0 .4rem}\
 #static code,#static pre{font-family:ui-monospace,monospace}#static pre{white-space:pre-wrap}\
 #static table{border-collapse:collapse}#static td,#static th{padding:.15rem 1rem .15rem 0;text-align:left;\

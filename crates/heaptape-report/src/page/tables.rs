@@ -99,12 +99,12 @@ impl<'a> FrameColumns<'a> {
     }
 }
 
-/// The table `stacks`.
+/// The table `stacks`. Call sites follow from it: the page finds them itself.
 pub fn stacks(stacks: &Stacks) -> Table<'_> {
     Table::new()
-        .u32("parent", stacks.len(), |row| stacks.parents[row])
+        // Most are near their caller: so these are small numbers.
+        .u32("back", stacks.len(), |row| row as u32 - stacks.parents[row])
         .u32("frame", stacks.len(), |row| stacks.frame_of[row])
-        .u32("site", stacks.len(), |row| stacks.site_of[row])
 }
 
 /// The table `times`.
@@ -133,7 +133,7 @@ pub fn flows<'a>(flows: &'a Flows, stacks: &'a Stacks) -> Table<'a> {
         .meta("grid", flows.grid)
         .near("born", rows.len(), |row| rows[row].born)
         .u32("died", rows.len(), |row| rows[row].died)
-        .u32("stack", rows.len(), |row| stacks.stack(rows[row].backtrace))
+        .near("stack", rows.len(), |row| stacks.stack(rows[row].backtrace))
         .f64("bytes", rows.len(), |row| rows[row].weight.bytes as f64)
         .f64("blocks", rows.len(), |row| rows[row].weight.blocks as f64)
         .f64("temp_bytes", rows.len(), |row| rows[row].temporary.bytes as f64)
@@ -221,14 +221,15 @@ pub fn blocks<'a>(
     let mut table = Table::new()
         .meta("inherited", lifetimes.inherited)
         .near("born", count, |row| blocks[row].born)
-        .u32("life", count, |row| life(&blocks[row]))
+        .u32("stack", count, |row| stacks.stack(blocks[row].backtrace))
+        // What was allocated at a place often lives equally long and ends at one place.
+        .near_by("life", "stack", count, |row| life(&blocks[row]))
+        .near_by("freed_stack", "stack", count, |row| stacks.stack(blocks[row].freed_backtrace))
         .u32("size_lo", count, |row| blocks[row].size as u32)
         // Allocators round sizes up, and give again what was freed.
         .near_by("usable", "size_lo", count, |row| blocks[row].usable as u32)
         .near_by("addr_lo", "usable", count, |row| blocks[row].addr as u32)
         .u32("addr_hi", count, |row| (blocks[row].addr >> 32) as u32)
-        .u32("stack", count, |row| stacks.stack(blocks[row].backtrace))
-        .u32("freed_stack", count, |row| stacks.stack(blocks[row].freed_backtrace))
         .u16("thread", count, |row| threads.number(blocks[row].thread))
         .u16("freed_thread", count, |row| threads.number(blocks[row].freed_thread))
         .u8("api", count, |row| blocks[row].api)

@@ -1,6 +1,6 @@
 //! `heaptape report`: the whole tape as one page.
 
-use crate::cli::{OtherArgs, TapeArgs};
+use crate::cli::{OtherArgs, PROCESS_OF_PAGE, TapeArgs};
 use crate::failure::{Failure, Outcome};
 use crate::glue::new_file::{Manner, write_whole};
 use crate::glue::report::{Report, Wishes};
@@ -22,13 +22,16 @@ const MOST_BLOCKS: u64 = 20_000_000;
 /// One HTML file with summary, timeline, flame graph, heap layout and all blocks, wound to any moment in the browser. It
 /// loads nothing and sends nothing; without JavaScript it shows the summary.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    mut_arg("process", |process| process.help(PROCESS_OF_PAGE)),
+    after_help = "Examples:
   heaptape report demo.tape
   heaptape report demo.tape -o /tmp/demo.html --force
   heaptape report demo.tape --process all
   heaptape report before.tape --diff after.tape     what is more, what is less
   heaptape report demo.tape --contents              with the bytes of blocks
-  heaptape report demo.tape --source-map /build=.   where sources lie now")]
+  heaptape report demo.tape --source-map /build=.   where sources lie now"
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     tape: TapeArgs,

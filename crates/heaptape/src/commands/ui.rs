@@ -1,9 +1,10 @@
 //! `heaptape ui`: the page, served on this machine.
 
-use crate::cli::{OtherArgs, TapeArgs};
+use crate::cli::{OtherArgs, PROCESS_OF_PAGE, TapeArgs};
 use crate::failure::{Failure, Outcome};
 use crate::glue::found::Found;
 use crate::glue::page::process_info;
+use crate::glue::report::open_with_the_telling;
 use crate::glue::sources::{self, SourceMap, SourcePaths};
 use crate::glue::{Reading, with_stdout};
 use crate::recording::tell;
@@ -25,6 +26,7 @@ use std::process::{Command, ExitCode, Stdio};
 #[derive(Debug, clap::Args)]
 #[command(
     mut_arg("memory", |memory| memory.default_value("900M")),
+    mut_arg("process", |process| process.help(PROCESS_OF_PAGE)),
     after_help = "Examples:
   heaptape ui demo.tape
   heaptape ui demo.tape --open                     start the browser, too
@@ -62,7 +64,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let memory = args.tape.memory.bytes() / if other.is_some() { 2 } else { 1 };
     let sysroot = args.tape.sysroot.clone();
     let reading = Reading::open(args.tape)?;
-    let mut first = Gathered::of(&reading, &reading.processes()?, memory)?;
+    let mut first = Gathered::of(&reading, &reading.processes_of_page()?, memory)?;
     first.overview.has_other = other.is_some();
     let second = match &other {
         Some(other) => Some(Gathered::of(other, &[other.one_process()?], memory)?),
@@ -99,8 +101,7 @@ impl Gathered {
         let names = reading.names();
         let recording = reading.recording();
         let info = Info::compute(recording, &names);
-        let first = chosen.first().map_or(0, |process| process.id.0);
-        let mut overview = Overview::of(recording, &reading.file_name(), info, first);
+        let mut overview = Overview::of(recording, &reading.file_name(), info);
         let mut all_ready = Vec::new();
         for process in reading.tape().processes() {
             if !chosen.iter().any(|chosen| chosen.id == process.id) {
@@ -139,6 +140,7 @@ impl Gathered {
                 }
             }
         }
+        open_with_the_telling(&mut overview, reading);
         Ok(Gathered { overview, ready: all_ready })
     }
 }

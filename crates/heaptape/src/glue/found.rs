@@ -8,7 +8,7 @@ use heaptape_analysis::stacks::Stacks;
 use heaptape_analysis::summary::Summary;
 use heaptape_analysis::suppressions::Suppressions;
 use heaptape_analysis::{Names, Recording};
-use heaptape_report::page::leaks::NumberedLeaks;
+use heaptape_report::page::leaks::WorstLeaks;
 use heaptape_report::page::overview::Results;
 use heaptape_tape::{BacktraceId, Process, TapeError};
 
@@ -16,15 +16,13 @@ use heaptape_tape::{BacktraceId, Process, TapeError};
 const SITES: usize = 50;
 /// Wrong frees and overwrites of a process that are shown one by one.
 const ERRORS: usize = 200;
-/// Records of leaks of a process that are shown one by one.
-const LEAKS: usize = 100;
 
 /// Results whose backtraces have no numbers yet.
 #[derive(Default)]
 pub(crate) struct Found {
     summary: Option<Summary>,
     errors: Option<Errors>,
-    leaks: Option<Leaks>,
+    leaks: Option<WorstLeaks>,
     crash: Option<Crashes>,
 }
 
@@ -37,23 +35,20 @@ impl Found {
     ) -> Result<Found, TapeError> {
         let mut nothing_suppressed = Suppressions::default();
         let mut question = Question::all(Kinds::ALL, &mut nothing_suppressed);
-        let mut leaks = Leaks::compute(recording, names, process, &mut question)?;
-        leaks.hidden_records += leaks.records.len().saturating_sub(LEAKS) as u64;
-        leaks.records.truncate(LEAKS);
+        let leaks = Leaks::compute(recording, names, process, &mut question)?;
         let crashes = Crashes::compute(recording, names, process)?;
         let died = !crashes.crashes.is_empty() || crashes.death.is_some();
         Ok(Found {
             summary: Some(Summary::compute(recording, names, process, SITES)?),
             errors: Some(Errors::compute(recording, names, process, ERRORS)?),
-            leaks: leaks.search.is_some().then_some(leaks),
+            leaks: leaks.search.is_some().then(|| WorstLeaks::of(leaks)),
             crash: died.then_some(crashes),
         })
     }
 
     /// The backtraces that are shown as stacks.
     pub(crate) fn backtraces(&self) -> impl Iterator<Item = BacktraceId> {
-        let records = self.leaks.iter().flat_map(|leaks| &leaks.records);
-        records.map(|record| record.backtrace_id)
+        self.leaks.iter().flat_map(WorstLeaks::backtraces)
     }
 
     /// The frames of backtraces that are written out: their source can be shown.
@@ -68,7 +63,7 @@ impl Found {
         Results {
             summary: self.summary,
             errors: self.errors,
-            leaks: self.leaks.map(|leaks| NumberedLeaks::of(leaks, stacks)),
+            leaks: self.leaks.map(|leaks| leaks.numbered(stacks)),
             crash: self.crash,
         }
     }

@@ -65,7 +65,8 @@ fn overview_of(
 ) -> Result<Overview, Failure> {
     let recording = other.recording();
     let info = Info::compute(recording, &other.names());
-    let mut overview = Overview::of(recording, &other.file_name(), info, process.id.0);
+    let mut overview = Overview::of(recording, &other.file_name(), info);
+    overview.first = process.id.0;
     overview.left_out = tables.left_out;
     for each in other.tape().processes() {
         let info = if each.id == process.id {

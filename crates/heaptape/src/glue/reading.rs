@@ -122,9 +122,43 @@ impl Reading {
         Ok(chosen)
     }
 
-    /// The process that was asked for, where only one can be shown.
+    /// The processes of a page: those that were asked for; where none was named, the one that a page opens with. Says which,
+    /// where there are others.
+    pub(crate) fn processes_of_page(&self) -> Result<Vec<&Process>, Failure> {
+        let chosen = self.chosen_or(|| self.telling(|_| true))?;
+        let all = self.tape().processes();
+        if self.args.process.is_none() && all.len() > 1 {
+            let (name, shown) = (self.tape_name(), chosen[0]);
+            let why = if self.crashed(shown) { "which crashed" } else { "which held the most" };
+            tell_wrapped(&format!(
+                "heaptape: {name}: #{} of {} processes is shown, {why}; others: --process '#N', or all",
+                shown.id.0,
+                all.len()
+            ));
+        }
+        Ok(chosen)
+    }
+
+    /// The one of some processes that a page opens with: of those that crashed, if there are any, the one that held most.
+    pub(crate) fn telling(&self, among: impl Fn(&Process) -> bool) -> Option<&Process> {
+        let rank = |process: &&Process| {
+            let peak = self.tape().totals(process.id).peak_bytes;
+            // Of equals the first.
+            (self.crashed(process), peak, std::cmp::Reverse(process.id))
+        };
+        self.tape().processes().iter().filter(|process| among(process)).max_by_key(rank)
+    }
+
+    /// Whether a crash of it is on the tape, or a signal killed it that nobody sends to end a program in peace.
+    fn crashed(&self, process: &Process) -> bool {
+        let recorded = self.tape().crashes().iter().any(|crash| crash.process == process.id);
+        recorded
+            || matches!(process.ending, Ending::Signalled(signal, _) if !PEACEFUL.contains(&signal))
+    }
+
+    /// The process that was asked for, where only one can be compared; where none was named, the one that a page opens with.
     pub(crate) fn one_process(&self) -> Result<&Process, Failure> {
-        match self.chosen()?[..] {
+        match self.chosen_or(|| self.telling(|_| true))?[..] {
             [process] => Ok(process),
             _ => Err(Failure::request(format!(
                 "{}: one process can be compared, by its number: --diff-process '#N'; see: heaptape info {}",
@@ -135,9 +169,17 @@ impl Reading {
     }
 
     fn chosen(&self) -> Result<Vec<&Process>, Failure> {
+        self.chosen_or(|| self.launched())
+    }
+
+    /// The processes that were asked for, or where none was named the `usual` one.
+    fn chosen_or<'a>(
+        &'a self,
+        usual: impl FnOnce() -> Option<&'a Process>,
+    ) -> Result<Vec<&'a Process>, Failure> {
         let all = self.watched.0.processes();
         let chosen: Vec<&Process> = match self.args.process {
-            None => launched(all).into_iter().collect(),
+            None => usual().into_iter().collect(),
             Some(ProcessChoice::All) => all.iter().collect(),
             Some(ProcessChoice::Pid(pid)) => all.iter().filter(|p| p.pid == pid).collect(),
             Some(ProcessChoice::Number(number)) => {
@@ -177,6 +219,9 @@ impl Reading {
         hint
     }
 }
+
+/// SIGHUP, SIGINT, SIGPIPE, SIGTERM.
+const PEACEFUL: [i32; 4] = [1, 2, 13, 15];
 
 /// The program that was launched: the first process, or what it became by `exec` (as a script that
 /// only finds and starts the real program).

@@ -47,12 +47,9 @@ impl Report {
     /// file that has no name.
     pub(crate) fn gather(reading: &Reading, wishes: &Wishes) -> Result<Report, Failure> {
         let names = reading.names();
-        let chosen = reading.processes()?;
+        let chosen = reading.processes_of_page()?;
         let info = Info::compute(reading.recording(), &names);
-        let launched =
-            chosen.iter().find(|it| reading.launched().is_some_and(|one| one.id == it.id));
-        let first = launched.or(chosen.first()).map_or(0, |process| process.id.0);
-        let mut overview = Overview::of(reading.recording(), &reading.file_name(), info, first);
+        let mut overview = Overview::of(reading.recording(), &reading.file_name(), info);
         let file = tempfile::tempfile().map_err(spooled)?;
         let blobs = Blobs::new(BufWriter::new(file));
         let alone = chosen.len() == 1;
@@ -65,6 +62,7 @@ impl Report {
             };
             writer.overview.processes.push(info);
         }
+        open_with_the_telling(writer.overview, reading);
         let file = writer.blobs.into_inner().into_inner();
         let mut file = file.map_err(|error| spooled(error.into_error()))?;
         file.seek(SeekFrom::Start(0)).map_err(spooled)?;
@@ -75,6 +73,15 @@ impl Report {
     pub(crate) fn write(&mut self, out: &mut dyn Write) -> io::Result<()> {
         file::write(out, &self.overview, &mut self.blobs)
     }
+}
+
+/// Has a page open with the process that tells most, of those that are in it; where none is, of all.
+pub(crate) fn open_with_the_telling(overview: &mut Overview, reading: &Reading) {
+    let included = |process: &Process| {
+        overview.processes.iter().any(|it| it.id == process.id.0 && it.included)
+    };
+    let first = reading.telling(included).or_else(|| reading.telling(|_| true));
+    overview.first = first.map_or(0, |process| process.id.0);
 }
 
 pub(super) fn spooled(error: io::Error) -> Failure {

@@ -247,9 +247,10 @@ impl Ask<'_, '_> {
     }
 
     fn series(&self) -> Answer {
+        let (from, to) = (self.of.number("from_ns")?, self.of.number("to_ns")?);
         let (points, most) =
             (self.of.count("points", 1024)?, self.of.count("most", MOST_IN_ANSWER)?);
-        let found = self.served.answers.series(points, most, self.stop)?;
+        let found = self.served.answers.series(from..=to, points, most, self.stop)?;
         let bytes: Vec<i64> = found.iter().flat_map(|(_, row)| row.iter().copied()).collect();
         columns(
             &Table::new().meta("points", points).u32("sites", found.len(), |row| found[row].0).f64(

@@ -1,8 +1,9 @@
 //! `heaptape report`: a page that holds what the tape does, shows it without scripts, and nothing that was recorded can
 //! break out of its place in it.
 
-use crate::tapes::{TestTape, heaptape, run, write_exec_tape};
+use crate::tapes::{TestTape, heaptape, run, write_exec_tape, write_processes};
 use base64::Engine;
+use heaptape_tape::Ending;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,14 +33,24 @@ impl Page {
     }
 
     fn overview(&self) -> Value {
-        serde_json::from_str(self.element("overview").unwrap()).unwrap()
+        self.json("overview")
+    }
+
+    fn json(&self, id: &str) -> Value {
+        serde_json::from_slice(&self.inflated(id)).unwrap()
+    }
+
+    /// What an element holds.
+    fn inflated(&self, id: &str) -> Vec<u8> {
+        let packed = base64::prelude::BASE64_STANDARD.decode(self.element(id).unwrap()).unwrap();
+        let mut bytes = Vec::new();
+        flate2::read::DeflateDecoder::new(&packed[..]).read_to_end(&mut bytes).unwrap();
+        bytes
     }
 
     /// A column of a table of process 0; whole numbers.
     fn column(&self, table: &str, wanted: &str) -> Vec<u64> {
-        let packed = base64::prelude::BASE64_STANDARD.decode(self.element(table).unwrap()).unwrap();
-        let mut bytes = Vec::new();
-        flate2::read::DeflateDecoder::new(&packed[..]).read_to_end(&mut bytes).unwrap();
+        let bytes = self.inflated(table);
         let length = u32::from_le_bytes(bytes[..4].try_into().unwrap()) as usize;
         let head: Value = serde_json::from_slice(&bytes[4..4 + length]).unwrap();
         let mut at = 4 + length;
@@ -106,7 +117,7 @@ fn a_page_holds_every_block() {
     assert_eq!(column("addr_lo")[..3], [0x10_0000, 0x10_0100, 0x10_0200]);
     // The last block is of the outer frame, the others of the one within.
     assert_eq!(column("stack"), [[2; 40].as_slice(), &[1]].concat());
-    assert_eq!(page.column("p0-stacks", "parent"), [0, 0, 1]);
+    assert_eq!(page.column("p0-stacks", "back"), [0, 1, 1]);
     let temporary: Vec<u64> = (0..20).flat_map(|_| [0, 1]).chain([1]).collect();
     assert_eq!(column("flags"), temporary);
     assert_eq!(page.column("p0-times", "position")[..3], [1, 2, 4]);
@@ -150,17 +161,12 @@ fn nothing_recorded_leaves_its_place() {
     let page = Page::of(&TestTape::new(hostile, 4), &["--process", "all"]);
     assert_eq!(page.html.matches("<script").count(), page.html.matches("</script>").count());
     for tag in ["<img", "</title><", "<script>x", "<!--"] {
-        assert!(!page.html.replace(heaptape_assets(), "").contains(tag), "{tag}");
+        assert!(!page.html.contains(tag), "{tag}");
     }
     let overview = page.overview();
     let argument = overview["processes"][0]["argv"][0].as_str().unwrap();
     assert!(argument.starts_with("</title>") && argument.contains("\\xff"), "{argument}");
     assert!(page.html.contains("&lt;img src=x"));
-}
-
-/// The page's own program, which may hold anything.
-fn heaptape_assets() -> &'static str {
-    include_str!("../../../heaptape-report/assets/app.js")
 }
 
 #[test]
@@ -249,18 +255,58 @@ fn processes_that_are_left_out_are_named_with_the_reason() {
     let args = ["report", tape.to_str().unwrap(), "-o", path.to_str().unwrap()];
     assert!(run(&args).status.success());
     let overview = Page { html: fs::read_to_string(&path).unwrap() }.overview();
-    assert_eq!(overview["first"], 1, "what the launched program became");
+    assert_eq!(overview["first"], 2, "the one that held the most");
     let included: Vec<bool> = overview["processes"]
         .as_array()
         .unwrap()
         .iter()
         .map(|process| process["included"] == true)
         .collect();
-    assert_eq!(included, [false, true, false]);
-    let why = overview["processes"][2]["why_not"].as_str().unwrap();
-    assert!(why.contains("--process '#2'"), "{why}");
+    assert_eq!(included, [false, false, true]);
+    let why = overview["processes"][1]["why_not"].as_str().unwrap();
+    assert!(why.contains("--process '#1'"), "{why}");
     let all = run(&[&args[..], &["--force", "--process", "all"]].concat());
     assert!(String::from_utf8(all.stdout).unwrap().contains("3 blocks of 3 processes"));
+}
+
+/// A compiler's driver is launched, but the compiler has the memory, and who crashed is asked for first of all.
+#[test]
+fn a_page_opens_with_the_process_that_crashed_else_with_the_one_that_held_most() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tape, path) = (dir.path().join("tree.tape"), dir.path().join("page.html"));
+    let (tape, path) = (tape.to_str().unwrap(), path.to_str().unwrap());
+    let (exit, crashed, ended) =
+        (Ending::Exited(0), Ending::Signalled(11, true), Ending::Signalled(15, false));
+    let first = |last: [(Ending, u64); 3], options: &[&str]| {
+        let [driver, compiler, linker] = last;
+        write_processes(
+            Path::new(tape),
+            &[
+                (4000, "driver", driver.0, driver.1),
+                (4001, "compiler", compiler.0, compiler.1),
+                (4002, "linker", linker.0, linker.1),
+            ],
+        );
+        let args = [&["report", tape, "--force", "-o", path], options].concat();
+        let output = run(&args);
+        assert!(output.status.success());
+        let overview = Page { html: fs::read_to_string(path).unwrap() }.overview();
+        let said = String::from_utf8(output.stderr).unwrap().replace('\n', " ");
+        (overview["first"].as_u64().unwrap(), said)
+    };
+    let all = ["--process", "all"];
+    assert_eq!(first([(exit, 10), (exit, 900), (exit, 500)], &all).0, 1);
+    assert_eq!(first([(exit, 10), (exit, 900), (crashed, 500)], &all).0, 2);
+    assert_eq!(first([(exit, 10), (exit, 900), (ended, 500)], &all).0, 1, "SIGTERM is no crash");
+    assert_eq!(first([(exit, 10), (crashed, 20), (crashed, 500)], &all).0, 2);
+    assert_eq!(first([(exit, 70), (exit, 70), (exit, 70)], &all).0, 0);
+    assert_eq!(first([(exit, 10), (exit, 900), (exit, 500)], &["--process", "#2"]).0, 2);
+    let (shown, said) = first([(exit, 10), (exit, 900), (exit, 500)], &[]);
+    assert_eq!(shown, 1);
+    assert!(said.contains("#1 of 3 processes is shown, which held the most"), "{said}");
+    let (shown, said) = first([(exit, 10), (exit, 900), (crashed, 500)], &[]);
+    assert_eq!(shown, 2);
+    assert!(said.contains("#2 of 3 processes is shown, which crashed"), "{said}");
 }
 
 #[test]
@@ -270,14 +316,14 @@ fn two_tapes_are_compared() {
     assert_eq!(page.overview()["has_other"], true);
     assert_eq!(page.column("p0-blocks", "born").len(), 41);
     assert_eq!(page.column("q0-blocks", "born").len(), 61);
-    assert_eq!(page.column("q0-stacks", "parent"), [0, 0, 1]);
+    assert_eq!(page.column("q0-stacks", "back"), [0, 1, 1]);
     for name in ["strings", "frames", "times"] {
         assert!(page.element(&format!("q0-{name}")).is_some(), "{name} is needed");
     }
     for name in ["samples", "source", "contents"] {
         assert!(page.element(&format!("q0-{name}")).is_none(), "{name} is not");
     }
-    let overview: Value = serde_json::from_str(page.element("other-overview").unwrap()).unwrap();
+    let overview = page.json("other-overview");
     assert_eq!(overview["processes"][0]["peak"]["bytes"], 4000);
     assert!(overview["processes"][0]["summary"].is_null());
     assert_eq!(Page::of(&one, &[]).overview()["has_other"], false);
@@ -304,15 +350,15 @@ fn one_process_is_compared() {
     };
     let written = report(&[]);
     let told = String::from_utf8(written.stdout).unwrap();
-    assert!(told.contains("compared with exec.tape, process #1 of 3"), "{told}");
-    assert!(report(&["--diff-process", "#2"]).status.success());
+    assert!(told.contains("compared with exec.tape, process #2 of 3"), "{told}");
+    assert!(report(&["--diff-process", "#1"]).status.success());
     let page = Page { html: fs::read_to_string(page).unwrap() };
-    let overview: Value = serde_json::from_str(page.element("other-overview").unwrap()).unwrap();
+    let overview = page.json("other-overview");
     assert_eq!(
-        (&overview["first"], &overview["processes"][2]["included"]),
-        (&2.into(), &true.into())
+        (&overview["first"], &overview["processes"][1]["included"]),
+        (&1.into(), &true.into())
     );
-    assert_eq!(page.column("q2-blocks", "size_lo"), [900]);
+    assert_eq!(page.column("q1-blocks", "size_lo"), [500]);
     for (options, why) in
         [(["--diff-process", "all"], "one process"), (["--diff-process", "#9"], "no such process")]
     {

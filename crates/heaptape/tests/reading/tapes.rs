@@ -99,12 +99,18 @@ pub(crate) fn write_tape(path: &Path, command: &[u8], blocks: u64) {
 
 /// A launched shim that becomes the real program by `exec`, and a child of it with the largest heap.
 pub(crate) fn write_exec_tape(path: &Path) {
+    let (exec, exit) = (Ending::Exec, Ending::Exited(0));
+    write_processes(
+        path,
+        &[(4000, "shim", exec, 10), (4000, "real", exit, 500), (4002, "child", exit, 900)],
+    );
+}
+
+/// Processes with a block each: pid, command, ending, size.
+pub(crate) fn write_processes(path: &Path, programs: &[(u32, &str, Ending, u64)]) {
     let header = Header { tick_ns: 1000, page_size: 4096, ..Header::default() };
     let mut tape = TapeWriter::new(std::fs::File::create(path).unwrap(), &header).unwrap();
-    let (exec, exit) = (Ending::Exec, Ending::Exited(0));
-    let programs =
-        [(4000, "shim", exec, 10), (4000, "real", exit, 500), (4002, "child", exit, 900)];
-    for (id, (pid, command, ending, size)) in (0..).zip(programs) {
+    for (id, &(pid, command, ending, size)) in (0..).zip(programs) {
         let exe = format!("/bin/{command}").into_bytes();
         let process = Process { pid, exe, ..process(id, command.as_bytes()) };
         tape.process_start(&process).unwrap();

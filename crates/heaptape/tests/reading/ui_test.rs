@@ -226,8 +226,9 @@ fn hostile_requests_are_survived() {
         "p/0/contents?id=1&t=9",
         "p/0/source?frame=4294967295",
         "p/0/pinned?t=9&site=4294967295",
-        "p/0/series?points=0&most=0",
-        "p/0/series?points=1&most=9",
+        "p/0/series?from_ns=0&to_ns=9&points=0&most=0",
+        "p/0/series?from_ns=18446744073709551615&to_ns=0&points=1&most=9",
+        "p/0/series?from_ns=0&to_ns=18446744073709551615&points=3&most=9",
         "p/0/histograms?metric=diff&t=0&a=9&b=3&q=",
     ] {
         assert_eq!(server.get(odd).status, 200, "{odd}");

@@ -88,8 +88,8 @@ export class HttpProcess implements ProcessData {
     return { sizes, exact, lifetimes, unfreed, cross, rate: column(table, 'rate', 'f64') };
   }
 
-  async series(points: number, most: number, signal?: AbortSignal): Promise<SiteSeries> {
-    const table = await this.#columns('series', { points, most }, signal);
+  async series(from_ns: number, to_ns: number, points: number, most: number, signal?: AbortSignal): Promise<SiteSeries> {
+    const table = await this.#columns('series', { from_ns, to_ns, points, most }, signal);
     const sites = column(table, 'sites', 'u32');
     return { sites, points, bytes: column(table, 'bytes', 'f64', sites.length * points) };
   }

@@ -24,18 +24,30 @@ export function readFrames(table: Columns, strings: string[]): Frames {
 }
 
 export function readStacks(table: Columns, frames: Frames): Stacks {
-  const parent = column(table, 'parent', 'u32');
-  const count = parent.length;
+  const back = column(table, 'back', 'u32');
+  const count = back.length;
   if (count === 0) throw new Error('there is no root of the backtraces');
-  const stacks: Stacks = {
-    count, parent, frame: column(table, 'frame', 'u32', count), site: column(table, 'site', 'u32', count), frames,
-  };
   for (let i = 1; i < count; i++) {
-    if (parent[i]! >= i) throw new Error(`the caller of backtrace ${i} comes after it`);
+    if (back[i]! < 1 || back[i]! > i) throw new Error(`the caller of backtrace ${i} does not come before it`);
   }
-  within(stacks.frame.subarray(1), frames.count, 'frame of a backtrace');
-  within(stacks.site.subarray(1), frames.count, 'call site of a backtrace');
-  return stacks;
+  const parent = back.map((steps, i) => i - steps);
+  const frame = column(table, 'frame', 'u32', count);
+  within(frame.subarray(1), frames.count, 'frame of a backtrace');
+  return { count, parent, frame, site: sitesOf(parent, frame, frames), frames };
+}
+
+/** A frame that is a wrapper of the allocator or the runtime. */
+const WRAPPER = 4;
+
+/** The call site of each stack: the innermost frame outside wrappers; where all are wrappers, the innermost one. */
+function sitesOf(parent: Uint32Array, frame: Uint32Array, { flags }: Frames): Uint32Array {
+  const sites = new Uint32Array(frame.length);
+  for (let i = 1; i < sites.length; i++) {
+    const ofCaller = sites[parent[i]!]!;
+    const hasSite = parent[i] !== 0 && (flags[ofCaller]! & WRAPPER) === 0;
+    sites[i] = hasSite && (flags[frame[i]!]! & WRAPPER) !== 0 ? ofCaller : frame[i]!;
+  }
+  return sites;
 }
 
 /** Throws unless all indices are below `count`. */

@@ -1,7 +1,7 @@
 // The report as a file: its overview and its tables stand in elements of the page.
 
 import { column, unpack, type Columns } from '../columns.ts';
-import { checkBrowser, inflateBase64 } from '../inflate.ts';
+import { inflateBase64 } from '../inflate.ts';
 import type { DataSource, Overview, ProcessData, ProcessInfo, Samples } from '../types.ts';
 import { InPage, type Tables } from './inpage.ts';
 import { groundOf } from './layout.ts';
@@ -28,7 +28,6 @@ export function fileSource(overview: Overview, letter: string): DataSource {
 }
 
 async function open(overview: Overview, letter: string, process: number): Promise<ProcessData> {
-  checkBrowser();
   const info = overview.processes.find((it) => it.id === process);
   if (!info) throw new Error(`there is no process ${process}`);
   if (!info.included) throw new Error(info.why_not ?? `process ${process} is not in this report`);

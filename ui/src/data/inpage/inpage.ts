@@ -199,10 +199,9 @@ export class InPage implements ProcessData {
     return histogramsOf(this.#blocks, this.times, await this.#selection(measure), new Slices(signal));
   }
 
-  async series(points: number, most: number, signal?: AbortSignal): Promise<SiteSeries> {
-    const { start_ns, end_ns } = this.info;
-    const step = points > 1 ? (end_ns - start_ns) / (points - 1) : 0;
-    const moments = Array.from({ length: points }, (_, k) => this.times.at(start_ns + k * step));
+  async series(from_ns: number, to_ns: number, points: number, most: number, signal?: AbortSignal): Promise<SiteSeries> {
+    const step = points > 1 ? (to_ns - from_ns) / (points - 1) : 0;
+    const moments = Array.from({ length: points }, (_, k) => this.times.at(from_ns + k * step));
     return seriesOf(this.#flows ?? this.#blocks, this.stacks, moments.map((it) => this.#flows?.grid.rounded(it) ?? it), most, new Slices(signal));
   }
 

@@ -1,4 +1,4 @@
-// Live bytes of the call sites that ever held most, at equally spaced moments of the run.
+// Live bytes of the call sites that held most, at equally spaced moments.
 
 import type { SiteSeries, Stacks } from '../types.ts';
 import type { Population } from './blocks.ts';

@@ -83,9 +83,9 @@ export function leaks() {
         block: { block: 812, address: '0x559f6b7d0450', size: 168, retained: 336 }, path: [] },
       { kind: 'possible', bytes: 320, blocks: 2, indirect: weight(0, 0), function: 'operator new', stack: 16,
         block: { block: 4123, address: '0x559f6b7d9450', size: 160, retained: 160 },
-        path: [{ root: { what: 'variable', name: 'demo::registry', module: 'demo', tid: null, address: '0x559f6b7c8010' } }] },
+        path: [{ in: 'root', what: 'variable', name: 'demo::registry', module: 'demo', tid: null, address: '0x559f6b7c8010' }] },
     ],
-    hidden_records: 0, suppressions: [],
+    hidden: { records: 0, bytes: 0, blocks: 0 }, suppressions: [],
   };
 }
 

@@ -5,7 +5,7 @@ import type { Column, Columns } from '../columns.ts';
 /** Columns that hold ranks or times, nearly ascending: written as differences. */
 const NEAR = new Set(['born', 'position', 'time_lo', 'time_hi', 'id_lo', 'id_hi']);
 /** Columns that are near the last value in a row with the same value of another one. */
-const NEAR_BY: Record<string, string> = { usable: 'size_lo', addr_lo: 'usable' };
+const NEAR_BY: Record<string, string> = { usable: 'size_lo', addr_lo: 'usable', life: 'stack', freed_stack: 'stack' };
 
 export function pack({ meta, columns }: Columns, compressible: boolean): Uint8Array {
   const heads = Object.entries(columns).map(([name, values]) => ({

@@ -15,7 +15,7 @@ export function report(wishes: Partial<Wishes>, script: string, style: string, d
   return (
     `<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>synthetic</title>\n<style>${style}</style>\n</head>\n<body>\n` +
     `<div id="static"><h1>synthetic</h1></div><div id="app"></div>` +
-    `${json('overview', overview)}${blobs.join('')}` +
+    `<script type="application/octet-stream" id="overview">${deflate(new TextEncoder().encode(JSON.stringify(overview)))}</script>\n${blobs.join('')}` +
     `${json('p0-source', source)}<script>${script}</script>\n</body>\n</html>\n`
   );
 }

@@ -29,7 +29,7 @@ export function nameTables(wanted: number, seed: number) {
     flags: Uint8Array.from(all, (it) => it[5]),
   });
   const tree = new Tree();
-  const path = (from: number, of: FnName[]) => of.reduce((stack, name) => tree.child(stack, names.indexOf(name) + 1, !(FUNCTIONS[name][5] & 4)), from);
+  const path = (from: number, of: FnName[]) => of.reduce((stack, name) => tree.child(stack, names.indexOf(name) + 1), from);
   const ends = PLACES.map((place) => [path(0, place.path)]);
   const random = new Random(seed);
   const between = names.filter((name) => !(FUNCTIONS[name][5] & 4));
@@ -43,7 +43,7 @@ export function nameTables(wanted: number, seed: number) {
   return {
     strings: columns({ bytes: new TextEncoder().encode(strings.map((it) => `${it}\0`).join('')) }),
     frames,
-    stacks: columns({ parent: u32(tree.parent), frame: u32(tree.frame), site: u32(tree.site) }),
+    stacks: columns({ back: u32(tree.parent.map((parent, k) => k - parent)), frame: u32(tree.frame) }),
     ends,
   };
 }
@@ -52,17 +52,15 @@ export function nameTables(wanted: number, seed: number) {
 class Tree {
   readonly parent = [0];
   readonly frame = [0];
-  readonly site = [0];
   readonly #known = new Map<number, number>();
 
-  /** The stack of a frame called from another; its call site is itself, or that of its caller where it is a wrapper. */
-  child(stack: number, frame: number, isPlace: boolean): number {
+  /** The stack of a frame called from another. */
+  child(stack: number, frame: number): number {
     const key = stack * 65536 + frame;
     let known = this.#known.get(key);
     if (known === undefined) {
       known = this.parent.push(stack) - 1;
       this.frame.push(frame);
-      this.site.push(isPlace || stack === 0 ? frame : this.site[stack]!);
       this.#known.set(key, known);
     }
     return known;
@@ -88,8 +86,8 @@ export function blockTables(count: number, ends: number[][], seed: number) {
   const rank = new Int32Array(count);
   const heap = new Heap();
   const list = {
-    born: new Uint32Array(count), life: new Uint32Array(count), size_lo: new Uint32Array(count), usable: new Uint32Array(count),
-    addr_lo: new Uint32Array(count), addr_hi: new Uint32Array(count), stack: new Uint32Array(count), freed_stack: new Uint32Array(count),
+    born: new Uint32Array(count), stack: new Uint32Array(count), life: new Uint32Array(count), freed_stack: new Uint32Array(count),
+    size_lo: new Uint32Array(count), usable: new Uint32Array(count), addr_lo: new Uint32Array(count), addr_hi: new Uint32Array(count),
     thread: new Uint16Array(count), freed_thread: new Uint16Array(count), api: new Uint8Array(count), flags: new Uint8Array(count), leak: new Uint8Array(count),
   };
   const newest = new Map<number, number>();

@@ -1,6 +1,7 @@
 // Draws the boxes of a flame graph on a canvas.
 
 import { type Colour, css, inkOn, mix } from '../../ui/colour.ts';
+import { styled } from '../../ui/theme.ts';
 import type { Box } from './boxes.ts';
 import { GAP, Measure } from './measure.ts';
 
@@ -31,10 +32,8 @@ export interface Palette {
 }
 
 export function palette(): Palette {
-  const style = getComputedStyle(document.documentElement);
-  const get = (name: string) => style.getPropertyValue(`--${name}`).trim();
   const dark = document.documentElement.dataset['theme'] === 'dark';
-  return { bg: get('bg'), text: get('text'), muted: get('muted'), line: get('line'), hole: get('hole'), focus: get('focus'), dark };
+  return { bg: styled('--bg'), text: styled('--text'), muted: styled('--muted'), line: styled('--line'), hole: styled('--hole'), focus: styled('--focus'), dark };
 }
 
 export interface Scene {

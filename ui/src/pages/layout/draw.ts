@@ -3,7 +3,7 @@
 import type { Region } from '../../data/types.ts';
 import { inkOn, type Colour } from '../../ui/colour.ts';
 import { cut, functionName } from '../../ui/name.tsx';
-import type { Theme } from '../../ui/theme.ts';
+import { styled, type Theme } from '../../ui/theme.ts';
 import { address, bytes, count, roundBytes } from '../../ui/units.ts';
 import type { Class } from './classes.ts';
 import type { Geometry, Row } from './geometry.ts';
@@ -21,11 +21,6 @@ const NAMED_ROW = 14;
 const LABEL_PX = 22;
 
 export const KINDS: Record<Region['kind'], string> = { heap: 'heap', arena: 'arena', mmap: 'mmap' };
-
-/** A colour of the style sheet. */
-export function styled(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-}
 
 function colour(name: string): Colour {
   return parseInt(styled(name).slice(1), 16);

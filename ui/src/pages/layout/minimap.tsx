@@ -4,8 +4,7 @@ import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { effect, signal } from '@preact/signals';
 import { data } from '../../state/state.ts';
 import { endGesture, gesture } from '../../state/params.ts';
-import { theme } from '../../ui/theme.ts';
-import { styled } from './draw.ts';
+import { styled, theme } from '../../ui/theme.ts';
 import { geometry, layout, room, scrolled, scrollTo, shown } from './view.ts';
 
 const WIDTH = 14;

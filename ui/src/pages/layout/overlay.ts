@@ -2,8 +2,8 @@
 // focus of the keyboard, and the range of a drag.
 
 import { data, selected } from '../../state/state.ts';
-import { theme } from '../../ui/theme.ts';
-import { prepare, styled } from './draw.ts';
+import { styled, theme } from '../../ui/theme.ts';
+import { prepare } from './draw.ts';
 import { dragged, focused, hover, hoveredSite } from './hover.ts';
 import { pinnedPages, selectedBlock } from './marked.ts';
 import type { Picture } from './picture.ts';

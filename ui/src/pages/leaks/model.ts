@@ -2,7 +2,6 @@
 
 import { NEVER, type Measure, type ProcessData, type Stacks } from '../../data/types.ts';
 import { SERIES_POINTS, siteSeries } from '../../state/weights.ts';
-import type { JsonFrame } from '../crash/model.ts';
 
 export interface JsonWeight {
   bytes: number;
@@ -12,7 +11,7 @@ export interface JsonWeight {
 /** A step from outside to a block. */
 export type Step =
   | { in: 'root'; what: string; name: string | null; module: string | null; tid: number | null; address: string }
-  | { in: 'block'; block: number | null; address: string; size: number; retained: number; offset: number; site: JsonFrame | null }
+  | { in: 'block'; block: number | null; address: string; size: number; retained: number; offset: number; /** The function, by its short name. */ site: string | null }
   | { in: 'more'; blocks: number };
 
 export type LeakKind = 'definite' | 'indirect' | 'possible' | 'reachable';
@@ -32,7 +31,8 @@ export interface LeakResult {
   searches: { number: number; time_ns: number }[];
   summary: Record<LeakKind | 'suppressed', JsonWeight>;
   records: LeakRecord[];
-  hidden_records: number;
+  /** Those that are not among `records`. */
+  hidden: { records: number } & JsonWeight;
   suppressions?: { name: string; file: string; line: number; bytes: number; blocks: number }[];
 }
 

@@ -4,21 +4,16 @@ import { exactBytes, bytes, count } from '../../ui/units.ts';
 import { openBlock } from '../links.ts';
 import type { LeakRecord, Step } from './model.ts';
 
-/** Long ways are shown in part: their first and last steps. */
-const ENDS = 6;
-
 export function Path({ record }: { record: LeakRecord }) {
   const { path, kind } = record;
   if (path.length === 0) {
     return kind === 'definite' ? <p class="muted">Nothing points to it.</p> : null;
   }
-  const hidden = path.length - 2 * ENDS;
-  const steps = hidden > 1 ? [...path.slice(0, ENDS), { in: 'more', blocks: hidden } as Step, ...path.slice(-ENDS)] : path;
   return (
     <>
       <h3>{path[0]!.in === 'root' ? 'What keeps it' : 'What points to it, lost itself'}</h3>
       <ol class="leak-path" data-testid="leak-path">
-        {steps.map((step, index) => (
+        {path.map((step, index) => (
           <li key={index}><OneStep step={step} /></li>
         ))}
         <li>
@@ -38,7 +33,7 @@ function OneStep({ step }: { step: Step }) {
       {block === null ? 'a block' : <button class="link" onClick={() => openBlock(block)}>#{block}</button>}, {bytes(size)}
       <span class="muted">, pointer at +{offset}, keeps </span>
       <span title={exactBytes(retained)}>{bytes(retained)}</span>
-      {site && <span class="muted"> {site.short}</span>}
+      {site && <span class="muted"> {site}</span>}
     </>
   );
 }

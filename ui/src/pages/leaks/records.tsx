@@ -1,10 +1,10 @@
 // What a search for leaks found: records by kind and call site, and of the selected one all that is known.
 
 import { useState } from 'preact/hooks';
-import { data } from '../../state/state.ts';
+import { data, source } from '../../state/state.ts';
 import { SiteName } from '../site.tsx';
 import { Table, type Column } from '../../ui/table.tsx';
-import { bytes, count, exactBytes } from '../../ui/units.ts';
+import { bytes, count, counted, exactBytes } from '../../ui/units.ts';
 import { Backtrace, stackLines } from '../blocks/backtrace.tsx';
 import { CopyText } from '../copy.tsx';
 import { openBlock } from '../links.ts';
@@ -19,7 +19,6 @@ export function Records({ leaks }: { leaks: LeakResult }) {
     return (
       <div class="empty" data-testid="no-records">
         <p>The search found nothing that is lost.</p>
-        {leaks.hidden_records > 0 && <p class="muted">{count(leaks.hidden_records)} records of other kinds are not in this report.</p>}
       </div>
     );
   }
@@ -33,10 +32,21 @@ export function Records({ leaks }: { leaks: LeakResult }) {
         row={(index) => records[index]}
         selected={(it) => it === record}
         onSelect={(_, index) => setAt(index)}
-        footer={`${count(records.length)} records${leaks.hidden_records > 0 ? `, ${count(leaks.hidden_records)} more of other kinds are not in this report` : ''}`}
+        footer={<Listed leaks={leaks} />}
       />
       <Detail record={record} />
     </div>
+  );
+}
+
+/** How many records are in the list, and what those come to that are not. */
+function Listed({ leaks: { records, hidden } }: { leaks: LeakResult }) {
+  if (hidden.records === 0) return <>{counted(records.length, 'record')}</>;
+  return (
+    <span data-testid="leaks-hidden" title={`heaptape leaks ${source.value.overview.tape} lists all`}>
+      The worst {count(records.length)} of {counted(records.length + hidden.records, 'record')}; the other {count(hidden.records)} have{' '}
+      <b class="num" title={exactBytes(hidden.bytes)}>{bytes(hidden.bytes)}</b> in <b class="num">{counted(hidden.blocks, 'block')}</b>
+    </span>
   );
 }
 

@@ -1,0 +1,39 @@
+// The legend of the tall strip: the call sites that have colours of their own, as on all pages.
+
+import { useQuery } from '../state/query.ts';
+import { data, select, selected } from '../state/state.ts';
+import { category, css, OTHER } from '../ui/colour.ts';
+import { Name } from '../ui/name.tsx';
+import { theme } from '../ui/theme.ts';
+import { colouredSites } from './stack.ts';
+
+export function Sites() {
+  const sites = useQuery(() => colouredSites(data.value)).value.value ?? [];
+  const { frames } = data.value.stacks;
+  const chosen = selected.value?.kind === 'site' ? selected.value.id : null;
+  return (
+    <ul class="strip-sites" aria-label="Call sites by colour" data-testid="strip-sites">
+      {sites.map((site, rank) => (
+        <li key={site}>
+          <button aria-pressed={site === chosen} onClick={() => select('site', site)}>
+            <Swatch rank={rank} /> <Name text={frames.strings[frames.short[site]!]!} title={describe(site)} />
+          </button>
+        </li>
+      ))}
+      <li>
+        <Swatch rank={OTHER} /> all others
+      </li>
+    </ul>
+  );
+}
+
+/** Function and place, for the tooltip. */
+function describe(frame: number): string {
+  const { strings, name, file, line, module } = data.value.stacks.frames;
+  const place = file[frame] ? `${strings[file[frame]!]}:${line[frame]}` : strings[module[frame]!];
+  return `${strings[name[frame]!]}\n${place}`;
+}
+
+function Swatch({ rank }: { rank: number }) {
+  return <i class="strip-swatch" style={{ background: css(category(rank, theme.value)) }} />;
+}
