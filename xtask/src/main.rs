@@ -34,8 +34,10 @@ usage: cargo xtask TASK
          --rounds N    5 unless said otherwise
          --only NAME   only workloads whose name contains NAME
          --write       keep the results: bench/RESULTS.md, results.json, the plot, the README's table
+         --guard       guard mode beside memcheck and ASan, and that it costs nothing unused (bench/GUARD.md)
          --page        reports instead: what they weigh, how they feel in a browser (bench/PAGE.md)
-         --plot        measure nothing, draw the plot and the table anew";
+         --served      `heaptape ui` instead, on tapes of 100 million events (6 minutes; with --write bench/SERVED.md)
+         --plot        measure nothing, draw the plot and the table anew; with --guard, its tables";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -1,6 +1,6 @@
 //! How much memory, when, and by whom.
 
-use crate::errors::{self, Suspects};
+use crate::errors::{self, Errors, Suspects};
 use crate::estimate::{Exact, Sampling, Variance, Weigh};
 use crate::findings::{Evidence, Findings, Gathered, Watch};
 use crate::growth::{self, Growth};
@@ -129,9 +129,22 @@ impl Summary {
         process: &Process,
         top: usize,
     ) -> Result<Summary, TapeError> {
+        Summary::with_errors(recording, names, process, top, ERRORS).map(|(summary, _)| summary)
+    }
+
+    /// The same, and what [`Errors::compute`] finds, at most `limit` of them listed: both by one reading.
+    pub fn with_errors(
+        recording: &dyn Recording,
+        names: &dyn Names,
+        process: &Process,
+        top: usize,
+        limit: usize,
+    ) -> Result<(Summary, Errors), TapeError> {
         match Sampling::of(recording) {
-            None => Summary::weighed_by(Exact, recording, names, process, top),
-            Some(sampling) => Summary::weighed_by(sampling, recording, names, process, top),
+            None => Summary::weighed_by(Exact, recording, names, process, (top, limit)),
+            Some(sampling) => {
+                Summary::weighed_by(sampling, recording, names, process, (top, limit))
+            }
         }
     }
 
@@ -140,8 +153,8 @@ impl Summary {
         recording: &dyn Recording,
         names: &dyn Names,
         process: &Process,
-        top: usize,
-    ) -> Result<Summary, TapeError> {
+        (top, limit): (usize, usize),
+    ) -> Result<(Summary, Errors), TapeError> {
         let tables = table::bytes_by_node(recording, BYTES_BY_NODE);
         recording.afford(tables)?;
         let name = ProcessName::of(recording, process);
@@ -169,6 +182,12 @@ impl Summary {
         gathered.at_peak(&weights, &at_peak, &mut sites);
         drop((at_peak, weights));
         let own_threads = recording.threads().iter().filter(|t| t.process == process.id).count();
+        let own = errors::Findings::of(recording, names, process, &pass.suspects, ERRORS)?;
+        let findings = match limit {
+            ERRORS => own.clone(),
+            _ => errors::Findings::of(recording, names, process, &pass.suspects, limit)?,
+        };
+        let errors = Errors { process: name.clone(), findings };
         let mut summary = Summary {
             processes: recording.processes().len() as u64,
             threads: own_threads as u64,
@@ -181,7 +200,7 @@ impl Summary {
             temporary: whole.then_some(pass.temporary),
             layout,
             leaks: LeakSummary::last(recording, process.id),
-            errors: errors::Findings::of(recording, names, process, &pass.suspects, ERRORS)?,
+            errors: own,
             unresolved: Unresolved::of(recording, names, pass.growth.backtraces()),
             series: pass.series.finish(),
             residence,
@@ -201,7 +220,7 @@ impl Summary {
             failed: summary.allocated.failed,
             gathered: &gathered,
         });
-        Ok(summary)
+        Ok((summary, errors))
     }
 }
 

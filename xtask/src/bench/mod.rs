@@ -8,6 +8,7 @@
 mod checks;
 mod depths;
 mod goals;
+mod guard;
 mod memory;
 mod needs;
 mod options;
@@ -32,6 +33,9 @@ use std::path::PathBuf;
 /// Runs the benchmark as the words after `bench` say.
 pub(crate) fn run(words: &[String]) -> Result<(), String> {
     let options = Options::parse(words)?;
+    if options.guard {
+        return guard::run(&options);
+    }
     if options.plot {
         return plot::draw(&Results::read()?);
     }
@@ -39,7 +43,7 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
         return page::run(&options);
     }
     if options.served {
-        return served::measure();
+        return served::measure(options.write);
     }
     let results = measure(&options)?;
     if options.write {

@@ -37,10 +37,13 @@ impl Programs {
     pub(super) fn notes(&self) -> impl Iterator<Item = String> {
         let heaptrack = output(Command::new("heaptrack").arg("-v")).ok();
         let beside = heaptrack.map(|version| format!("beside {}", version.trim()));
+        beside.into_iter().chain(self.missing())
+    }
+
+    /// A sentence for each program that is missing.
+    pub(super) fn missing(&self) -> impl Iterator<Item = String> {
         let missing = self.missing.iter();
-        let missing =
-            missing.map(|it| format!("{it} is not installed: its rows or columns are empty"));
-        beside.into_iter().chain(missing)
+        missing.map(|it| format!("{it} is not installed: its rows or columns are empty"))
     }
 }
 

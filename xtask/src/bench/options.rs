@@ -17,8 +17,10 @@ pub(super) struct Options {
     pub(super) plot: bool,
     /// Reports instead of recordings: what they weigh, and how they feel in a browser.
     pub(super) page: bool,
-    /// Measure `heaptape ui` alone, on a tape of 100 million events.
+    /// Measure `heaptape ui` alone, on tapes of 100 million events.
     pub(super) served: bool,
+    /// Guard mode and red zones beside memcheck and ASan, and what they cost where they are not used.
+    pub(super) guard: bool,
 }
 
 impl Options {
@@ -32,6 +34,7 @@ impl Options {
             plot: false,
             page: false,
             served: false,
+            guard: false,
         }
     }
 
@@ -56,6 +59,7 @@ impl Options {
                 "--plot" => options.plot = true,
                 "--page" => options.page = true,
                 "--served" => options.served = true,
+                "--guard" => options.guard = true,
                 _ => return Err(format!("bench: {word} is not known")),
             }
         }

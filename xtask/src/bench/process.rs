@@ -13,6 +13,8 @@ pub(super) struct Cost {
     cpu_us: u64,
     /// KiB of resident memory of the largest of them at its peak.
     peak_kib: u64,
+    /// Executed in user mode; 0 where they were not counted, or could not be.
+    instructions: u64,
 }
 
 impl Cost {
@@ -27,6 +29,10 @@ impl Cost {
 
     pub(super) fn cpu_seconds(self) -> f64 {
         self.cpu_us as f64 / 1e6
+    }
+
+    pub(super) fn instructions(self) -> u64 {
+        self.instructions
     }
 
     pub(super) fn peak_mib(self) -> f64 {

@@ -1,17 +1,27 @@
 //! Results as Markdown: the entry of one bench, and the file that keeps all of them.
 
 use super::goals::{self, tool_ns};
+use super::guard;
 use super::results::{Metric, Mode, Results, Row, Winding};
 use super::samples::{geometric_mean, median, minimum};
 use super::winding::LIMIT_KIB;
 use crate::command::root;
 use crate::markdown::table;
 use std::fs;
+use std::path::PathBuf;
+
+/// The title of what guard mode costs.
+const GUARD: &str = "Guard mode, red zones, memcheck and ASan";
 
 const HEADER: &str = "\
 # Results
 
-What `cargo xtask bench --write` measured, newest first; what guard mode costs is in [GUARD.md](GUARD.md). The newest is in `results.json` as well, every round of it.
+What `cargo xtask bench --write` measured, newest first. The newest is in `results.json` as well, every round of it.
+
+Beside it: what guard mode and red zones cost, used and not used, in [GUARD.md](GUARD.md) (`cargo xtask bench --guard
+--write`); what reports weigh and how they feel in [PAGE.md](PAGE.md) (`cargo xtask bench --page --write`); how soon
+`heaptape ui` answers in [SERVED.md](SERVED.md) (`cargo xtask bench --served --write`); and what is found, beside
+memcheck and the sanitizers, in [CASES.md](CASES.md) (`cargo xtask cases --write`).
 
 **How.** Each workload runs in interleaved rounds: bare, counted, under heaptape, under heaptrack, bare, and so on.
 *Counted* is a preloaded library of ours that only counts calls (`workloads/count.c`), the floor of what interposing
@@ -42,11 +52,39 @@ do not count, and the memory of the tools is watched in it, every 4 ms.
 
 /// Puts an entry before those that are there.
 pub(super) fn keep(results: &Results) -> Result<(), String> {
-    let path = root().join("bench/RESULTS.md");
-    let text = fs::read_to_string(&path).unwrap_or_default();
+    let text = kept()?;
     let earlier = text.find("\n## ").map_or("", |at| &text[at..]);
-    fs::write(&path, format!("{HEADER}\n{}{earlier}", entry(results)))
-        .map_err(|e| format!("{}: {e}", path.display()))
+    write(&format!("{HEADER}\n{}{earlier}", entry(results)))
+}
+
+/// Puts what guard mode costs into the newest entry, which stays as it is otherwise.
+pub(super) fn keep_guard(guard: &guard::Kept) -> Result<(), String> {
+    write(&with_section(&kept()?, GUARD, &guard::ratios(guard)))
+}
+
+/// A text whose first entry has this section: in place of an earlier one, or as its last.
+fn with_section(text: &str, title: &str, section: &str) -> String {
+    let entry = text.find("\n## ").map_or(text.len(), |at| at + 1);
+    let end = text[entry..].find("\n## ").map_or(text.len(), |at| entry + at + 1);
+    let heading = format!("\n### {title}\n");
+    let place = text[entry..end].find(&heading).map(|at| entry + at + 1).map(|begin| {
+        let rest = text[begin..end].find("\n### ");
+        (begin, rest.map_or(end, |at| begin + at + 1))
+    });
+    let (begin, rest) = place.unwrap_or((end, end));
+    format!("{}{}{}", &text[..begin], titled(title, section), &text[rest..])
+}
+
+fn file() -> PathBuf {
+    root().join("bench/RESULTS.md")
+}
+
+fn kept() -> Result<String, String> {
+    fs::read_to_string(file()).map_err(|e| format!("{}: {e}", file().display()))
+}
+
+fn write(text: &str) -> Result<(), String> {
+    fs::write(file(), text).map_err(|e| format!("{}: {e}", file().display()))
 }
 
 /// A row while the bench goes on.
@@ -104,10 +142,16 @@ pub(super) fn entry(results: &Results) -> String {
     if !results.stages.is_empty() {
         text += &titled("Stages, alone (`cargo bench`)", &stages(results));
     }
+    // As the long tapes, part of a whole bench only.
+    if !results.winding.is_empty()
+        && let Ok(Some(guard)) = guard::Kept::read()
+    {
+        text += &titled(GUARD, &guard::ratios(&guard));
+    }
     text
 }
 
-fn titled(title: &str, table: &str) -> String {
+pub(super) fn titled(title: &str, table: &str) -> String {
     format!("### {title}\n\n{table}\n")
 }
 
@@ -272,7 +316,7 @@ fn stages(results: &Results) -> String {
 }
 
 /// With commas, for people.
-fn grouped(value: u64) -> String {
+pub(super) fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -287,6 +331,19 @@ fn grouped(value: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_section_of_the_newest_entry_is_replaced_and_the_rest_stays() {
+        let text = "# Results\n\n## new\n\n### a\n\n1\n\n## old\n\n### g\n\n0\n";
+        let once = with_section(text, "g", "2\n");
+        assert_eq!(
+            once,
+            "# Results\n\n## new\n\n### a\n\n1\n\n### g\n\n2\n\n## old\n\n### g\n\n0\n"
+        );
+        assert_eq!(with_section(&once, "g", "2\n"), once);
+        let between = once.replace("### g\n\n2\n\n## old", "### g\n\n2\n\n### b\n\n3\n\n## old");
+        assert_eq!(with_section(&between, "g", "4\n"), between.replace("\n2\n", "\n4\n"));
+    }
 
     #[test]
     fn numbers_are_short() {

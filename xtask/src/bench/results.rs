@@ -208,7 +208,7 @@ fn file() -> PathBuf {
 }
 
 /// One of the three load averages.
-fn load(index: usize) -> f64 {
+pub(super) fn load(index: usize) -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').nth(index).and_then(|it| it.parse().ok()).unwrap_or_default()
 }

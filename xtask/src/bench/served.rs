@@ -1,40 +1,54 @@
-//! `cargo xtask bench --served`: how soon `heaptape ui` answers on a tape of 100 million events.
+//! `cargo xtask bench --served`: how soon `heaptape ui` answers on tapes of 100 million events.
 //!
-//! The tape is generated as that of a Python program; moments are random, each question is a request of its own.
+//! The tapes are generated, as those of a Python program, a compiler and a C++ tree. Moments, ranges and windows are
+//! random and all different: each question is a request of its own, and none is answered from memory.
+
+mod client;
+mod questions;
 
 use super::winding::EVENTS;
 use super::{Bench, scratch};
 use crate::command::{cargo, checked, root, succeed};
 use crate::provenance;
+use client::Server;
+use questions::{Asker, QUESTIONS, WHOLE};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// Questions of each kind.
-const QUESTIONS: u32 = 500;
-/// Cells of a map.
-const CELLS: u64 = 100_000;
+/// What the generated programs are like.
+const STREAMS: [&str; 3] = ["python", "gcc", "tree"];
+/// Milliseconds that 95 of 100 answers to what is moved by hand may take.
+const GOAL_MS: f64 = 100.0;
+/// MiB that the server may take.
+const GOAL_MIB: f64 = 1024.0;
 
-/// A server that is ended with the bench.
-struct Server {
-    child: Child,
-    /// `127.0.0.1:PORT`.
-    host: String,
-    /// `/<token>/`.
-    root: String,
-}
+/// Times of the answers to one question, ms, ascending.
+struct Times(Vec<f64>);
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Times {
+    fn of(mut times: Vec<f64>) -> Times {
+        times.sort_by(f64::total_cmp);
+        Times(times)
+    }
+
+    /// The time within which so many of 100 answers came.
+    fn within(&self, percent: usize) -> f64 {
+        self.0.get((self.0.len() * percent).div_ceil(100).saturating_sub(1)).copied().unwrap_or(0.0)
     }
 }
 
-/// Measures and prints a table for `bench/SERVED.md`.
-pub(super) fn measure() -> Result<(), String> {
+/// What was measured of one stream.
+struct Stream {
+    read_seconds: f64,
+    peak_mib: f64,
+    /// By question.
+    answers: Vec<(&'static str, Times)>,
+    whole: Vec<(&'static str, Times)>,
+}
+
+/// Measures, prints a table, and keeps it in `bench/SERVED.md` where `write` says so.
+pub(super) fn measure(write: bool) -> Result<(), String> {
     for words in [
         &["build", "--release", "-p", "heaptape"][..],
         &["build", "--release", "-p", "heaptape-tape", "--example", "generate"],
@@ -42,86 +56,101 @@ pub(super) fn measure() -> Result<(), String> {
         succeed(&mut cargo(words))?;
     }
     let bench = Bench { heaptape: root().join("target/release/heaptape"), scratch: scratch()? };
+    let mut load = vec![load_average()];
+    let mut streams = Vec::new();
+    for stream in STREAMS {
+        println!("==> served: {EVENTS} events like those of {stream}");
+        streams.push(of_stream(&bench, stream)?);
+        load.push(load_average());
+    }
+    let text = table(&streams, &load);
+    println!("\n{text}");
+    if write {
+        let path = root().join("bench/SERVED.md");
+        fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn of_stream(bench: &Bench, stream: &str) -> Result<Stream, String> {
     let tape = bench.scratch.join("served.tape");
     let generate = root().join("target/release/examples/generate");
-    checked(Command::new(generate).args(["write", "python", &EVENTS.to_string()]).arg(&tape))?;
+    checked(Command::new(generate).args(["write", stream, &EVENTS.to_string()]).arg(&tape))?;
     let began = Instant::now();
     let mut command = Command::new(&bench.heaptape);
     command.arg("ui").arg(&tape).stdout(Stdio::piped()).stderr(Stdio::null());
     let server = Server::start(command)?;
-    let ready = began.elapsed().as_secs_f64();
-    println!("{}\n", provenance::machine());
-    println!("| what | |\n|---|---|\n| the tape is read | {ready:.1} s |");
-    let began = Instant::now();
-    for part in ["", "app.js", "app.css", "overview.json"] {
-        server.get(part)?;
-    }
-    for part in ["strings", "frames", "stacks", "times", "samples"] {
-        server.get(&format!("p/0/{part}"))?;
-    }
-    server.get(&format!("p/0/peak?a=0&b={EVENTS}"))?;
-    println!("| everything for the first page | {:.3} s |", began.elapsed().as_secs_f64());
-    let layout = server.get(&format!("p/0/layout?t={}", EVENTS / 2))?;
-    let layout: serde_json::Value = serde_json::from_slice(&layout).map_err(|e| e.to_string())?;
-    let regions = layout["regions"].as_array().ok_or("a layout without regions")?;
-    let (first, last) = (regions.first().ok_or("no region")?, regions.last().ok_or("no region")?);
-    let lo = first["start"].as_u64().ok_or("no start")?;
-    let cell = (last["end"].as_u64().ok_or("no end")? - lo).div_ceil(CELLS).max(1);
-    let mut seed = 7_u64;
-    for question in ["total", "weigh", "layout", "cells"] {
-        let mut times = Vec::new();
-        for _ in 0..QUESTIONS {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let t = (seed >> 20) % EVENTS;
-            let path = match question {
-                "layout" => format!("p/0/layout?t={t}"),
-                "cells" => format!("p/0/cells?t={t}&lo={lo}&cell_bytes={cell}&count={CELLS}"),
-                _ => format!("p/0/{question}?metric=live&t={t}&a=0&b={EVENTS}&q="),
-            };
-            let began = Instant::now();
-            server.get(&path)?;
-            times.push(began.elapsed().as_secs_f64() * 1e3);
-        }
-        times.sort_by(f64::total_cmp);
-        let (median, p95) = (times[times.len() / 2], times[times.len() * 95 / 100]);
-        println!("| `{question}` at a random moment | median {median:.1} ms, p95 {p95:.1} ms |");
-    }
-    println!("| resident memory at its peak | {:.0} MiB |", server.peak_mib()?);
+    let read_seconds = began.elapsed().as_secs_f64();
+    let mut asker = Asker::new(&server, EVENTS)?;
+    let answers = asker.all(&questions::AT_HAND)?;
+    let whole = asker.all(&questions::OF_ALL)?;
+    let peak_mib = server.peak_mib()?;
     drop(server);
-    fs::remove_file(&tape).map_err(|e| e.to_string())
+    fs::remove_file(&tape).map_err(|e| e.to_string())?;
+    Ok(Stream { read_seconds, peak_mib, answers, whole })
 }
 
-impl Server {
-    fn start(mut command: Command) -> Result<Server, String> {
-        let mut child = command.spawn().map_err(|e| e.to_string())?;
-        let mut line = String::new();
-        let out = child.stdout.take().ok_or("no output")?;
-        BufReader::new(out).read_line(&mut line).map_err(|e| e.to_string())?;
-        let rest = line.trim().strip_prefix("http://").unwrap_or_default().to_owned();
-        let (host, path) = rest.split_once('/').ok_or("heaptape ui printed no address")?;
-        Ok(Server { child, host: host.to_owned(), root: format!("/{path}") })
-    }
+/// The load of the last minute, as the kernel says it.
+fn load_average() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().and_then(|it| it.parse().ok()).unwrap_or(f64::NAN)
+}
 
-    /// The body of an answer.
-    fn get(&self, path: &str) -> Result<Vec<u8>, String> {
-        let mut stream = TcpStream::connect(&self.host).map_err(|e| e.to_string())?;
-        let (root, host) = (&self.root, &self.host);
-        write!(stream, "GET {root}{path} HTTP/1.1\r\nHost: {host}\r\n\r\n")
-            .map_err(|e| e.to_string())?;
-        let mut reply = Vec::new();
-        stream.read_to_end(&mut reply).map_err(|e| e.to_string())?;
-        let end = reply.windows(4).position(|four| four == b"\r\n\r\n").ok_or("no answer")?;
-        if !reply.starts_with(b"HTTP/1.1 200 ") {
-            return Err(format!("{path}: {}", String::from_utf8_lossy(&reply)));
-        }
-        Ok(reply.split_off(end + 4))
+fn table(streams: &[Stream], load: &[f64]) -> String {
+    let row = |name: &str, goal: &str, cell: &dyn Fn(&Stream) -> String| {
+        let cells: Vec<String> = streams.iter().map(cell).collect();
+        format!("| {name} | {goal} | {} |\n", cells.join(" | "))
+    };
+    let head = |first: &str| {
+        format!(
+            "| {first} | goal | {} |\n|---|---|{}\n",
+            STREAMS.join(" | "),
+            "---|".repeat(STREAMS.len())
+        )
+    };
+    let loads: Vec<String> = load.iter().map(|it| format!("{it:.1}")).collect();
+    let mut text = format!(
+        "# How soon `heaptape ui` answers\n\n\
+         Tapes of {} million events, generated like those of a Python program (50,000 blocks live at once), a compiler\n\
+         (400,000, 6000 call sites) and a C++ tree (200,000, freed in no order). Each question is an HTTP request of its\n\
+         own, at random moments, ranges and windows that are all different. Written by `cargo xtask bench --served\n\
+         --write`, {}, commit {}, on {}; load average before and after each stream: {}.\n\n",
+        EVENTS / 1_000_000,
+        provenance::date(),
+        provenance::commit(),
+        provenance::machine(),
+        loads.join(", "),
+    );
+    text += &head("what");
+    let seconds = |it: &Stream| format!("{:.1} s", it.read_seconds);
+    text += &row("the tape is read: index, summary, errors, leaks", "–", &seconds);
+    let peak = |it: &Stream| format!("{:.0} MiB", it.peak_mib);
+    text += &row("resident memory at its peak", &format!("{GOAL_MIB:.0} MiB"), &peak);
+    let times = |times: &Times| {
+        let [p50, p95, max] = [50, 95, 100].map(|percent| times.within(percent));
+        format!("{p50:.0}, {p95:.0}, {max:.0}")
+    };
+    text += &format!(
+        "\nWhat is moved by hand: median, p95 and most of {QUESTIONS}, ms; the goal is for p95.\n\n"
+    );
+    text += &head("question");
+    let goal = format!("{GOAL_MS:.0}");
+    for (at, (name, _)) in streams.first().map_or(&[][..], |it| &it.answers).iter().enumerate() {
+        text += &row(name, &goal, &|stream| times(&stream.answers[at].1));
     }
-
-    fn peak_mib(&self) -> Result<f64, String> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = fs::read_to_string(path).map_err(|e| e.to_string())?;
-        let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
-        let kib = line.split_whitespace().next().and_then(|it| it.parse::<f64>().ok());
-        Ok(kib.ok_or("no VmHWM")? / 1024.0)
+    text += &format!("\nOf the whole history: median and most of {WHOLE}, seconds.\n\n");
+    text += &head("question");
+    for (at, (name, _)) in streams.first().map_or(&[][..], |it| &it.whole).iter().enumerate() {
+        text += &row(name, "–", &|stream| {
+            let seconds = |percent| stream.whole[at].1.within(percent) / 1e3;
+            format!("{:.2}, {:.2}", seconds(50), seconds(100))
+        });
+    }
+    let slow = |stream: &Stream| stream.answers.iter().any(|(_, times)| times.within(95) > GOAL_MS);
+    let large = |stream: &Stream| stream.peak_mib > GOAL_MIB;
+    let missed = streams.iter().filter(|stream| slow(stream) || large(stream)).count();
+    text + &match missed {
+        0 => "\nAll goals are met.\n".to_owned(),
+        _ => format!("\nGoals are missed on {missed} of {} streams.\n", streams.len()),
     }
 }

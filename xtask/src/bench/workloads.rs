@@ -43,6 +43,8 @@ const STRESS_THREADS: &str = "stress, 2 threads";
 /// The names of workloads that goals speak of.
 pub(super) const PYTHON: &str = "python3 json";
 pub(super) const TREE: &str = "tree";
+pub(super) const GCC: &str = "cc1plus -O2";
+pub(super) const SQLITE: &str = "sqlite3";
 pub(super) const CLANG: &str = "clang++ -O1";
 pub(super) const PAIRS: &str = "pairs (python-like)";
 pub(super) const PAIRS_THREADS: &str = "pairs, 2 threads";
@@ -54,12 +56,25 @@ pub(super) fn all(
     programs: &Programs,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Workload>, String> {
+    let wanted = |name: &str| options.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
+    let all = chosen(bench, options.short, &wanted, programs, notes)?;
+    if all.is_empty() { Err("bench: there is no such workload".into()) } else { Ok(all) }
+}
+
+/// All whose names are wanted and can be run; a note for each that cannot. Builds what they need.
+pub(super) fn chosen(
+    bench: &Bench,
+    short: bool,
+    wanted: &dyn Fn(&str) -> bool,
+    programs: &Programs,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Workload>, String> {
     build_tools(bench)?;
     let mut all = Vec::new();
-    for (name, program, whole, short) in OWN {
-        if wanted(options, name) {
+    for (name, program, whole, small) in OWN {
+        if wanted(name) {
             let program = built(bench, program)?.display().to_string();
-            let arguments = if options.short { short } else { whole };
+            let arguments = if short { small } else { whole };
             let words = [&program].into_iter().map(String::as_str).chain(arguments.split(' '));
             all.push(Workload {
                 same_events: name != STRESS_THREADS,
@@ -67,22 +82,15 @@ pub(super) fn all(
             });
         }
     }
-    for (needed, real) in real(bench, programs, options.short)? {
-        if !wanted(options, real.name) {
+    for (needed, real) in real(bench, programs, short)? {
+        if !wanted(real.name) {
         } else if programs.has(needed) {
             all.push(real);
         } else {
             notes.push(format!("{}: skipped, {needed} is not installed", real.name));
         }
     }
-    if all.is_empty() {
-        return Err("bench: there is no such workload".into());
-    }
     Ok(all)
-}
-
-fn wanted(options: &Options, name: &str) -> bool {
-    options.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
 }
 
 fn plain(name: &'static str, command: Vec<String>) -> Workload {
@@ -115,7 +123,7 @@ fn real(
     };
     let mut real = vec![
         (needs::PYTHON, python),
-        ("sqlite3", plain("sqlite3", owned(&["sqlite3", ":memory:", &sql(short)]))),
+        ("sqlite3", plain(SQLITE, owned(&["sqlite3", ":memory:", &sql(short)]))),
         ("perl", perl_hash),
         ("git", git_log(&repository)),
     ];
@@ -130,7 +138,7 @@ fn real(
     // Of larger sources, Debian's heaptrack_interpret 1.4.0 dies with bad_alloc.
     let gcc = words.chain(owned(&[&source("tree.cpp"), "-o", "/dev/null"])).collect();
     let clang = ["clang++", "-std=c++17", "-O1", "-c", "-o", "/dev/null", &source("big.cpp")];
-    real.push(("g++", plain("cc1plus -O2", gcc)));
+    real.push(("g++", plain(GCC, gcc)));
     real.push(("clang++", plain(CLANG, owned(&clang))));
     real.push(("redis-benchmark", redis(bench)));
     Ok(real)
@@ -228,11 +236,21 @@ fn build_tools(bench: &Bench) -> Result<(), String> {
 
 /// Compiles one of our own programs.
 pub(super) fn built(bench: &Bench, program: &str) -> Result<PathBuf, String> {
+    built_with(bench, program, &[], "")
+}
+
+/// Compiles one of our own programs with more options, as a program whose name is longer by `suffix`.
+pub(super) fn built_with(
+    bench: &Bench,
+    program: &str,
+    options: &[&str],
+    suffix: &str,
+) -> Result<PathBuf, String> {
     let is_c = Path::new(&source(&format!("{program}.c"))).exists();
     let (compiler, extension) = if is_c { ("gcc", "c") } else { ("g++", "cpp") };
-    let to = bench.scratch.join(program);
+    let to = bench.scratch.join(format!("{program}{suffix}"));
     let mut command = Command::new(compiler);
-    command.args(["-O2", "-g", "-pthread", "-o"]).arg(&to);
+    command.args(["-O2", "-g", "-pthread"]).args(options).arg("-o").arg(&to);
     checked(command.arg(source(&format!("{program}.{extension}"))))?;
     Ok(to)
 }

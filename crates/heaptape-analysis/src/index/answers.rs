@@ -148,25 +148,28 @@ impl<'a> Answers<'a> {
         Ok(Choice { span, at, asked, of_stacks: filter.is_of_backtraces() })
     }
 
-    /// Calls `add` with the parts of a measure: stack, weight and sign.
-    fn parts(
+    /// Gathers the parts of a measure: stack, weight and sign.
+    fn parts<A: Send>(
         &self,
         choice: &Choice<'_>,
         stop: Stop<'_>,
-        add: &mut dyn FnMut(u32, crate::Weight, i8),
-    ) -> Result<(), AskError> {
+        make: impl Fn() -> A + Sync,
+        add: impl Fn(&mut A, u32, crate::Weight, i8) + Sync,
+    ) -> Result<Vec<A>, AskError> {
         let index = self.winder.index;
         if choice.of_stacks {
-            return self.winder.weigh(choice.span, stop, &mut |backtrace, weight, sign| {
+            let mut own = make();
+            self.winder.weigh(choice.span, stop, &mut |backtrace, weight, sign| {
                 let stack = self.stacks.stack(backtrace);
                 if choice.asked.as_ref().is_none_or(|asked| asked.passes_stack(stack)) {
-                    add(stack, weight, sign);
+                    add(&mut own, stack, weight, sign);
                 }
-            });
+            })?;
+            return Ok(vec![own]);
         }
-        self.winder.each(choice.span, stop, &mut |block, sign| {
+        self.winder.gather(choice.span, stop, make, |own, block, sign| {
             if choice.passes(block) {
-                add(self.stacks.stack(block.backtrace), index.weigh(block), sign);
+                add(own, self.stacks.stack(block.backtrace), index.weigh(block), sign);
             }
         })
     }
@@ -175,12 +178,18 @@ impl<'a> Answers<'a> {
     pub fn weigh(&self, measure: &Measure, stop: Stop<'_>) -> Result<StackWeights, AskError> {
         let reallocs = |block: &Lifetime| self.winder.index.reallocs(block);
         let choice = self.choose(measure, &reallocs, stop)?;
-        let mut stacks = vec![Signed::default(); self.stacks.len()];
+        let make = || vec![Signed::default(); self.stacks.len()];
+        let mut parts = self
+            .parts(&choice, stop, make, |own, stack, weight, sign| {
+                own[stack as usize].add(weight, sign);
+            })?
+            .into_iter();
+        let mut stacks = parts.next().unwrap_or_else(make);
+        for part in parts {
+            stacks.iter_mut().zip(part).for_each(|(sum, own)| sum.plus(own));
+        }
         let mut total = Signed::default();
-        self.parts(&choice, stop, &mut |stack, weight, sign| {
-            stacks[stack as usize].add(weight, sign);
-            total.add(weight, sign);
-        })?;
+        stacks.iter().for_each(|sum| total.plus(*sum));
         Ok(StackWeights { stacks, total, at: choice.at })
     }
 
@@ -188,8 +197,10 @@ impl<'a> Answers<'a> {
     pub fn total(&self, measure: &Measure, stop: Stop<'_>) -> Result<(u32, Signed), AskError> {
         let reallocs = |block: &Lifetime| self.winder.index.reallocs(block);
         let choice = self.choose(measure, &reallocs, stop)?;
+        let parts = self
+            .parts(&choice, stop, Signed::default, |own, _, weight, sign| own.add(weight, sign))?;
         let mut total = Signed::default();
-        self.parts(&choice, stop, &mut |_, weight, sign| total.add(weight, sign))?;
+        parts.into_iter().for_each(|part| total.plus(part));
         Ok((choice.at, total))
     }
 }

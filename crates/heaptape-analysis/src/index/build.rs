@@ -1,9 +1,11 @@
 //! Making the index: one replay.
 
+use super::births::Births;
 use super::bits::Bits;
 use super::curve::Curve;
+use super::ends::Ends;
 use super::long::Long;
-use super::short::Short;
+use super::sums::Sums;
 use super::{Index, LEAST_CELL};
 use crate::estimate::Sampling;
 use crate::lifetimes::{Book, Ended, Lifetime, NEVER, flags, leak_class};
@@ -14,17 +16,19 @@ use crate::times::Times;
 use heaptape_tape::{
     Action, BlockId, Effect, FORESEEN, LeakKind, LiveBlock, LiveSet, ProcessId, TapeError, ThreadId,
 };
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::ops::ControlFlow;
 
-/// Cells are not joined beyond this: to read a longer one takes too long.
-const MOST_CELL: u32 = 1 << 23;
+/// Cells are not longer than this, as a binary logarithm: to read them takes too long.
+const MOST_CELL_LOG2: u32 = 23;
+/// Of what may be made smaller, the part that sums by stretch may take.
+const SUMS_PART: u64 = 8;
 
 impl Index {
-    /// Reads the history of a process once. Cells are joined where long blocks and sums would take more than
+    /// Reads the history of a process once. Cells are longer where long blocks and sums would take more than
     /// `most_bytes`, up to some millions of events. Of more than 4,294,967,294 events, the first ones.
     ///
-    /// Fails where an event is missing, or as soon as memory would not do: 4 bytes a block, and `most_bytes`.
+    /// Fails where an event is missing, or as soon as memory would not do: [`Index::least_bytes`] and `most_bytes`.
     pub fn build(
         recording: &dyn Recording,
         process: ProcessId,
@@ -50,13 +54,12 @@ impl Index {
                 live.foresee(some);
                 for event in some {
                     if book.events & (least_cell - 1) == 0 {
-                        book.ended.turn(book.events, live.totals().allocs);
+                        book.ended.turn(book.events);
                     }
+                    book.ended.births.push(event.action.begins_block());
                     let effect = book.note(event, &mut live);
-                    if event.action == Action::ReallocAlloc
-                        && let Effect::Began(block, _) = &effect
-                    {
-                        book.ended.moved(block);
+                    if let Effect::Began(block, _) = &effect {
+                        book.ended.began(block, event.action);
                     }
                     watch.note(&effect);
                     watch.times.note(book.events, event.time);
@@ -74,18 +77,15 @@ impl Index {
     }
 }
 
-/// Notes when blocks ended, and tells short ones from long ones.
+/// Notes when blocks began and ended, and tells short ones from long ones.
 struct Sorter {
     most_bytes: u64,
     least_cell: u32,
-    cell_events: u32,
-    /// The first event of the cell in progress.
-    cell_start: u32,
+    cell_log2: u32,
     of_blocks: u64,
-    begun: Vec<u32>,
-    died: Vec<u32>,
+    births: Births,
+    ends: Ends,
     temporary: Bits,
-    late: FxHashSet<u32>,
     /// By block, as far as there were any: how many reallocs led to it; 255 are 255 or more.
     moves: Vec<u8>,
     /// By number: backtraces that asked for a block or freed one.
@@ -93,7 +93,7 @@ struct Sorter {
     /// By thread: the same of what its last release by a realloc leads to.
     released: FxHashMap<ThreadId, u8>,
     long: Long,
-    short: Short,
+    sums: Sums,
     sampling: Option<Sampling>,
 }
 
@@ -105,47 +105,51 @@ impl Sorter {
         least_cell: u32,
     ) -> Result<Sorter, TapeError> {
         // The tape's word for it, unless that is nonsense: a block takes an event.
-        let blocks = recording.totals(process).allocs.min(recording.event_count(process));
-        recording.afford(blocks.saturating_mul(4))?;
+        let events = recording.event_count(process);
+        let blocks = recording.totals(process).allocs.min(events);
+        recording.afford(Index::least_bytes(events, blocks))?;
         Ok(Sorter {
             most_bytes,
             least_cell,
-            cell_events: least_cell,
-            cell_start: 0,
+            cell_log2: least_cell.ilog2(),
             of_blocks: 0,
-            begun: Vec::new(),
-            died: vec![NEVER; usize::try_from(blocks).unwrap_or(usize::MAX)],
+            births: Births::default(),
+            ends: Ends::with_room(usize::try_from(blocks).unwrap_or(0)),
             temporary: Bits::default(),
-            late: FxHashSet::default(),
             moves: Vec::new(),
             used: Bits::default(),
             released: FxHashMap::default(),
             long: Long::default(),
-            short: Short::default(),
+            sums: Sums::new(least_cell),
             sampling: Sampling::of(recording),
         })
     }
 
     fn bytes(&self) -> u64 {
-        let by_block = (self.died.capacity() + self.begun.capacity()) * 4
-            + self.temporary.bytes()
-            + self.moves.capacity();
-        self.long.bytes() + self.short.bytes() + by_block as u64
+        let own = self.temporary.bytes() + self.moves.capacity();
+        let parts = [self.births.bytes(), self.ends.bytes(), self.long.bytes(), self.sums.bytes()];
+        parts.iter().sum::<u64>() + own as u64
     }
 
-    /// The least cell that begins with the event of that rank, after so many births, has come.
-    fn turn(&mut self, rank: u32, allocs: u64) {
-        self.begun.push(u32::try_from(allocs).unwrap_or(u32::MAX));
-        if rank == 0 || !rank.is_multiple_of(self.cell_events) {
-            return;
+    /// The least cell that begins with the event of that rank has come.
+    fn turn(&mut self, rank: u32) {
+        self.sums.turn(rank, self.most_bytes / SUMS_PART, 1 << MOST_CELL_LOG2);
+        let room = self.most_bytes - self.most_bytes / SUMS_PART;
+        if rank > 0 && self.long.needed() > room && self.cell_log2 < MOST_CELL_LOG2 {
+            self.cell_log2 += 1;
+            let Sorter { long, ends, births, .. } = self;
+            long.take(self.cell_log2, |born, died| ends.set(births.before(born), born, died));
         }
-        self.short.turn();
-        let cells = rank / self.cell_events;
-        let needed = self.long.needed() + self.short.bytes();
-        if needed > self.most_bytes && cells.is_multiple_of(2) && self.cell_events < MOST_CELL {
-            self.join();
+    }
+
+    /// A block began.
+    #[inline]
+    fn began(&mut self, block: &LiveBlock, action: Action) {
+        self.ends.born();
+        self.sums.add(block.backtrace, weigh(self.sampling, block.size, block.id));
+        if action == Action::ReallocAlloc {
+            self.moved(block);
         }
-        self.cell_start = rank;
     }
 
     /// A block was begun by a realloc.
@@ -157,22 +161,6 @@ impl Sorter {
         self.moves[place] = self.released.get(&block.thread).copied().unwrap_or(1);
     }
 
-    /// Joins cells two by two. There must be an even number.
-    fn join(&mut self) {
-        self.cell_events *= 2;
-        let (cell, sampling) = (self.cell_events, self.sampling);
-        let is_short = |life: super::long::Life| {
-            life.from != 0 && life.to != NEVER && (life.from - 1) / cell == life.to / cell
-        };
-        let long = &mut self.long;
-        self.short.join(
-            |block| block.born / cell,
-            |block| weigh(sampling, block.size, block.id),
-            |visit| long.take(cell, is_short, visit),
-        );
-        self.late.clear();
-    }
-
     fn finish(
         mut self,
         recording: &dyn Recording,
@@ -180,7 +168,8 @@ impl Sorter {
         watch: Watch,
         events: u32,
     ) -> Result<Index, TapeError> {
-        self.short.turn();
+        self.sums.finish();
+        self.ends.finish();
         self.long.sort();
         let mut index = Index {
             process,
@@ -189,16 +178,15 @@ impl Sorter {
             clock: super::clock(&watch.times, events),
             times: watch.times,
             curve: watch.curve,
-            cell_events: self.cell_events,
+            cell_log2: self.cell_log2,
             least_cell: self.least_cell,
-            begun: self.begun,
-            died: self.died,
+            births: self.births,
+            ends: self.ends,
             temporary: self.temporary,
-            late: self.late,
             moves: self.moves,
             used: self.used,
             long: self.long,
-            short: self.short,
+            sums: self.sums,
             sampling: self.sampling,
             leaks: FxHashMap::default(),
         };
@@ -215,33 +203,22 @@ impl Ended for Sorter {
         self.used.set(block.backtrace.0 as usize);
         self.used.set(block.freed_backtrace.0 as usize);
         let is_own = block.born != NEVER;
-        if is_own {
-            let place = (block.id.0 - 1) as usize;
-            if place >= self.died.len() {
-                self.died.resize(place + 1, NEVER);
-            }
-            self.died[place] = block.died;
-            if block.is(flags::TEMPORARY) {
-                self.temporary.set(place);
-            }
+        if is_own && block.is(flags::TEMPORARY) {
+            self.temporary.set((block.id.0 - 1) as usize);
+            let weight = weigh(self.sampling, block.size, block.id);
+            self.sums.add_temporary(block.born, block.backtrace, weight);
         }
         if block.is(flags::TO_REALLOC) {
             let place = (block.id.0.saturating_sub(1)) as usize;
             let moves = if is_own { self.moves.get(place).copied().unwrap_or(0) } else { 0 };
             self.released.insert(block.freed_thread, moves.saturating_add(1));
         }
-        if is_own && block.died != NEVER && block.born >= self.cell_start {
-            self.short.add(&block, weigh(self.sampling, block.size, block.id));
-            return;
+        let in_one_cell = block.born >> self.cell_log2 == block.died >> self.cell_log2;
+        if is_own && block.died != NEVER && in_one_cell {
+            self.ends.set((block.id.0 - 1) as u32, block.born, block.died);
+        } else {
+            self.long.push(block);
         }
-        // One whose end became certain only in a later cell is kept as a long one.
-        if is_own
-            && block.died != NEVER
-            && block.born / self.cell_events == block.died / self.cell_events
-        {
-            self.late.insert(block.born);
-        }
-        self.long.push(block);
     }
 }
 
@@ -313,8 +290,10 @@ impl Index {
         let leak = |addr: u64| kinds.get(&addr).map_or(0, |kind| leak_class(*kind));
         self.long.mark(position, leak);
         let mut short = FxHashMap::default();
-        self.births(recording, self.start_of_cell_of(position)..position, &mut |block| {
-            if self.is_short(block) && block.is_live(position) {
+        self.births(recording, self.start_of_cell_of(position)..position, &mut |birth| {
+            if let Some(block) = self.short(&birth)
+                && block.is_live(position)
+            {
                 short.insert(block.born, leak(block.addr));
             }
             ControlFlow::Continue(())

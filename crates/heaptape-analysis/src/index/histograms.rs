@@ -7,6 +7,7 @@ use super::{AskError, Stop};
 use crate::lifetimes::Lifetime;
 use heaptape_tape::TimeNs;
 use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 
 /// Exact sizes that are listed.
 const MOST_SIZES: usize = 50;
@@ -41,45 +42,47 @@ impl Answers<'_> {
         let reallocs = |block: &Lifetime| index.reallocs(block);
         let choice = self.choose(measure, &reallocs, stop)?;
         let start = self.start();
-        let mut counts = Counts::new();
-        let mut rate = vec![0; RATE_BUCKETS];
         let b = measure.b.min(index.events);
         let a = measure.a.min(b);
         let ends = self.rate_ends(a, b);
         let births = Span::Alloc(a, b);
-        let mut note_birth = |block: &Lifetime| {
+        let note_birth = |counts: &mut Counts, block: &Lifetime| {
             let bucket = ends.partition_point(|&end| end <= block.born);
-            rate[bucket.min(RATE_BUCKETS - 1)] += index.weigh(block).blocks;
+            counts.rate[bucket.min(RATE_BUCKETS - 1)] += index.weigh(block).blocks;
         };
-        // What is counted are often the births themselves.
-        let same = choice.span == births;
-        self.winder.each(choice.span, stop, &mut |block, sign| {
-            if choice.passes(block) {
-                counts.add(block.size, index.lived(block, start), index.weigh(block), sign);
-                if same {
-                    note_birth(block);
-                }
-            }
-        })?;
-        if !same && measure.filter.is_empty() && index.sampling.is_none() {
-            let mut before = self.winder.births_before(a, stop)?;
-            for (part, &end) in rate.iter_mut().zip(&ends) {
-                let after = self.winder.births_before(end.clamp(a, b), stop)?;
-                *part = after - before;
-                before = after;
-            }
-        } else if !same {
-            self.winder.each(births, stop, &mut |block, _| {
+        // Births need not be read one by one where all count; and what is counted are often the births themselves.
+        let by_number = measure.filter.is_empty() && index.sampling.is_none();
+        let same = choice.span == births && !by_number;
+        let mut parts =
+            self.winder.gather(choice.span, stop, Counts::new, |own, block, sign| {
                 if choice.passes(block) {
-                    note_birth(block);
+                    own.add(block.size, index.lived(block, start), index.weigh(block), sign);
+                    if same {
+                        note_birth(own, block);
+                    }
                 }
             })?;
+        if !same && !by_number {
+            parts.extend(self.winder.gather(births, stop, Counts::new, |own, block, _| {
+                if choice.passes(block) {
+                    note_birth(own, block);
+                }
+            })?);
         }
-        Ok(counts.finish(rate))
+        let mut parts = parts.into_iter();
+        let mut counts = parts.next().unwrap_or_else(Counts::new);
+        parts.for_each(|part| counts.plus(part));
+        if by_number {
+            let mut before = index.births.before(a);
+            for (part, &end) in counts.rate.iter_mut().zip(&ends) {
+                let after = index.births.before(end.clamp(a, b));
+                *part = u64::from(after - before);
+                before = after;
+            }
+        }
+        Ok(counts.finish())
     }
-}
 
-impl Answers<'_> {
     /// The ranks before which the buckets of a rate end.
     fn rate_ends(&self, a: u32, b: u32) -> Vec<u32> {
         let (index, start) = (self.winder.index, self.start());
@@ -104,47 +107,80 @@ fn bin_of_size(size: u64) -> usize {
 }
 
 /// Bin k holds 10^(k/2) … 10^((k+1)/2) µs, its end not included; bin 0 also shorter ones.
-fn bin_of_lifetime(ns: u64) -> usize {
-    let end = |bin: usize| 10_f64.powf((bin as f64 + 1.0) / 2.0) * 1000.0;
-    (0..LIFETIME_BINS - 1).find(|&bin| (ns as f64) < end(bin)).unwrap_or(LIFETIME_BINS - 1)
+struct LifetimeBins {
+    /// Where each but the last ends, ns.
+    ends: [f64; LIFETIME_BINS - 1],
+}
+
+impl LifetimeBins {
+    fn new() -> LifetimeBins {
+        let end = |bin: usize| 10_f64.powf((bin as f64 + 1.0) / 2.0) * 1000.0;
+        LifetimeBins { ends: std::array::from_fn(end) }
+    }
+
+    fn of(&self, ns: u64) -> usize {
+        self.ends.partition_point(|&end| end <= ns as f64)
+    }
 }
 
 struct Counts {
+    bins: LifetimeBins,
     sizes: Vec<Signed>,
     lifetimes: Vec<Signed>,
     unfreed: Signed,
     cross: Vec<Signed>,
     exact: FxHashMap<u64, Signed>,
+    rate: Vec<u64>,
 }
 
 impl Counts {
     fn new() -> Counts {
         Counts {
+            bins: LifetimeBins::new(),
             sizes: vec![Signed::default(); SIZE_BINS],
             lifetimes: vec![Signed::default(); LIFETIME_BINS],
             unfreed: Signed::default(),
             cross: vec![Signed::default(); SIZE_BINS * LIFETIME_BINS],
             exact: FxHashMap::default(),
+            rate: vec![0; RATE_BUCKETS],
         }
+    }
+
+    /// Adds what another thread counted.
+    fn plus(&mut self, other: Counts) {
+        let add = |own: &mut [Signed], other: &[Signed]| {
+            own.iter_mut().zip(other).for_each(|(own, other)| own.plus(*other));
+        };
+        add(&mut self.sizes, &other.sizes);
+        add(&mut self.lifetimes, &other.lifetimes);
+        add(&mut self.cross, &other.cross);
+        self.unfreed.plus(other.unfreed);
+        for (size, sum) in other.exact {
+            self.exact.entry(size).or_default().plus(sum);
+        }
+        self.rate.iter_mut().zip(other.rate).for_each(|(own, other)| *own += other);
     }
 
     fn add(&mut self, size: u64, lived: Option<u64>, weight: crate::Weight, sign: i8) {
         let bin = bin_of_size(size);
         self.sizes[bin].add(weight, sign);
-        if self.exact.len() < MOST_EXACT || self.exact.contains_key(&size) {
-            self.exact.entry(size).or_default().add(weight, sign);
+        let full = self.exact.len() >= MOST_EXACT;
+        match self.exact.entry(size) {
+            Entry::Occupied(mut known) => known.get_mut().add(weight, sign),
+            Entry::Vacant(new) if !full => new.insert(Signed::default()).add(weight, sign),
+            Entry::Vacant(_) => {}
         }
         match lived {
             None => self.unfreed.add(weight, sign),
             Some(ns) => {
-                let lifetime = bin_of_lifetime(ns);
+                let lifetime = self.bins.of(ns);
                 self.lifetimes[lifetime].add(weight, sign);
                 self.cross[bin * LIFETIME_BINS + lifetime].add(weight, sign);
             }
         }
     }
 
-    fn finish(mut self, rate: Vec<u64>) -> Histograms {
+    fn finish(mut self) -> Histograms {
         for bins in [&mut self.sizes, &mut self.lifetimes] {
             let last = bins.iter().rposition(|sum| *sum != Signed::default());
             bins.truncate(last.map_or(0, |last| last + 1));
@@ -158,7 +194,7 @@ impl Counts {
             (0..self.lifetimes.len()).map(cell).collect()
         };
         let cross = (0..self.sizes.len()).map(row).collect();
-        let Counts { sizes, lifetimes, unfreed, .. } = self;
+        let Counts { sizes, lifetimes, unfreed, rate, .. } = self;
         Histograms { sizes, exact, lifetimes, unfreed, cross, rate }
     }
 }
@@ -176,7 +212,7 @@ mod tests {
         let lifetimes =
             [(0, 0), (999, 0), (3_162, 0), (3_163, 1), (9_999, 1), (10_000, 2), (u64::MAX, 32)];
         for (ns, bin) in lifetimes {
-            assert_eq!(bin_of_lifetime(ns), bin, "{ns}");
+            assert_eq!(LifetimeBins::new().of(ns), bin, "{ns}");
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use super::answers::{Answers, Measure};
 use super::measure::Signed;
+use super::span::Span;
 use super::{AskError, Stop, unless_stopped};
 use crate::lifetimes::{Lifetime, NEVER, flags};
 use crate::stacks::{StackFrame, Stacks};
-use std::cmp::Reverse;
 
 /// Rows of a list that can be reached. Of more, whoever asks should filter.
 pub const MOST_ROWS: usize = 1 << 20;
@@ -113,17 +113,21 @@ impl Answers<'_> {
                 Sort::Leak => u64::from(block.leak),
             }
         };
-        let mut first = First { wanted, descending, rows: Vec::new() };
-        let mut page = Page::default();
-        self.winder.each(choice.span, stop, &mut |block, sign| {
+        let make = || (First::new(wanted, descending), Page::default());
+        let parts = self.winder.gather(choice.span, stop, make, |(first, page), block, sign| {
             if choice.passes(block) {
                 page.count += 1;
                 page.total.add(index.weigh(block), sign);
                 first.add(key(block), block);
             }
         })?;
-        let sorted = first.finish();
-        page.rows = sorted.into_iter().skip(offset).map(|(_, block)| block).collect();
+        let (mut first, mut page) = make();
+        for (own, part) in parts {
+            page.count += part.count;
+            page.total.plus(part.total);
+            first.rows.extend(own.rows);
+        }
+        page.rows = first.finish().into_iter().skip(offset).collect();
         index.complete(self.winder.recording(), &mut page.rows)?;
         Ok(page)
     }
@@ -131,24 +135,16 @@ impl Answers<'_> {
     /// The block of a number, if the process allocated it or inherited one of that number.
     pub fn block(&self, id: u64, stop: Stop<'_>) -> Result<Option<Lifetime>, AskError> {
         let index = self.winder.index;
+        let place = id.checked_sub(1).and_then(|place| u32::try_from(place).ok());
         let mut found = None;
-        let place = id.checked_sub(1).filter(|place| *place < index.died.len() as u64);
-        if let Some(place) = place {
-            let cell = index.begun.partition_point(|&begun| u64::from(begun) <= place) - 1;
-            let from = cell as u32 * index.least_cell;
-            let to = from.saturating_add(index.least_cell).min(index.events);
-            self.winder.each_birth(from..to, stop, &mut |block| {
-                if block.id.0 == id {
-                    found = Some(*block);
-                }
-            })?;
+        if let Some(rank) = place.and_then(|place| index.births.rank_of(place)) {
+            found = index.long.born_at(rank, &index.births);
+            if found.is_none() {
+                self.winder.each_short_born(rank..rank + 1, stop, &mut |it| found = Some(*it))?;
+            }
         }
         let inherited = || index.long.odd().iter().find(|block| block.id.0 == id).copied();
         let mut found: Vec<Lifetime> = found.or_else(inherited).into_iter().collect();
-        // A birth does not tell what a search for leaks said of a long block.
-        for block in &mut found {
-            block.leak = index.long.leak_of(block).unwrap_or(block.leak);
-        }
         index.complete(self.winder.recording(), &mut found)?;
         Ok(found.first().copied())
     }
@@ -163,14 +159,7 @@ impl Answers<'_> {
         let index = self.winder.index;
         let touching = |block: &Lifetime| touches(block, addr, addr.saturating_add(1));
         let mut found = Vec::new();
-        index.long.filter(
-            |_| true,
-            |block| {
-                if touching(block) {
-                    found.push(*block);
-                }
-            },
-        );
+        index.long.holding(addr, &index.births, |block| found.push(*block));
         keep_newest(&mut found, limit);
         // From the last cell back: what is older than enough is not looked for.
         let mut end = index.events;
@@ -182,8 +171,8 @@ impl Answers<'_> {
             }
             let begin = (end - 1) / STRETCH * STRETCH;
             let mut own = Vec::new();
-            self.winder.each_birth(begin..end, stop, &mut |block| {
-                if touching(block) && index.is_short(block) {
+            self.winder.each_short_born(begin..end, stop, &mut |block| {
+                if touching(block) {
                     own.push(*block);
                 }
             })?;
@@ -207,43 +196,56 @@ impl Answers<'_> {
         let index = self.winder.index;
         let before = before.min(index.events);
         let mut found: Vec<Touch> = Vec::new();
-        let note = |found: &mut Vec<Touch>, block: &Lifetime| {
-            if !touches(block, lo, hi) {
-                return;
-            }
-            if block.born != NEVER && block.born < before {
-                found.push(Touch { position: block.born + 1, block: *block, begins: true });
-            }
-            if block.died < before {
-                found.push(Touch { position: block.died + 1, block: *block, begins: false });
-            }
-        };
         let keep = |found: &mut Vec<Touch>| {
             found.sort_by_key(|touch| (touch.position, touch.begins));
             let extra = found.len().saturating_sub(most);
             found.drain(..extra);
         };
-        index.long.filter(|_| true, |block| note(&mut found, block));
-        keep(&mut found);
-        let mut end = before;
-        while end > 0 {
-            unless_stopped(stop)?;
-            // A short block ends in its cell: what was born in older cells ended before this one.
-            let begin = index.start_of_cell_of(end - 1).max((end - 1) / STRETCH * STRETCH);
-            if found.len() >= most
-                && found.first().is_some_and(|oldest| {
-                    oldest.position > index.start_of(index.cell_of(end - 1) + 1)
-                })
-            {
-                break;
+        // Back from there, by ever longer stretches.
+        let (mut end, mut length) = (before, STRETCH);
+        while end > 0 && found.len() < most {
+            let begin = end.saturating_sub(length);
+            let mut older: Vec<Touch> = Vec::new();
+            let mut note = |touch: Touch| {
+                if begin < touch.position && touch.position <= end {
+                    older.push(touch);
+                    if older.len() > 2 * most.max(1 << 10) {
+                        keep(&mut older);
+                    }
+                }
+            };
+            let born = |block: &Lifetime| Touch {
+                position: block.born.wrapping_add(1),
+                block: *block,
+                begins: true,
+            };
+            let died = |block: &Lifetime| Touch {
+                position: block.died.wrapping_add(1),
+                block: *block,
+                begins: false,
+            };
+            let touching = |block: &Lifetime| touches(block, lo, hi);
+            // Of long ones just those that begin or end there: most do neither.
+            for (span, touch) in [
+                (Span::Alloc(begin, end), &born as &dyn Fn(&Lifetime) -> Touch),
+                (Span::Freed(begin, end), &died),
+            ] {
+                index.long.each(span, &index.births, |block, _| {
+                    if touching(block) {
+                        note(touch(block));
+                    }
+                });
             }
-            self.winder.each_birth(begin..end, stop, &mut |block| {
-                if index.is_short(block) {
-                    note(&mut found, block);
+            self.winder.each_short(Span::Met(begin, end), stop, &mut |block, _| {
+                if touching(block) {
+                    note(born(block));
+                    note(died(block));
                 }
             })?;
+            older.append(&mut found);
+            found = older;
             keep(&mut found);
-            end = begin;
+            (end, length) = (begin, length.saturating_mul(2));
         }
         let mut blocks: Vec<Lifetime> = found.iter().map(|touch| touch.block).collect();
         index.complete(self.winder.recording(), &mut blocks)?;
@@ -292,44 +294,49 @@ fn site_key(stacks: &Stacks, site: u32) -> (bool, &str, Option<&str>, u32, Optio
     (site != 0, &frame.function, frame.file.as_deref(), frame.line, frame.module.as_deref())
 }
 
+/// By what rows are ordered: what is least comes first.
+type Order = (u64, u64, u64);
+
 /// The rows that come first, of any number.
 struct First {
     wanted: usize,
     descending: bool,
-    rows: Vec<(u64, Lifetime)>,
+    rows: Vec<(Order, Lifetime)>,
+    /// The last of as many as are wanted: what comes after it is not among them.
+    last: Option<Order>,
 }
 
 impl First {
+    fn new(wanted: usize, descending: bool) -> First {
+        First { wanted, descending, rows: Vec::new(), last: None }
+    }
+
+    #[inline]
     fn add(&mut self, key: u64, block: &Lifetime) {
-        self.rows.push((key, *block));
+        let key = if self.descending { u64::MAX - key } else { key };
+        let order = (key, from(block), block.id.0);
+        if self.last.is_some_and(|last| order > last) {
+            return;
+        }
+        self.rows.push((order, *block));
         if self.rows.len() >= 2 * self.wanted.max(512) {
             self.cut();
         }
     }
 
-    fn order(&self) -> impl Fn(&(u64, Lifetime)) -> (Reverse<u64>, u64, u64) + use<> {
-        // A key turned around sorts the other way.
-        let descending = self.descending;
-        move |(key, block)| {
-            let key = if descending { *key } else { u64::MAX - key };
-            (Reverse(key), from(block), block.id.0)
-        }
-    }
-
     fn cut(&mut self) {
-        if self.rows.len() > self.wanted {
-            let order = self.order();
-            if self.wanted > 0 {
-                self.rows.select_nth_unstable_by_key(self.wanted - 1, order);
-            }
-            self.rows.truncate(self.wanted);
+        if self.rows.len() <= self.wanted {
+            return;
         }
+        if let Some(last) = self.wanted.checked_sub(1) {
+            self.last = Some(self.rows.select_nth_unstable_by_key(last, |row| row.0).1.0);
+        }
+        self.rows.truncate(self.wanted);
     }
 
-    fn finish(mut self) -> Vec<(u64, Lifetime)> {
+    fn finish(mut self) -> Vec<Lifetime> {
         self.cut();
-        let order = self.order();
-        self.rows.sort_unstable_by_key(order);
-        self.rows
+        self.rows.sort_unstable_by_key(|row| row.0);
+        self.rows.into_iter().map(|(_, block)| block).collect()
     }
 }

@@ -1,12 +1,14 @@
-//! How much, and by which backtraces: sums of short blocks, and the long ones and the cells at the ends of a range
-//! one by one.
+//! How much, and by which backtraces: sums of stretches, what is live at the ends of a range, and births there one by
+//! one.
 
+use super::births::Birth;
 use super::curve::{Bucket, STRETCH};
 use super::span::Span;
 use super::winder::Winder;
 use super::{AskError, Stop, unless_stopped};
 use crate::lifetimes::Lifetime;
-use heaptape_tape::BacktraceId;
+use heaptape_tape::{BacktraceId, BlockId};
+use std::ops::Range;
 
 /// Bytes and blocks, which a difference can make negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +27,12 @@ impl Signed {
         self.bytes = self.bytes.saturating_add(limit(weight.bytes));
         self.blocks = self.blocks.saturating_add(limit(weight.blocks));
     }
+
+    /// Adds another sum.
+    pub(super) fn plus(&mut self, other: Signed) {
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.blocks = self.blocks.saturating_add(other.blocks);
+    }
 }
 
 /// Events up to which a stretch of time is told event by event.
@@ -40,35 +48,67 @@ impl Winder<'_> {
     ) -> Result<(), AskError> {
         unless_stopped(stop)?;
         let index = self.index;
-        let mut one = |block: &Lifetime, sign: i8| add(block.backtrace, index.weigh(block), sign);
-        index.long.each(span, &mut one);
-        let (Span::Alloc(a, b) | Span::Freed(a, b) | Span::Temp(a, b)) = span else {
-            return self.each_short(span, stop, &mut one);
-        };
-        // Sums of whole cells, with what the two cells in which the range begins and ends have too much or too little:
-        // whichever is read sooner.
-        let (cell, events) = (index.cell_events, index.events);
-        let nearest =
-            |at: u32| if at >= events { index.cells() } else { at.saturating_add(cell / 2) / cell };
-        let (mut first, mut end) = (nearest(a), nearest(b));
-        if matches!(span, Span::Freed(..)) {
-            // What ended in a part of a cell can have begun at its beginning.
-            (first, end) =
-                (index.cell_of(a), if b >= events { index.cells() } else { index.cell_of(b) });
-        }
-        if first >= end {
-            return self.each_short(span, stop, &mut one);
-        }
-        for (at, edge, above) in [(a, index.start_of(first), 1), (b, index.start_of(end), -1)] {
-            let (from, to) = (at.min(edge), at.max(edge));
-            if from < to {
-                let sign = if at < edge { above } else { -above };
-                let mut part = |block: &Lifetime, _: i8| one(block, sign);
-                self.each_short(span.of_range(from, to), stop, &mut part)?;
+        match span {
+            Span::Alloc(a, b) => self.allocated(a..b, false, stop, add),
+            Span::Temp(a, b) => self.allocated(a..b, true, stop, add),
+            Span::Freed(a, b) => {
+                self.weigh(Span::Live(a), stop, add)?;
+                self.weigh(Span::Alloc(a, b), stop, add)?;
+                self.weigh(Span::Live(b), stop, &mut |backtrace, weight, sign| {
+                    add(backtrace, weight, -sign);
+                })
+            }
+            Span::Live(_) | Span::Kept(..) | Span::Leaked(..) | Span::Diff(..) | Span::Met(..) => {
+                let mut one =
+                    |block: &Lifetime, sign: i8| add(block.backtrace, index.weigh(block), sign);
+                if index.sampling.is_some() {
+                    return self.each(span, stop, &mut one);
+                }
+                self.each_short(span, stop, &mut one)?;
+                index.long.weigh(span, |backtrace, size, sign| {
+                    add(backtrace, crate::Weight::block(size), sign);
+                });
+                Ok(())
             }
         }
-        let temporary = matches!(span, Span::Temp(..));
-        index.short.each(first..end, temporary, |backtrace, weight| add(backtrace, weight, 1));
+    }
+
+    /// What was allocated in a range of ranks: sums of whole stretches, with what the two in which it begins and ends
+    /// have too much or too little, whichever is read sooner.
+    fn allocated(
+        &self,
+        ranks: Range<u32>,
+        temporary: bool,
+        stop: Stop<'_>,
+        add: &mut dyn FnMut(BacktraceId, crate::Weight, i8),
+    ) -> Result<(), AskError> {
+        let (index, stretch) = (self.index, self.index.sums.stretch());
+        let start_of = |number: u32| number.saturating_mul(stretch).min(index.events);
+        let nearest = |at: u32| {
+            if at >= index.events {
+                index.events.div_ceil(stretch)
+            } else {
+                at.saturating_add(stretch / 2) / stretch
+            }
+        };
+        let Range { start: a, end: b } = ranks;
+        let (first, end) = (nearest(a), nearest(b));
+        let mut births = |from: u32, to: u32, sign: i8| {
+            self.each_birth(from..to, stop, &mut |Birth { event, place, .. }| {
+                if !temporary || index.temporary.get(place as usize) {
+                    let id = BlockId(u64::from(place) + 1);
+                    add(event.backtrace, index.weigh_of(event.size, id), sign);
+                }
+            })
+        };
+        if first >= end {
+            return births(a, b, 1);
+        }
+        for (at, edge, above) in [(a, start_of(first), 1), (b, start_of(end), -1)] {
+            let sign = if at < edge { above } else { -above };
+            births(at.min(edge), at.max(edge), sign)?;
+        }
+        index.sums.each(first..end, temporary, |backtrace, weight| add(backtrace, weight, 1));
         Ok(())
     }
 
@@ -147,12 +187,7 @@ impl Winder<'_> {
                 changes.push((block.died, -bytes));
             }
         };
-        index.long.filter(|life| life.from <= b && a <= life.to, &mut note);
-        self.each_birth(index.start_of_cell_of(a)..b, stop, &mut |block| {
-            if a <= block.died && index.is_short(block) {
-                note(block);
-            }
-        })?;
+        self.each(Span::Met(a, b), stop, &mut |block, _| note(block))?;
         Ok((before, changes))
     }
 

@@ -1,40 +1,47 @@
 //! An index of a process's history, made by one replay: any moment of a tape of any length in a few milliseconds.
 //!
-//! Of every block it is known when it ended: 4 bytes each. The history is cut into *cells* of equally many events. A
-//! block that is born and ends in one cell is *short*: of those only sums by cell and backtrace are kept. All others
-//! are *long*, and kept one by one. What is live at a position are the long ones that are, and short ones born before it
-//! in its cell, whose births are read again: with the known ends that needs no live set. So it goes with the two cells
-//! in which a range begins and ends; what lies between are sums. [`curve`] has the live bytes over time.
+//! The history is cut into *cells* of equally many events. A block that is born and ends in one cell is *short*: of it
+//! it is known when it ended, in 2 bytes. All others are *long*, and kept one by one, in 16 bytes ([`long`]). What is
+//! live at a position are the long ones that are, and short ones born before it in its cell, whose births are read
+//! again: with the known ends that needs no live set. What was allocated in a range are sums by stretch and backtrace
+//! ([`sums`]), and births at its ends that are read again; what was freed is what was live before and allocated, less
+//! what is live after. [`curve`] has the live bytes over time.
 //!
-//! Cells are as short as memory allows: where the index grows too large, cells are joined two by two, and what is short
-//! then is summed up. The answers stay exact; to read a cell takes longer.
+//! Cells are as short as memory allows: where the index grows too large, they are made twice as long, and long blocks
+//! become short. The answers stay exact; to read a cell takes longer.
 
 pub mod answers;
 mod births;
 mod bits;
 mod build;
 pub mod curve;
+mod ends;
 pub mod histograms;
 pub mod list;
 mod long;
 pub mod measure;
+mod packed;
 pub mod place;
 pub mod series;
-mod short;
 pub mod span;
+mod sums;
+mod threads;
+pub mod time_map;
 pub mod winder;
 
 use crate::estimate::Sampling;
 use crate::lifetimes::{Lifetime, NEVER};
 use crate::metric::Weight;
 use crate::times::Times;
+use births::Births;
 use bits::Bits;
 use curve::Curve;
-use heaptape_tape::{BacktraceId, ProcessId, TapeError, ThreadId, TimeNs};
+use ends::Ends;
+use heaptape_tape::{BacktraceId, BlockId, ProcessId, TapeError, ThreadId, TimeNs};
 use long::Long;
-use rustc_hash::{FxHashMap, FxHashSet};
-use short::Short;
+use rustc_hash::FxHashMap;
 use std::fmt;
+use sums::Sums;
 
 /// The events of the shortest cells.
 pub const LEAST_CELL: u32 = 1 << 16;
@@ -54,24 +61,20 @@ pub struct Index {
     clock: Vec<u32>,
     /// Live bytes by time.
     pub curve: Curve,
-    /// Events of a cell: a power of two.
-    cell_events: u32,
-    /// Events of the least cell, before any were joined.
+    /// Events of a cell, as a binary logarithm.
+    cell_log2: u32,
+    /// Events of the least cell.
     least_cell: u32,
-    /// By least cell: blocks begun before it.
-    begun: Vec<u32>,
-    /// By block, in order of birth: the rank of its end, [`NEVER`] if there is none.
-    died: Vec<u32>,
+    births: Births,
+    ends: Ends,
     /// By block: whether it was temporary.
     temporary: Bits,
-    /// Births of blocks that are long although they are born and end in one cell: their end became certain later.
-    late: FxHashSet<u32>,
     /// By block, as far as there were any: how many reallocs led to it; 255 are 255 or more.
     moves: Vec<u8>,
     /// By number: backtraces that asked for a block or freed one.
     used: Bits,
     long: Long,
-    short: Short,
+    sums: Sums,
     sampling: Option<Sampling>,
     /// What the last search for leaks said of short blocks, by birth.
     leaks: FxHashMap<u32, u8>,
@@ -80,12 +83,12 @@ pub struct Index {
 impl Index {
     /// How many cells there are.
     pub fn cells(&self) -> u32 {
-        self.events.div_ceil(self.cell_events)
+        self.events.div_ceil(self.cell_events())
     }
 
     /// Events of a cell: the next power of two where memory did not allow for shorter ones.
     pub fn cell_events(&self) -> u32 {
-        self.cell_events
+        1 << self.cell_log2
     }
 
     /// How many blocks are kept one by one.
@@ -95,19 +98,35 @@ impl Index {
 
     /// About the bytes of memory that it takes.
     pub fn bytes(&self) -> u64 {
-        let by_block = (self.died.capacity() + self.begun.capacity()) * 4
-            + self.temporary.bytes()
-            + self.moves.capacity();
-        let parts = [self.times.bytes(), self.curve.bytes(), self.long.bytes(), self.short.bytes()];
-        parts.iter().sum::<u64>() + by_block as u64
+        let parts = [
+            self.times.bytes(),
+            self.curve.bytes(),
+            self.births.bytes(),
+            self.ends.bytes(),
+            self.long.bytes(),
+            self.sums.bytes(),
+        ];
+        parts.iter().sum::<u64>() + (self.temporary.bytes() + self.moves.capacity()) as u64
+    }
+
+    /// About the bytes that it takes of so many events and blocks, beside those that can be made fewer.
+    pub fn least_bytes(events: u64, blocks: u64) -> u64 {
+        // Two bytes for the end and a bit for being temporary; a bit by event and 4 bytes by 512 of them.
+        blocks.saturating_mul(17) / 8 + events / 7
     }
 
     /// What a block weighs: of a sample, by estimate.
     #[inline]
     pub fn weigh(&self, block: &Lifetime) -> Weight {
+        self.weigh_of(block.size, block.id)
+    }
+
+    /// The same of a block of that size and number.
+    #[inline]
+    fn weigh_of(&self, size: u64, id: BlockId) -> Weight {
         match self.sampling {
-            None => Weight::block(block.size),
-            Some(sampling) => sampling.weight(block.size, block.id),
+            None => Weight::block(size),
+            Some(sampling) => sampling.weight(size, id),
         }
     }
 
@@ -151,20 +170,9 @@ impl Index {
         Some(self.time(died, start).0.saturating_sub(self.born(block, start).0))
     }
 
-    /// The cell with the event of that rank.
-    #[inline]
-    fn cell_of(&self, rank: u32) -> u32 {
-        rank / self.cell_events
-    }
-
-    /// The position at which a cell begins.
-    fn start_of(&self, cell: u32) -> u32 {
-        cell.saturating_mul(self.cell_events).min(self.events)
-    }
-
     /// The position at which the cell of a position begins.
     fn start_of_cell_of(&self, position: u32) -> u32 {
-        self.start_of(self.cell_of(position))
+        position >> self.cell_log2 << self.cell_log2
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where blocks lie: those live in an address range, cells of a grid, regions and who pins pages, time by address.
+//! Where blocks lie: those live in an address range, cells of a grid, regions and who pins pages.
 
 use super::answers::Answers;
 use super::list::{site_ranks, touches};
@@ -6,7 +6,7 @@ use super::span::Span;
 use super::{AskError, Stop};
 use crate::extents::MIN_HOLE_BYTES;
 use crate::layout::{self, Region, Space};
-use crate::lifetimes::{Lifetime, NEVER};
+use crate::lifetimes::Lifetime;
 use heaptape_tape::{Api, BacktraceId, BlockId, LiveBlock, TimeNs};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
@@ -46,34 +46,8 @@ pub struct Places {
     pub pins: Vec<Pin>,
 }
 
-/// A window of time and addresses, and how many cells it has each way.
-#[derive(Clone, Copy, Debug)]
-pub struct Window {
-    /// The first address.
-    pub lo: u64,
-    /// The first address after the last.
-    pub hi: u64,
-    /// From this position.
-    pub a: u32,
-    /// To this one.
-    pub b: u32,
-    /// Columns.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-}
-
 /// Takes the number and the owners (site and bytes) of a page that is less than 25 % used.
 type Sparse<'a> = dyn FnMut(u64, &[(u32, u64)]) + 'a;
-
-/// How used each cell of a window is.
-#[derive(Clone, Debug, Default)]
-pub struct TimeMap {
-    /// 0 to 1, row by row; row 0 is the lowest address.
-    pub fill: Vec<f32>,
-    /// The stack with most bytes × time in each.
-    pub stack: Vec<u32>,
-}
 
 impl Answers<'_> {
     /// The blocks live at a position that touch an address range, by address.
@@ -191,44 +165,6 @@ impl Answers<'_> {
         let (recording, process) = (self.winder.recording(), self.winder.index.process);
         Ok(layout::lay_out(recording, process, &blocks, &mut of_backtraces))
     }
-
-    /// How used each cell of a window of time and addresses is: a block counts with its own bytes, for as much of a
-    /// cell's time as it was live. Columns are equal parts of clock time.
-    pub fn time_map(&self, window: Window, stop: Stop<'_>) -> Result<TimeMap, AskError> {
-        let index = self.winder.index;
-        let (b, start) = (window.b.min(index.events), self.start());
-        let a = window.a.min(b);
-        let begun = index.times.of(a, start).0;
-        let columns =
-            window.width as f64 / index.times.of(b, start).0.saturating_sub(begun).max(1) as f64;
-        let rows = window.height as f64 / window.hi.saturating_sub(window.lo).max(1) as f64;
-        let mut grid = Grid::new(window.width, window.height);
-        let since = |time: TimeNs| (time.0 as f64 - begun as f64) * columns;
-        let mut add = |block: &Lifetime| {
-            let seen = (block.born == NEVER || block.born < b) && block.died >= a;
-            if !seen || !touches(block, window.lo, window.hi) {
-                return;
-            }
-            let end = block.addr.saturating_add(block.size.max(block.usable));
-            let x0 = since(index.born(block, start)).max(0.0);
-            let x1 = match block.died {
-                NEVER => window.width as f64,
-                died => since(index.time(died + 1, start)).min(window.width as f64),
-            };
-            let y0 = (block.addr.saturating_sub(window.lo) as f64 * rows).max(0.0);
-            let y1 = (end.saturating_sub(window.lo) as f64 * rows).min(window.height as f64);
-            if x0 < x1 && y0 < y1 {
-                grid.add(self.stacks.stack(block.backtrace), (x0, x1), (y0, y1));
-            }
-        };
-        index.long.filter(|life| life.from <= b && a <= life.to, &mut add);
-        self.winder.each_birth(index.start_of_cell_of(a)..b, stop, &mut |block| {
-            if index.is_short(block) {
-                add(block);
-            }
-        })?;
-        Ok(grid.finish())
-    }
 }
 
 /// As the layout takes it: when it was allocated does not matter there.
@@ -243,56 +179,5 @@ fn live_block(block: &Lifetime) -> LiveBlock {
         api: Api::from_u8(block.api).unwrap_or(Api::Malloc),
         align_log2: 0,
         backtrace: block.backtrace,
-    }
-}
-
-/// Shares of cells, by whom.
-struct Grid {
-    width: usize,
-    used: Vec<f64>,
-    /// By cell: the shares of stacks. Where there are too many, the one with least is given up.
-    shares: Vec<Vec<(u32, f32)>>,
-}
-
-/// Stacks that are told apart in a cell.
-const MOST_STACKS: usize = 16;
-
-impl Grid {
-    fn new(width: usize, height: usize) -> Grid {
-        let cells = width * height;
-        Grid { width, used: vec![0.0; cells], shares: vec![Vec::new(); cells] }
-    }
-
-    fn add(&mut self, stack: u32, (x0, x1): (f64, f64), (y0, y1): (f64, f64)) {
-        let (first, last) = (x0 as usize, x1.ceil() as usize);
-        for y in y0 as usize..y1.ceil() as usize {
-            let high = (y as f64 + 1.0).min(y1) - (y as f64).max(y0);
-            for x in first..last {
-                let wide = (x as f64 + 1.0).min(x1) - (x as f64).max(x0);
-                self.add_to(y * self.width + x, stack, high * wide);
-            }
-        }
-    }
-
-    fn add_to(&mut self, cell: usize, stack: u32, share: f64) {
-        self.used[cell] += share;
-        let shares = &mut self.shares[cell];
-        if let Some((_, own)) = shares.iter_mut().find(|(known, _)| *known == stack) {
-            *own += share as f32;
-        } else if shares.len() < MOST_STACKS {
-            shares.push((stack, share as f32));
-        } else if let Some(least) = shares.iter_mut().min_by(|x, y| x.1.total_cmp(&y.1)) {
-            *least = (stack, share as f32);
-        }
-    }
-
-    fn finish(self) -> TimeMap {
-        let most = |shares: &Vec<(u32, f32)>| {
-            shares.iter().max_by(|x, y| x.1.total_cmp(&y.1)).map_or(0, |(stack, _)| *stack)
-        };
-        TimeMap {
-            fill: self.used.iter().map(|share| share.min(1.0) as f32).collect(),
-            stack: self.shares.iter().map(most).collect(),
-        }
     }
 }

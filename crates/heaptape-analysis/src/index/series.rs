@@ -2,12 +2,13 @@
 
 use super::answers::Answers;
 use super::list::site_ranks;
-use super::{AskError, Stop};
-use crate::lifetimes::{Lifetime, NEVER};
+use super::span::Span;
+use super::{AskError, Stop, threads};
 use heaptape_tape::TimeNs;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Sites with their live bytes at each moment, those that held most at any of them first.
 pub type SiteSeries = Vec<(u32, Vec<i64>)>;
@@ -28,43 +29,38 @@ impl Answers<'_> {
             index.times.at(TimeNs(start + way as u64), index.events)
         };
         let moments: Vec<u32> = (0..points).map(moment).collect();
-        let mut rows: FxHashMap<u32, Vec<i64>> = FxHashMap::default();
-        // A block comes at the first moment it is live at and goes after the last.
-        let mut add = |block: &Lifetime| {
-            let from = if block.born == NEVER { 0 } else { block.born + 1 };
-            let first = moments.partition_point(|&at| at < from);
-            let after = moments.partition_point(|&at| at <= block.died);
-            if first < after {
-                let site = self.stacks.site_of[self.stacks.stack(block.backtrace) as usize];
-                let row = rows.entry(site).or_insert_with(|| vec![0; points + 1]);
-                let bytes = i64::try_from(index.weigh(block).bytes).unwrap_or(i64::MAX);
-                row[first] = row[first].saturating_add(bytes);
-                row[after] = row[after].saturating_sub(bytes);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut done = Vec::new();
+            loop {
+                let point = next.fetch_add(1, Ordering::Relaxed);
+                let Some(&at) = moments.get(point) else { return Ok(done) };
+                done.push((point, self.by_site(at, stop)?));
             }
         };
-        index.long.filter(|_| true, &mut add);
-        let mut last = None;
-        for &at in &moments {
-            // One that is live at two moments is of the same cell at both, and comes once.
-            for block in self.winder.short_at(at, stop)?.iter() {
-                if last.is_none_or(|last| block.born >= last) {
-                    add(block);
-                }
+        let mut rows: FxHashMap<u32, Vec<i64>> = FxHashMap::default();
+        for (point, sites) in threads::each_does(work)?.into_iter().flatten() {
+            for (site, bytes) in sites {
+                rows.entry(site).or_insert_with(|| vec![0; points])[point] = bytes;
             }
-            last = Some(at);
         }
         let ranks = site_ranks(self.stacks);
         let mut ranked: Vec<(i64, u32, Vec<i64>)> = rows
             .into_iter()
-            .map(|(site, mut row)| {
-                row.truncate(points);
-                for at in 1..row.len() {
-                    row[at] = row[at].saturating_add(row[at - 1]);
-                }
-                (row.iter().copied().max().unwrap_or(0), site, row)
-            })
+            .map(|(site, row)| (row.iter().copied().max().unwrap_or(0), site, row))
             .collect();
         ranked.sort_unstable_by_key(|(peak, site, _)| (Reverse(*peak), ranks[*site as usize]));
         Ok(ranked.into_iter().take(most).map(|(_, site, row)| (site, row)).collect())
+    }
+
+    /// The sites with live blocks at a position, and their bytes.
+    fn by_site(&self, at: u32, stop: Stop<'_>) -> Result<Vec<(u32, i64)>, AskError> {
+        let mut sums: Vec<Option<i64>> = vec![None; self.stacks.frames.len()];
+        self.winder.weigh(Span::Live(at), stop, &mut |backtrace, weight, _| {
+            let site = self.stacks.site_of[self.stacks.stack(backtrace) as usize];
+            let sum = sums[site as usize].get_or_insert_default();
+            *sum = sum.saturating_add(i64::try_from(weight.bytes).unwrap_or(i64::MAX));
+        })?;
+        Ok((0..).zip(sums).filter_map(|(site, sum)| Some((site, sum?))).collect())
     }
 }

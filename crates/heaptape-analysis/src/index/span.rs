@@ -20,6 +20,8 @@ pub enum Span {
     Temp(u32, u32),
     /// Live at the end of a range, less what was live at its beginning.
     Diff(u32, u32),
+    /// Live at some position of a range, its ends included.
+    Met(u32, u32),
 }
 
 impl Span {
@@ -36,19 +38,7 @@ impl Span {
             Span::Alloc(a, b) | Span::Temp(a, b) => i8::from(begun(a, b)),
             Span::Freed(a, b) => i8::from(a <= to && to < b),
             Span::Diff(a, b) => i8::from(live(b)) - i8::from(live(a)),
-        }
-    }
-
-    /// The same of another range; what is measured at one position stays.
-    pub(super) fn of_range(self, a: u32, b: u32) -> Span {
-        match self {
-            Span::Live(t) => Span::Live(t),
-            Span::Kept(..) => Span::Kept(a, b),
-            Span::Leaked(..) => Span::Leaked(a, b),
-            Span::Alloc(..) => Span::Alloc(a, b),
-            Span::Freed(..) => Span::Freed(a, b),
-            Span::Temp(..) => Span::Temp(a, b),
-            Span::Diff(..) => Span::Diff(a, b),
+            Span::Met(a, b) => i8::from(from <= b && a <= to),
         }
     }
 

@@ -1,15 +1,21 @@
 //! Questions to an index: which blocks count, wherever they are.
 
+use super::births::Birth;
 use super::span::Span;
-use super::{AskError, Index, Stop, unless_stopped};
+use super::{AskError, Index, Stop, threads, unless_stopped};
 use crate::lifetimes::Lifetime;
 use crate::recording::Recording;
 use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of moments that are remembered.
 const REMEMBERED: usize = 16 << 20;
+/// Events that one thread reads at a time where several do.
+const SHARE: u32 = 1 << 20;
+/// Shares of long blocks that threads look through one at a time.
+const LONG_SHARES: u32 = 16;
 /// Births between two looks at whether somebody still waits.
 const PATIENCE: u32 = 1 << 16;
 
@@ -33,7 +39,7 @@ impl<'a> Winder<'a> {
         self.recording
     }
 
-    /// Calls `visit` with every block that a span counts, and its sign: long ones by address, then short ones.
+    /// Calls `visit` with every block that a span counts, and its sign: long ones, then short ones by birth.
     pub fn each(
         &self,
         span: Span,
@@ -41,8 +47,57 @@ impl<'a> Winder<'a> {
         visit: &mut dyn FnMut(&Lifetime, i8),
     ) -> Result<(), AskError> {
         unless_stopped(stop)?;
-        self.index.long.each(span, &mut *visit);
+        self.index.long.each(span, &self.index.births, &mut *visit);
         self.each_short(span, stop, visit)
+    }
+
+    /// The same by several threads where much is to be read, each with something of its own: these.
+    pub(super) fn gather<A: Send>(
+        &self,
+        span: Span,
+        stop: Stop<'_>,
+        make: impl Fn() -> A + Sync,
+        visit: impl Fn(&mut A, &Lifetime, i8) + Sync,
+    ) -> Result<Vec<A>, AskError> {
+        let ranks = self.births_of(span);
+        if ranks.len() <= SHARE as usize {
+            let mut own = make();
+            self.each(span, stop, &mut |block, sign| visit(&mut own, block, sign))?;
+            return Ok(vec![own]);
+        }
+        let next = AtomicU32::new(0);
+        let work = || -> Result<A, AskError> {
+            let mut own = make();
+            let mut visit = |block: &Lifetime, sign: i8| visit(&mut own, block, sign);
+            loop {
+                unless_stopped(stop)?;
+                let share = next.fetch_add(1, Ordering::Relaxed);
+                if share < LONG_SHARES {
+                    let (long, births) = (&self.index.long, &self.index.births);
+                    let share = (share as usize, LONG_SHARES as usize);
+                    long.each_of_share(span, share, births, &mut visit);
+                    continue;
+                }
+                let from =
+                    u64::from(ranks.start) + u64::from(share - LONG_SHARES) * u64::from(SHARE);
+                if from >= u64::from(ranks.end) {
+                    return Ok(own);
+                }
+                let from = from as u32;
+                let to = from.saturating_add(SHARE).min(ranks.end);
+                self.each_short_of(from..to, span, stop, &mut visit)?;
+            }
+        };
+        threads::each_does(work)
+    }
+
+    /// The ranks of the births of all short blocks that a span counts, where they are not just those live at a moment.
+    fn births_of(&self, span: Span) -> Range<u32> {
+        match span {
+            Span::Live(_) | Span::Kept(..) | Span::Leaked(..) | Span::Diff(..) => 0..0,
+            Span::Alloc(a, b) | Span::Temp(a, b) => a..b,
+            Span::Freed(a, b) | Span::Met(a, b) => self.index.start_of_cell_of(a)..b,
+        }
     }
 
     /// Calls `visit` with every short block that a span counts.
@@ -52,7 +107,7 @@ impl<'a> Winder<'a> {
         stop: Stop<'_>,
         visit: &mut dyn FnMut(&Lifetime, i8),
     ) -> Result<(), AskError> {
-        let mut count = |block: &Lifetime| {
+        let count = |block: &Lifetime| {
             let sign = span.sign_of(block);
             if sign != 0 {
                 visit(block, sign);
@@ -68,57 +123,63 @@ impl<'a> Winder<'a> {
                 // One that is live at both counts for neither.
                 before.iter().chain(after.iter()).for_each(count);
             }
-            Span::Alloc(a, b) | Span::Temp(a, b) => {
-                self.each_birth(a..b, stop, &mut |block| {
-                    if self.index.is_short(block) {
-                        count(block);
-                    }
-                })?;
-            }
-            Span::Freed(a, b) => {
-                self.each_birth(self.index.start_of_cell_of(a)..b, stop, &mut |block| {
-                    if self.index.is_short(block) {
-                        count(block);
-                    }
-                })?;
+            Span::Alloc(..) | Span::Temp(..) | Span::Freed(..) | Span::Met(..) => {
+                self.each_short_of(self.births_of(span), span, stop, visit)?;
             }
         }
         Ok(())
     }
 
-    /// Calls `visit` with each block born in a range of ranks, in order.
-    pub(super) fn each_birth(
+    /// Calls `visit` with every short block born in a range of ranks that a span counts.
+    fn each_short_of(
+        &self,
+        ranks: Range<u32>,
+        span: Span,
+        stop: Stop<'_>,
+        visit: &mut dyn FnMut(&Lifetime, i8),
+    ) -> Result<(), AskError> {
+        self.each_short_born(ranks, stop, &mut |block| {
+            let sign = span.sign_of(block);
+            if sign != 0 {
+                visit(block, sign);
+            }
+        })
+    }
+
+    /// Calls `visit` with each short block born in a range of ranks, in order.
+    pub(super) fn each_short_born(
         &self,
         ranks: Range<u32>,
         stop: Stop<'_>,
         visit: &mut dyn FnMut(&Lifetime),
     ) -> Result<(), AskError> {
+        self.each_birth(ranks, stop, &mut |birth| {
+            if let Some(block) = self.index.short(&birth) {
+                visit(&block);
+            }
+        })
+    }
+
+    /// Calls `visit` with each birth in a range of ranks, in order.
+    pub(super) fn each_birth(
+        &self,
+        ranks: Range<u32>,
+        stop: Stop<'_>,
+        visit: &mut dyn FnMut(Birth<'_>),
+    ) -> Result<(), AskError> {
         let (mut next_look, mut stopped) = (ranks.start, false);
-        self.index.births(self.recording, ranks, &mut |block| {
-            if block.born >= next_look {
-                next_look = block.born.saturating_add(PATIENCE);
+        self.index.births(self.recording, ranks, &mut |birth| {
+            if birth.rank >= next_look {
+                next_look = birth.rank.saturating_add(PATIENCE);
                 stopped = stop();
             }
             if stopped {
                 return ControlFlow::Break(());
             }
-            visit(block);
+            visit(birth);
             ControlFlow::Continue(())
         })?;
         if stopped { Err(AskError::Stopped) } else { Ok(()) }
-    }
-
-    /// How many blocks of the process were born before a rank.
-    pub(super) fn births_before(&self, rank: u32, stop: Stop<'_>) -> Result<u64, AskError> {
-        let index = self.index;
-        if rank == 0 {
-            return Ok(0);
-        }
-        // The cell of the event before it: the history can end between two.
-        let cell = (rank - 1) / index.least_cell;
-        let mut births = u64::from(index.begun.get(cell as usize).copied().unwrap_or(0));
-        self.each_birth(cell * index.least_cell..rank, stop, &mut |_| births += 1)?;
-        Ok(births)
     }
 
     /// The short blocks live at a position; remembers the last ones.
@@ -135,8 +196,8 @@ impl<'a> Winder<'a> {
             return Ok(known);
         }
         let mut live = Vec::new();
-        self.each_birth(from..position, stop, &mut |block| {
-            if block.is_live(position) && self.index.is_short(block) {
+        self.each_short_born(from..position, stop, &mut |block| {
+            if block.is_live(position) {
                 live.push(*block);
             }
         })?;

@@ -4,6 +4,7 @@
 use crate::history::{FakeNames, recording};
 use heaptape_analysis::MemoryRecording;
 use heaptape_analysis::errors::{Confidence, Errors, Kind, WrongFree};
+use heaptape_analysis::summary::Summary;
 use heaptape_tape::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -187,7 +188,11 @@ fn with_events(events: Vec<Event>) -> MemoryRecording {
 }
 
 fn errors_of(recording: &MemoryRecording) -> Errors {
-    Errors::compute(recording, &FakeNames, &recording.processes[0], usize::MAX).unwrap()
+    let process = &recording.processes[0];
+    let errors = Errors::compute(recording, &FakeNames, process, usize::MAX).unwrap();
+    let (_, beside) = Summary::with_errors(recording, &FakeNames, process, 10, usize::MAX).unwrap();
+    assert_eq!(beside, errors, "what a summary finds beside");
+    errors
 }
 
 proptest! {

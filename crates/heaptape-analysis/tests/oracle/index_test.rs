@@ -23,7 +23,7 @@ fn never() -> bool {
     false
 }
 
-fn spans(a: u32, b: u32) -> [Span; 7] {
+fn spans(a: u32, b: u32) -> [Span; 8] {
     [
         Span::Live(b),
         Span::Kept(a, b),
@@ -32,6 +32,7 @@ fn spans(a: u32, b: u32) -> [Span; 7] {
         Span::Freed(a, b),
         Span::Temp(a, b),
         Span::Diff(a, b),
+        Span::Met(a, b),
     ]
 }
 
@@ -48,6 +49,7 @@ fn counted(all: &[Lifetime], span: Span) -> Vec<(Lifetime, i8)> {
         Span::Freed(a, b) => i8::from(a <= it.died && it.died < b),
         Span::Temp(a, b) => i8::from(begun(it, a, b) && it.flags & 1 != 0),
         Span::Diff(a, b) => i8::from(live(it, b)) - i8::from(live(it, a)),
+        Span::Met(a, b) => i8::from((a..=b).any(|p| live(it, p))),
     };
     all.iter().map(|it| (*it, sign(it))).filter(|(_, sign)| *sign != 0).collect()
 }

@@ -8,6 +8,7 @@ mod index_test;
 mod layout_test;
 mod lifetimes_test;
 mod overwrites_test;
+mod pictures_test;
 mod sample_test;
 mod summary_test;
 mod tree_test;

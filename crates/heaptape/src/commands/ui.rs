@@ -12,6 +12,7 @@ use crate::web::door::Door;
 use crate::web::process::{Ready, Served};
 use crate::web::server;
 use crate::web::site::{Side, Site};
+use heaptape_analysis::index::Index;
 use heaptape_analysis::info::Info;
 use heaptape_analysis::lifetimes::Lifetimes;
 use heaptape_report::page::overview::{Overview, ProcessInfo};
@@ -157,11 +158,12 @@ fn side<'a>(
     Ok(Side { overview, processes, sources })
 }
 
-/// How large the part of an index may become that can be made smaller: half of what is left beside 4 bytes a block and
-/// blocks of events decoded ahead.
+/// How large the part of an index may become that can be made smaller: three quarters of what is left beside the rest of
+/// it and blocks of events decoded ahead.
 fn room_for(reading: &Reading, process: &Process, memory: u64, processes: u64) -> u64 {
-    let by_block = reading.tape().totals(process.id).allocs.saturating_mul(4);
-    (memory / 4 * 3).saturating_sub(by_block) * 3 / 4 / processes.max(1)
+    let (tape, id) = (reading.tape(), process.id);
+    let least = Index::least_bytes(tape.event_count(id), tape.totals(id).allocs);
+    (memory / 4 * 3).saturating_sub(least) * 3 / 4 / processes.max(1)
 }
 
 /// Starts the browser. That it does not start is no failure: the address is printed.

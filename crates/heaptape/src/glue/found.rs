@@ -38,9 +38,10 @@ impl Found {
         let leaks = Leaks::compute(recording, names, process, &mut question)?;
         let crashes = Crashes::compute(recording, names, process)?;
         let died = !crashes.crashes.is_empty() || crashes.death.is_some();
+        let (summary, errors) = Summary::with_errors(recording, names, process, SITES, ERRORS)?;
         Ok(Found {
-            summary: Some(Summary::compute(recording, names, process, SITES)?),
-            errors: Some(Errors::compute(recording, names, process, ERRORS)?),
+            summary: Some(summary),
+            errors: Some(errors),
             leaks: leaks.search.is_some().then(|| WorstLeaks::of(leaks)),
             crash: died.then_some(crashes),
         })

@@ -8,7 +8,7 @@ use super::{contents, rows};
 use crate::glue::sources::SourcePaths;
 use heaptape_analysis::index::list::{MOST_ROWS, Sort};
 use heaptape_analysis::index::measure::Signed;
-use heaptape_analysis::index::place::Window;
+use heaptape_analysis::index::time_map::Window;
 use heaptape_analysis::index::{AskError, Stop};
 use heaptape_analysis::layout::{Region, Space};
 use heaptape_analysis::lifetimes::flags;

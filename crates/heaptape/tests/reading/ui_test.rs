@@ -1,7 +1,7 @@
 //! `heaptape ui` from outside, by a plain TCP client: who gets in, what hostile requests do, and whether the numbers are
 //! those of the table of all blocks.
 
-use crate::tapes::{heaptape, stdout, write_tape};
+use crate::tapes::{TestTape, heaptape, stdout, write_tape};
 use heaptape_analysis::lifetimes::Lifetimes;
 use heaptape_tape::{ProcessId, Tape};
 use serde_json::Value;
@@ -88,6 +88,23 @@ impl Server {
         let length = u32::from_le_bytes(reply.body[..4].try_into().unwrap()) as usize;
         let head: Value = serde_json::from_slice(&reply.body[4..4 + length]).unwrap();
         head["meta"].clone()
+    }
+
+    /// The bytes of a column of packed columns.
+    fn column(&self, path: &str, name: &str) -> Vec<u8> {
+        let body = self.get(path).body;
+        let length = u32::from_le_bytes(body[..4].try_into().unwrap()) as usize;
+        let head: Value = serde_json::from_slice(&body[4..4 + length]).unwrap();
+        let mut at = 4 + length;
+        for column in head["columns"].as_array().unwrap() {
+            let width = if column["type"] == "u8" { 1 } else { 4 };
+            let bytes = column["length"].as_u64().unwrap() as usize * width;
+            if column["name"] == name {
+                return body[at..at + bytes].to_vec();
+            }
+            at += bytes.next_multiple_of(8);
+        }
+        panic!("no column {name}")
     }
 }
 
@@ -302,6 +319,52 @@ fn numbers_are_those_of_the_table_of_all_blocks() {
         assert_eq!(served["total"][field], known[field], "{field}");
         assert!(served["total"][field].as_u64().is_some_and(|bytes| bytes > 0), "{field}");
     }
+}
+
+/// Held against the command: at each snapshot the bytes that it knows, and no others.
+#[test]
+fn contents_are_those_of_the_command() {
+    let tape = TestTape::with_contents();
+    let server = Server::of(Path::new(tape.path()));
+    for (block, size, snapshots) in [(1, 64, &["#1", "#2"][..]), (3, 9000, &["#1", "#2"])] {
+        let whole = format!("p/0/contents?id={block}&t=4");
+        let captures = server.column(&whole, "captures");
+        assert_eq!(captures.len(), 4 * snapshots.len());
+        for (position, snapshot) in captures.chunks(4).zip(snapshots) {
+            let position = u32::from_le_bytes(position.try_into().unwrap());
+            let path = format!("p/0/contents?id={block}&t={position}");
+            assert_eq!(server.meta(&path)["captured"]["position"], position);
+            let number = format!("#{block}");
+            let told = stdout(&[
+                "contents",
+                tape.path(),
+                &number,
+                "--at",
+                snapshot,
+                "--length",
+                "9000",
+                "--json",
+            ]);
+            let told: Value = serde_json::from_str(&told).unwrap();
+            let (mut bytes, mut known) = (vec![0; size], vec![0; size]);
+            for stretch in told["results"][0]["recorded"].as_array().unwrap() {
+                let at = stretch["at"].as_u64().unwrap() as usize;
+                let digits = stretch["bytes"].as_str().unwrap().as_bytes();
+                for (place, digits) in (at..).zip(digits.chunks(2)) {
+                    let digits = std::str::from_utf8(digits).unwrap();
+                    bytes[place] = u8::from_str_radix(digits, 16).unwrap();
+                    known[place] = 1;
+                }
+            }
+            assert!(known.contains(&1), "{path}: nothing is recorded");
+            assert_eq!(server.column(&path, "known"), known, "{path}");
+            let mut served = server.column(&path, "bytes");
+            served.iter_mut().zip(&known).for_each(|(byte, known)| *byte *= known);
+            assert_eq!(served, bytes, "{path}");
+        }
+    }
+    let freed = server.meta("p/0/contents?id=99&t=4");
+    assert_eq!(freed["captured"], Value::Null, "there is no such block");
 }
 
 #[test]
