@@ -287,3 +287,46 @@ test('axe finds nothing serious on these pages', async () => {
     await close();
   }
 });
+
+test('who has scrolled down stays there while T moves', async () => {
+  const { page, close } = await open(browser, developersPage, { hash: '#/flame?fold=none&m=live', width: 1024, height: 560 });
+  const at = () => page.evaluate(() => document.querySelector('.flame-window').scrollTop);
+  const down = await page.evaluate(() => {
+    const window = document.querySelector('.flame-window');
+    window.scrollTop = window.scrollHeight;
+    return window.scrollTop;
+  });
+  assert.ok(down > 22, 'the graph is higher than its window');
+  const before = await sentence(page);
+  const box = await page.getByTestId('strip-plot').boundingBox();
+  await page.mouse.click(box.x + box.width * 0.7, box.y + box.height / 2);
+  await page.waitForFunction((before) => {
+    const line = document.querySelector('[data-testid=sentence]');
+    return line.textContent.trim() !== before && !line.textContent.endsWith('…') && !line.querySelector('.sentence-pending');
+  }, before);
+  const high = await page.evaluate(() => document.querySelector('.flame-window').scrollHeight - document.querySelector('.flame-window').clientHeight);
+  assert.equal(await at(), Math.min(down, high));
+  await close();
+});
+
+test('the modules that fill most of the graph have colours of their own, the one that fills most the first', async () => {
+  const { page, close } = await open(browser, developersPage, { hash: '#/flame' });
+  const wanted = await page.evaluate(async () => {
+    const { stacks, info } = window.__ht.data;
+    const area = new Map();
+    for (const metric of ['peak', 'leaked']) {
+      const { bytes } = await window.__ht.data.weigh({ metric, t: 0, a: 0, b: info.event_count, q: '' });
+      for (let stack = 1; stack < stacks.count; stack++)
+        for (let at = stack; at > 0; at = stacks.parent[at]) {
+          const module = stacks.frames.module[stacks.frame[at]];
+          area.set(module, (area.get(module) ?? 0) + bytes[stack]);
+        }
+    }
+    const ranked = [...area].filter(([, it]) => it > 0).sort((x, y) => y[1] - x[1] || x[0] - y[0]);
+    return ranked.slice(0, 7).map(([module]) => stacks.frames.strings[module].replace(/.*\//, ''));
+  });
+  assert.ok(wanted.length > 2);
+  await page.waitForFunction((most) => document.querySelectorAll('.flame-legend bdi').length === most, wanted.length);
+  assert.deepEqual(await page.locator('.flame-legend bdi').allTextContents(), wanted);
+  await close();
+});

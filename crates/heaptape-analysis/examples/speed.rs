@@ -89,7 +89,7 @@ fn read(tape: &Tape) -> Result<u64, TapeError> {
 
 fn replay_only(tape: &Tape) -> Result<u64, TapeError> {
     let mut live = tape.live_at_start(ProcessId(0))?;
-    let nothing = &mut |_: &Event, _: &Effect, _: &Totals| {};
+    let nothing = &mut |_: &Event, _: &Effect<&LiveBlock>, _: &Totals| {};
     replay::whole(tape, ProcessId(0), &mut live, nothing)?;
     Ok(live.totals().live_bytes)
 }

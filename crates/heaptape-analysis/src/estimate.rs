@@ -159,10 +159,10 @@ impl Estimate {
         &self.totals
     }
 
-    /// Takes notice of an event, of what it did, and of the live set after it.
-    pub fn note(&mut self, event: &Event, effect: &Effect, live: &LiveSet) {
+    /// Takes notice of an event, of what it did, and of the totals on the tape after it.
+    pub fn note(&mut self, event: &Event, effect: &Effect<&LiveBlock>, on_tape: &Totals) {
         let weigh = |block: &LiveBlock| self.sample.weight(block.size, block.id);
-        let (on_tape, totals) = (live.totals(), &mut self.totals);
+        let totals = &mut self.totals;
         totals.events = on_tape.events;
         (totals.unmatched_frees, totals.overlaid) = (on_tape.unmatched_frees, on_tape.overlaid);
         match effect {

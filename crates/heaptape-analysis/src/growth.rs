@@ -59,7 +59,7 @@ impl<W: Weigh> Growth<W> {
 
     /// Takes notice of what an event at `time_ns` did.
     #[inline]
-    pub fn note(&mut self, time_ns: u64, effect: &Effect) {
+    pub fn note(&mut self, time_ns: u64, effect: &Effect<&LiveBlock>) {
         while time_ns > self.until_ns {
             self.take_moment();
         }

@@ -6,7 +6,7 @@ use crate::recording::{ReadMemory, Recording};
 use heaptape_tape::{
     BacktraceId, BacktraceNode, Bytes, CgroupMemory, Condition, Crash, Event, EventIndex, Guarded,
     Header, LeakBlock, LeakScan, LiveSet, MemoryMap, Module, Moment, Overwrite, Process, ProcessId,
-    Sample, Snapshot, Stack, Take, TapeError, Thread, Totals, Unrecorded,
+    Run, Sample, Snapshot, Stack, Take, TapeError, Thread, Totals, Unrecorded,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -169,7 +169,12 @@ impl Recording for MemoryRecording {
         let index = |index| usize::try_from(index).unwrap_or(usize::MAX);
         let events = self.own_events(process);
         let end = index(range.end).min(events.len());
-        take(&events[index(range.start).min(end)..end]).map(|_| ())
+        for run in Run::of(&events[index(range.start).min(end)..end]) {
+            if take(run.whole())?.is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn afford(&self, _: u64) -> Result<(), TapeError> {

@@ -207,16 +207,16 @@ fn temporary(recording: &dyn Recording, process: ProcessId) -> Result<Weights, T
     let mut live = recording.live_at_start(process)?;
     let mut temporaries = Temporaries::default();
     let mut weights = Weights::new(recording);
-    let mut add = |block: LiveBlock| weights.add(block.backtrace, block.size, block.id);
+    let mut add = |block: &LiveBlock| weights.add(block.backtrace, block.size, block.id);
     replay::whole(
         recording,
         process,
         &mut live,
-        &mut |event: &Event, effect: &Effect, _: &Totals| {
+        &mut |event: &Event, effect: &Effect<&LiveBlock>, _: &Totals| {
             temporaries.note(event, effect, &mut add);
         },
     )?;
-    temporaries.finish().for_each(add);
+    temporaries.finish().for_each(|block| add(&block));
     Ok(weights)
 }
 

@@ -5,7 +5,9 @@ use crate::info::{Lost, Quality};
 use crate::names;
 use crate::recording::Recording;
 use crate::replay;
-use heaptape_tape::{Effect, Ending, Event, Process, ProcessId, TapeError, TimeNs, Totals};
+use heaptape_tape::{
+    Effect, Ending, Event, LiveBlock, Process, ProcessId, TapeError, TimeNs, Totals,
+};
 use serde::Serialize;
 
 /// A process, as results name it.
@@ -116,5 +118,5 @@ pub fn totals(recording: &dyn Recording, id: ProcessId) -> Result<Totals, TapeEr
         return Ok(recording.totals(id));
     }
     let mut live = recording.live_at_start(id)?;
-    replay::whole(recording, id, &mut live, &mut |_: &Event, _: &Effect, _: &Totals| {})
+    replay::whole(recording, id, &mut live, &mut |_: &Event, _: &Effect<&LiveBlock>, _: &Totals| {})
 }

@@ -2,13 +2,13 @@
 
 use crate::estimate::{Estimate, Exact, Sampling, Weigh};
 use crate::recording::Recording;
-use heaptape_tape::{Effect, Event, FORESEEN, LiveSet, ProcessId, TapeError, Totals, live_bytes};
+use heaptape_tape::{Effect, Event, LiveBlock, LiveSet, ProcessId, TapeError, Totals, live_bytes};
 use std::ops::ControlFlow;
 
 /// What a view gathers while a history goes by.
 pub trait Gather {
     /// Takes notice of an event, of what it did, and of the totals after it: of a sample, the estimated ones.
-    fn note(&mut self, event: &Event, effect: &Effect, totals: &Totals);
+    fn note(&mut self, event: &Event, effect: &Effect<&LiveBlock>, totals: &Totals);
 
     /// About the bytes of memory that it takes by now, without the live set.
     fn bytes(&self) -> u64 {
@@ -16,8 +16,8 @@ pub trait Gather {
     }
 }
 
-impl<F: FnMut(&Event, &Effect, &Totals)> Gather for F {
-    fn note(&mut self, event: &Event, effect: &Effect, totals: &Totals) {
+impl<F: FnMut(&Event, &Effect<&LiveBlock>, &Totals)> Gather for F {
+    fn note(&mut self, event: &Event, effect: &Effect<&LiveBlock>, totals: &Totals) {
         self(event, effect, totals);
     }
 }
@@ -50,21 +50,17 @@ pub fn whole_weighed(
     recording.afford(live_bytes(recording.totals(process).peak_blocks))?;
     let mut estimate = weigh.sampling().map(|sampling| Estimate::new(sampling, live));
     recording.runs(process, 0..recording.event_count(process), &mut |events| {
-        for some in events.chunks(FORESEEN) {
-            live.foresee(some);
-            for event in some {
-                let effect = live.apply(event);
-                // Never true of `Exact`, and not asked then.
-                if weigh.sampling().is_some()
-                    && let Some(estimate) = &mut estimate
-                {
-                    estimate.note(event, &effect, live);
-                    gather.note(event, &effect, estimate.totals());
-                } else {
-                    gather.note(event, &effect, live.totals());
-                }
+        live.replay(events, |event, effect, totals| {
+            // Never true of `Exact`, and not asked then.
+            if weigh.sampling().is_some()
+                && let Some(estimate) = &mut estimate
+            {
+                estimate.note(event, effect, totals);
+                gather.note(event, effect, estimate.totals());
+            } else {
+                gather.note(event, effect, totals);
             }
-        }
+        });
         let bytes = live.bytes().saturating_add(gather.bytes());
         recording.afford(bytes).map(ControlFlow::Continue)
     })?;

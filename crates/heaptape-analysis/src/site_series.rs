@@ -12,7 +12,7 @@ use crate::recording::Recording;
 use crate::replay::{self, Gather};
 use crate::sites::{Site, SiteId, Sites};
 use crate::table;
-use heaptape_tape::{BacktraceId, Effect, Event, Process, TapeError, Totals};
+use heaptape_tape::{BacktraceId, Effect, Event, LiveBlock, Process, TapeError, Totals};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use std::cmp::Reverse;
@@ -113,7 +113,7 @@ impl SiteSeries {
 struct Follow<W>(Growth<W>);
 
 impl<W: Weigh> Gather for Follow<W> {
-    fn note(&mut self, event: &Event, effect: &Effect, _: &Totals) {
+    fn note(&mut self, event: &Event, effect: &Effect<&LiveBlock>, _: &Totals) {
         self.0.note(event.time.0, effect);
     }
 

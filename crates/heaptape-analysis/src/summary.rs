@@ -263,13 +263,13 @@ struct Pass<'a, W> {
 
 impl<W: Weigh> Gather for Pass<'_, W> {
     #[inline]
-    fn note(&mut self, event: &Event, effect: &Effect, totals: &Totals) {
+    fn note(&mut self, event: &Event, effect: &Effect<&LiveBlock>, totals: &Totals) {
         self.watch.note(event, effect);
         self.residence.note(event.time, effect, totals);
         let (weigh, temporary, watch) = (self.weigh, &mut self.temporary, &mut self.watch);
         self.temporaries.note(event, effect, |block| {
-            *temporary += weigh.weigh(&block);
-            watch.temporary(&block);
+            *temporary += weigh.weigh(block);
+            watch.temporary(block);
         });
         self.growth.note(event.time.0, effect);
         self.suspects.note(event, effect);
@@ -324,7 +324,7 @@ impl<'a, W: Weigh> Pass<'a, W> {
     }
 
     #[cold]
-    fn add_sampled(&mut self, sampling: Sampling, effect: &Effect) {
+    fn add_sampled(&mut self, sampling: Sampling, effect: &Effect<&LiveBlock>) {
         if let Effect::Began(block, _) = effect {
             self.variance += sampling.variance(block.size);
             self.sizes.add_many(block.size, sampling.weight(block.size, block.id).blocks);

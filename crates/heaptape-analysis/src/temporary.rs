@@ -19,20 +19,25 @@ impl Temporaries {
     /// Takes notice of an event and what it did to the live set; calls `found` with each block that
     /// turned out temporary.
     #[inline]
-    pub fn note(&mut self, event: &Event, effect: &Effect, mut found: impl FnMut(LiveBlock)) {
+    pub fn note(
+        &mut self,
+        event: &Event,
+        effect: &Effect<&LiveBlock>,
+        mut found: impl FnMut(&LiveBlock),
+    ) {
         if !self.releasing.is_empty()
             && let Some(block) = self.releasing.remove(&event.thread)
             && !matches!(effect, Effect::Restored(_))
         {
-            found(block);
+            found(&block);
         }
         match *effect {
             Effect::Began(block, _) => {
                 *self.newest.of(block.thread) = block.id;
             }
-            Effect::Ended(block) if self.is_newest(&block) => {
+            Effect::Ended(block) if self.is_newest(block) => {
                 if event.action == Action::ReallocRelease {
-                    self.releasing.insert(event.thread, block);
+                    self.releasing.insert(event.thread, *block);
                 } else {
                     found(block);
                 }

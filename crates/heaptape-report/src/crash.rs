@@ -324,8 +324,8 @@ fn figures_line(figures: &MemoryFigures) -> String {
 pub fn render_short(out: &mut dyn Write, canvas: &Canvas, crashes: &Crashes) -> io::Result<()> {
     let Some(crash) = crashes.crashes.last() else {
         let Some(death) = &crashes.death else { return Ok(()) };
-        let signal = death.signal.map_or_else(|| "ended".to_owned(), signal_name);
-        let line = format!("heaptape: {signal}: {}", death.reason);
+        let killed = death.signal.map(|signal| format!("killed by {}. ", signal_name(signal)));
+        let line = format!("heaptape: {}{}", killed.unwrap_or_default(), death.reason);
         let lines = text::wrap_words(&line, 2, canvas.width);
         return lines.iter().take(4).try_for_each(|line| writeln!(out, "{line}"));
     };

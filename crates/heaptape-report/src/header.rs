@@ -25,7 +25,7 @@ pub fn render_process(
         text::shrink(canvas, &command, canvas.width / 2),
         format!("pid {}", process.pid),
         ending::words(&process.ending),
-        units::duration(process.end_ns - process.start_ns),
+        ran(process),
     ];
     parts.extend_from_slice(more);
     parts.extend(lost_words(&process.lost));
@@ -36,6 +36,15 @@ pub fn render_process(
         writeln!(out, "{line}")?;
     }
     Ok(())
+}
+
+/// How long a process ran; of one that another began, also since when, for times count from the beginning of the tape.
+fn ran(process: &ProcessName) -> String {
+    let ran = units::duration(process.end_ns - process.start_ns);
+    if process.number == 0 {
+        return ran;
+    }
+    format!("{ran} from {}", units::seconds(process.start_ns))
 }
 
 /// Of a sample, how much of the whole it is: `SAMPLE of 217 blocks, one byte in 512 KiB`.
@@ -161,8 +170,11 @@ pub fn render_unresolved(
         modules.push(format!("and in {} more", units::count(rest as u64)));
     }
     let share = unresolved_share(unresolved);
-    let note = format!("{share}: {}; why: heaptape info", modules.join(", "));
-    for line in text::wrap_words(&note, 2, canvas.width.saturating_sub(2)) {
+    let note = format!("{share}: {};", modules.join(", "));
+    let mut words: Vec<String> = note.split(' ').map(str::to_owned).collect();
+    // In one piece: somebody will copy it.
+    words.push("why: heaptape info".to_owned());
+    for line in text::wrap(&words, 1, 2, canvas.width.saturating_sub(2)) {
         writeln!(out, "{} {line}", canvas.paint(Ink::Warning, "!"))?;
     }
     Ok(())

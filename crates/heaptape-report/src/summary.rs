@@ -232,13 +232,19 @@ fn render_more(
 ) -> io::Result<()> {
     let tape = tape_words(canvas, tape, summary);
     let commands = [
-        format!("heaptape tree {tape} --metric peak"),
-        format!("| heaptape at {tape} 50%"),
-        format!("| heaptape layout {tape}"),
-        format!("| heaptape events {tape}"),
+        (format!("heaptape report {tape}"), "everything, as a page for the browser"),
+        (format!("heaptape tree {tape} --metric peak"), "who called whom"),
+        (format!("heaptape at {tape} 50%"), "the heap at any moment"),
+        (format!("heaptape layout {tape}"), "where the blocks lie"),
+        (format!("heaptape events {tape}"), "one by one"),
     ];
-    let mut parts = vec!["More:".to_owned()];
-    parts.extend(commands);
-    writeln!(out)?;
-    text::wrap(&parts, 1, 6, canvas.width).iter().try_for_each(|line| writeln!(out, "{line}"))
+    let widest = commands.iter().map(|(command, _)| text::width(command)).max().unwrap_or(0);
+    writeln!(out, "\nMore")?;
+    for (command, about) in &commands {
+        // A command is never cut or broken: somebody will copy it.
+        let line = format!("  {command:widest$}  {about}");
+        let is_narrow = text::width(&line) > canvas.width;
+        writeln!(out, "{}", if is_narrow { format!("  {command}") } else { line })?;
+    }
+    Ok(())
 }

@@ -36,10 +36,15 @@ pub fn shown(canvas: &Canvas, text: &str) -> String {
     escaped.chars().map(ascii).collect()
 }
 
-/// A command line on one line.
+/// A command line on one line, as a shell would take it: words that it would split or read otherwise are in quotes.
 pub fn command(canvas: &Canvas, words: &[String]) -> String {
-    let words: Vec<String> = words.iter().map(|word| shown(canvas, word)).collect();
-    words.join(" ")
+    let plain = |c: char| c.is_alphanumeric() || "_@%+=:,./-".contains(c);
+    let quoted = |word: &String| {
+        let shown = shown(canvas, word);
+        let as_it_is = !word.is_empty() && word.chars().all(plain);
+        if as_it_is { shown } else { format!("'{}'", shown.replace('\'', r"'\''")) }
+    };
+    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 /// Columns that a text takes.
@@ -122,6 +127,21 @@ mod tests {
         assert_eq!(escape("h\u{e9}ap".as_bytes()), "h\u{e9}ap");
         let seven_bit = Canvas { unicode: false, ..CANVAS };
         assert_eq!(shown(&seven_bit, "h\u{e9}ap"), "h\\u{e9}ap");
+    }
+
+    #[test]
+    fn a_command_line_shows_where_its_words_end() {
+        let line = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+            command(&CANVAS, &words)
+        };
+        assert_eq!(
+            line(&["redis-server", "--save", "", "--port=1"]),
+            "redis-server --save '' --port=1"
+        );
+        assert_eq!(line(&["sh", "-c", "kill -9 $$"]), "sh -c 'kill -9 $$'");
+        assert_eq!(line(&["a", "it's"]), r"a 'it'\''s'");
+        assert_eq!(line(&["h\u{e9}ap", "a\tb"]), "h\u{e9}ap 'a\\tb'");
     }
 
     #[test]

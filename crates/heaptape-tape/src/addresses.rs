@@ -15,6 +15,8 @@ const IN_PLACE: u8 = 17;
 const FAR: u8 = 18;
 
 const POOLS_LOG2: u32 = 12;
+/// Addresses of a pool for which there is memory before they come: of all pools, a MiB.
+const KEPT: usize = 64;
 
 /// Where a block may have been carved out behind another: after its bytes and the allocator's word.
 pub(crate) fn behind(addr: u64, room: u64) -> u64 {
@@ -49,36 +51,97 @@ pub(crate) fn take_way(ways: &mut Cursor<'_>, from: u64, code: u8) -> Result<u64
     }
 }
 
-/// What a thread did last.
+/// What a thread did last. `A` is an address, or what stands for one: the default for address 0.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Hand {
+pub(crate) struct Hand<A> {
     /// Where the next piece carved for it would start.
     top: u64,
-    last_ended: u64,
+    last_ended: A,
     last_pool: u16,
 }
 
 /// Freed addresses by thread and size, last one last. Pools share a slot by chance: it only makes
 /// foresight worse.
-pub(crate) struct Pools(Vec<Vec<u64>>);
+#[derive(Default)]
+pub(crate) struct Pools<A>(Vec<Vec<A>>);
 
-impl Pools {
-    pub(crate) fn new() -> Pools {
-        Pools(vec![Vec::new(); 1 << POOLS_LOG2])
+/// An address as the decoder has it.
+pub(crate) enum Told<A> {
+    /// It was freed in this run.
+    Known(A),
+    /// It may be anything.
+    New(u64),
+}
+
+impl<A: Copy + PartialEq> Pools<A> {
+    /// Begins a run: all pools are empty. The memory of small ones is kept.
+    pub(crate) fn begin(&mut self) {
+        for pool in &mut self.0 {
+            pool.clear();
+            pool.shrink_to(KEPT);
+        }
+        self.0.resize_with(1 << POOLS_LOG2, Vec::new);
     }
 
-    /// The pool of blocks of so many bytes of the thread of that rank.
+    /// Takes the address out that was freed so many places ago.
     #[inline]
-    pub(crate) fn of(thread: u32, room: u64) -> u16 {
-        let key = u64::from(thread) << 40 ^ room >> 4;
-        (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - POOLS_LOG2)) as u16
+    fn take(&mut self, pool: u16, ago: u8) -> Result<A, Malformed> {
+        const NONE: Malformed = Malformed("an address that was not freed");
+        let freed = &mut self.0[usize::from(pool)];
+        if ago == 0 {
+            return freed.pop().ok_or(NONE);
+        }
+        let at = freed.len().checked_sub(usize::from(ago) + 1);
+        Ok(freed.remove(at.ok_or(NONE)?))
     }
 
+    fn reuse_in_place(&mut self, hand: &Hand<A>) {
+        let pool = &mut self.0[usize::from(hand.last_pool)];
+        if pool.last() == Some(&hand.last_ended) {
+            pool.pop();
+        }
+    }
+
+    /// A block of a pool ended.
+    #[inline]
+    pub(crate) fn freed(&mut self, hand: &mut Hand<A>, addr: A, pool: u16) {
+        self.0[usize::from(pool)].push(addr);
+        hand.last_ended = addr;
+        hand.last_pool = pool;
+    }
+
+    /// The address of a begin of that code.
+    #[inline]
+    pub(crate) fn addr(
+        &mut self,
+        hand: &mut Hand<A>,
+        pool: u16,
+        code: u8,
+        room: u64,
+        ways: &mut Cursor<'_>,
+    ) -> Result<Told<A>, Malformed> {
+        if usize::from(code) < NEAR {
+            return self.take(pool, code).map(Told::Known);
+        }
+        if code == IN_PLACE {
+            self.reuse_in_place(hand);
+            return Ok(Told::Known(hand.last_ended));
+        }
+        let addr = match code {
+            BUMP => hand.top,
+            _ => take_way(ways, hand.top, code - FAR)?,
+        };
+        hand.top = behind(addr, room);
+        Ok(Told::New(addr))
+    }
+}
+
+impl Pools<u64> {
     /// The code of a begin at `addr`.
     #[inline]
     pub(crate) fn code(
         &mut self,
-        hand: &mut Hand,
+        hand: &mut Hand<u64>,
         pool: u16,
         addr: u64,
         room: u64,
@@ -97,48 +160,13 @@ impl Pools {
         hand.top = behind(addr, room);
         code
     }
+}
 
-    /// The address of a begin of that code.
-    #[inline]
-    pub(crate) fn addr(
-        &mut self,
-        hand: &mut Hand,
-        pool: u16,
-        code: u8,
-        room: u64,
-        ways: &mut Cursor<'_>,
-    ) -> Result<u64, Malformed> {
-        if usize::from(code) < NEAR {
-            let freed = &mut self.0[usize::from(pool)];
-            let at = freed.len().checked_sub(usize::from(code) + 1);
-            return Ok(freed.remove(at.ok_or(Malformed("an address that was not freed"))?));
-        }
-        if code == IN_PLACE {
-            self.reuse_in_place(hand);
-            return Ok(hand.last_ended);
-        }
-        let addr = match code {
-            BUMP => hand.top,
-            _ => take_way(ways, hand.top, code - FAR)?,
-        };
-        hand.top = behind(addr, room);
-        Ok(addr)
-    }
-
-    fn reuse_in_place(&mut self, hand: &Hand) {
-        let pool = &mut self.0[usize::from(hand.last_pool)];
-        if pool.last() == Some(&hand.last_ended) {
-            pool.pop();
-        }
-    }
-
-    /// A block of a pool ended.
-    #[inline]
-    pub(crate) fn freed(&mut self, hand: &mut Hand, addr: u64, pool: u16) {
-        self.0[usize::from(pool)].push(addr);
-        hand.last_ended = addr;
-        hand.last_pool = pool;
-    }
+/// The pool of blocks of so many bytes of the thread of that rank.
+#[inline]
+pub(crate) fn pool_of(thread: u32, room: u64) -> u16 {
+    let key = u64::from(thread) << 40 ^ room >> 4;
+    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - POOLS_LOG2)) as u16
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@
 //! is given a run with the buffer to decode it into, the one that the asker has done with; so there are as
 //! many buffers as readers, and one with the asker. Dropping [`Ahead`] ends the readers.
 
+use crate::events::Decoder;
 use crate::history::RunEntry;
-use crate::model::Event;
 use crate::read::{Tape, TapeError};
+use crate::run::Run;
 use std::slice;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{Builder, Scope};
@@ -21,8 +22,8 @@ pub(crate) struct Ahead<'scope> {
 }
 
 struct Reader<'scope> {
-    orders: Sender<(&'scope RunEntry, Vec<Event>)>,
-    read: Receiver<(Vec<Event>, Result<(), TapeError>)>,
+    orders: Sender<(&'scope RunEntry, Run)>,
+    read: Receiver<(Run, Result<(), TapeError>)>,
 }
 
 impl<'scope> Ahead<'scope> {
@@ -35,12 +36,13 @@ impl<'scope> Ahead<'scope> {
         count: usize,
     ) -> Option<Ahead<'scope>> {
         let start_one = |_| {
-            let (orders, given) = mpsc::channel::<(&RunEntry, Vec<Event>)>();
+            let (orders, given) = mpsc::channel::<(&RunEntry, Run)>();
             let (done, read) = mpsc::channel();
             let work = move || {
-                for (run, mut events) in given {
-                    let result = tape.read_run(run.offset, &run.key, &mut events);
-                    if done.send((events, result)).is_err() {
+                let mut decoder = Decoder::default();
+                for (entry, mut run) in given {
+                    let result = tape.read_run(entry, &mut decoder, &mut run);
+                    if done.send((run, result)).is_err() {
                         return;
                     }
                 }
@@ -51,27 +53,27 @@ impl<'scope> Ahead<'scope> {
         let readers: Vec<Reader<'_>> = (0..count).map_while(start_one).collect();
         let mut left = runs.iter();
         for (reader, run) in readers.iter().zip(left.by_ref().take(readers.len())) {
-            reader.give(run, Vec::new());
+            reader.give(run, Run::default());
         }
         (!readers.is_empty()).then_some(Ahead { readers, turn: 0, left })
     }
 
-    /// The next run, in order, in place of what `events` held.
-    pub(crate) fn next(&mut self, events: &mut Vec<Event>) -> Result<(), TapeError> {
+    /// The next run, in order, in place of what `run` held.
+    pub(crate) fn next(&mut self, run: &mut Run) -> Result<(), TapeError> {
         let reader = &self.readers[self.turn];
         self.turn = (self.turn + 1) % self.readers.len();
-        if let Some(run) = self.left.next() {
-            reader.give(run, std::mem::take(events));
+        if let Some(entry) = self.left.next() {
+            reader.give(entry, std::mem::take(run));
         }
         let (read, result) = reader.read.recv().expect("no run is asked for that was not given");
-        *events = read;
+        *run = read;
         result
     }
 }
 
 impl<'scope> Reader<'scope> {
-    fn give(&self, run: &'scope RunEntry, buffer: Vec<Event>) {
+    fn give(&self, entry: &'scope RunEntry, buffer: Run) {
         // One that ended did so by a panic, which the scope passes on.
-        let _ = self.orders.send((run, buffer));
+        let _ = self.orders.send((entry, buffer));
     }
 }

@@ -39,9 +39,11 @@ struct Ages {
 }
 
 impl Ages {
-    fn new(elders: usize) -> Ages {
+    /// In memory that was `links`.
+    fn new(elders: usize, mut links: Vec<Links>) -> Ages {
+        links.clear();
         let mut ages = Ages {
-            links: Vec::new(),
+            links,
             youngest: NONE,
             beside: Links { older: NONE, younger: NONE },
             last: elders as u32,
@@ -196,7 +198,7 @@ impl EndsEncoder {
             by_rank[elder.rank as usize] = number;
         }
         let mut by_rank = by_rank.into_iter();
-        let mut ages = Ages::new(self.elders.len());
+        let mut ages = Ages::new(self.elders.len(), Vec::new());
         for step in &self.steps {
             let number = match step {
                 Step::Begin => {
@@ -213,11 +215,18 @@ impl EndsEncoder {
     }
 }
 
+/// What decoding a run needs; kept for the next one.
+#[derive(Default)]
+pub(crate) struct EndsMemory {
+    links: Vec<Links>,
+    blocks: Vec<(u32, u32)>,
+}
+
 /// The other way.
 pub(crate) struct EndsDecoder<'a> {
     ages: Ages,
-    /// By number: where the block is, and its pool or, of an elder, its room in units.
-    blocks: Vec<(u64, u32)>,
+    /// By number: which spot the block is at, and its pool or, of an elder, its room in units.
+    blocks: Vec<(u32, u32)>,
     elders: usize,
     codes: Cursor<'a>,
     far: Cursor<'a>,
@@ -225,7 +234,8 @@ pub(crate) struct EndsDecoder<'a> {
 
 /// A block that ended.
 pub(crate) struct Ended {
-    pub(crate) addr: u64,
+    /// The number of its address.
+    pub(crate) spot: u32,
     /// The pool that it was begun in; of an elder, its room.
     pub(crate) from: Origin,
 }
@@ -236,10 +246,16 @@ pub(crate) enum Origin {
 }
 
 impl<'a> EndsDecoder<'a> {
-    /// At most `most` elders are believed.
-    pub(crate) fn new(columns: EndColumns<Cursor<'a>>, most: usize) -> Result<Self, Malformed> {
+    /// At most `most` elders are believed. `spot_of` numbers their addresses.
+    pub(crate) fn new(
+        columns: EndColumns<Cursor<'a>>,
+        most: usize,
+        memory: &mut EndsMemory,
+        mut spot_of: impl FnMut(u64) -> u32,
+    ) -> Result<Self, Malformed> {
         let [codes, far, mut elders, mut ways, mut units] = columns;
-        let mut blocks = Vec::new();
+        let mut blocks = std::mem::take(&mut memory.blocks);
+        blocks.clear();
         let mut expected = 0;
         while !elders.is_empty() {
             if blocks.len() == most {
@@ -251,16 +267,22 @@ impl<'a> EndsDecoder<'a> {
             };
             let units = units.number32()?;
             expected = behind(addr, u64::from(units) << 4 | 8);
-            blocks.push((addr, units));
+            blocks.push((spot_of(addr), units));
         }
         let elders = blocks.len();
-        Ok(EndsDecoder { ages: Ages::new(elders), blocks, elders, codes, far })
+        let ages = Ages::new(elders, std::mem::take(&mut memory.links));
+        Ok(EndsDecoder { ages, blocks, elders, codes, far })
+    }
+
+    /// Gives the memory back.
+    pub(crate) fn finish(self, memory: &mut EndsMemory) {
+        *memory = EndsMemory { links: self.ages.links, blocks: self.blocks };
     }
 
     #[inline]
-    pub(crate) fn begin(&mut self, addr: u64, pool: u16) {
+    pub(crate) fn begin(&mut self, spot: u32, pool: u16) {
         self.ages.begin();
-        self.blocks.push((addr, u32::from(pool)));
+        self.blocks.push((spot, u32::from(pool)));
     }
 
     #[inline]
@@ -268,11 +290,11 @@ impl<'a> EndsDecoder<'a> {
         let code = self.codes.byte()?;
         let number = self.ages.number(code, &mut self.far)?;
         self.ages.end(number);
-        let (addr, more) = self.blocks[number as usize];
+        let (spot, more) = self.blocks[number as usize];
         let elder = (number as usize) < self.elders;
         let from =
             if elder { Origin::Elder(u64::from(more) << 4) } else { Origin::Pool(more as u16) };
-        Ok(Ended { addr, from })
+        Ok(Ended { spot, from })
     }
 }
 
@@ -311,12 +333,14 @@ mod tests {
             }
             let columns = encoder.finish();
             let cursors = columns.each_ref().map(|column| Cursor::new(column));
-            let mut decoder = EndsDecoder::new(cursors, story.len()).unwrap();
+            let memory = &mut EndsMemory::default();
+            let spot_of = |addr: u64| addr as u32;
+            let mut decoder = EndsDecoder::new(cursors, story.len(), memory, spot_of).unwrap();
             for (begins, addr) in story {
                 if begins {
-                    decoder.begin(addr, 7);
+                    decoder.begin(spot_of(addr), 7);
                 } else {
-                    prop_assert_eq!(decoder.end().unwrap().addr, addr);
+                    prop_assert_eq!(decoder.end().unwrap().spot, spot_of(addr));
                 }
             }
             prop_assert!(decoder.end().is_err(), "nothing more ended");

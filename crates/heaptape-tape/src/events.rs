@@ -4,10 +4,11 @@
 //! that begins is told by what an allocator would do ([`crate::addresses`]), the block that ends by
 //! what a program would do ([`crate::ends`]); threads and times by how often they stay the same.
 
-use crate::addresses::{Hand, Pools};
+use crate::addresses::{Hand, Pools, Told, pool_of};
 use crate::columns;
-use crate::ends::{EndsDecoder, EndsEncoder, Origin};
+use crate::ends::{EndsDecoder, EndsEncoder, EndsMemory, Origin};
 use crate::model::*;
+use crate::run::{Run, Spots};
 use crate::shapes::{Past, Shape, ShapeDecoder, ShapeEncoder};
 use crate::varint::{self, Cursor, Malformed};
 use rustc_hash::FxHashMap;
@@ -41,9 +42,9 @@ impl Ended {
 
 /// A thread within a run.
 #[derive(Clone, Copy, Default)]
-struct ThreadState {
+struct ThreadState<A> {
     past: Past,
-    hand: Hand,
+    hand: Hand<A>,
 }
 
 /// Collects a run.
@@ -51,7 +52,7 @@ pub(crate) struct EventsEncoder {
     shapes: ShapeEncoder,
     threads: ThreadEncoder,
     ticks: TickEncoder,
-    pools: Pools,
+    pools: Pools<u64>,
     /// By block begun in this run: its pool.
     begun: Vec<u16>,
     begins: Vec<u8>,
@@ -63,11 +64,13 @@ pub(crate) struct EventsEncoder {
 
 impl EventsEncoder {
     pub(crate) fn new() -> EventsEncoder {
+        let mut pools = Pools::default();
+        pools.begin();
         EventsEncoder {
             shapes: ShapeEncoder::new(),
             threads: ThreadEncoder::default(),
             ticks: TickEncoder::default(),
-            pools: Pools::new(),
+            pools,
             begun: Vec::new(),
             begins: Vec::new(),
             begin_ways: Vec::new(),
@@ -85,7 +88,7 @@ impl EventsEncoder {
         let (hand, addr) = (&mut state.hand, event.addr);
         if event.shape.action.begins_block() {
             let room = event.shape.room();
-            let pool = Pools::of(rank, room);
+            let pool = pool_of(rank, room);
             let code = self.pools.code(hand, pool, addr, room, &mut self.begin_ways);
             self.begins.push(code);
             self.begun.push(pool);
@@ -98,7 +101,7 @@ impl EventsEncoder {
                 }
                 Ended::Elder { id, units } => {
                     self.ends.end_elder(id, addr, units);
-                    Pools::of(rank, u64::from(units) << 4)
+                    pool_of(rank, u64::from(units) << 4)
                 }
             };
             self.pools.freed(hand, addr, pool);
@@ -189,14 +192,14 @@ impl<'a> TickDecoder<'a> {
 #[derive(Default)]
 struct ThreadEncoder {
     numbers: FxHashMap<ThreadId, u32>,
-    states: Vec<ThreadState>,
+    states: Vec<ThreadState<u64>>,
     current: Option<(ThreadId, u32)>,
     run: u64,
     column: Vec<u8>,
 }
 
 impl ThreadEncoder {
-    fn switch_to(&mut self, thread: ThreadId) -> (u32, &mut ThreadState) {
+    fn switch_to(&mut self, thread: ThreadId) -> (u32, &mut ThreadState<u64>) {
         let number = match self.current {
             Some((current, number)) if current == thread => number,
             _ => {
@@ -226,7 +229,7 @@ impl ThreadEncoder {
 /// The other way.
 struct ThreadDecoder<'a> {
     numbers: FxHashMap<ThreadId, u32>,
-    states: Vec<ThreadState>,
+    states: Vec<ThreadState<u32>>,
     current: (ThreadId, u32),
     left: u64,
     /// Threads on the tape.
@@ -248,7 +251,7 @@ impl<'a> ThreadDecoder<'a> {
     }
 
     #[inline]
-    fn next(&mut self) -> Result<(ThreadId, u32, &mut ThreadState), Malformed> {
+    fn next(&mut self) -> Result<(ThreadId, u32, &mut ThreadState<u32>), Malformed> {
         if self.left == 0 {
             self.next_run()?;
         }
@@ -286,72 +289,96 @@ pub(crate) struct Surroundings {
     pub(crate) threads: u32,
 }
 
-/// Appends `count` events of a run to `out`.
-pub(crate) fn decode(
-    body: &[u8],
-    count: usize,
-    around: Surroundings,
-    out: &mut Vec<Event>,
-) -> Result<(), Malformed> {
-    if count > MAX_EVENTS {
-        return Err(Malformed("too many events"));
-    }
-    let [
-        mut table,
-        mut codes,
-        threads,
-        ticks,
-        mut begins,
-        mut begin_ways,
-        ends,
-        end_ways,
-        elders,
-        elder_ways,
-        elder_units,
-        mut others,
-    ] = columns::split::<12>(body)?;
-    let mut shapes = ShapeDecoder::new(table.take_all())?;
-    shapes.forget_backtraces_after(around.nodes);
-    let mut threads = ThreadDecoder::new(threads, around.threads);
-    let mut ticks = TickDecoder::new(ticks);
-    let mut pools = Pools::new();
-    let mut ends = EndsDecoder::new([ends, end_ways, elders, elder_ways, elder_units], count)?;
-    let mut last_other = 0;
-    out.reserve(count);
-    for _ in 0..count {
-        let (thread, rank, state) = threads.next()?;
-        let shape = shapes.next(&mut codes, &mut state.past)?;
-        let tick = ticks.next()?;
-        let hand = &mut state.hand;
-        let addr = if shape.action.begins_block() {
-            let room = shape.room();
-            let pool = Pools::of(rank, room);
-            let addr = pools.addr(hand, pool, begins.byte()?, room, &mut begin_ways)?;
-            ends.begin(addr, pool);
-            addr
-        } else if shape.action.ends_block() {
-            let ended = ends.end()?;
-            let pool = match ended.from {
-                Origin::Pool(pool) => pool,
-                Origin::Elder(room) => Pools::of(rank, room),
+/// Decodes runs, each by itself; the memory that it takes is kept for the next.
+#[derive(Default)]
+pub(crate) struct Decoder {
+    shapes: ShapeDecoder,
+    /// Of spots.
+    pools: Pools<u32>,
+    ends: EndsMemory,
+    spots: Spots,
+}
+
+impl Decoder {
+    /// Reads the `count` events of a run into `out`, replacing what it held.
+    pub(crate) fn decode(
+        &mut self,
+        body: &[u8],
+        count: usize,
+        around: Surroundings,
+        out: &mut Run,
+    ) -> Result<(), Malformed> {
+        if count > MAX_EVENTS {
+            return Err(Malformed("too many events"));
+        }
+        let [
+            mut table,
+            mut codes,
+            threads,
+            ticks,
+            mut begins,
+            mut begin_ways,
+            ends,
+            end_ways,
+            elders,
+            elder_ways,
+            elder_units,
+            mut others,
+        ] = columns::split::<12>(body)?;
+        let Decoder { shapes, pools, ends: memory, spots } = self;
+        shapes.begin(table.take_all())?;
+        shapes.forget_backtraces_after(around.nodes);
+        pools.begin();
+        out.clear();
+        let addrs = &mut out.addrs;
+        spots.begin(addrs);
+        let mut threads = ThreadDecoder::new(threads, around.threads);
+        let mut ticks = TickDecoder::new(ticks);
+        let ends = [ends, end_ways, elders, elder_ways, elder_units];
+        let mut ends = EndsDecoder::new(ends, count, memory, |addr| spots.of(addr, addrs))?;
+        let mut last_other = 0;
+        out.events.reserve(count);
+        out.spots.reserve(count);
+        for _ in 0..count {
+            let (thread, rank, state) = threads.next()?;
+            let shape = shapes.next(&mut codes, &mut state.past)?;
+            let tick = ticks.next()?;
+            let hand = &mut state.hand;
+            let spot = if shape.action.begins_block() {
+                let room = shape.room();
+                let pool = pool_of(rank, room);
+                let spot = match pools.addr(hand, pool, begins.byte()?, room, &mut begin_ways)? {
+                    Told::Known(spot) => spot,
+                    Told::New(addr) => spots.of(addr, addrs),
+                };
+                ends.begin(spot, pool);
+                spot
+            } else if shape.action.ends_block() {
+                let ended = ends.end()?;
+                let pool = match ended.from {
+                    Origin::Pool(pool) => pool,
+                    Origin::Elder(room) => pool_of(rank, room),
+                };
+                pools.freed(hand, ended.spot, pool);
+                ended.spot
+            } else {
+                last_other = others.delta(last_other)?;
+                spots.of(last_other, addrs)
             };
-            pools.freed(hand, ended.addr, pool);
-            ended.addr
-        } else {
-            last_other = others.delta(last_other)?;
-            last_other
-        };
-        out.push(Event {
-            time: TimeNs(tick.saturating_mul(around.tick_ns)),
-            thread,
-            action: shape.action,
-            api: shape.api,
-            align_log2: shape.align_log2,
-            addr,
-            size: shape.size,
-            usable: shape.usable,
-            backtrace: shape.backtrace,
-        });
+            out.spots.push(spot);
+            out.events.push(Event {
+                time: TimeNs(tick.saturating_mul(around.tick_ns)),
+                thread,
+                action: shape.action,
+                api: shape.api,
+                align_log2: shape.align_log2,
+                addr: addrs[spot as usize],
+                size: shape.size,
+                usable: shape.usable,
+                backtrace: shape.backtrace,
+            });
+        }
+        ends.finish(memory);
+        Ok(())
     }
-    Ok(())
 }

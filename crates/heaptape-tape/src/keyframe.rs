@@ -5,10 +5,11 @@
 //! `PART` live blocks and as many freed inherited addresses.
 
 use crate::columns;
-use crate::events::{self, Ended, EventsEncoder, Recorded, Surroundings};
+use crate::events::{Decoder, Ended, EventsEncoder, Recorded, Surroundings};
 use crate::index::KeyframeKey;
 use crate::live::{LiveBlock, LiveSet, Totals};
 use crate::model::*;
+use crate::run::Run;
 use crate::shapes::Shape;
 use crate::varint::{self, Cursor, Malformed};
 
@@ -135,7 +136,7 @@ pub(crate) struct Assembly {
     blocks: Vec<LiveBlock>,
     releasing: Vec<(ThreadId, LiveBlock)>,
     freed: Vec<u64>,
-    run: Vec<Event>,
+    run: Run,
 }
 
 impl Assembly {
@@ -144,12 +145,12 @@ impl Assembly {
         key: &KeyframeKey,
         body: &[u8],
         around: Surroundings,
+        decoder: &mut Decoder,
     ) -> Result<(), Malformed> {
         let [mut run, mut ids, mut releasing, mut freed] = columns::split::<4>(body)?;
-        self.run.clear();
-        events::decode(run.take_all(), key.count as usize, around, &mut self.run)?;
+        decoder.decode(run.take_all(), key.count as usize, around, &mut self.run)?;
         let mut id = 0u64;
-        for event in &self.run {
+        for event in self.run.whole() {
             id = id.wrapping_add(ids.number()?);
             self.blocks.push(LiveBlock::begun_by(event, BlockId(id)));
         }

@@ -10,8 +10,9 @@ use crate::model::Event;
 use crate::read::TapeError;
 use std::thread;
 
-/// Bytes of a run of events in memory with the block it is decoded from; hardly any run is as large.
-const RUN_BYTES: u64 = (MAX_EVENTS * size_of::<Event>()) as u64 + (1 << 20);
+/// Bytes of a run of events in memory with the numbers of its addresses, the block it is decoded from, and what decoding
+/// takes; hardly any run is as large.
+const RUN_BYTES: u64 = (MAX_EVENTS * (size_of::<Event>() + 12)) as u64 + (4 << 20);
 /// Threads that decode ahead: more than these are faster than anything that replays.
 const MAX_READERS: usize = 8;
 /// Most bytes of a live block in a [`LiveSet`](crate::LiveSet) that only grew: a slot of 64 and a free one beside it, four

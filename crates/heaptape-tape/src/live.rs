@@ -7,12 +7,16 @@
 //! blocks themselves ([`LiveSet::with_inherited`]), as far as they are known
 //! ([`LiveSet::with_nearly_inherited`]).
 
-mod table;
+mod slab;
+mod state;
 
 use crate::limits::live_bytes;
 use crate::model::*;
-use rustc_hash::{FxHashMap, FxHashSet};
-use table::BlockTable;
+use crate::places::{NONE, Places};
+use crate::run::Stretch;
+use rustc_hash::FxHashSet;
+use state::{Found, Searched, State};
+use std::borrow::Borrow;
 
 /// Events to [`LiveSet::foresee`] at a time: more than a processor can wait for at once, less than its nearest
 /// cache holds.
@@ -90,15 +94,15 @@ pub struct Totals {
     pub peak_event: EventIndex,
 }
 
-/// What became of an event.
+/// What became of an event. `B` is a block, or a reference to one where many events are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum Effect<B = LiveBlock> {
     /// A block began; the second field is the block that was still recorded at its address, if any.
-    Began(LiveBlock, Option<LiveBlock>),
+    Began(B, Option<B>),
     /// This block ended.
-    Ended(LiveBlock),
+    Ended(B),
     /// This block, released by a realloc that failed, lives on.
-    Restored(LiveBlock),
+    Restored(B),
     /// A block inherited over `fork` ended; it is not in this set.
     EndedInherited,
     /// A free or release of an address that was no live block.
@@ -107,13 +111,27 @@ pub enum Effect {
     Nothing,
 }
 
-impl Effect {
+impl<B> Effect<B> {
+    /// The same of other blocks.
+    #[inline(always)]
+    fn map<C>(self, of: impl Fn(B) -> C) -> Effect<C> {
+        match self {
+            Effect::Began(block, overlaid) => Effect::Began(of(block), overlaid.map(of)),
+            Effect::Ended(block) => Effect::Ended(of(block)),
+            Effect::Restored(block) => Effect::Restored(of(block)),
+            Effect::EndedInherited => Effect::EndedInherited,
+            Effect::Unmatched => Effect::Unmatched,
+            Effect::Nothing => Effect::Nothing,
+        }
+    }
+}
+
+impl<B: Borrow<LiveBlock>> Effect<B> {
     /// The block that is live no more.
     #[inline]
     pub fn gone(&self) -> Option<&LiveBlock> {
         match self {
-            Effect::Began(_, overlaid) => overlaid.as_ref(),
-            Effect::Ended(block) => Some(block),
+            Effect::Began(_, Some(block)) | Effect::Ended(block) => Some(block.borrow()),
             _ => None,
         }
     }
@@ -122,7 +140,7 @@ impl Effect {
     #[inline]
     pub fn come(&self) -> Option<&LiveBlock> {
         match self {
-            Effect::Began(block, _) | Effect::Restored(block) => Some(block),
+            Effect::Began(block, _) | Effect::Restored(block) => Some(block.borrow()),
             _ => None,
         }
     }
@@ -131,16 +149,9 @@ impl Effect {
 /// The live blocks of one process and its running totals.
 #[derive(Clone, Debug, Default)]
 pub struct LiveSet {
-    blocks: BlockTable,
-    /// Blocks in the middle of a realloc, by thread: a failed one is put back from here.
-    releasing: FxHashMap<ThreadId, LiveBlock>,
-    forked: bool,
-    /// Holds inherited blocks, of which some may be missing and some gone.
-    nearly: bool,
-    /// Of a forked child: addresses where nothing inherited is live any more. Only where it holds
-    /// inherited blocks itself are its own blocks' addresses among them.
-    inherited_freed: FxHashSet<u64>,
-    totals: Totals,
+    /// Slots of the blocks, by address.
+    places: Places,
+    state: State,
 }
 
 impl LiveSet {
@@ -152,7 +163,7 @@ impl LiveSet {
     /// The set of a forked child: frees of unknown addresses are taken as frees of inherited blocks,
     /// each address once until it is allocated anew.
     pub fn forked() -> LiveSet {
-        LiveSet { forked: true, ..LiveSet::default() }
+        LiveSet { state: State { forked: true, ..State::default() }, ..LiveSet::default() }
     }
 
     /// The set of a forked child that really holds the inherited blocks, for replay: the child's own
@@ -160,12 +171,12 @@ impl LiveSet {
     pub fn with_inherited(blocks: impl IntoIterator<Item = LiveBlock>) -> LiveSet {
         let mut set = LiveSet::new();
         for block in blocks {
-            set.totals.live_bytes = set.totals.live_bytes.wrapping_add(block.size);
-            set.totals.live_blocks += 1;
-            set.blocks.insert(block, 0);
+            set.state.totals.live_bytes = set.state.totals.live_bytes.wrapping_add(block.size);
+            set.state.totals.live_blocks += 1;
+            set.hold(block);
         }
-        set.totals.peak_bytes = set.totals.live_bytes;
-        set.totals.peak_blocks = set.totals.live_blocks;
+        set.state.totals.peak_bytes = set.state.totals.live_bytes;
+        set.state.totals.peak_blocks = set.state.totals.live_blocks;
         set
     }
 
@@ -177,7 +188,9 @@ impl LiveSet {
     /// known block frees an inherited one, and an allocation on an inherited block was preceded by a
     /// free. From then on the address is known.
     pub fn with_nearly_inherited(blocks: impl IntoIterator<Item = LiveBlock>) -> LiveSet {
-        LiveSet { forked: true, nearly: true, ..LiveSet::with_inherited(blocks) }
+        let mut set = LiveSet::with_inherited(blocks);
+        (set.state.forked, set.state.nearly) = (true, true);
+        set
     }
 
     /// This set of a forked child's own blocks, for replay: with `blocks`, which are the inherited
@@ -188,12 +201,16 @@ impl LiveSet {
         exact: bool,
     ) -> LiveSet {
         let mut known = FxHashSet::default();
+        let own: Vec<u64> =
+            if exact { Vec::new() } else { self.blocks().map(|b| b.addr).collect() };
+        let State { releasing, inherited_freed, totals, .. } = self.state;
         if !exact {
-            known = self.inherited_freed;
-            known.extend(self.blocks.iter().map(|block| block.addr));
+            known = inherited_freed;
+            known.extend(own);
         }
-        let all = LiveSet::from_parts(blocks, self.releasing, !exact, known, self.totals);
-        LiveSet { nearly: !exact, ..all }
+        let mut all = LiveSet::from_parts(blocks, releasing, !exact, known, totals);
+        all.state.nearly = !exact;
+        all
     }
 
     /// Rebuilds a set from the parts of a keyframe. What is live now is counted anew, the other totals
@@ -205,196 +222,161 @@ impl LiveSet {
         inherited_freed: impl IntoIterator<Item = u64>,
         totals: Totals,
     ) -> LiveSet {
-        let mut table = BlockTable::default();
+        let mut set = LiveSet::new();
         for block in blocks {
-            table.insert(block, 0);
+            set.hold(block);
         }
-        LiveSet {
-            totals: Totals {
-                live_bytes: table.iter().fold(0, |sum, block| sum.wrapping_add(block.size)),
-                live_blocks: table.len() as u64,
-                ..totals
-            },
-            blocks: table,
-            releasing: releasing.into_iter().collect(),
-            forked,
-            nearly: false,
-            inherited_freed: inherited_freed.into_iter().collect(),
-        }
+        set.state.totals = Totals {
+            live_bytes: set.blocks().fold(0, |sum, block| sum.wrapping_add(block.size)),
+            live_blocks: set.state.slots.len() as u64,
+            ..totals
+        };
+        set.state.releasing = releasing.into_iter().collect();
+        set.state.forked = forked;
+        set.state.inherited_freed = inherited_freed.into_iter().collect();
+        set
+    }
+
+    /// Puts a block in that no event tells of.
+    fn hold(&mut self, block: LiveBlock) {
+        let mut spot = Searched { places: &mut self.places, addr: block.addr };
+        self.state.hold(block, 0, &mut spot);
     }
 
     /// Applies one event and tells what it did.
     #[inline]
     pub fn apply(&mut self, event: &Event) -> Effect {
-        self.apply_marked(event, event.time, 0).0
-    }
-
-    /// Fetches into the cache what the next events will need. Worth its while for some [`FORESEEN`] events that
-    /// are known beforehand: each would wait for memory alone, together they wait once.
-    pub fn foresee(&self, events: &[Event]) {
-        self.blocks.touch(events.iter().map(|event| event.addr));
+        let (effect, _) = self.apply_marked(event, event.time, 0);
+        effect.map(|block| *block)
     }
 
     /// The same, at another time and with a mark for the block that begins; also returns the mark of the block
     /// that ended. 0 is no mark: that of a block that ended and lives on, too.
     #[inline(always)]
-    pub(crate) fn apply_marked(&mut self, event: &Event, time: TimeNs, mark: u64) -> (Effect, u64) {
-        self.totals.events += 1;
-        match event.action {
-            Action::Alloc => (self.begin(event, time, mark), 0),
-            Action::Free => match self.end(event.addr) {
-                Some((block, mark)) => (Effect::Ended(block), mark),
-                None => (self.end_unknown(event.addr), 0),
-            },
-            Action::ReallocAlloc => {
-                self.releasing.remove(&event.thread);
-                (self.begin(event, time, mark), 0)
-            }
-            Action::ReallocRelease => self.release(event),
-            Action::ReallocFail => (self.restore(event), 0),
-            Action::AllocFail => {
-                self.totals.failed += 1;
-                (Effect::Nothing, 0)
-            }
-            Action::Map | Action::Unmap => (Effect::Nothing, 0),
-        }
-    }
-
-    #[inline(always)]
-    fn begin(&mut self, event: &Event, time: TimeNs, mark: u64) -> Effect {
-        self.totals.allocs += 1;
-        // Wrapping here and below: sizes of a damaged tape add up to more than any memory holds.
-        self.totals.alloc_bytes = self.totals.alloc_bytes.wrapping_add(event.size);
-        let block = LiveBlock { time, ..LiveBlock::begun_by(event, BlockId(self.totals.allocs)) };
-        let first_word = self.nearly && self.inherited_freed.insert(event.addr);
-        let overlaid = self.insert(block, mark);
-        self.totals.overlaid += u64::from(overlaid.is_some() && !first_word);
-        if self.totals.live_bytes > self.totals.peak_bytes {
-            self.totals.peak_bytes = self.totals.live_bytes;
-            self.totals.peak_blocks = self.totals.live_blocks;
-            self.totals.peak_time = time;
-            self.totals.peak_event = self.totals.events;
-        }
-        Effect::Began(block, overlaid)
-    }
-
-    #[inline(always)]
-    fn end(&mut self, addr: u64) -> Option<(LiveBlock, u64)> {
-        let (block, mark) = self.blocks.remove(addr)?;
-        self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(block.size);
-        self.totals.live_blocks -= 1;
-        if self.nearly {
-            self.inherited_freed.insert(addr);
-        }
-        self.totals.frees += 1;
-        Some((block, mark))
-    }
-
-    fn end_unknown(&mut self, addr: u64) -> Effect {
-        if self.forked && self.inherited_freed.insert(addr) {
-            self.totals.frees += 1;
-            return Effect::EndedInherited;
-        }
-        self.totals.unmatched_frees += 1;
-        Effect::Unmatched
-    }
-
-    fn release(&mut self, event: &Event) -> (Effect, u64) {
-        let Some((block, mark)) = self.end(event.addr) else {
-            // The thread's next outcome is of this realloc, not of an earlier one.
-            self.releasing.remove(&event.thread);
-            return (self.end_unknown(event.addr), 0);
+    pub(crate) fn apply_marked(
+        &mut self,
+        event: &Event,
+        time: TimeNs,
+        mark: u64,
+    ) -> (Effect<&LiveBlock>, u64) {
+        let mut spot = Searched { places: &mut self.places, addr: event.addr };
+        let effect = self.state.apply(event, time, mark, &mut spot);
+        let mark = match effect {
+            Effect::Ended(slot) => self.state.slots.at(slot).mark,
+            _ => 0,
         };
-        // Keyed by the releasing thread, which is the one that reports the outcome.
-        self.releasing.insert(event.thread, block);
-        (Effect::Ended(block), mark)
+        (self.state.tell(effect), mark)
     }
 
-    fn restore(&mut self, event: &Event) -> Effect {
-        match self.releasing.remove(&event.thread) {
-            Some(block) if block.addr == event.addr => {
-                self.totals.frees = self.totals.frees.saturating_sub(1);
-                self.insert(block, 0);
-                Effect::Restored(block)
+    /// Applies events that follow each other. After each one, `note` is told what it did, and the totals.
+    ///
+    /// Where the blocks of a run are is looked up once for each address, all at once, and not in each event.
+    #[inline]
+    pub fn replay(
+        &mut self,
+        stretch: Stretch<'_>,
+        mut note: impl FnMut(&Event, &Effect<&LiveBlock>, &Totals),
+    ) {
+        let before = self.spots(stretch.addrs());
+        let mut spots = before.clone();
+        for (events, numbers) in stretch.chunks_with_spots(FORESEEN) {
+            self.state.slots.touch(numbers.iter().map(|&number| spots[number as usize]));
+            for (event, &number) in events.iter().zip(numbers) {
+                let mut spot = Found(&mut spots[number as usize]);
+                let effect = self.state.apply(event, event.time, 0, &mut spot);
+                note(event, &self.state.tell(effect), &self.state.totals);
             }
-            _ => {
-                if self.forked && self.inherited_freed.remove(&event.addr) {
-                    self.totals.frees = self.totals.frees.saturating_sub(1);
-                }
-                Effect::Nothing
-            }
+        }
+        for ((&addr, was), now) in stretch.addrs().iter().zip(before).zip(spots) {
+            self.places.change(addr, was, now);
         }
     }
 
-    /// Puts a block in and returns the one whose place it took.
-    #[inline(always)]
-    fn insert(&mut self, block: LiveBlock, mark: u64) -> Option<LiveBlock> {
-        let overlaid = self.blocks.insert(block, mark);
-        let freed = overlaid.as_ref().map_or(0, |block| block.size);
-        self.totals.live_bytes =
-            self.totals.live_bytes.wrapping_sub(freed).wrapping_add(block.size);
-        self.totals.live_blocks += u64::from(overlaid.is_none());
-        overlaid
+    /// The slots of the blocks at these addresses, [`NONE`] where none is.
+    fn spots(&self, addrs: &[u64]) -> Vec<u32> {
+        let slots = &self.state.slots;
+        let mut spots = Vec::with_capacity(addrs.len());
+        for some in addrs.chunks(FORESEEN) {
+            self.touch(some.iter().copied());
+            let slot = |&addr| self.places.find(addr, |number| slots.addr(number)).unwrap_or(NONE);
+            spots.extend(some.iter().map(slot));
+        }
+        spots
+    }
+
+    /// Fetches into the cache what the next events will need. Worth its while for some [`FORESEEN`] events that
+    /// are known beforehand: each would wait for memory alone, together they wait once.
+    pub fn foresee(&self, events: &[Event]) {
+        self.touch(events.iter().map(|event| event.addr));
+    }
+
+    /// The same by address.
+    fn touch(&self, addrs: impl Iterator<Item = u64> + Clone) {
+        self.state.slots.touch(self.places.guess(addrs));
     }
 
     /// The running totals.
     pub fn totals(&self) -> &Totals {
-        &self.totals
+        &self.state.totals
     }
 
     /// The live blocks, in no order.
     pub fn blocks(&self) -> impl Iterator<Item = &LiveBlock> {
-        self.blocks.iter()
+        self.places.numbers().map(|number| &self.state.slots.at(number).block)
     }
 
     /// The live block that starts at `addr`.
     pub fn get(&self, addr: u64) -> Option<&LiveBlock> {
-        self.blocks.get(addr)
+        let slots = &self.state.slots;
+        let slot = self.places.find(addr, |number| slots.addr(number))?;
+        Some(&slots.at(slot).block)
     }
 
     /// About the bytes that it takes or is about to: with a list of its blocks and its next growth. What was taken
     /// for blocks that are gone is kept for others to come, and counts.
     pub fn bytes(&self) -> u64 {
-        let list = self.blocks.len() * size_of::<LiveBlock>();
-        live_bytes(self.blocks.len() as u64).max(self.bytes_at_rest() + list as u64)
+        let blocks = self.state.slots.len();
+        let list = blocks * size_of::<LiveBlock>();
+        live_bytes(blocks as u64).max(self.bytes_at_rest() + list as u64)
     }
 
     /// About the bytes that it takes where nothing more happens to it.
     pub(crate) fn bytes_at_rest(&self) -> u64 {
         // A hash table has up to eight places for seven entries, and a byte beside each.
-        let addresses = self.inherited_freed.capacity() * 10;
-        let releasing = self.releasing.capacity() * (size_of::<(ThreadId, LiveBlock)>() + 10);
-        (self.blocks.bytes() + addresses + releasing) as u64
+        let addresses = self.state.inherited_freed.capacity() * 10;
+        let releasing = self.state.releasing.capacity() * (size_of::<(ThreadId, LiveBlock)>() + 10);
+        (self.state.slots.bytes() + self.places.bytes() + addresses + releasing) as u64
     }
 
     /// The live blocks, by address.
     pub fn sorted(&self) -> Vec<LiveBlock> {
-        let mut blocks = Vec::with_capacity(self.blocks.len());
-        blocks.extend(self.blocks.iter().copied());
+        let mut blocks = Vec::with_capacity(self.state.slots.len());
+        blocks.extend(self.blocks().copied());
         blocks.sort_unstable_by_key(|b| b.addr);
         blocks
     }
 
     /// Blocks in the middle of a realloc.
     pub fn releasing(&self) -> impl Iterator<Item = (&ThreadId, &LiveBlock)> {
-        self.releasing.iter()
+        self.state.releasing.iter()
     }
 
     /// Whether the first free of an unknown address is taken as the free of an inherited block.
     pub fn is_forked(&self) -> bool {
-        self.forked
+        self.state.forked
     }
 
     /// Addresses of inherited blocks that were freed; of a set that holds inherited blocks itself, all
     /// addresses that the child had to do with.
     pub fn inherited_freed(&self) -> impl Iterator<Item = u64> + '_ {
-        self.inherited_freed.iter().copied()
+        self.state.inherited_freed.iter().copied()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::Run;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -502,6 +484,54 @@ mod tests {
             prop_assert_eq!((totals.peak_bytes, totals.peak_event), (ledger.peak.0, peak_event));
             let balance = totals.frees + totals.overlaid + totals.live_blocks;
             prop_assert_eq!(totals.allocs, balance, "every block ended, was overlaid, or lives");
+        }
+    }
+
+    proptest! {
+        /// Of runs and of pieces of them, on sets of every kind: the same effects, totals and blocks.
+        #[test]
+        fn a_replay_does_what_the_events_do_one_by_one(
+            inherited in prop::collection::btree_set(0u8..12, 0..8),
+            kind in 0u8..4,
+            steps in prop::collection::vec((0u8..8, 0u8..3, 0u8..12, 1u16..), 0..200),
+            cuts in prop::collection::vec(0usize..200, 0..6),
+        ) {
+            let events: Vec<Event> = (0..)
+                .zip(steps)
+                .map(|(time, (action, thread, addr, size))| {
+                    event(Action::from_u8(action).unwrap(), thread, addr, size, time)
+                })
+                .collect();
+            let mut parent = LiveSet::new();
+            for &addr in &inherited {
+                parent.apply(&event(Action::Alloc, 0, addr, 8, 0));
+            }
+            let blocks = parent.blocks().copied();
+            let mut singly = match kind {
+                0 => LiveSet::new(),
+                1 => LiveSet::forked(),
+                2 => LiveSet::with_inherited(blocks),
+                _ => LiveSet::with_nearly_inherited(blocks),
+            };
+            let mut together = singly.clone();
+            let mut effects = events.iter().map(|event| {
+                let effect = singly.apply(event);
+                (effect, *singly.totals())
+            });
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (events.len() + 1)).collect();
+            cuts.extend([0, events.len()]);
+            cuts.sort_unstable();
+            for run in Run::of(&events) {
+                for piece in cuts.windows(2) {
+                    together.replay(run.stretch(piece[0]..piece[1]), |_, effect, totals| {
+                        assert_eq!(Some((effect.map(|block| *block), *totals)), effects.next());
+                    });
+                }
+            }
+            prop_assert!(effects.next().is_none());
+            drop(effects);
+            prop_assert_eq!(singly.sorted(), together.sorted());
+            prop_assert_eq!(together.state.slots.len(), together.sorted().len());
         }
     }
 

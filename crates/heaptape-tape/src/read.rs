@@ -2,16 +2,16 @@
 
 use crate::ahead::Ahead;
 use crate::crash::{CgroupMemory, Crash, Stack};
-use crate::events::{self, Surroundings};
+use crate::events::{Decoder, Surroundings};
 use crate::facts::Facts;
 use crate::format::kind;
-use crate::history::History;
-use crate::index::EventsKey;
+use crate::history::{History, RunEntry};
 use crate::leaks::{self, LeakBlock, LeakScan};
 use crate::limits::Limits;
 use crate::lineage::Remembered;
 use crate::live::Totals;
 use crate::model::*;
+use crate::run::Run;
 use crate::salvage::{Scan, Source, damaged_at};
 use crate::varint::{Cursor, Malformed};
 use crate::walk::{Events, Take, Walk};
@@ -257,8 +257,11 @@ impl Tape {
         let runs = walk.runs();
         let readers = self.limits.readers_for(runs.len());
         thread::scope(|scope| match Ahead::start(scope, self, runs, readers) {
-            Some(mut ahead) => walk.each(|_, events| ahead.next(events), take),
-            None => walk.each(|run, events| self.read_run(run.offset, &run.key, events), take),
+            Some(mut ahead) => walk.each(|_, run| ahead.next(run), take),
+            None => {
+                let mut decoder = Decoder::default();
+                walk.each(|entry, run| self.read_run(entry, &mut decoder, run), take)
+            }
         })
     }
 
@@ -325,15 +328,16 @@ impl Tape {
     /// Reads the events of one block into `out`, replacing what it held.
     pub(crate) fn read_run(
         &self,
-        offset: u64,
-        key: &EventsKey,
-        out: &mut Vec<Event>,
+        entry: &RunEntry,
+        decoder: &mut Decoder,
+        out: &mut Run,
     ) -> Result<(), TapeError> {
         out.clear();
-        let body = self.source.body(offset, kind::EVENTS)?;
-        events::decode(&body, key.count as usize, self.surroundings(), out).map_err(|e| {
+        let body = self.source.body(entry.offset, kind::EVENTS)?;
+        let count = entry.key.count as usize;
+        decoder.decode(&body, count, self.surroundings(), out).map_err(|e| {
             out.clear();
-            damaged_at(offset, e.0)
+            damaged_at(entry.offset, e.0)
         })
     }
 }

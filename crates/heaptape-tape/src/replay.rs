@@ -4,6 +4,7 @@
 //! it freed. Its live set is the parent's at the fork without those, and the own ones on top: see
 //! [`crate::lineage`].
 
+use crate::events::Decoder;
 use crate::format::kind;
 use crate::history::KeyframeEntry;
 use crate::keyframe::Assembly;
@@ -12,6 +13,7 @@ use crate::lineage::Heritage;
 use crate::live::LiveSet;
 use crate::model::*;
 use crate::read::{Moment, Tape, TapeError};
+use crate::run::Run;
 use crate::salvage::damaged_at;
 use std::ops::ControlFlow;
 
@@ -63,9 +65,10 @@ impl Tape {
         if run.key.last_tick <= tick {
             return Ok(run.key.end());
         }
-        let mut events = Vec::new();
-        self.read_run(run.offset, &run.key, &mut events)?;
-        Ok(run.key.first_event + events.partition_point(|event| event.time <= time) as u64)
+        let mut events = Run::default();
+        self.read_run(run, &mut Decoder::default(), &mut events)?;
+        let before = events.whole().partition_point(|event| event.time <= time);
+        Ok(run.key.first_event + before as u64)
     }
 
     /// The moment of most live bytes: after so many events, when, and the bytes and blocks live then.
@@ -87,10 +90,12 @@ impl Tape {
         let mut set = self.nearest(process, index, known, beside)?;
         let from = set.totals().events;
         self.afford(beside.saturating_add(set.bytes()))?;
+        // Of a long chain of forks, true of every ancestor but one: nothing is begun for nothing.
+        if from >= index {
+            return Ok(set);
+        }
         self.runs(process, from..index, &mut |events| {
-            for event in events {
-                set.apply(event);
-            }
+            set.replay(events, |_, _, _| {});
             self.afford(beside.saturating_add(set.bytes())).map(ControlFlow::Continue)
         })?;
         Ok(set)
@@ -122,10 +127,10 @@ impl Tape {
         let blocks = keyframe.parts.iter().map(|(_, key)| u64::from(key.count)).sum();
         let beside = beside.saturating_add(limits::live_bytes(blocks));
         self.afford(beside)?;
-        let mut assembly = Assembly::default();
+        let (mut assembly, mut decoder) = (Assembly::default(), Decoder::default());
         for (offset, key) in &keyframe.parts {
             let body = self.source.body(*offset, kind::KEYFRAME)?;
-            let added = assembly.add(key, &body, self.surroundings());
+            let added = assembly.add(key, &body, self.surroundings(), &mut decoder);
             added.map_err(|e| damaged_at(*offset, e.0))?;
             self.afford(beside.saturating_add(assembly.bytes()))?;
         }

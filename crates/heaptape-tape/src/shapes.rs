@@ -70,6 +70,7 @@ pub(crate) struct Past {
 }
 
 /// Remembers which shape followed which two, and which one.
+#[derive(Default)]
 struct Predictor {
     after_two: Vec<u32>,
     after_one: Vec<u32>,
@@ -78,10 +79,14 @@ struct Predictor {
 impl Predictor {
     const SLOTS_LOG2: u32 = 14;
 
-    /// For shapes with numbers below `shapes`.
-    fn new(shapes: usize) -> Predictor {
-        let after_two = vec![0; 1 << Predictor::SLOTS_LOG2];
-        Predictor { after_two, after_one: vec![0; shapes.max(1)] }
+    /// For shapes with numbers below `shapes`, in memory that was another's.
+    fn new(shapes: usize, memory: Predictor) -> Predictor {
+        let Predictor { mut after_two, mut after_one } = memory;
+        after_two.clear();
+        after_two.resize(1 << Predictor::SLOTS_LOG2, 0);
+        after_one.clear();
+        after_one.resize(shapes.max(1), 0);
+        Predictor { after_two, after_one }
     }
 
     /// One more shape.
@@ -116,7 +121,7 @@ impl ShapeEncoder {
         ShapeEncoder {
             numbers: FxHashMap::default(),
             shapes: Vec::new(),
-            predictor: Predictor::new(0),
+            predictor: Predictor::new(0, Predictor::default()),
             codes: Vec::new(),
         }
     }
@@ -175,7 +180,8 @@ impl ShapeEncoder {
     }
 }
 
-/// Turns codes into shapes.
+/// Turns codes into shapes. One that has done with a run makes way for the next.
+#[derive(Default)]
 pub(crate) struct ShapeDecoder {
     shapes: Vec<Shape>,
     seen: u32,
@@ -183,9 +189,11 @@ pub(crate) struct ShapeDecoder {
 }
 
 impl ShapeDecoder {
-    pub(crate) fn new(table: &[u8]) -> Result<ShapeDecoder, Malformed> {
+    /// Begins a run.
+    pub(crate) fn begin(&mut self, table: &[u8]) -> Result<(), Malformed> {
         let [mut calls, mut backtraces, mut sizes, mut usables] = columns::split::<4>(table)?;
-        let mut shapes = Vec::new();
+        let mut shapes = std::mem::take(&mut self.shapes);
+        shapes.clear();
         let mut last = 0;
         while !calls.is_empty() {
             if shapes.len() == MAX_EVENTS {
@@ -201,8 +209,9 @@ impl ShapeDecoder {
             let backtrace = BacktraceId(backtrace);
             shapes.push(Shape { action, api, align_log2, backtrace, size, usable });
         }
-        let predictor = Predictor::new(shapes.len());
-        Ok(ShapeDecoder { shapes, seen: 0, predictor })
+        let predictor = Predictor::new(shapes.len(), std::mem::take(&mut self.predictor));
+        *self = ShapeDecoder { shapes, seen: 0, predictor };
+        Ok(())
     }
 
     /// Backtraces that are not on the tape (their block is lost) become empty ones.

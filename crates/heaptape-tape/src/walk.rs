@@ -1,8 +1,10 @@
 //! The events of a process in order, and what is missing between them.
 
+use crate::events::Decoder;
 use crate::history::RunEntry;
 use crate::model::*;
 use crate::read::{Tape, TapeError};
+use crate::run::{Run, Stretch};
 use std::ops::{ControlFlow, Range};
 
 /// Goes from one run of a process to the next, over a range of its events. How a run is read is the
@@ -59,12 +61,12 @@ impl<'a> Walk<'a> {
     /// Hands over the events of each run until `take` breaks or an event is missing.
     pub(crate) fn each(
         mut self,
-        mut read: impl FnMut(&RunEntry, &mut Vec<Event>) -> Result<(), TapeError>,
+        mut read: impl FnMut(&RunEntry, &mut Run) -> Result<(), TapeError>,
         take: &mut Take<'_>,
     ) -> Result<(), TapeError> {
-        let mut events = Vec::new();
-        while let Some(range) = self.advance(|run| read(run, &mut events)) {
-            if take(&events[range?])?.is_break() {
+        let mut run = Run::default();
+        while let Some(range) = self.advance(|entry| read(entry, &mut run)) {
+            if take(run.stretch(range?))?.is_break() {
                 break;
             }
         }
@@ -78,20 +80,21 @@ impl<'a> Walk<'a> {
 }
 
 /// Takes events that follow each other, many at once; breaks when it wants no more.
-pub type Take<'a> = dyn FnMut(&[Event]) -> Result<ControlFlow<()>, TapeError> + 'a;
+pub type Take<'a> = dyn FnMut(Stretch<'_>) -> Result<ControlFlow<()>, TapeError> + 'a;
 
 /// Yields events one by one, and one error for each gap.
 pub(crate) struct Events<'a> {
     tape: &'a Tape,
     walk: Walk<'a>,
-    events: Vec<Event>,
+    decoder: Decoder,
+    run: Run,
     at: Range<usize>,
 }
 
 impl<'a> Events<'a> {
     pub(crate) fn new(tape: &'a Tape, process: ProcessId, from: EventIndex) -> Events<'a> {
         let walk = Walk::over(tape, process, from..EventIndex::MAX);
-        Events { tape, walk, events: Vec::new(), at: 0..0 }
+        Events { tape, walk, decoder: Decoder::default(), run: Run::default(), at: 0..0 }
     }
 }
 
@@ -102,12 +105,10 @@ impl Iterator for Events<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(at) = self.at.next() {
-                return Some(Ok(self.events[at]));
+                return Some(Ok(self.run.events[at]));
             }
-            let events = &mut self.events;
-            let advanced =
-                self.walk.advance(|run| self.tape.read_run(run.offset, &run.key, events));
-            match advanced? {
+            let (decoder, run) = (&mut self.decoder, &mut self.run);
+            match self.walk.advance(|entry| self.tape.read_run(entry, decoder, run))? {
                 Ok(range) => self.at = range,
                 Err(e) => return Some(Err(e)),
             }

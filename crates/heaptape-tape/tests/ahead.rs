@@ -34,7 +34,7 @@ fn with_readers(bytes: &[u8], readers: usize) -> Tape {
 fn read(tape: &Tape, range: Range<EventIndex>) -> (Vec<Event>, Option<String>) {
     let mut found = Vec::new();
     let result = tape.runs(MAIN, range, &mut |events| {
-        found.extend_from_slice(events);
+        found.extend_from_slice(&events);
         Ok(ControlFlow::Continue(()))
     });
     (found, result.err().map(|error| error.to_string()))

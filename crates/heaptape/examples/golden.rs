@@ -195,28 +195,27 @@ impl History {
         };
         let mut temporaries = Temporaries::default();
         let mut rank = 0;
-        tape.runs(process, 0..history.events, &mut |events| {
-            for event in events {
-                let effect = live.apply(event);
-                temporaries.note(event, &effect, |block| history.temporary.push(block));
-                history.note(rank, event, &effect);
+        tape.runs(process, 0..history.events, &mut |stretch| {
+            live.replay(stretch, |event, effect, _| {
+                temporaries.note(event, effect, |block| history.temporary.push(*block));
+                history.note(rank, event, effect);
                 rank += 1;
-            }
+            });
             Ok(ControlFlow::Continue(()))
         })?;
         history.temporary.extend(temporaries.finish());
         Ok(history)
     }
 
-    fn note(&mut self, rank: EventIndex, event: &Event, effect: &Effect) {
+    fn note(&mut self, rank: EventIndex, event: &Event, effect: &Effect<&LiveBlock>) {
         match effect {
             Effect::Began(block, overlaid) => {
-                self.begun.push((rank, *block));
-                self.ended.extend(overlaid.map(|gone| (rank, gone, event.time.0)));
+                self.begun.push((rank, **block));
+                self.ended.extend(overlaid.map(|gone| (rank, *gone, event.time.0)));
             }
-            Effect::Ended(block) => self.ended.push((rank, *block, event.time.0)),
+            Effect::Ended(block) => self.ended.push((rank, **block, event.time.0)),
             Effect::Restored(block) => {
-                let taken_back = self.ended.iter().rposition(|(_, ended, _)| ended == block);
+                let taken_back = self.ended.iter().rposition(|(_, ended, _)| ended == *block);
                 self.ended.remove(taken_back.expect("what was released had ended"));
             }
             Effect::EndedInherited | Effect::Unmatched | Effect::Nothing => {}

@@ -54,6 +54,9 @@ impl Failure {
             TapeError::Io(e) if e.kind() == io::ErrorKind::IsADirectory => {
                 format!("{path}: a directory, not a tape")
             }
+            TapeError::Io(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                format!("{path}: you may not read it: a tape is its recorder's alone (mode 0600)")
+            }
             TapeError::Damaged(_) => {
                 format!("{path}: {error}; other processes and moments may be whole (--process, at)")
             }
@@ -90,5 +93,18 @@ impl From<io::Error> for Failure {
             io::ErrorKind::BrokenPipe => Failure::ClosedPipe,
             _ => Failure::Request(format!("cannot write the output: {error}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tape_of_somebody_else_is_said_to_be_one() {
+        let denied = TapeError::Io(io::ErrorKind::PermissionDenied.into());
+        let failure = Failure::unreadable(Path::new("their.tape"), &denied);
+        assert!(failure.to_string().starts_with("their.tape: you may not read it"), "{failure}");
+        assert!(matches!(failure, Failure::Unreadable(_)));
     }
 }

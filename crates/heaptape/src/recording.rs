@@ -63,6 +63,10 @@ fn message(error: &LaunchError) -> String {
         LaunchError::NotFound(program) if program.as_bytes().contains(&b'/') => {
             format!("{}: no such program", escape(program.as_bytes()))
         }
+        LaunchError::NotFound(program) if program.as_bytes().starts_with(b"-") => format!(
+            "{}: neither an option of heaptape run (see heaptape run --help) nor a program in PATH",
+            escape(program.as_bytes())
+        ),
         LaunchError::NotFound(program) => format!(
             "{0}: program not found in PATH; for one in this folder write ./{0}",
             escape(program.as_bytes())

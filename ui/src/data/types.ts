@@ -334,6 +334,8 @@ export interface ProcessInfo {
   /** What could not be checked, each with why. */
   unchecked?: string[];
   rss: RssExplained | null;
+  /** Frames of this process's backtraces without a name, of how many; `notice`: where they are, when they are more than a few. */
+  unnamed_frames: { unnamed: number; of: number; notice: string | null } | null;
   errors: any;
   leaks: any;
   crash: any;
@@ -393,7 +395,5 @@ export interface Overview {
   has_contents: boolean;
   /** Whether a second recording is here, to compare with. */
   has_other: boolean;
-  /** Symbols: frames without a name, of how many. */
-  unnamed_frames: { unnamed: number; of: number; /** Where they are, when they are more than a few. */ notice: string | null };
   third_party: string;
 }

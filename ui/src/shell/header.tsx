@@ -5,7 +5,7 @@ import { helpOpen } from '../state/keys.ts';
 import { data, goTo, process, showProcess, source } from '../state/state.ts';
 import { Button } from '../ui/button.tsx';
 import { Icon } from '../ui/icons.tsx';
-import { Name, baseName } from '../ui/name.tsx';
+import { Name, baseName, commandLine } from '../ui/name.tsx';
 import { forced, theme, toggleTheme } from '../ui/theme.ts';
 import { bytes, duration } from '../ui/units.ts';
 import type { Overview, ProcessInfo } from '../data/types.ts';
@@ -17,13 +17,13 @@ export function Header() {
   const dark = theme.value === 'dark';
   return (
     <header class="header">
-      <h1 class="header-program" title={commandLine(info)}>
+      <h1 class="header-program" title={whole(info)}>
         <span class="header-tool">heaptape</span>
         <strong>
           <Name text={baseName(info.argv[0] ?? info.name)} tail={8} />
         </strong>
         <span class="header-arguments">
-          <Name text={info.argv.slice(1).join(' ')} tail={10} title={commandLine(info)} />
+          <Name text={commandLine(info.argv.slice(1))} tail={10} title={whole(info)} />
         </span>
       </h1>
       <Processes />
@@ -43,8 +43,8 @@ export function Header() {
   );
 }
 
-function commandLine(info: ProcessInfo): string {
-  return info.argv.length > 0 ? info.argv.join(' ') : info.name;
+function whole(info: ProcessInfo): string {
+  return info.argv.length > 0 ? commandLine(info.argv) : info.name;
 }
 
 /** Exit status 0, or an end of which nothing bad is known. */

@@ -62,7 +62,7 @@ export function Help() {
             </dl>
           </section>
           <section class="help-metrics">
-            <h3>What is measured</h3>
+            <h3>The metrics, of what is shown now</h3>
             <dl>
               {toldMetrics(source.value.overview).map((it) => (
                 <div key={it.id}>

@@ -19,8 +19,8 @@ export class TopDown implements Shape {
   private readonly origins: Uint32Array;
   private readonly mixed: Uint8Array;
   private readonly slots: Int32Array;
-  private starts: Uint32Array | undefined;
-  private kids = new Uint32Array(0);
+  private kids: Grouped | undefined;
+  private ends: Grouped | undefined;
   private first: Uint8Array | undefined;
 
   /** Empty, with room for `most` nodes. */
@@ -124,19 +124,18 @@ export class TopDown implements Shape {
   }
 
   children(node: number): Uint32Array {
-    this.starts ??= this.index();
-    return this.kids.subarray(this.starts[node]!, this.starts[node + 1]!);
+    this.kids ??= grouped(this.parents, 1, this.count, this.count);
+    return within(this.kids, node);
   }
 
-  sums(values: Float64Array): Sums & { totals: Float64Array; selfs: Float64Array } {
-    const selfs = new Float64Array(this.count);
-    for (let stack = 0; stack < this.of.length; stack++) {
-      const node = this.of[stack]!;
-      if (node >= 0) selfs[node]! += values[stack]!;
-    }
-    const totals = selfs.slice();
-    for (let node = this.count - 1; node > 0; node--) totals[this.parents[node]!]! += totals[node]!;
-    return { totals, selfs, total: (node) => totals[node]!, self: (node) => selfs[node]! };
+  /** Stacks whose own weight is this node's. */
+  ending(node: number): Uint32Array {
+    this.ends ??= grouped(this.of, 0, this.of.length, this.count);
+    return within(this.ends, node);
+  }
+
+  sums(values: Float64Array): TopDownSums {
+    return new TopDownSums(this, values);
   }
 
   private add(parent: number, fn: number, frame: number, stack: number): number {
@@ -161,14 +160,78 @@ export class TopDown implements Shape {
       return node;
     }
   }
+}
 
-  /** Where the children of each node stand in `kids`. */
-  private index(): Uint32Array {
-    const starts = new Uint32Array(this.count + 2);
-    for (let node = 1; node < this.count; node++) starts[this.parents[node]! + 2]!++;
-    for (let node = 2; node < starts.length; node++) starts[node]! += starts[node - 1]!;
-    this.kids = new Uint32Array(Math.max(0, this.count - 1));
-    for (let node = 1; node < this.count; node++) this.kids[starts[this.parents[node]! + 1]!++] = node;
-    return starts;
+/** Sums over a tree. Nothing is summed before it is asked for: while T moves, most weights are shown of one node only. */
+class TopDownSums implements Sums {
+  private readonly tree: TopDown;
+  private readonly values: Float64Array;
+  private known: { totals?: Float64Array; selfs?: Float64Array; all?: number } = {};
+
+  constructor(tree: TopDown, values: Float64Array) {
+    this.tree = tree;
+    this.values = values;
   }
+
+  get totals(): Float64Array {
+    return (this.known.totals ??= this.sumUp());
+  }
+
+  get selfs(): Float64Array {
+    return (this.known.selfs ??= this.own());
+  }
+
+  total(node: number): number {
+    if (node !== ROOT || this.known.totals) return this.totals[node]!;
+    return (this.known.all ??= this.sum());
+  }
+
+  self(node: number): number {
+    return this.tree.ending(node).reduce((sum, stack) => sum + this.values[stack]!, 0);
+  }
+
+  private sum(): number {
+    let sum = 0;
+    const { of } = this.tree;
+    for (let stack = 0; stack < of.length; stack++) if (of[stack]! >= 0) sum += this.values[stack]!;
+    return sum;
+  }
+
+  private own(): Float64Array {
+    const { tree, values } = this;
+    const own = new Float64Array(tree.count);
+    for (let stack = 0; stack < tree.of.length; stack++) {
+      const node = tree.of[stack]!;
+      if (node >= 0) own[node]! += values[stack]!;
+    }
+    return own;
+  }
+
+  private sumUp(): Float64Array {
+    const { parents, count } = this.tree;
+    const totals = this.own();
+    // Children have larger numbers than their parents.
+    for (let node = count - 1; node > 0; node--) totals[parents[node]!]! += totals[node]!;
+    return totals;
+  }
+}
+
+/** Numbers by their key: those of key `k` stand from `starts[k]` to `starts[k + 1]`. */
+interface Grouped {
+  starts: Uint32Array;
+  items: Uint32Array;
+}
+
+function within({ starts, items }: Grouped, key: number): Uint32Array {
+  return items.subarray(starts[key]!, starts[key + 1]!);
+}
+
+/** The numbers of `from` up to `to` by their keys, in order. Keys below zero are left out. */
+function grouped(keys: Int32Array, from: number, to: number, most: number): Grouped {
+  const starts = new Uint32Array(most + 2);
+  for (let it = from; it < to; it++) if (keys[it]! >= 0) starts[keys[it]! + 2]!++;
+  for (let key = 2; key < starts.length; key++) starts[key]! += starts[key - 1]!;
+  const items = new Uint32Array(starts.at(-1)!);
+  for (let it = from; it < to; it++) if (keys[it]! >= 0) items[starts[keys[it]! + 1]!++] = it;
+  return { starts, items };
 }

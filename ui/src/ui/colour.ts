@@ -109,7 +109,7 @@ export function byRank(weights: Map<number, number>): Map<number, number> {
 }
 
 /** What stacks are told apart by. */
-export type Kind = 'site' | 'fn' | 'file' | 'module';
+export type Kind = 'site' | 'fn';
 
 /** The key by which a call site's frame is told apart; frames of one key have one colour. */
 export function keyOf(data: ProcessData, frame: number, kind: Kind): number {

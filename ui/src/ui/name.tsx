@@ -49,11 +49,18 @@ export function FrameName({ frames, frame, full = false }: { frames: Frames; fra
     <span class="frame-name">
       <Name text={functionName(frames, frame, full)} title={wholeFrame(frames, frame)} />
       {file !== '' && (
-        <span class="frame-place">
-          <Name text={file} tail={8} title={wholeFrame(frames, frame)} />
-          {line}
-        </span>
+        <Place file={file} line={line} title={wholeFrame(frames, frame)} />
       )}
+    </span>
+  );
+}
+
+/** Quietly beside a name, `demo.cpp:19`: of the file the middle gives way, of the line nothing. */
+export function Place({ file, line, title }: { file: string; line: string; title?: string }) {
+  return (
+    <span class="frame-place">
+      <Name text={file} tail={8} {...(title !== undefined && { title })} />
+      {line}
     </span>
   );
 }
@@ -81,6 +88,11 @@ export function wholeFrame(frames: Frames, frame: number): string {
   const line = frames.line[frame] ? `:${frames.line[frame]}` : '';
   const module = frames.strings[frames.module[frame]!] ?? '';
   return [functionName(frames, frame, true), file && `${file}${line}`, module].filter((it) => it !== '').join('\n');
+}
+
+/** A command line as a shell would take it: words that it would split or read otherwise are in quotes. */
+export function commandLine(words: readonly string[]): string {
+  return words.map((it) => (/^[\p{L}\p{N}_@%+=:,./-]+$/u.test(it) ? it : `'${it.replaceAll("'", "'\\''")}'`)).join(' ');
 }
 
 export function baseName(path: string): string {

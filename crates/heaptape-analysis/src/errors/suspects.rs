@@ -73,7 +73,7 @@ impl<'a> Suspects<'a> {
 
     /// Takes notice of an event and of what it did.
     #[inline(always)]
-    pub fn note(&mut self, event: &Event, effect: &Effect) {
+    pub fn note(&mut self, event: &Event, effect: &Effect<&LiveBlock>) {
         match effect {
             Effect::Ended(block) => {
                 if let Some(offence) = offence(block, event) {
@@ -130,7 +130,7 @@ impl<'a> Suspects<'a> {
 
 impl Gather for Suspects<'_> {
     #[inline(always)]
-    fn note(&mut self, event: &Event, effect: &Effect, _: &Totals) {
+    fn note(&mut self, event: &Event, effect: &Effect<&LiveBlock>, _: &Totals) {
         Suspects::note(self, event, effect);
     }
 }

@@ -62,7 +62,7 @@ impl Chains {
     }
 
     #[inline]
-    pub(super) fn note(&mut self, event: &Event, effect: &Effect) {
+    pub(super) fn note(&mut self, event: &Event, effect: &Effect<&LiveBlock>) {
         match effect {
             Effect::Ended(block) if is_realloc(block) => self.end(event, block),
             Effect::Ended(block) if event.action == Action::ReallocRelease => {

@@ -47,7 +47,7 @@ impl<W: Weigh> Watch<W> {
 
     /// Takes notice of an event and what it did.
     #[inline]
-    pub fn note(&mut self, event: &Event, effect: &Effect) {
+    pub fn note(&mut self, event: &Event, effect: &Effect<&LiveBlock>) {
         self.chains.note(event, effect);
         if event.size == 0 && event.action == Action::Alloc {
             self.note_empty(event.backtrace);

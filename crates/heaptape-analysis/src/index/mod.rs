@@ -1,10 +1,10 @@
 //! An index of a process's history, made by one replay: any moment of a tape of any length in a few milliseconds.
 //!
 //! The history is cut into *cells* of equally many events. A block that is born and ends in one cell is *short*: of it
-//! it is known when it ended, in 2 bytes. All others are *long*, and kept one by one, in 16 bytes ([`long`]). What is
+//! it is known when it ended, in 2 bytes. All others are *long*, and kept one by one, in 16 bytes (`long`). What is
 //! live at a position are the long ones that are, and short ones born before it in its cell, whose births are read
 //! again: with the known ends that needs no live set. What was allocated in a range are sums by stretch and backtrace
-//! ([`sums`]), and births at its ends that are read again; what was freed is what was live before and allocated, less
+//! (`sums`), and births at its ends that are read again; what was freed is what was live before and allocated, less
 //! what is live after. [`curve`] has the live bytes over time.
 //!
 //! Cells are as short as memory allows: where the index grows too large, they are made twice as long, and long blocks

@@ -94,7 +94,7 @@ impl<'a> RssWatch<'a> {
 
     /// Takes notice of what an event did.
     #[inline]
-    pub fn note(&mut self, time: TimeNs, effect: &Effect, totals: &Totals) {
+    pub fn note(&mut self, time: TimeNs, effect: &Effect<&LiveBlock>, totals: &Totals) {
         while time.0 > self.until_ns {
             self.take_sample();
         }

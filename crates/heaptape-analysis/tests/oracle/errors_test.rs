@@ -196,6 +196,20 @@ fn errors_of(recording: &MemoryRecording) -> Errors {
 }
 
 proptest! {
+    /// Whichever list they are in, and however short it is.
+    #[test]
+    fn a_summary_finds_the_same_errors(wishes in wishes(), limit in 0_usize..20) {
+        let recording = with_events(history(&wishes));
+        let process = &recording.processes[0];
+        let errors = |limit| Errors::compute(&recording, &FakeNames, process, limit).unwrap();
+        let (summary, found) =
+            Summary::with_errors(&recording, &FakeNames, process, 3, limit).unwrap();
+        prop_assert_eq!(found, errors(limit));
+        prop_assert_eq!(summary.errors, errors(10).findings);
+    }
+}
+
+proptest! {
     #[test]
     fn every_wrong_free_is_found_and_no_right_one(wishes in wishes()) {
         let events = history(&wishes);

@@ -4,7 +4,7 @@ use crate::history::{process, recording, steps};
 use heaptape_analysis::flows::{Flow, Flows};
 use heaptape_analysis::lifetimes::{Lifetime, Lifetimes, NEVER, flags};
 use heaptape_analysis::temporary::Temporaries;
-use heaptape_analysis::{MemoryRecording, Recording, Weight};
+use heaptape_analysis::{MemoryRecording, Recording, Weight, replay};
 use heaptape_tape::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -127,17 +127,16 @@ fn check(recording: &MemoryRecording, of: ProcessId) -> Result<(), TestCaseError
 
 /// Only of a history with some sense: in the middle of a realloc a thread does nothing else.
 fn check_temporary(recording: &MemoryRecording, of: ProcessId) -> Result<(), TestCaseError> {
-    let events = &recording.events[&of];
     let lifetimes = Lifetimes::of(recording, of, &|_| true).unwrap();
     let temporary = |block: &&Lifetime| block.is(flags::TEMPORARY);
     let rows: BTreeSet<Name> = lifetimes.blocks.iter().filter(temporary).map(of_row).collect();
     let mut found = BTreeSet::new();
     let mut temporaries = Temporaries::default();
     let mut live = recording.live_at_start(of).unwrap();
-    for event in events {
-        let effect = live.apply(event);
-        temporaries.note(event, &effect, |block| found.extend([of_live(&block)]));
-    }
+    let note = &mut |event: &Event, effect: &Effect<&LiveBlock>, _: &Totals| {
+        temporaries.note(event, effect, |block| found.extend([of_live(block)]));
+    };
+    replay::whole(recording, of, &mut live, note).unwrap();
     found.extend(temporaries.finish().map(|block| of_live(&block)));
     prop_assert_eq!(rows, found);
     Ok(())

@@ -16,6 +16,7 @@ use heaptape_analysis::process::ProcessName;
 use heaptape_analysis::recording::Recording;
 use heaptape_analysis::rss::RssExplained;
 use heaptape_analysis::summary::Summary;
+use heaptape_analysis::unresolved::Unresolved;
 use heaptape_tape::{Api, Process};
 use serde::{Serialize, Serializer};
 
@@ -57,8 +58,6 @@ pub struct Overview {
     pub has_contents: bool,
     /// Whether a second recording is there, to compare with.
     pub has_other: bool,
-    /// Frames without a name.
-    pub unnamed_frames: UnnamedFrames,
     /// Licences of what the page is made of.
     pub third_party: &'static str,
 }
@@ -72,13 +71,25 @@ pub struct Sampling {
 
 /// Frames without a name, and all.
 #[derive(Clone, Debug, Serialize)]
-pub struct UnnamedFrames {
-    /// Without.
-    pub unnamed: u64,
-    /// Of so many.
-    pub of: u64,
-    /// Where they are, when they are more than a few.
-    pub notice: Option<String>,
+pub(super) struct UnnamedFrames {
+    unnamed: u64,
+    of: u64,
+    /// Where they are, when they are more than a few: no loss of the recording.
+    pub(super) notice: Option<String>,
+}
+
+impl UnnamedFrames {
+    /// Of the backtraces of one process.
+    pub(super) fn of(unresolved: &Unresolved) -> UnnamedFrames {
+        let mut said = Vec::new();
+        header::render_unresolved(&mut said, &ONE_LINE, unresolved)
+            .expect("memory takes everything");
+        UnnamedFrames {
+            unnamed: unresolved.unresolved,
+            of: unresolved.frames,
+            notice: notes(&said).into_iter().next(),
+        }
+    }
 }
 
 /// A moment of a process, and what was live then.
@@ -191,6 +202,7 @@ struct ResultsDocument<'a> {
     /// What could not be looked for, and why.
     unchecked: Vec<String>,
     rss: Option<&'a RssExplained>,
+    unnamed_frames: Option<UnnamedFrames>,
     errors: Option<&'a Errors>,
     leaks: Option<&'a NumberedLeaks>,
     crash: Option<&'a Crashes>,
@@ -208,6 +220,7 @@ impl Serialize for Results {
             checked: found.checked,
             unchecked: found.unchecked,
             rss: residence.map(|residence| &residence.explained),
+            unnamed_frames: summary.map(|summary| UnnamedFrames::of(&summary.unresolved)),
             errors: self.errors.as_ref(),
             leaks: self.leaks.as_ref(),
             crash: self.crash.as_ref(),
@@ -237,11 +250,6 @@ impl Overview {
             left_out: 0,
             has_contents: false,
             has_other: false,
-            unnamed_frames: UnnamedFrames {
-                unnamed: info.unresolved.unresolved,
-                of: info.unresolved.frames,
-                notice: unnamed_notice(&info),
-            },
             info,
             third_party: super::THIRD_PARTY,
         }
@@ -312,14 +320,6 @@ fn losses(info: &Info) -> Vec<String> {
         .expect("memory takes everything");
     lines.extend(notes(&missing));
     lines
-}
-
-/// How many frames have no name, and where, when they are more than a few: no loss of the recording.
-fn unnamed_notice(info: &Info) -> Option<String> {
-    let mut said = Vec::new();
-    header::render_unresolved(&mut said, &ONE_LINE, &info.unresolved)
-        .expect("memory takes everything");
-    notes(&said).into_iter().next()
 }
 
 /// Notes as they are written for the terminal, without their marks.

@@ -1,6 +1,6 @@
 //! The part of a report that can be read without scripts: the summary of the process that is shown first.
 
-use super::overview::{Overview, ProcessInfo};
+use super::overview::{Overview, ProcessInfo, UnnamedFrames};
 use crate::html::Text;
 use crate::summary::{Figure, figures};
 use crate::{canvas::Canvas, crash, findings, sites, text, units};
@@ -81,7 +81,9 @@ fn write_head(out: &mut dyn Write, overview: &Overview, process: &ProcessInfo) -
         units::counted(process.threads.len() as u64, "thread"),
         units::counted(process.block_count, "block"),
     )?;
-    for loss in overview.losses.iter().chain(&overview.unnamed_frames.notice) {
+    let names = process.results.summary.as_ref();
+    let unnamed = names.and_then(|summary| UnnamedFrames::of(&summary.unresolved).notice);
+    for loss in overview.losses.iter().chain(&unnamed) {
         writeln!(out, "<p class=\"bad\">{}</p>", Text(loss))?;
     }
     if let Some(why) = &process.why_not {

@@ -5,8 +5,9 @@
 use crate::failure::Outcome;
 use crate::glue::json_results;
 use crate::recording::shown;
+use crate::terminal;
 use heaptape_collector::preflight::{self, Finding, Inspection, Severity};
-use heaptape_report::text::escape;
+use heaptape_report::text::{self, escape};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -51,20 +52,25 @@ fn print(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "  runs {}", shown(interpreter))?;
     }
     if inspection.recordable().is_ok() {
-        writeln!(
-            out,
-            "  seen: malloc and its family, operator new and delete, from the first call to the last, in \
-             every thread;\n        children by fork, vfork, posix_spawn and exec; with --mmap: mmap, brk \
-             and sbrk"
-        )?;
+        write_wrapped(out, 2, SEEN)?;
     }
     for Finding { severity, what, advice } in &inspection.findings {
-        writeln!(out, "  {}: {}", word(*severity), escape(what.as_bytes()))?;
+        write_wrapped(out, 2, &format!("{}: {}", word(*severity), escape(what.as_bytes())))?;
         if !advice.is_empty() {
-            writeln!(out, "      {}", escape(advice.as_bytes()))?;
+            write_wrapped(out, 6, &escape(advice.as_bytes()))?;
         }
     }
     Ok(())
+}
+
+const SEEN: &str = "seen: malloc and its family, operator new and delete, from the first call to the last, in every \
+                    thread; children by fork, vfork, posix_spawn and exec; with --mmap: mmap, brk and sbrk";
+
+/// A sentence below a heading, so far from the left.
+fn write_wrapped(out: &mut dyn Write, margin: usize, sentence: &str) -> io::Result<()> {
+    let room = terminal::stdout().width.saturating_sub(margin);
+    let lines = text::wrap_words(sentence, 2, room);
+    lines.iter().try_for_each(|line| writeln!(out, "{:margin$}{line}", ""))
 }
 
 fn word(severity: Severity) -> &'static str {

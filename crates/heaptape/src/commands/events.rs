@@ -86,7 +86,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     let processes = reading.processes()?;
     let alone = processes.len() == 1;
     reading.outcome(with_stdout(|out| {
-        let mut left = args.limit.unwrap_or(u64::MAX);
+        let most = args.limit.unwrap_or(u64::MAX);
+        let mut left = most;
         for (index, process) in processes.into_iter().enumerate() {
             write_heading(out, form, index, &ProcessName::of(reading.quiet(), process))?;
             let show = |row: EventRow| {
@@ -102,6 +103,12 @@ pub(crate) fn run(args: Args) -> Outcome {
                 Ok(ControlFlow::Break(result)) => return result.map_err(Failure::from),
                 Err(error) => reading.leave_out(error, alone)?,
             }
+        }
+        if let Form::Text(_) = form
+            && left == most
+            && most > 0
+        {
+            writeln!(out, "  no event is like that")?;
         }
         Ok(())
     }))

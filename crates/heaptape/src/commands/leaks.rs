@@ -32,7 +32,7 @@ const MOST_SUPPRESSIONS: u64 = 16 << 20;
   heaptape leaks demo.tape --show-leak-kinds=all --top 50
   heaptape leaks demo.tape --block '#4711'
   heaptape leaks 4711                        search a process that is being recorded, now
-  heaptape leaks 4711 --since 0              the same; of that, what was allocated after the first search
+  heaptape leaks 4711 --since 0              only what was allocated after the first search
   heaptape leaks demo.tape --scan 0          what an earlier search has found
   heaptape leaks demo.tape --suppressions lsan.supp --error-exitcode 1
   heaptape leaks demo.tape --gen-suppressions=all

@@ -28,9 +28,9 @@ const MOST_BLOCKS: u64 = 20_000_000;
   heaptape report demo.tape
   heaptape report demo.tape -o /tmp/demo.html --force
   heaptape report demo.tape --process all
-  heaptape report before.tape --diff after.tape      what is more or less in the second tape: page Diff
-  heaptape report demo.tape --contents               with the bytes of blocks, as far as they were recorded
-  heaptape report demo.tape --source-map /build=.    where sources lie now"
+  heaptape report before.tape --diff after.tape     what is more, what is less
+  heaptape report demo.tape --contents              with the bytes of blocks
+  heaptape report demo.tape --source-map /build=.   where sources lie now"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -107,7 +107,10 @@ fn write(report: &mut Report, output: &Path, replace: bool) -> Result<(), Failur
     let written = write_whole(output, manner, |out| report.write(out));
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => is_there(output),
-        _ => Failure::request(format!("{}: {error}", shown(output))),
+        io::ErrorKind::NotFound => {
+            Failure::request(format!("{}: cannot be written: no such folder", shown(output)))
+        }
+        _ => Failure::request(format!("{}: cannot be written: {error}", shown(output))),
     })
 }
 

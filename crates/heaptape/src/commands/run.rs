@@ -361,7 +361,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         }
     } else if !quiet {
         let tape = quoted(recorded.tape.as_os_str());
-        tell(format_args!("  heaptape summary {tape}\n  heaptape at {tape} peak"));
+        tell(format_args!("  heaptape summary {tape}\n  heaptape report {tape}"));
         if recorded.copied.snapshots > 0 {
             tell(format_args!("  heaptape contents {tape}"));
         }

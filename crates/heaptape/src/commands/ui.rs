@@ -31,8 +31,8 @@ use std::process::{Command, ExitCode, Stdio};
     after_help = "Examples:
   heaptape ui demo.tape
   heaptape ui demo.tape --open                     start the browser, too
-  heaptape ui demo.tape --port 8080                then from elsewhere: ssh -L 8080:127.0.0.1:8080 HOST
-  heaptape ui before.tape --diff after.tape        what is more or less in the second tape: page Diff
+  heaptape ui demo.tape --port 8080                from afar: ssh -L 8080:localhost:8080 HOST
+  heaptape ui before.tape --diff after.tape        what is more, what is less
   heaptape ui demo.tape --source-map /build=$PWD   where the sources are now"
 )]
 pub(crate) struct Args {

@@ -10,7 +10,7 @@ use heaptape_analysis::{Names, Recording, Weight, process, replay};
 use heaptape_report::page::columns::Table;
 use heaptape_report::page::overview::{Capped, PeakInfo, ProcessInfo, Results, ThreadName};
 use heaptape_report::page::tables::{self, END_OF_ADDRESSES, FrameColumns, Threads};
-use heaptape_tape::{Effect, Event, Process, TapeError, Totals};
+use heaptape_tape::{Effect, Event, LiveBlock, Process, TapeError, Totals};
 use std::cell::Cell;
 use std::io;
 
@@ -124,7 +124,7 @@ fn timeline(recording: &dyn Recording, process: &Process) -> Result<(Series, Vec
         recording,
         process.id,
         &mut live,
-        &mut |event: &Event, _: &Effect, totals: &Totals| {
+        &mut |event: &Event, _: &Effect<&LiveBlock>, totals: &Totals| {
             series.set(event.time.0, totals.live_bytes);
         },
     )?;

@@ -4,7 +4,7 @@ use super::build;
 use super::check::open;
 use super::run::{self, Outcome};
 use super::wrong;
-use heaptape_tape::{Action, Event, Found, GuardMechanism, OverwriteKind, Tape};
+use heaptape_tape::{Action, Event, Found, GuardMechanism, OverwriteKind, Stretch, Tape};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -26,8 +26,8 @@ fn guarded(options: &[&str], words: &[&str]) -> (Outcome, Tape) {
 fn events(tape: &Tape) -> Vec<Event> {
     let mut all = Vec::new();
     let process = tape.processes()[0].id;
-    let mut take = |events: &[Event]| {
-        all.extend_from_slice(events);
+    let mut take = |events: Stretch<'_>| {
+        all.extend_from_slice(&events);
         Ok(ControlFlow::Continue(()))
     };
     tape.runs(process, 0..tape.event_count(process), &mut take).expect("readable");

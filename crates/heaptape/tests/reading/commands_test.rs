@@ -98,6 +98,9 @@ fn events_pass_their_filters() {
     assert_eq!(count(&["--address", "0x90000010"]), 2);
     assert_eq!(count(&["--limit", "5"]), 5);
     assert_eq!(count(&["--thread", "1"]), 0);
+    let none = stdout(&["events", tape.path(), "--thread", "1"]);
+    assert!(none.ends_with("  no event is like that\n"), "{none}");
+    assert!(!stdout(&["events", tape.path(), "--limit", "0"]).contains("no event"));
     assert_eq!(count(&["--match", "+0x20", "--kind", "malloc"]), 40);
     let lines = stdout(&["events", tape.path(), "--json", "--limit", "2"]);
     for line in lines.lines() {
@@ -186,17 +189,24 @@ fn the_launched_program_is_shown_after_its_exec() {
     assert_eq!(all.matches("HEAP SUMMARY").count(), 3);
 }
 
-/// The last line names commands; they work as they stand.
+/// The last lines name commands; they work as they stand.
 #[test]
 fn the_next_commands_exist() {
     let tape = TestTape::new(b"demo", 4);
     let summary = stdout(&["summary", tape.path()]);
-    let (_, more) = summary.split_once("More: ").unwrap();
-    let more = more.replace('\n', " ");
-    let commands: Vec<&str> = more.split('|').map(str::trim).collect();
+    let (_, more) = summary.split_once("\nMore\n").unwrap();
+    let commands: Vec<Vec<&str>> = more
+        .lines()
+        .map(|line| line.trim().split("  ").next().unwrap().split(' ').collect())
+        .collect();
     assert!(commands.len() >= 4, "{more}");
+    let page = tempfile::tempdir().unwrap();
+    let page = page.path().join("page.html");
     for command in commands {
-        let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+        let mut words = command[1..].to_vec();
+        if words[0] == "report" {
+            words.extend(["-o", page.to_str().unwrap()]);
+        }
         stdout(&words);
     }
 }

@@ -192,6 +192,8 @@ fn a_page_is_put_where_it_was_asked_for_and_replaces_nothing() {
     assert!(fs::metadata(dir.path().join("demo.html")).unwrap().len() > 1000);
     let nowhere = report(&["-o", "no/such/folder.html"]);
     assert_eq!(nowhere.status.code(), Some(1));
+    let why = String::from_utf8(nowhere.stderr).unwrap();
+    assert!(why.contains("folder.html: cannot be written: no such folder"), "{why}");
     assert_eq!(report(&["--source-map", "/build=/no/such"]).status.code(), Some(1));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing half-written is left");
 }

@@ -63,6 +63,7 @@ fn what_cannot_be_launched_is_said_as_a_shell_says_it() {
     fs::write(dir.path().join("text"), "no program").unwrap();
     for (command, code, word) in [
         ("no-such-program", 127, "not found"),
+        ("--no-such-option", 127, "neither an option of heaptape run"),
         ("./no-such-program", 127, "no such program"),
         ("./text", 126, "cannot be executed"),
         (".", 126, "cannot be executed"),

@@ -18,10 +18,10 @@ import { histogramsOf } from './histograms.ts';
 import { layoutOf, pinnedBy, type Ground, type Live } from './layout.ts';
 import { dependsOnMoment, maskOf, stackMaskOf } from './mask.ts';
 import { listingOf, type Listing } from './rows.ts';
-import { forEachBlock, positionOf, type Mask, type Selection } from './select.ts';
+import { bounds, forEachBlock, livingOn, positionOf, type Mask, type Selection } from './select.ts';
 import { lowerBound } from './search.ts';
 import { seriesOf } from './series.ts';
-import { finish, finishInSlices, Slices, type Steps } from './slices.ts';
+import { finish, finishInSlices, Slices, STEP, type Steps } from './slices.ts';
 import { sourceOf, type SourceFiles } from './source.ts';
 import { timeMapOf } from './timemap.ts';
 import { TimeTable } from './times.ts';
@@ -304,7 +304,14 @@ async function sumOf(
     total.blocks += ofBlocks;
     take(row, ofBytes, ofBlocks);
   };
-  await slices.each(0, population.count, (from, to) => forEachBlock(population, selection, from, to, add));
+  if (isOfLive(selection.measure) && selection.mask === null) {
+    const places = new Uint32Array(STEP);
+    const [first, end] = bounds(population, selection);
+    await slices.each(first, end, (from, to) => {
+      const count = livingOn(population, selection.at, from, to, places);
+      for (let k = 0; k < count; k++) add(places[k]!, 1);
+    });
+  } else await slices.each(0, population.count, (from, to) => forEachBlock(population, selection, from, to, add));
   return total;
 }
 

@@ -39,7 +39,7 @@ export function synthesize({ blocks = 30_000, stacks = 0, seed = 1, contents = t
     included: true, why_not: null, capped: null, page_bytes: 4096,
     threads: [{ tid: 22871, name: 'demo' }, { tid: 22873, name: 'worker-1' }, { tid: 22874, name: 'worker-2' }, { tid: 22875, name: 'codec' }],
     summary: null, findings: findings(made.events), checked: ['one large block', 'growth', 'temporary blocks', 'pinned pages', 'wrong frees'],
-    rss: rss(end_ns), errors: errors(), leaks: leaks(), crash: crashes ? crash(end_ns) : null,
+    rss: rss(end_ns), unnamed_frames: { unnamed: 2, of: 30, notice: null }, errors: errors(), leaks: leaks(), crash: crashes ? crash(end_ns) : null,
     snapshots: [0.3, 0.6, 1].map((share) => ({
       position: Math.floor(share * made.events), time_ns: Math.floor(share * end_ns), reason: share === 1 ? 'exit' : 'interval',
     })),
@@ -74,7 +74,7 @@ function overviewOf(info: ProcessInfo): Overview {
       quality: { complete: true, good_bytes: 812_345, file_bytes: 812_345, damaged_blocks: 0, unknown_blocks: 0 },
       processes: [{ number: 0, pid: info.pid, exe: MODULES[0]!.path, modules: MODULES, threads: info.threads }],
     },
-    left_out: 0, has_contents: true, has_other: false, unnamed_frames: { unnamed: 2, of: 30, notice: null }, third_party: '',
+    left_out: 0, has_contents: true, has_other: false, third_party: '',
   };
 }
 

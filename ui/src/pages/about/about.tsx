@@ -2,7 +2,7 @@
 
 import { data, source } from '../../state/state.ts';
 import { Icon } from '../../ui/icons.tsx';
-import { Name, visible } from '../../ui/name.tsx';
+import { commandLine, Name, visible } from '../../ui/name.tsx';
 import { bytes, count, duration, exactBytes, percent, roundBytes, roundDuration, time } from '../../ui/units.ts';
 import { notices } from '../summary/notices.tsx';
 import './about.css';
@@ -73,7 +73,7 @@ function Recorded() {
     <Facts
       title="What was recorded"
       facts={[
-        ['command', overview.command.join(' ')],
+        ['command', commandLine(overview.command)],
         ['in', info?.cwd],
         ['on', overview.host],
         ['when', wallClock(overview.recorded_at), overview.recorded_at],
@@ -96,10 +96,11 @@ const OPTIONS: Record<string, string> = {
   follow: 'child processes',
   mmap: 'mappings that the program makes itself',
   pss: 'proportional set size',
-  'sample-interval-ms': 'RSS sampled every, ms',
+  'sample-interval-ms': 'RSS sampled every',
 };
 
 function valueWords(name: string, value: string): string {
+  if (name === 'sample-interval-ms') return value === '0' ? 'never' : `${value} ms`;
   const first = /^first-(\d+)$/.exec(value);
   return name === 'free-backtraces' && first ? `of the first ${count(Number(first[1]))} of each thread` : value;
 }
@@ -159,7 +160,7 @@ function NotRecorded() {
   const { overview } = source.value;
   const { info, samples } = data.value;
   const rows: [string, string][] = [];
-  if (!info.has_contents) rows.push(['Contents of blocks', 'not in this report; heaptape run --snapshot … records them, heaptape report --contents puts them in']);
+  if (!info.has_contents) rows.push(['Contents of blocks', 'not in this report; heaptape run --contents records them at the end (--snapshot-… at other moments), heaptape report --contents puts them in']);
   if (info.leaks === null) rows.push(['Search for leaks', 'there was none of this process: pointers were not followed, so “never freed” is all that can be said']);
   if (samples.rss.length === 0) rows.push(['Resident memory', 'no sample: the process was too short, or gone before the first one']);
   if (info.rss === null && samples.rss.length > 0) rows.push(['What RSS is made of', 'the samples do not tell it apart']);

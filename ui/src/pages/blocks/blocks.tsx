@@ -104,18 +104,18 @@ function columns(at: number, which: 'all' | 'some' | 'few'): Column<Row>[] {
   });
   const all = [
     column('id', 'Block', '82px', 'The rank of its allocation', (it) => `#${it.id}`, true),
-    column('addr', 'Address', '108px', 'Where it begins', (it) => <span class="mono">{address(it.addr)}</span>),
-    column('size', 'Size', '76px', 'Bytes that were asked for', (it) => <span title={exactBytes(it.size)}>{bytes(it.size)}</span>, true),
-    column('born', 'Age', '76px', 'From its allocation to the moment looked at; – where it is not live then', (it) => (
+    column('addr', 'Address', '104px', 'Where it begins', (it) => <span class="mono">{address(it.addr)}</span>),
+    column('size', 'Size', '70px', 'Bytes that were asked for', (it) => <span title={exactBytes(it.size)}>{bytes(it.size)}</span>, true),
+    column('born', 'Age', '66px', 'From its allocation to the moment looked at; – where it is not live then', (it) => (
       <span title={`allocated at ${exactTime(bornTime(it, times))}`}>{spell(age(it, at, times), '–')}</span>
     ), true),
-    column('lifetime', 'Lifetime', '86px', 'From its allocation to its end', (it) => spell(lifetime(it, times), 'never freed'), true),
-    column('thread', 'Thread', '86px', 'Which thread allocated it', (it) => <Name text={info.threads[it.thread]?.name ?? '–'} tail={4} />),
-    column('site', 'Call site', 'minmax(190px, 1fr)', 'The first function outside of allocators and their wrappers', (it) => (
+    column('lifetime', 'Lifetime', '78px', 'From its allocation to its end', (it) => spell(lifetime(it, times), 'never freed'), true),
+    column('thread', 'Thread', '72px', 'Which thread allocated it', (it) => <Name text={info.threads[it.thread]?.name ?? '–'} tail={4} />),
+    column('site', 'Call site', 'minmax(200px, 1fr)', 'The first function outside of allocators and their wrappers', (it) => (
       it.stack === 0 ? <span class="muted">no backtrace</span> : <FrameName frames={stacks.frames} frame={stacks.site[it.stack]!} />
     )),
-    column('api', 'Function', '92px', 'What was called', (it) => <Name text={source.value.overview.apis[it.api] ?? '–'} tail={4} />),
-    column('leak', 'Leak', '78px', 'What the search for leaks called it; – where it was freed or not searched', (it) => LEAK_CLASSES[it.leak] ?? '–'),
+    column('api', 'Function', '98px', 'What was called', (it) => <Name text={source.value.overview.apis[it.api] ?? '–'} tail={4} />),
+    column('leak', 'Leak', '66px', 'What the search for leaks called it; – where it was freed or not searched', (it) => LEAK_CLASSES[it.leak] ?? '–'),
   ];
   return which === 'all' ? all : all.filter((it) => (which === 'some' ? SOME : FEW).has(it.key));
 }

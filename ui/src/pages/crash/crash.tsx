@@ -4,6 +4,7 @@ import '../parts.css';
 import './crash.css';
 import { data } from '../../state/state.ts';
 import { useQuery } from '../../state/query.ts';
+import { commandLine } from '../../ui/name.tsx';
 import { Icon } from '../../ui/icons.tsx';
 import { count, duration, exactTime, time } from '../../ui/units.ts';
 import { Backtrace, jsonLines } from '../blocks/backtrace.tsx';
@@ -115,7 +116,7 @@ function nowhere(crash: CrashReport): string {
 
 function Actions({ crash, main }: { crash: CrashReport; main: CrashBlock | undefined }) {
   const id = main?.block ?? null;
-  const command = data.value.info.argv.join(' ');
+  const command = commandLine(data.value.info.argv);
   return (
     <p class="crash-actions">
       <button class="action" onClick={() => openMap(crash.time_ns, id)}>

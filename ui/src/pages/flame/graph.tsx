@@ -94,14 +94,15 @@ export function Graph(props: GraphProps) {
   // What is under the pointer changes with the picture.
   useEffect(() => point(pointer.current), [rows, top]);
   const show = (node: number) => {
-    const box = rows.flat().find((it) => it.node === node && !it.small);
+    const box = boxOf(rows, node);
     if (!box) return;
     const y = rowTop(scene, box.row);
     const element = scroller.current!;
     if (y < element.scrollTop) element.scrollTop = y;
     if (y + ROW > element.scrollTop + size.height) element.scrollTop = y + ROW - size.height;
   };
-  useEffect(() => show(focus), [focus, rows]);
+  // Not when only T has moved: who has scrolled away stays there.
+  useEffect(() => show(focus), [focus, zoom, view.shape, rows.length === 0]);
   const onClick = (event: MouseEvent) => {
     const box = find(event);
     if (!box) return;
@@ -121,7 +122,7 @@ export function Graph(props: GraphProps) {
     props.onMenu(box.node, event.clientX, event.clientY);
   };
   const menuAtFocus = () => {
-    const box = rows.flat().find((it) => it.node === focus && !it.small);
+    const box = boxOf(rows, focus);
     if (!box) return;
     const at = canvas.current!.getBoundingClientRect();
     props.onMenu(focus, at.left + box.x + Math.min(box.width, 60), at.top + rowTop(scene, box.row) - top + ROW);
@@ -164,6 +165,12 @@ export function Graph(props: GraphProps) {
       </div>
     </div>
   );
+}
+
+/** The box of a node, where it has one of its own. */
+function boxOf(rows: Box[][], node: number): Box | undefined {
+  for (const boxes of rows) for (const box of boxes) if (box.node === node && !box.small) return box;
+  return undefined;
 }
 
 /** Where an arrow key leads: to the first child, the parent, or a neighbour in the row. */

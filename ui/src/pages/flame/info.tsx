@@ -41,7 +41,7 @@ export function InfoLine({ view, stacks, node, line, mark, small, alone }: Props
       <span>{share(0)} of {signed ? 'all change' : 'all'}</span>
       {parent >= 0 && <span>{share(parent)} of {signed ? 'its parent’s' : 'its parent'}</span>}
       {alone && <span title={fold.value === 'none' ? '' : 'with frames that are folded into it'}>self {shown(self, unit, signed)}</span>}
-      {unit === 'bytes' && <span>{shown(view.blocks.total(node), 'blocks', signed)} blocks</span>}
+      {unit === 'bytes' && <span>{shown(view.blocks.total(node), 'blocks', signed)} {Math.abs(view.blocks.total(node)) === 1 ? 'block' : 'blocks'}</span>}
       {unit === 'blocks' && <span>{shown(view.bytes.total(node), 'bytes', signed)}</span>}
       {line && <Sparkline values={line} width={120} height={18} mark={mark} label="Live bytes over the run" />}
     </div>

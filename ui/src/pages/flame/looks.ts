@@ -33,11 +33,24 @@ export function look(looks: Looks, box: Box): Look {
   const fn = view.shape.fn(box.node);
   return {
     colour: colourOf(looks, box.node),
-    name: nodeName(view.shape, stacks, box.node).replace(/\s+/g, ' '),
+    name: lineOf(view, stacks, box.node),
     number: shown(own, view.unit, view.signed),
     dim: looks.fits !== null && looks.fits[fn] !== 1,
     change: looks.colouring === 'change' ? Math.sign(own) : 0,
   };
+}
+
+/** Names on one line, by their frame: they are drawn again and again while T moves. */
+const lines = new WeakMap<Stacks, Map<number, string>>();
+
+function lineOf({ shape }: View, stacks: Stacks, node: number): string {
+  if (shape.fn(node) < 0) return nodeName(shape, stacks, node);
+  const known = lines.get(stacks) ?? new Map<number, string>();
+  lines.set(stacks, known);
+  const frame = shape.frame(node);
+  let line = known.get(frame);
+  if (line === undefined) known.set(frame, (line = nodeName(shape, stacks, node).replace(/\s+/g, ' ')));
+  return line;
 }
 
 /** A change as a share of what there was, with its sign. */

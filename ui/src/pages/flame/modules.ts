@@ -1,11 +1,11 @@
-// The colours of modules in a flame graph: those of other pages first, then the modules that only lie on the way.
+// The colours of modules in a flame graph: those that fill most of it have colours of their own.
 
 import type { ProcessData } from '../../data/types.ts';
-import { categories, OTHER } from '../../ui/colour.ts';
+import { byRank } from '../../ui/colour.ts';
 
 const known = new WeakMap<ProcessData, Promise<Map<number, number>>>();
 
-/** Module → category. Of the modules without a call site, the heaviest at the peak of the run come first. */
+/** Module → category, by the area of its frames: of bytes live at the peak of the run, and of those never freed. */
 export function moduleColours(data: ProcessData): Promise<Map<number, number>> {
   const asked = known.get(data) ?? rank(data);
   known.set(data, asked);
@@ -14,20 +14,16 @@ export function moduleColours(data: ProcessData): Promise<Map<number, number>> {
 
 async function rank(data: ProcessData): Promise<Map<number, number>> {
   const { stacks, info } = data;
-  const [colours, { bytes }] = await Promise.all([
-    categories(data, 'module'),
-    data.weigh({ metric: 'peak', t: 0, a: 0, b: info.event_count, q: '' }),
-  ]);
-  const onTheWay = new Map<number, number>();
+  const run = { t: 0, a: 0, b: info.event_count, q: '' };
+  const [peak, leaked] = await Promise.all([data.weigh({ ...run, metric: 'peak' }), data.weigh({ ...run, metric: 'leaked' })]);
+  const area = new Map<number, number>();
   for (let stack = 1; stack < stacks.count; stack++) {
-    if (bytes[stack] === 0) continue;
-    const modules = new Set<number>();
-    for (let at = stack; at > 0; at = stacks.parent[at]!) modules.add(stacks.frames.module[stacks.frame[at]!]!);
-    for (const module of modules) onTheWay.set(module, (onTheWay.get(module) ?? 0) + bytes[stack]!);
+    const bytes = peak.bytes[stack]! + leaked.bytes[stack]!;
+    if (bytes === 0) continue;
+    for (let at = stack; at > 0; at = stacks.parent[at]!) {
+      const module = stacks.frames.module[stacks.frame[at]!]!;
+      area.set(module, (area.get(module) ?? 0) + bytes);
+    }
   }
-  const all = new Map(colours);
-  for (const [module] of [...onTheWay].sort((x, y) => y[1] - x[1] || x[0] - y[0])) {
-    if (all.size < OTHER && !all.has(module)) all.set(module, all.size);
-  }
-  return all;
+  return byRank(area);
 }

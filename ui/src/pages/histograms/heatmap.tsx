@@ -8,7 +8,7 @@ import { theme } from '../../ui/theme.ts';
 import { count } from '../../ui/units.ts';
 import { apart } from './bars.tsx';
 import { hasTerm, lifetimeTerm, sizeTerm, toggleTerms } from './terms.ts';
-import { lifetimeWords, sizeLabel, sizeWords, lifetimeLabel } from './words.ts';
+import { labelled, lifetimeLabel, lifetimeWords, sizeLabel, sizeWords } from './words.ts';
 
 /** Room of the labels of lifetimes, about. */
 const AXIS = 56;
@@ -40,9 +40,10 @@ export function HeatMap({ cross, sizes, lifetimes }: Props) {
     event.preventDefault();
     event.stopPropagation();
   };
+  const lives = labelled(...lifetimes, lifetimeLabel, lifetimeWords);
   const cells = [];
   for (let life = lifetimes[1] - 1; life >= lifetimes[0]; life--) {
-    cells.push(<span key={`l${life}`} class="heat-life" aria-hidden="true">{lifetimeLabel(life)}</span>);
+    cells.push(<span key={`l${life}`} class="heat-life" aria-hidden="true">{lives[life - lifetimes[0]]}</span>);
     for (let size = sizes[0]; size < sizes[1]; size++) {
       const blocks = value(size, life);
       const share = blocks === 0 ? 0 : 0.12 + (0.88 * Math.log(1 + Math.abs(blocks))) / Math.log(1 + most);
@@ -60,7 +61,7 @@ export function HeatMap({ cross, sizes, lifetimes }: Props) {
       );
     }
   }
-  const names = Array.from({ length: sizes[1] - sizes[0] }, (_, k) => sizeLabel(sizes[0] + k));
+  const names = labelled(...sizes, sizeLabel, sizeWords);
   const labels = apart(names, (width - AXIS) / names.length).map((label, index) => <span key={index} class="heat-size">{label}</span>);
   return (
     <figure class="heat" data-testid="heat">

@@ -9,6 +9,7 @@ import { useKeys } from '../../state/keys.ts';
 import { useQuery } from '../../state/query.ts';
 import { data, filter, measure, source, unit } from '../../state/state.ts';
 import { Icon } from '../../ui/icons.tsx';
+import { theme } from '../../ui/theme.ts';
 import { bytes, count, counted, exactBytes, inUnit, percent } from '../../ui/units.ts';
 import { Nothing } from '../nothing.tsx';
 import { Bars, type Bin } from './bars.tsx';
@@ -16,7 +17,7 @@ import { HeatMap } from './heatmap.tsx';
 import { Rate } from './rate.tsx';
 import { BinTable, CrossTable, RateTable } from './tables.tsx';
 import { hasTerm, lifetimeTerm, sizeTerm, toggleTerms } from './terms.ts';
-import { lifetimeLabel, lifetimeWords, sizeLabel, sizeWords } from './words.ts';
+import { labelled, lifetimeLabel, lifetimeWords, sizeLabel, sizeWords } from './words.ts';
 
 /** Whether the charts are shown as tables. */
 const asTables = signal(false);
@@ -82,11 +83,12 @@ function used(bins: Weight[]): [number, number] {
 
 function Sizes({ histograms: { sizes, exact } }: { histograms: Histograms }) {
   const [from, to] = used(sizes);
+  const labels = labelled(from, to, sizeLabel, sizeWords);
   const bins = sizes.slice(from, to).map((weight, k): Bin => ({
-    label: sizeLabel(from + k), title: `${sizeWords(from + k)}: ${weightWords(weight)}`, value: valueOf(weight), chosen: hasTerm(sizeTerm(from + k)),
+    label: labels[k]!, title: `${sizeWords(from + k)}: ${weightWords(weight)}`, value: valueOf(weight), chosen: hasTerm(sizeTerm(from + k)),
   }));
   return (
-    <Chart title="Sizes" note="a bar is twice as large as the one before it">
+    <Chart title="Sizes" note="each bar: sizes up to twice those of the bar before">
       <div class="sizes">
         {asTables.value ? <BinTable name="Size" bins={sizes} from={from} to={to} words={sizeWords} /> : (
           <Bars bins={bins} format={format} onPick={(k) => toggleTerms(sizeTerm(from + k))} label="Blocks by size; Enter filters" testid="sizes" />
@@ -122,8 +124,9 @@ function Exact({ exact }: { exact: Histograms['exact'] }) {
 
 function Lifetimes({ histograms: { lifetimes, unfreed } }: { histograms: Histograms }) {
   const [from, to] = used(lifetimes);
+  const labels = labelled(from, to, lifetimeLabel, lifetimeWords);
   const bins = lifetimes.slice(from, to).map((weight, k): Bin => ({
-    label: lifetimeLabel(from + k), title: `lived ${lifetimeWords(from + k)}: ${weightWords(weight)}`, value: valueOf(weight), chosen: hasTerm(lifetimeTerm(from + k)),
+    label: labels[k]!, title: `lived ${lifetimeWords(from + k)}: ${weightWords(weight)}`, value: valueOf(weight), chosen: hasTerm(lifetimeTerm(from + k)),
   }));
   const all = lifetimes.reduce((sum, it) => sum + valueOf(it), valueOf(unfreed));
   const never = unfreed.blocks === 0 ? 'all were freed' : `not shown: ${weightWords(unfreed)} never freed, ${percent(valueOf(unfreed), all)} of all ${unit.value}`;
@@ -141,7 +144,7 @@ function Lifetimes({ histograms: { lifetimes, unfreed } }: { histograms: Histogr
 function Both({ histograms: { sizes, lifetimes, cross } }: { histograms: Histograms }) {
   const [across, up] = [used(sizes), used(lifetimes)];
   return (
-    <Chart title="Size and lifetime" note="blocks that were freed; size to the right, lifetime upwards">
+    <Chart title="Size and lifetime" note={`freed blocks by size (to the right) and lifetime (up); ${theme.value === 'dark' ? 'brighter' : 'darker'}: more`}>
       {up[1] === 0 ? <p class="muted chart-none">None of these blocks was freed.</p> : asTables.value ? (
         <CrossTable cross={cross} sizes={across} lifetimes={up} />
       ) : (

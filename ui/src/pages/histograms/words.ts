@@ -18,6 +18,12 @@ export function lifetimeLabel(bin: number): string {
   return bin % 2 === 0 ? tenfold(bin) : '';
 }
 
+/** The labels of bins; where none of a few has one, the first says what it is. */
+export function labelled(from: number, to: number, label: (bin: number) => string, words: (bin: number) => string): string[] {
+  const labels = Array.from({ length: to - from }, (_, k) => label(from + k));
+  return labels.some((it) => it !== '') ? labels : labels.map((_, k) => (k === 0 ? words(from) : ''));
+}
+
 /** `10 µs`, without a fraction. */
 function tenfold(bin: number): string {
   return duration(10 ** (bin / 2) * 1000).replace(/\.0+ /, ' ');

@@ -23,7 +23,7 @@ export function GoTo() {
       <input
         name="where"
         data-testid="layout-goto"
-        placeholder="Go to 0x…, #id, function"
+        placeholder="0x…, #id or function"
         aria-label="Go to an address (0x…), a block (#id) or a function"
         spellcheck={false}
         autocomplete="off"

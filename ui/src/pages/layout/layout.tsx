@@ -121,7 +121,7 @@ function Sentence() {
     <p class="layout-sentence" data-testid="layout-sentence" aria-busy={now.t !== t.value}>
       The heap at T = {time(data.value.times.of(now.t))}: {count(total.live_blocks)} live blocks use{' '}
       <b>{percent(total.used_bytes, total.span_bytes)}</b> of the {bytes(total.span_bytes)} in {count(regions.length)}{' '}
-      {regions.length === 1 ? 'region' : 'regions'} over which they are spread; the rest are holes.
+      {regions.length === 1 ? 'region' : 'regions'} over which they are spread; the rest lies between and around them.
     </p>
   );
 }

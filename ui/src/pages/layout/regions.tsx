@@ -89,7 +89,7 @@ function Empty({ kind }: { kind: Region['kind'] }) {
       : 'Blocks were live here at other moments. Allocators keep such memory, unless they trim it; whether it is still mapped is not recorded.';
   return (
     <span class="region-line region-empty" title={hint}>
-      {kind === 'mmap' ? 'EMPTY at T' : 'EMPTY at T, retained unless trimmed'}
+      {kind === 'mmap' ? 'empty at T' : 'empty at T, retained unless trimmed'}
     </span>
   );
 }

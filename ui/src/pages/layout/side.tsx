@@ -68,7 +68,7 @@ function topSlack(now: Layout): number {
 
 export function Fragmentation() {
   const now = layout.value;
-  if (now === null) return <section class="layout-box" aria-busy="true" />;
+  if (now === null) return null;
   const space = shownSpace(now.layout);
   const { holes, pages } = space;
   const external = holes.bytes === 0 ? '0 %' : percent(holes.bytes - holes.largest_bytes, holes.bytes);

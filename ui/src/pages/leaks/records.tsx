@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { data, source } from '../../state/state.ts';
-import { FrameName } from '../../ui/name.tsx';
+import { SiteName } from '../site.tsx';
 import { Table, type Column } from '../../ui/table.tsx';
 import { bytes, count, counted, exactBytes } from '../../ui/units.ts';
 import { Backtrace, stackLines } from '../blocks/backtrace.tsx';
@@ -61,7 +61,7 @@ const COLUMNS: Column<LeakRecord>[] = [
 function SiteOf({ record }: { record: LeakRecord }) {
   const { stacks } = data.value;
   if (record.stack === 0) return <span class="muted">no backtrace</span>;
-  return <FrameName frames={stacks.frames} frame={stacks.site[record.stack]!} />;
+  return <SiteName frame={stacks.site[record.stack]!} />;
 }
 
 function Detail({ record }: { record: LeakRecord }) {

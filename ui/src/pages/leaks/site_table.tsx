@@ -3,10 +3,10 @@
 import { useMemo } from 'preact/hooks';
 import { oneOf, param } from '../../state/params.ts';
 import { data, filter, goTo, metric, select, selected, t } from '../../state/state.ts';
-import { FrameName } from '../../ui/name.tsx';
 import { Sparkline } from '../../ui/sparkline.tsx';
 import { Table, type Column } from '../../ui/table.tsx';
 import { bytes, count, counted, exactBytes, exactTime, percent, time } from '../../ui/units.ts';
+import { SiteName } from '../site.tsx';
 import { MOST_ROWS, type LeakSite } from './model.ts';
 
 type Key = 'bytes' | 'blocks' | 'lost' | 'first' | 'last' | 'slope';
@@ -60,15 +60,15 @@ function openBlocks(): void {
 }
 
 function columns(total: number, searched: boolean, growing: boolean): Column<LeakSite>[] {
-  const { stacks, times, info } = data.value;
+  const { times, info } = data.value;
   const when = (position: number | null) => (position === null ? '–' : <span title={exactTime(times.of(position))}>{time(times.of(position))}</span>);
   const mark = (times.of(t.value) - info.start_ns) / Math.max(1, info.end_ns - info.start_ns);
   const all: (Column<LeakSite> | null)[] = [
     { key: 'bytes', title: 'Bytes', width: '80px', numeric: true, hint: 'Bytes never freed', cell: (it) => <span title={`${exactBytes(it.bytes)}, ${percent(it.bytes, total)} of all never freed`}>{bytes(it.bytes)}</span> },
     { key: 'blocks', title: 'Blocks', width: '70px', numeric: true, hint: 'Blocks never freed', cell: (it) => count(it.blocks) },
     searched ? { key: 'lost', title: 'Lost', width: '80px', numeric: true, hint: 'Bytes that the search called definite, indirect or possible leaks', cell: (it) => (it.lost === null ? '–' : <span title={exactBytes(it.lost)}>{bytes(it.lost)}</span>) } : null,
-    { key: 'site', title: 'Call site', width: 'minmax(170px, 1fr)', cell: (it) => (it.frame < 0 ? <span class="muted">no backtrace</span> : <FrameName frames={stacks.frames} frame={it.frame} />) },
-    { key: 'slope', title: 'Growth each s', width: '104px', numeric: true, hint: 'How fast the site’s live bytes rise: the typical one of their rises between any two of 16 moments of the run. 0: it came and stayed', cell: (it) => (it.slope === null ? '–' : it.slope === 0 ? <span class="muted">0 B</span> : bytes(it.slope)) },
+    { key: 'site', title: 'Call site', width: 'minmax(170px, 1fr)', cell: (it) => (it.frame < 0 ? <span class="muted">no backtrace</span> : <SiteName frame={it.frame} />) },
+    { key: 'slope', title: 'Growth per s', width: '104px', numeric: true, hint: 'How fast the site’s live bytes rise: the typical one of their rises between any two of 16 moments of the run. 0: it came and stayed', cell: (it) => (it.slope === null ? '–' : it.slope === 0 ? <span class="muted">0 B</span> : bytes(it.slope)) },
     { key: 'series', title: 'Live over the run', width: growing ? '196px' : '124px', hint: 'Live bytes of the site over the whole run', cell: (it) => <Growth site={it} mark={mark} /> },
     { key: 'first', title: 'First', width: '66px', numeric: true, hint: 'When the first of them was allocated', cell: (it) => when(it.first) },
     { key: 'last', title: 'Last', width: '66px', numeric: true, hint: 'When the last of them was allocated', cell: (it) => when(it.last) },

@@ -5,7 +5,7 @@ import { followLink } from '../../state/actions.ts';
 import { data } from '../../state/state.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Name } from '../../ui/name.tsx';
-import { bytes, exactBytes } from '../../ui/units.ts';
+import { bytes, counted, exactBytes } from '../../ui/units.ts';
 
 const MOST = 7;
 
@@ -17,10 +17,7 @@ export function Findings() {
     <section aria-labelledby="findings" data-testid="findings">
       <h2 id="findings">Findings</h2>
       {findings.length === 0 ? (
-        <p class="muted">
-          Nothing stands out.
-          {checked.length > 0 && <> Looked at: {checked.join('; ')}.</>}
-        </p>
+        <Nothing checked={checked} />
       ) : (
         <ul class="findings">
           {findings.slice(0, MOST).map((it, k) => (
@@ -29,6 +26,23 @@ export function Findings() {
         </ul>
       )}
     </section>
+  );
+}
+
+/** That nothing was found says something only with what was looked for: a list that waits to be opened, for it is long. */
+function Nothing({ checked }: { checked: string[] }) {
+  if (checked.length === 0) return <p class="muted">Nothing stands out.</p>;
+  return (
+    <details class="findings-none">
+      <summary>
+        Nothing stands out. <span class="muted">{counted(checked.length, 'thing')} looked for</span>
+      </summary>
+      <ul>
+        {checked.map((it) => (
+          <li key={it}>{it}</li>
+        ))}
+      </ul>
+    </details>
   );
 }
 
@@ -43,9 +57,12 @@ function Sentence({ finding }: { finding: Finding }) {
       <span class="finding-sentence">
         <bdi>{sentence}</bdi>
         {unsaid(place, sentence) !== '' && (
-          <span class="finding-place">
-            <Name text={unsaid(place, sentence)} tail={20} />
-          </span>
+          <>
+            <span class="finding-gap"> </span>
+            <span class="finding-place">
+              <Name text={unsaid(place, sentence)} tail={20} />
+            </span>
+          </>
         )}
       </span>
       <span class="finding-bytes" title={finding.bytes > 0 ? exactBytes(finding.bytes) : undefined}>

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from 'preact';
 import { data, setT, source } from '../../state/state.ts';
-import { bytes, count, exactBytes, exactTime, percent, time } from '../../ui/units.ts';
+import { bytes, count, counted, exactBytes, exactTime, percent, time } from '../../ui/units.ts';
 
 export function Headline() {
   const { info, samples } = data.value;
@@ -10,7 +10,9 @@ export function Headline() {
   const estimate = source.value.overview.sampling !== null ? 'about ' : '';
   const allocated = summary?.allocated;
   const temporary = summary?.temporary;
-  const rss = samples.rss.reduce((x, y) => Math.max(x, y), 0);
+  const sampled = samples.rss.reduce((x, y) => Math.max(x, y), 0);
+  // The kernel counts what samples may miss.
+  const rss = Math.max(sampled, summary?.residence?.highest_bytes ?? 0);
   return (
     <section class="headline" aria-label="Figures of the whole run" data-testid="headline">
       <Figure
@@ -57,8 +59,13 @@ export function Headline() {
         </Figure>
       )}
       {rss > 0 && (
-        <Figure name="Most RSS" value={bytes(rss)} meaning="Most resident memory in any sample of the kernel’s figure" exact={exactBytes(rss)}>
-          {count(samples.rss.length)} {samples.rss.length === 1 ? 'sample' : 'samples'}
+        <Figure
+          name="Most RSS"
+          value={bytes(rss)}
+          meaning="Most memory that was resident at one moment, heap or not, by the kernel’s count"
+          exact={`${exactBytes(rss)}; in ${counted(samples.rss.length, 'sample')} at most ${exactBytes(sampled)}`}
+        >
+          {rss > sampled ? `${bytes(sampled)} in ${counted(samples.rss.length, 'sample')}` : counted(samples.rss.length, 'sample')}
         </Figure>
       )}
     </section>

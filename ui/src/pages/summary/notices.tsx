@@ -24,9 +24,11 @@ export function notices(): string[] {
     );
   }
   if (overview.left_out > 0) said.push(`${count(overview.left_out)} blocks are left out: their addresses are too large for this page.`);
-  const { unnamed, of, notice } = overview.unnamed_frames;
-  const help = unnamed / of >= NAMELESS ? `. Names come with -g, with debug packages, or with heaptape report --debug-dir DIR ${overview.tape}` : '';
-  if (notice !== null) said.push(`${notice}${help}`);
+  if (info.unnamed_frames?.notice != null) {
+    const { unnamed, of, notice } = info.unnamed_frames;
+    const help = unnamed / of >= NAMELESS ? `. Names come with -g, with debug packages, or with heaptape report --debug-dir DIR ${overview.tape}` : '';
+    said.push(`${notice}${help}`);
+  }
   return said;
 }
 

@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import type { ProcessInfo } from '../../data/types.ts';
 import { data, showProcess, source } from '../../state/state.ts';
 import { Bar } from '../../ui/bar.tsx';
-import { baseName, Name } from '../../ui/name.tsx';
+import { baseName, commandLine, Name, visible } from '../../ui/name.tsx';
 import { bytes, count, duration, exactBytes, time } from '../../ui/units.ts';
 
 interface Node {
@@ -104,10 +104,36 @@ export function Processes() {
   );
 }
 
+/** So many times as much as the process that is shown, and the largest is worth naming before all else. */
+const MUCH_LARGER = 2;
+
+/** Where most memory was, when it was not in the process that is shown: in a compiler, not in its driver. */
+export function Largest() {
+  const { overview } = source.value;
+  const here = data.value.info;
+  const largest = overview.processes.reduce((most, it) => (it.peak.bytes > most.peak.bytes ? it : most), here);
+  if (largest.peak.bytes < MUCH_LARGER * here.peak.bytes || largest.id === here.id) return null;
+  const name = `#${largest.id} ${baseName(largest.argv[0] ?? largest.name)}`;
+  return (
+    <p class="processes-largest" data-testid="largest">
+      Of {count(overview.processes.length)} processes this is #{here.id}. The largest is{' '}
+      {largest.included ? (
+        <button class="link" onClick={() => void showProcess(largest.id)}>
+          <bdi>{visible(name)}</bdi>
+        </button>
+      ) : (
+        <bdi>{visible(name)}</bdi>
+      )}
+      , {bytes(largest.peak.bytes)} at its peak
+      {!largest.included && `: not in this report, but with heaptape report --process all ${overview.tape}`}.
+    </p>
+  );
+}
+
 function Row({ info, depth, exec, most }: Node & { most: number }) {
   const shown = data.value.info.id === info.id;
   const name = baseName(info.argv[0] ?? info.name);
-  const command = info.argv.join(' ');
+  const command = commandLine(info.argv);
   return (
     <tr aria-current={shown ? 'true' : undefined}>
       <th scope="row">
@@ -123,7 +149,7 @@ function Row({ info, depth, exec, most }: Node & { most: number }) {
             </span>
           )}
           <span class="processes-arguments">
-            <Name text={info.argv.slice(1).join(' ')} tail={12} title={command} />
+            <Name text={commandLine(info.argv.slice(1))} tail={12} title={command} />
           </span>
         </span>
       </th>

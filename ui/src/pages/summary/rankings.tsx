@@ -9,7 +9,7 @@ import { Bar } from '../../ui/bar.tsx';
 import { categories, category, css, OTHER } from '../../ui/colour.ts';
 import { Button } from '../../ui/button.tsx';
 import { Icon } from '../../ui/icons.tsx';
-import { FrameName } from '../../ui/name.tsx';
+import { isGrowing, SiteName } from '../site.tsx';
 import { theme } from '../../ui/theme.ts';
 import { bytes, count, exactBytes, inUnit, percent } from '../../ui/units.ts';
 import { batch } from '@preact/signals';
@@ -28,9 +28,25 @@ export function Rankings() {
   const scope = `${wholeRun.value ? '' : ', of the range'}${filter.value === '' ? '' : ', filtered'}`;
   return (
     <section class="rankings" aria-label="Call sites">
-      {LISTS.filter((it) => toldMetrics(source.value.overview).some(({ id }) => id === it.metric)).map((list) => (
-        <List key={list.metric} {...list} scope={scope} colours={colours.value.value} />
-      ))}
+      {LISTS.map((list) =>
+        toldMetrics(source.value.overview).some(({ id }) => id === list.metric) ? (
+          <List key={list.metric} {...list} scope={scope} colours={colours.value.value} />
+        ) : (
+          <Untold key={list.metric} title={list.title} />
+        ),
+      )}
+    </section>
+  );
+}
+
+/** A list that takes every call, of a recording that has not every call. */
+function Untold({ title }: { title: string }) {
+  return (
+    <section class="ranking">
+      <header>
+        <h2>{title}</h2>
+      </header>
+      <p class="muted">Not known of a sample: this takes every call. Record without --sample.</p>
     </section>
   );
 }
@@ -123,7 +139,6 @@ interface SiteProps {
 }
 
 function Site({ site, weight, by, total, most, colour, leaked }: SiteProps) {
-  const { frames } = data.value.stacks;
   const chosen = selected.value?.kind === 'site' && selected.value.id === site;
   return (
     <li title={`${exactBytes(weight.bytes)} in ${count(weight.blocks)} blocks`}>
@@ -131,7 +146,7 @@ function Site({ site, weight, by, total, most, colour, leaked }: SiteProps) {
         <span class="ranking-value">{by === 'bytes' ? bytes(weight.bytes) : count(weight.blocks)}</span>
         <span class="ranking-share">{percent(weight[by], total[by])}</span>
         <Bar share={weight[by] / most} colour={css(category(colour ?? OTHER, theme.value))} />
-        <FrameName frames={frames} frame={site} />
+        <SiteName frame={site} />
         {leaked && isGrowing(site) && (
           <span class="ranking-growing" title="At 16 equally spaced moments its live bytes never fell, and rose in at least four of the steps">
             <Icon name="up" size={12} />
@@ -143,11 +158,3 @@ function Site({ site, weight, by, total, most, colour, leaked }: SiteProps) {
   );
 }
 
-/** Whether the summary says of a never freed site that it grew over the run. */
-function isGrowing(site: number): boolean {
-  const { info, stacks } = data.value;
-  const { frames } = stacks;
-  const text = (column: Uint32Array) => frames.strings[column[site]!];
-  const sites: { growing?: boolean; frame: { function: string; line: number } | null }[] = info.summary?.never_freed?.sites ?? [];
-  return sites.some((it) => it.growing === true && it.frame?.function === text(frames.name) && it.frame.line === frames.line[site]);
-}

@@ -9,7 +9,7 @@ import { category, css, mix, OTHER } from '../../ui/colour.ts';
 import { theme } from '../../ui/theme.ts';
 import { bytes, exactBytes, percent, roundBytes, time } from '../../ui/units.ts';
 
-const HEIGHT = 260;
+const HEIGHT = 340;
 const LEFT = 60;
 const BOTTOM = 22;
 

@@ -6,7 +6,7 @@ import { Errors } from './errors.tsx';
 import { Findings } from './findings.tsx';
 import { Headline } from './headline.tsx';
 import { Notices } from './notices.tsx';
-import { Processes } from './processes.tsx';
+import { Largest, Processes } from './processes.tsx';
 import { Rankings } from './rankings.tsx';
 import { Rss } from './rss.tsx';
 import './summary.css';
@@ -17,6 +17,7 @@ export function Summary() {
   return (
     <div class="summary">
       <Notices />
+      <Largest />
       <Headline />
       {empty ? <Nothing what="allocations" /> : <Findings />}
       {info.errors !== null && <Errors errors={info.errors} />}

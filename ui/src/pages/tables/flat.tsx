@@ -8,7 +8,7 @@ import { data, filter, goTo, metric, select, selected, unit } from '../../state/
 import { compile } from '../../tree/search.ts';
 import { merged, momentOfRun, threadName, threadsById } from '../../tree/shared.ts';
 import { treesOf } from '../../tree/weights.ts';
-import { Name } from '../../ui/name.tsx';
+import { Name, Place } from '../../ui/name.tsx';
 import { Sparkline } from '../../ui/sparkline.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
 import { bytes, count } from '../../ui/units.ts';
@@ -134,10 +134,11 @@ function useGroups(by: By): Groups {
 
 /** The name and place of a row. */
 export function RowName({ groups, id }: { groups: Groups; id: number }) {
+  const [, file, line] = /^(.*?)(:\d+)?$/s.exec(groups.place(id))!;
   return (
     <span class="frame-name">
       <Name text={groups.name(id)} title={groups.whole(id)} />
-      <span class="frame-place"><Name text={groups.place(id)} tail={9} /></span>
+      {file !== '' && <Place file={file!} line={line ?? ''} />}
     </span>
   );
 }
