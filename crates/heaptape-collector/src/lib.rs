@@ -27,6 +27,7 @@ mod contents;
 pub mod control;
 mod convert;
 mod guard;
+mod headroom;
 mod hello;
 mod jit;
 mod launch;

@@ -26,6 +26,8 @@ pub(crate) struct Closing {
     pub(super) strangers: u64,
     /// Forked processes that were not searched for leaks.
     pub(super) unsearched: u64,
+    /// Processes that were not searched for leaks: `ulimit -v` leaves us too little.
+    pub(super) cramped: u64,
     /// Forked processes whose fork was not seen.
     pub(super) orphans: u64,
     /// Why a connection could not be taken, the last time it could not.
@@ -62,6 +64,13 @@ impl Closing {
             format!(
                 "{} forked processes were not searched for leaks: the launcher was too far behind",
                 self.unsearched
+            ),
+        );
+        say(
+            self.cramped,
+            format!(
+                "{} processes were not searched for leaks: the limit of address space (ulimit -v) is too low",
+                self.cramped
             ),
         );
         say(self.unnamed, format!("{} more programs could not be recorded", self.unnamed));

@@ -91,6 +91,20 @@ fn the_tape_may_not_grow_on() {
     replay(&tape, ProcessId(0), &Default::default());
 }
 
+/// The search for leaks ended the launcher where `ulimit -v` had left it nothing, and the program's exit status with it.
+#[test]
+fn address_space_is_limited() {
+    let frames = build::target("frames").display().to_string();
+    // Takes all that there is.
+    let perl = "perl -e 'my @a; push @a, \"x\" x 1000000 for 1 .. 1000'".to_owned();
+    for (command, kibibytes) in [(&perl, 150_000), (&frames, 150_000), (&frames, 400_000)] {
+        let script = format!("ulimit -v {kibibytes}; $W {command}; echo $?");
+        let (bare, recorded) = (run::script(&script, false), run::script(&script, true));
+        assert_eq!(bare.stdout, recorded.stdout, "{command}: {}", recorded.stderr);
+        assert!(!recorded.stderr.contains("memory allocation"), "{command}: {}", recorded.stderr);
+    }
+}
+
 #[test]
 fn a_tape_is_not_overwritten() {
     let target = build::target("frames");
