@@ -9,6 +9,7 @@ mod checks;
 mod depths;
 mod goals;
 mod guard;
+mod keep;
 mod memory;
 mod needs;
 mod options;
@@ -84,7 +85,7 @@ fn measure(options: &Options) -> Result<Results, String> {
             Err(why) => results.notes.push(format!("backtraces by depth were not measured: {why}")),
         }
     }
-    results.end();
+    results.conditions.end();
     if options.short {
         results.notes.iter().for_each(|note| println!("  {note}"));
     } else {

@@ -38,6 +38,11 @@ impl Options {
         }
     }
 
+    /// Whether a workload of that name is asked for.
+    pub(super) fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
+    }
+
     /// Whether nothing is left out.
     pub(super) fn everything(&self) -> bool {
         !self.short && self.only.is_none()

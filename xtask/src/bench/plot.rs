@@ -73,15 +73,14 @@ fn section(results: &Results) -> String {
     format!(
         "{}\n![How much longer programs take, by workload](bench/wall.svg)\n\n\
          × is how many times what the program takes alone; minima of {} interleaved rounds\n\
-         ({}; {}, commit {}).\n\
+         ({}; {}).\n\
          Tapes hold addresses, threads and times that heaptrack's files do not. Of the goals that\n\
          heaptape set itself, {met} are met and {missed} are missed: all of it, with every workload, the spread and\n\
          how it is measured, is in [bench/RESULTS.md](bench/RESULTS.md). `cargo xtask bench` measures anew.\n",
         table(&head, rows),
-        results.rounds,
-        results.machine,
-        results.date,
-        results.commit,
+        results.conditions.rounds,
+        results.conditions.machine,
+        results.conditions.made(),
     )
 }
 

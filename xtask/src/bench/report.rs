@@ -111,15 +111,8 @@ pub(super) fn line(row: &Row) -> String {
 
 /// All of one bench.
 pub(super) fn entry(results: &Results) -> String {
-    let mut text = format!(
-        "## {}, commit {}\n\n{}; load average {:.1} at the beginning, {:.1} over the last 15 minutes; {} rounds.\n\n",
-        results.date,
-        results.commit,
-        results.machine,
-        results.load[0],
-        results.load[1],
-        results.rounds
-    );
+    let mut text =
+        format!("## {}\n\n{}\n\n", results.conditions.made(), results.conditions.surroundings());
     let remarks = results.workloads.iter().flat_map(Row::named_remarks);
     let faults = results.all_faults();
     let faults = faults.iter().map(|fault| format!("FAULT: {fault}"));

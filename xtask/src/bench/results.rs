@@ -1,12 +1,11 @@
 //! What a bench found, as numbers: kept in `bench/results.json`, from which every table and plot is made.
 
+use super::keep::{self, Conditions};
 use super::samples::{Ratio, minimum, overhead_ratio};
-use crate::command::root;
-use crate::provenance;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
+
+const FILE: &str = "bench/results.json";
 
 /// How a workload is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,14 +38,8 @@ pub(super) enum Metric {
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Results {
-    /// Of the day it began, in UTC.
-    pub(super) date: String,
-    /// The commit it measured, marked if files were changed since.
-    pub(super) commit: String,
-    pub(super) machine: String,
-    /// The load averages of one minute at the beginning and of fifteen at the end.
-    pub(super) load: [f64; 2],
-    pub(super) rounds: usize,
+    #[serde(flatten)]
+    pub(super) conditions: Conditions,
     /// What is missing, and why.
     pub(super) notes: Vec<String>,
     /// What failed beside the workloads.
@@ -165,18 +158,7 @@ impl Row {
 impl Results {
     /// Nothing yet, but where and when.
     pub(super) fn begin(rounds: usize) -> Self {
-        Self {
-            date: provenance::date(),
-            commit: provenance::commit(),
-            machine: provenance::machine(),
-            load: [load(0), 0.0],
-            rounds,
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn end(&mut self) {
-        self.load[1] = load(2);
+        Self { conditions: Conditions::begin(rounds), ..Self::default() }
     }
 
     /// Everything that makes the bench fail.
@@ -193,22 +175,10 @@ impl Results {
     }
 
     pub(super) fn write(&self) -> Result<(), String> {
-        let text = serde_json::to_string_pretty(self).map_err(|e| e.to_string())?;
-        fs::write(file(), text + "\n").map_err(|e| format!("{}: {e}", file().display()))
+        keep::write(FILE, self)
     }
 
     pub(super) fn read() -> Result<Self, String> {
-        let text = fs::read_to_string(file()).map_err(|e| format!("{}: {e}", file().display()))?;
-        serde_json::from_str(&text).map_err(|e| format!("{}: {e}", file().display()))
+        keep::read(FILE)?.ok_or_else(|| format!("{FILE} is missing"))
     }
-}
-
-fn file() -> PathBuf {
-    root().join("bench/results.json")
-}
-
-/// One of the three load averages.
-pub(super) fn load(index: usize) -> f64 {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').nth(index).and_then(|it| it.parse().ok()).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ mod client;
 mod questions;
 
 use super::winding::EVENTS;
-use super::{Bench, scratch};
+use super::{Bench, keep, scratch};
 use crate::command::{cargo, checked, root, succeed};
 use crate::provenance;
 use client::Server;
@@ -56,12 +56,12 @@ pub(super) fn measure(write: bool) -> Result<(), String> {
         succeed(&mut cargo(words))?;
     }
     let bench = Bench { heaptape: root().join("target/release/heaptape"), scratch: scratch()? };
-    let mut load = vec![load_average()];
+    let mut load = vec![keep::load(0)];
     let mut streams = Vec::new();
     for stream in STREAMS {
         println!("==> served: {EVENTS} events like those of {stream}");
         streams.push(of_stream(&bench, stream)?);
-        load.push(load_average());
+        load.push(keep::load(0));
     }
     let text = table(&streams, &load);
     println!("\n{text}");
@@ -88,12 +88,6 @@ fn of_stream(bench: &Bench, stream: &str) -> Result<Stream, String> {
     drop(server);
     fs::remove_file(&tape).map_err(|e| e.to_string())?;
     Ok(Stream { read_seconds, peak_mib, answers, whole })
-}
-
-/// The load of the last minute, as the kernel says it.
-fn load_average() -> f64 {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_whitespace().next().and_then(|it| it.parse().ok()).unwrap_or(f64::NAN)
 }
 
 fn table(streams: &[Stream], load: &[f64]) -> String {

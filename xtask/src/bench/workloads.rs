@@ -56,8 +56,7 @@ pub(super) fn all(
     programs: &Programs,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Workload>, String> {
-    let wanted = |name: &str| options.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
-    let all = chosen(bench, options.short, &wanted, programs, notes)?;
+    let all = chosen(bench, options.short, &|name| options.wants(name), programs, notes)?;
     if all.is_empty() { Err("bench: there is no such workload".into()) } else { Ok(all) }
 }
 

@@ -1,26 +1,19 @@
 //! What was found, as numbers: `bench/guard.json`, from which every table is made.
 
 use super::modes::Mode;
-use crate::bench::results::load;
+use crate::bench::keep::{self, Conditions};
 use crate::bench::samples::minimum;
-use crate::command::root;
-use crate::provenance;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
+
+const FILE: &str = "bench/guard.json";
 
 /// One whole run.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(in crate::bench) struct Kept {
-    /// Of the day it began, in UTC.
-    pub(super) date: String,
-    pub(super) commit: String,
-    pub(super) machine: String,
-    /// The load averages of one minute at the beginning and of fifteen at the end.
-    pub(super) load: [f64; 2],
-    pub(super) rounds: usize,
+    #[serde(flatten)]
+    pub(super) conditions: Conditions,
     /// What was compared with what, what is missing, and why.
     pub(super) notes: Vec<String>,
     pub(super) programs: Vec<Row>,
@@ -125,20 +118,13 @@ impl Unused {
 impl Kept {
     /// Nothing yet, but where and when.
     pub(super) fn begin(rounds: usize) -> Self {
-        Self {
-            date: provenance::date(),
-            commit: provenance::commit(),
-            machine: provenance::machine(),
-            load: [load(0), 0.0],
-            rounds,
-            ..Self::default()
-        }
+        Self { conditions: Conditions::begin(rounds), ..Self::default() }
     }
 
     pub(super) fn end(&mut self) {
-        self.load[1] = load(2);
+        self.conditions.end();
         let processors = std::thread::available_parallelism().map_or(1, |it| it.get());
-        if self.load[1] > processors as f64 {
+        if self.conditions.load[1] > processors as f64 {
             self.notes.push(
                 "the machine had other work to do: wall times say little, CPU times more".into(),
             );
@@ -155,23 +141,13 @@ impl Kept {
     }
 
     pub(super) fn write(&self) -> Result<(), String> {
-        let text = serde_json::to_string_pretty(self).map_err(|e| e.to_string())?;
-        fs::write(file(), text + "\n").map_err(|e| format!("{}: {e}", file().display()))
+        keep::write(FILE, self)
     }
 
     /// `None` if it was never kept.
     pub(in crate::bench) fn read() -> Result<Option<Self>, String> {
-        if !file().exists() {
-            return Ok(None);
-        }
-        let text = fs::read_to_string(file()).map_err(|e| format!("{}: {e}", file().display()))?;
-        let kept = serde_json::from_str(&text);
-        kept.map(Some).map_err(|e| format!("{}: {e}", file().display()))
+        keep::read(FILE)
     }
-}
-
-fn file() -> PathBuf {
-    root().join("bench/guard.json")
 }
 
 #[cfg(test)]

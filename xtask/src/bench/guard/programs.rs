@@ -33,10 +33,7 @@ pub(super) fn all(
     installed: &Programs,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Program>, String> {
-    let wanted = |name: &str| {
-        PROGRAMS.contains(&name)
-            && options.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
-    };
+    let wanted = |name: &str| PROGRAMS.contains(&name) && options.wants(name);
     let mut all = Vec::new();
     for workload in workloads::chosen(bench, options.short, &wanted, installed, notes)? {
         let mut program = Program { workload, rebuilt: None };

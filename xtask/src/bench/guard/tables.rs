@@ -32,14 +32,8 @@ than what it finds. Its search for leaks is off (`detect_leaks=0`); memcheck's a
 
 /// All of it.
 pub(super) fn file(kept: &Kept) -> String {
-    let mut text = format!(
-        "{HEADER}\n{}, {}; load average {:.1} at the beginning, {:.1} over the last 15 minutes; {} rounds.\n\n",
-        made(kept),
-        kept.machine,
-        kept.load[0],
-        kept.load[1],
-        kept.rounds
-    );
+    let mut text =
+        format!("{HEADER}\n{}, {}\n\n", kept.conditions.made(), kept.conditions.surroundings());
     let faults = kept.all_faults();
     let faults = faults.iter().map(|fault| format!("FAULT: {fault}"));
     let remarks = kept.programs.iter();
@@ -81,14 +75,10 @@ pub(in crate::bench) fn ratios(kept: &Kept) -> String {
         "Wall time · CPU time · peak of resident memory, heaptape's own processes included, in times of the program\n\
          alone. By `cargo xtask bench --guard --write`, {}; load\n\
          average {:.1}. The seconds and MiB, and what a preloaded ASan leaves out, are in [GUARD.md](GUARD.md).\n\n{}",
-        made(kept),
-        kept.load[1],
+        kept.conditions.made(),
+        kept.conditions.load[1],
         by_mode(kept, |row, mode| if mode == Mode::Bare { None } else { cell(row, mode) })
     )
-}
-
-fn made(kept: &Kept) -> String {
-    format!("{}, commit {}", kept.date, kept.commit)
 }
 
 /// A line for each mode that anything is known of, a column for each program.

@@ -28,10 +28,7 @@ pub(super) fn measure(
     installed: &Programs,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Unused>, String> {
-    let wanted = |name: &str| {
-        [PYTHON, TREE, PAIRS, CLANG].contains(&name)
-            && options.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
-    };
+    let wanted = |name: &str| [PYTHON, TREE, PAIRS, CLANG].contains(&name) && options.wants(name);
     let programs = workloads::chosen(bench, options.short, &wanted, installed, notes)?;
     let before = before(bench);
     if let Err(why) = &before {
