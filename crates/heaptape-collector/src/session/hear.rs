@@ -6,7 +6,7 @@ use crate::hello::{self, Heard, Word};
 use crate::launch::Follow;
 use crate::sys::process;
 use crate::target::{Leaving, Origin};
-use crate::{headroom, maps, preflight, sample, stacks};
+use crate::{maps, preflight, sample, stacks};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -16,8 +16,6 @@ const HELLO_PATIENCE: Duration = Duration::from_secs(5);
 const MAX_CALLERS: usize = 1024;
 /// So many bytes behind, we let forked children end without a search for leaks: about 20 ms' work.
 const BUSY_BEHIND: usize = 4 << 20;
-/// Address space that a search for leaks needs beside what the process has resident: tables of symbols, stacks, the blocks.
-const SEARCH_NEEDS: u64 = 64 << 20;
 /// Most unrecorded programs named on one tape; the rest is counted.
 const MAX_UNRECORDED: usize = 10_000;
 
@@ -314,15 +312,10 @@ impl Session {
             let reason = if crash { SnapshotReason::Crash } else { SnapshotReason::Exit };
             self.snapshot(book, at, reason, since, others.as_ref())?;
         }
-        let resident = map.as_ref().map_or(0, |map| map.resident.iter().sum());
-        let searched = if self.settings.options & OPT_LEAKS == 0 {
-            None
-        } else if headroom::left().is_some_and(|left| left < SEARCH_NEEDS.saturating_add(resident))
-        {
-            self.closing.cramped += 1;
-            None
-        } else {
+        let searched = if self.settings.options & OPT_LEAKS != 0 {
             self.search(book, at, report.as_ref(), others.as_ref())?
+        } else {
+            None
         };
         match (report, others) {
             (Some(report), Some(others)) => self.see_it_die(at, report.tid, others),

@@ -5,13 +5,13 @@ use super::*;
 use crate::control::{LeaksAnswer, SearchMade};
 use crate::hello::Heard;
 use crate::leaks::{self, Blocks, Graph, Process, ProcessReader, Roots, Thread};
-use crate::maps;
 use crate::stacks;
 use crate::stacks::image::Image;
 use crate::stacks::memory::ProcessMemory;
 use crate::stacks::unwind::Images;
 use crate::sys::stop::{Stopped, StoppedThread};
 use crate::target::Origin;
+use crate::{headroom, maps};
 
 /// What a search has read, from which the verdicts follow without the process.
 pub(super) struct Searched {
@@ -23,8 +23,8 @@ pub(super) struct Searched {
 
 impl Session {
     /// Reads all memory of a process that may hold pointers. It stands still meanwhile: because it is held
-    /// `already`, or because we stop it. `None` for one that cannot be read: that it was not searched the tape then
-    /// says by silence.
+    /// `already`, or because we stop it. `None` for one that cannot be read, or not in what is left of our address
+    /// space: that it was not searched the tape then says by silence.
     pub(super) fn search(
         &mut self,
         book: &mut Book<TapeFile>,
@@ -32,7 +32,12 @@ impl Session {
         crashed: Option<&CrashReport>,
         already: Option<&Stopped<'_>>,
     ) -> io::Result<Option<Searched>> {
-        if self.targets[at].pid == 0 {
+        let pid = self.targets[at].pid;
+        if pid == 0 {
+            return Ok(None);
+        }
+        if is_cramped(pid, book.now()) {
+            self.closing.cramped += 1;
             return Ok(None);
         }
         let mut stopper = std::mem::take(&mut self.stopper);
@@ -191,6 +196,14 @@ impl Session {
     }
 }
 
+/// Whether our address space is limited to less than a search of this process may take.
+fn is_cramped(pid: u32, now: TimeNs) -> bool {
+    headroom::left().is_some_and(|left| {
+        let resident = sample::sample(pid, now, false).map_or(0, |sample| sample.rss_anon);
+        left < SEARCH_NEEDS.saturating_add(resident)
+    })
+}
+
 fn doubts_of(target: &Target, sample_bytes: u64) -> u32 {
     let is_forked = matches!(target.origin, Origin::Forked { .. });
     let is_missing = sample_bytes > 0 || target.losses().any();
@@ -199,6 +212,8 @@ fn doubts_of(target: &Target, sample_bytes: u64) -> u32 {
     all.into_iter().filter_map(|(is, doubt)| is.then_some(doubt)).sum()
 }
 
+/// Address space that a search needs beside what the process has resident: tables of symbols, stacks, the blocks.
+const SEARCH_NEEDS: u64 = 64 << 20;
 /// Patience for records that a thread was making when it was stopped: they do not come before it goes on.
 const STOPPED_PATIENCE: Duration = Duration::from_millis(20);
 /// The stack below its pointer that a function may use all the same.
