@@ -297,12 +297,23 @@ fn reallocated(function: u8, old: (usize, bool), new: usize, size: usize, regs: 
 }
 
 unsafe extern "C" fn wrap_free(block: usize, sp: usize, bp: usize) {
+    let regs = Regs { sp, bp };
     if let Some(real) = FREE.known()
-        && call::passes_over_free(block)
+        && (call::passes_over_free(block) || block != 0 && call::frees_barely(block, regs))
     {
         return call_address!(real, fn(usize) -> (), (block));
     }
-    record_free(block, Regs { sp, bp });
+    free_otherwise(block, regs);
+}
+
+#[inline(never)]
+fn free_otherwise(block: usize, regs: Regs) {
+    if let Some(real) = FREE.known()
+        && call::frees_barely_for_operator(block, regs)
+    {
+        return call_address!(real, fn(usize) -> (), (block));
+    }
+    record_free(block, regs);
 }
 
 #[inline(never)]

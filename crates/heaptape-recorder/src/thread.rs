@@ -68,6 +68,8 @@ pub(crate) struct Thread {
     pub(crate) tick: u64,
     /// Until the cursor comes here an event has nothing to look at, be it the clock, the gate or the room.
     pub(crate) quiet_until: u64,
+    /// Until the cursor comes here nothing but such an event is to be made of a free: no backtrace, no choice.
+    pub(crate) bare_frees_until: u64,
     /// Not 0 where no other thread can be: libc's own word on it, or [`TOGETHER`] for good.
     alone: AtomicPtr<AtomicU8>,
     header: *const StreamHeader,
@@ -203,19 +205,29 @@ impl Drop for Entered {
 /// Enters the calling thread, or `None` when its call cannot be recorded (counted).
 #[inline(always)]
 pub(crate) fn enter(local: &'static Local, sp: usize) -> Option<Entered> {
-    let word = tls::get::<THREAD>();
-    if word > LOST {
-        let thread = word as *mut Thread;
-        // SAFETY: this thread's own.
-        unsafe {
-            if (*thread).busy == 0 {
-                (*thread).busy = sp;
-                core::sync::atomic::compiler_fence(Ordering::SeqCst);
-                return Some(Entered(thread));
-            }
-        }
+    match enter_if_idle(sp) {
+        Some(thread) => Some(thread),
+        None => enter_slowly(local, sp),
     }
-    enter_slowly(local, sp)
+}
+
+/// Enters the calling thread if it has a stream and is in no hook: all that [`enter`] does nearly always.
+#[inline(always)]
+pub(crate) fn enter_if_idle(sp: usize) -> Option<Entered> {
+    let word = tls::get::<THREAD>();
+    if word <= LOST {
+        return None;
+    }
+    let thread = word as *mut Thread;
+    // SAFETY: this thread's own.
+    unsafe {
+        if (*thread).busy != 0 {
+            return None;
+        }
+        (*thread).busy = sp;
+    }
+    core::sync::atomic::compiler_fence(Ordering::SeqCst);
+    Some(Entered(thread))
 }
 
 #[cold]
@@ -315,7 +327,7 @@ fn claim_stream(local: &'static Local, level: u32) -> Option<*mut Thread> {
     state.busy = 1;
     state.header().intent.store(0, Ordering::Release);
     state.cursor = Cursor::resume(state.ring());
-    state.quiet_until = 0;
+    (state.quiet_until, state.bare_frees_until) = (0, 0);
     state.look_at = 0;
     state.capture.settle(state.cursor.position);
     let told = emit::thread(state);

@@ -53,6 +53,31 @@ pub fn control_block() -> *mut usize {
     block
 }
 
+/// The calling thread's words, for several at once.
+#[derive(Clone, Copy)]
+pub(crate) struct Words(*const u8);
+
+/// See [`Words`].
+#[inline(always)]
+pub(crate) fn words() -> Words {
+    let start;
+    // SAFETY: the offset of our own variable, resolved at load, and libc's control block, whose first word is its address.
+    unsafe {
+        asm!("mov {0}, qword ptr [rip + heaptape_tls@GOTTPOFF]", "add {0}, qword ptr fs:[0]",
+             out(reg) start, options(nostack, readonly, pure));
+    }
+    Words(start)
+}
+
+impl Words {
+    /// As [`get`].
+    #[inline(always)]
+    pub(crate) fn get<const WORD: usize>(self) -> usize {
+        // SAFETY: our own variable, of this thread, which alone writes it; volatile, because its signal handlers may, too.
+        unsafe { self.0.add(WORD).cast::<usize>().read_volatile() }
+    }
+}
+
 /// A word of the calling thread.
 #[inline(always)]
 pub fn get<const WORD: usize>() -> usize {
