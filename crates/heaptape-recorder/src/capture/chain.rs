@@ -17,43 +17,80 @@ use super::step::{self, STEP_WORDS, State, Word};
 use super::window::Window;
 use heaptape_wire::layout::MAX_FRAMES;
 
-const MATTERS: u32 = 1 << 31;
+/// In a frame, of which it is no bit: the state's `rbp` matters.
+const MATTERS: u64 = 1 << 61;
 
 /// A state that the walk passed.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct Known {
-    sp: usize,
-    bp: usize,
-    frame: Frame,
+    key: Key,
     /// The node of this frame with all outer ones.
     pub(super) node: u32,
-    /// How many words decided the walk from here outward; the top bit: `rbp` matters.
+    /// How many words decided the walk from here outward.
     words: u32,
 }
 
+/// What of a state decides how a walk goes on: `bp` is 0 where it does not matter.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Key {
+    /// The frame, and [`MATTERS`].
+    frame: u64,
+    sp: usize,
+    bp: usize,
+}
+
+impl Key {
+    #[inline(always)]
+    fn new(frame: Frame, sp: usize, bp: usize, bp_matters: bool) -> Key {
+        if bp_matters {
+            Key { frame: frame.0 | MATTERS, sp, bp }
+        } else {
+            Key { frame: frame.0, sp, bp: 0 }
+        }
+    }
+
+    /// Whether both are the same.
+    #[inline(always)]
+    pub(super) fn is(&self, other: &Key) -> bool {
+        // One branch: it is nearly always the same, or may be either.
+        (self.frame ^ other.frame) | (self.sp ^ other.sp | self.bp ^ other.bp) as u64 == 0
+    }
+}
+
 impl Known {
+    #[inline(always)]
     fn words(&self) -> usize {
-        (self.words & !MATTERS) as usize
+        self.words as usize
     }
 
     pub(super) fn bp_matters(&self) -> bool {
-        self.words & MATTERS != 0
+        self.key.frame & MATTERS != 0
     }
 
     pub(super) fn frame(&self) -> Frame {
-        self.frame
+        Frame(self.key.frame & !MATTERS)
     }
 
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    pub(super) fn sp(&self) -> usize {
+        self.key.sp
+    }
+
+    /// The state; without `rbp` where it does not matter.
     pub(super) fn state(&self) -> State {
-        State { ip: self.frame.ip() as usize, sp: self.sp, bp: self.bp }
+        State { ip: self.frame().ip() as usize, sp: self.key.sp, bp: self.key.bp }
     }
 
     /// Whether a walk that finds `frame` in this state goes on as the remembered one did, if the words
     /// agree.
     #[inline(always)]
     pub(super) fn is(&self, frame: Frame, sp: usize, bp: usize) -> bool {
-        self.sp == sp && self.frame == frame && (!self.bp_matters() || self.bp == bp)
+        self.key.is(&Key::new(frame, sp, bp, self.bp_matters()))
     }
 }
 
@@ -185,9 +222,8 @@ impl Chain {
             });
         }
         (self.low, self.high) = (low, high);
-        let matters = if step::bp_matters(rule, callers) { MATTERS } else { 0 };
-        self.known[level] =
-            Known { sp: state.sp, bp: state.bp, frame, node, words: count as u32 | matters };
+        let key = Key::new(frame, state.sp, state.bp, step::bp_matters(rule, callers));
+        self.known[level] = Known { key, node, words: count as u32 };
         self.paths[level] = path;
         self.depth = level + 1;
         true

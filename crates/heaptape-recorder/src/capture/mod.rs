@@ -195,18 +195,18 @@ fn begin_generation(thread: &mut Thread) {
 #[inline(always)]
 fn by_leaf(thread: &mut Thread, start: State) -> Option<u32> {
     let Capture { window, leaves, chain, .. } = &mut thread.capture;
-    let place = leaves.find(window, chain, start)?;
-    let at = leaves.leaf(place).at();
+    let (place, leaf) = leaves.find(window, chain, start)?;
+    let at = leaf.at();
     chain.verify(window, at).ok()?;
+    let outer_node = chain.known().get(at)?.node;
+    let node = leaf.node(outer_node);
     if chain.bottom != Bottom::End {
-        let frames = at + 1 + leaves.leaf(place).count();
+        let frames = at + 1 + leaf.count();
         if !ends_early_as_before(thread, frames) {
             return None;
         }
     }
-    let Capture { leaves, chain, .. } = &mut thread.capture;
-    let outer_node = chain.known()[at].node;
-    match leaves.leaf(place).node(outer_node) {
+    match node {
         Some(node) => Some(node),
         None => Some(renew(thread, place, outer_node)),
     }
@@ -311,7 +311,7 @@ fn meet(
     let Capture { window, chain, .. } = &mut thread.capture;
     let known = chain.known();
     while let Some(last) = known[..*top].last() {
-        if last.state().sp >= state.sp {
+        if last.sp() >= state.sp {
             break;
         }
         *top -= 1;
