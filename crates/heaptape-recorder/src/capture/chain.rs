@@ -10,9 +10,8 @@
 //! The words are compared in the order the walk read them, and only up to the first that differs. Nothing
 //! is read here that a walk would not read next.
 
-use super::Frame;
 use super::memo::Path;
-use super::rules::Rule;
+use super::{Frame, Fresh};
 use super::step::{self, STEP_WORDS, State, Word};
 use super::window::Window;
 use heaptape_wire::layout::MAX_FRAMES;
@@ -156,35 +155,38 @@ impl Chain {
     #[inline(always)]
     pub(super) fn verify(&self, window: &mut Window, from: usize) -> Result<(), usize> {
         if !window.spans(self.low, self.high) {
-            return self.verify_slowly(window, from);
+            return self.verify_slowly(window, from, self.known[from].words());
         }
         // SAFETY: only as many words as states are pushed are counted; `push` checks.
         let words = unsafe { self.words.get_unchecked(..self.known.get_unchecked(from).words()) };
         // SAFETY: inside the window, and read in the order of a walk, none after one that differs.
         let holds = |word: &Word| unsafe { word.holds() };
         // In fours: one branch of a loop less for each word.
-        let mut chunks = words.rchunks_exact(4);
-        for chunk in &mut chunks {
+        let mut left = words;
+        while let Some((rest, chunk)) = left.split_last_chunk::<4>() {
             if !(holds(&chunk[3]) && holds(&chunk[2]) && holds(&chunk[1]) && holds(&chunk[0])) {
-                return self.verify_slowly(window, from);
+                return self.verify_slowly(window, from, left.len());
             }
+            left = rest;
         }
-        if chunks.remainder().iter().rev().all(holds) {
+        if left.iter().rev().all(holds) {
             Ok(())
         } else {
-            self.verify_slowly(window, from)
+            self.verify_slowly(window, from, left.len())
         }
     }
 
-    /// The same where the window must grow, or a word differs.
+    /// The same where the window must grow, or one of the outermost `count` words differs; the others do not.
     #[cold]
     #[inline(never)]
-    fn verify_slowly(&self, window: &mut Window, from: usize) -> Result<(), usize> {
-        let words = &self.words[..self.known[from].words()];
+    fn verify_slowly(&self, window: &mut Window, from: usize, count: usize) -> Result<(), usize> {
+        let words = &self.words[..count];
         match words.iter().rposition(|word| !window.comes_to_hold(word)) {
             None => Ok(()),
             Some(differing) => {
-                Err(self.known[..=from].partition_point(|known| known.words() <= differing))
+                // Mostly a step near the innermost.
+                let is_wrong = |known: &&Known| known.words() > differing;
+                Err(from + 1 - self.known[..=from].iter().rev().take_while(is_wrong).count())
             }
         }
     }
@@ -196,36 +198,64 @@ impl Chain {
         self.known[..self.depth].iter_mut().for_each(|known| known.node = node);
     }
 
-    /// Adds a state inside of the innermost; `rule` is that of its step outward. False: no room.
-    #[inline(always)]
-    pub(super) fn push(
-        &mut self,
-        frame: Frame,
-        state: State,
-        rule: Rule,
-        node: u32,
-        path: Path,
-    ) -> bool {
-        let level = self.depth;
-        if level == MAX_FRAMES {
-            return false;
-        }
-        let (mut count, mut callers) = (0, false);
-        let (mut low, mut high) = if level <= 1 { (usize::MAX, 0) } else { (self.low, self.high) };
-        if let Some(outer) = level.checked_sub(1).map(|outer| &self.known[outer]) {
-            (count, callers) = (outer.words(), outer.bp_matters());
-            // The first read is compared first, so it comes last.
-            step::words(rule, state, outer.state(), callers, |word| {
-                self.words[count] = word;
-                count += 1;
-                (low, high) = (low.min(word.address), high.max(word.address));
-            });
+    /// Adds states inside of the innermost, given innermost first, as far as there is room.
+    #[inline(never)]
+    pub(super) fn extend(&mut self, fresh: &[Fresh]) {
+        let (mut low, mut high) = if self.depth <= 1 { (usize::MAX, 0) } else { (self.low, self.high) };
+        let room = MAX_FRAMES - self.depth;
+        for inner in fresh[fresh.len().saturating_sub(room)..].iter().rev() {
+            let level = self.depth;
+            let (mut count, mut bp_matters) = (0, false);
+            if let Some(outer) = self.known().last() {
+                count = outer.words();
+                let (next, callers) = (outer.state(), outer.bp_matters());
+                // The first that was read is compared first, so it comes last.
+                if inner.rule.is_plain() {
+                    let word = step::address_word(next);
+                    self.set_word(count, word);
+                    count += 1;
+                    (low, high) = (low.min(word.address), high.max(word.address));
+                    if callers && let Some(address) = inner.rule.bp_slot(next.sp, inner.bp) {
+                        self.set_word(count, Word { address, value: next.bp });
+                        count += 1;
+                        (low, high) = (low.min(address), high.max(address));
+                    }
+                    bp_matters = step::bp_matters_to_plain(inner.rule, callers);
+                } else {
+                    let (words, more) =
+                        step::words_of_unusual(inner.rule, inner.state(), next, callers);
+                    for word in &words[..more] {
+                        self.set_word(count, *word);
+                        count += 1;
+                        (low, high) = (low.min(word.address), high.max(word.address));
+                    }
+                    bp_matters = step::bp_matters(inner.rule, callers);
+                }
+            } else {
+                bp_matters |= step::bp_matters(inner.rule, false);
+            }
+            let key = Key::new(inner.frame, inner.sp, inner.bp, bp_matters);
+            // SAFETY: `room` ends before that.
+            unsafe {
+                *self.known.get_unchecked_mut(level) =
+                    Known { key, node: inner.node, words: count as u32 };
+                *self.paths.get_unchecked_mut(level) = inner.path;
+            }
+            self.depth = level + 1;
         }
         (self.low, self.high) = (low, high);
-        let key = Key::new(frame, state.sp, state.bp, step::bp_matters(rule, callers));
-        self.known[level] = Known { key, node, words: count as u32 };
-        self.paths[level] = path;
-        self.depth = level + 1;
-        true
+    }
+
+    #[inline(always)]
+    fn set_word(&mut self, number: usize, word: Word) {
+        debug_assert!(number < self.words.len());
+        // SAFETY: there is room for STEP_WORDS of each of MAX_FRAMES states.
+        unsafe { *self.words.get_unchecked_mut(number) = word };
+    }
+}
+
+impl Fresh {
+    fn state(&self) -> State {
+        State { ip: self.frame.ip() as usize, sp: self.sp, bp: self.bp }
     }
 }

@@ -101,7 +101,7 @@ impl Leaves {
 
     /// Remembers that a walk from `start` met the chain at its `at`-th state; the inner states are in the
     /// chain now. Does nothing when they are too many.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn remember(&mut self, chain: &Chain, start: State, at: usize) {
         let known = chain.known();
         let (Some(met), Some(inner)) = (known.get(at), known.get(at + 1..)) else { return };
@@ -119,15 +119,22 @@ impl Leaves {
         self.used = true;
         leaf.ip = 0;
         compiler_fence(Ordering::SeqCst);
-        leaf.highest = 0;
+        let mut highest = 0;
+        // The first that is read is the last of them.
+        let Some(mut word) = words.last() else { return };
+        let mut rest = words;
         for number in 0..MAX {
-            // The first read is the last of them.
-            let word = words.iter().rev().nth(number).or(words.last());
-            let Some(word) = word else { return };
-            let Ok(place) = u16::try_from(word.address.wrapping_sub(start.sp) / 8) else { return };
-            (leaf.values[number], leaf.places[number]) = (word.value, place);
-            leaf.highest = leaf.highest.max(place);
+            if let [others @ .., next] = rest {
+                (rest, word) = (others, next);
+            } else if let Some(first) = words.last() {
+                word = first;
+            }
+            let place = word.address.wrapping_sub(start.sp) / 8;
+            highest = place.max(highest);
+            (leaf.places[number], leaf.values[number]) = (place as u16, word.value);
         }
+        let Ok(highest) = u16::try_from(highest) else { return };
+        leaf.highest = highest;
         leaf.count = inner.len() as u8;
         (leaf.sp, leaf.bp) = (start.sp, start.bp);
         leaf.bp_matters = usize::from(first.bp_matters()).wrapping_neg();
