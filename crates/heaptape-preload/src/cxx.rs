@@ -39,12 +39,21 @@ struct Form {
     size: Arg,
     /// The real operator, if it is one that stays; 0 until found. Bit 63: it belongs to the allocator itself.
     real: AtomicUsize,
+    /// Of a delete: whether its real operator does nothing but call our `free`, one of those below.
+    only_frees: AtomicUsize,
 }
+
+const UNASKED: usize = 0;
+/// Not as far as could be seen before its first call, which may find the functions that it calls.
+const NOT_YET: usize = 1;
+const DOES_MORE: usize = 2;
+const ONLY_FREES: usize = 3;
 
 const OWN_OPERATOR: usize = 1 << 63;
 
 const fn form(name: &'static CStr, api: u8, size: Arg, align: Arg) -> Form {
-    Form { name, api, align, size, real: AtomicUsize::new(0) }
+    let (real, only_frees) = (AtomicUsize::new(0), AtomicUsize::new(UNASKED));
+    Form { name, api, align, size, real, only_frees }
 }
 
 static FORMS: [Form; 20] = [
@@ -219,6 +228,18 @@ macro_rules! quick_delete {
                 // NULL takes no tag.
                 "test rdi, rdi",
                 "je 2f",
+                "cmp qword ptr [rip + {forms} + {way}], {only_frees}",
+                "jne 6f",
+                "mov rax, qword ptr [rip + heaptape_tls@GOTTPOFF]",
+                "cmp qword ptr fs:[rax + {tag}], 0",
+                "jne 6f",
+                // A call less of each operator that it would come by, and no tag.
+                concat!("mov rsi, ", $size),
+                "mov rdx, rsp",
+                "mov rcx, rbp",
+                "mov r8d, {function}",
+                "jmp {as_free}",
+                "6:",
             ],
             $($rest)*
             grain = const GRAIN,
@@ -227,6 +248,10 @@ macro_rules! quick_delete {
             sampled = sym SAMPLED,
             counts = const COUNTS,
             most = const MOST,
+            way = const real_offset($index) + BEHIND_REAL,
+            only_frees = const ONLY_FREES,
+            function = const api::$api,
+            as_free = sym heap::delete_as_free,
         )
     };
 }
@@ -235,6 +260,10 @@ macro_rules! quick_delete {
 const fn real_offset(index: usize) -> usize {
     index * size_of::<Form>() + core::mem::offset_of!(Form, real)
 }
+
+/// How far behind it lies [`Form::only_frees`].
+const BEHIND_REAL: usize =
+    core::mem::offset_of!(Form, only_frees) - core::mem::offset_of!(Form, real);
 
 operators! { heaptape_new_called, quick_new:
     0 _Znwm NEW "rdi"
@@ -385,11 +414,85 @@ fn find(form: &Form, caller: usize) -> Option<(usize, bool)> {
     let first = next(form.name);
     if let Some(Definition { address, lasting: true }) = first {
         let own = is_own(address);
+        let way = match form.only_frees.load(Ordering::Relaxed) {
+            _ if !own && only_frees(address) => ONLY_FREES,
+            UNASKED => NOT_YET,
+            _ => DOES_MORE,
+        };
+        form.only_frees.store(way, Ordering::Relaxed);
+        if way == NOT_YET {
+            return Some((address, own));
+        }
         form.real.store(address | if own { OWN_OPERATOR } else { 0 }, Ordering::Relaxed);
         return Some((address, own));
     }
     let address = objects::definition_at(caller, form.name).or(first.map(|d| d.address))?;
     Some((address, is_own(address)))
+}
+
+/// Whether the operator delete at `address` does nothing but jump to our `free`, maybe by way of others that we stand in
+/// front of: as libstdc++'s and libc++'s do, where the program has not replaced one of them.
+fn only_frees(address: usize) -> bool {
+    let mut at = address;
+    // The longest way is that of a sized delete[]: by delete[] and delete.
+    for _ in 0..4 {
+        let Some(to) = jump(at).and_then(|entry| {
+            // Of an entry of the procedure linkage table, which is the same module's.
+            if same_object(entry, at) { indirect_jump(entry) } else { None }
+        }) else {
+            return false;
+        };
+        // Where the program has a `free` of its own, that is what our own is bound to.
+        if !same_object(to, only_frees as *const () as usize) {
+            return false;
+        }
+        if to == heap::free as *const () as usize {
+            return true;
+        }
+        let Some(form) = DELETES.iter().position(|delete| to == *delete as usize) else {
+            return false;
+        };
+        match next(FORMS[FIRST_DELETE + form].name) {
+            Some(Definition { address, lasting: true }) => at = address,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// Our own deletes that others jump to.
+static DELETES: [unsafe extern "C" fn(); 2] = [_ZdlPv, _ZdaPv];
+/// The place of the first of them in [`FORMS`]; the other comes next.
+const FIRST_DELETE: usize = 8;
+
+/// Where a function goes whose only instruction is a jump.
+fn jump(function: usize) -> Option<usize> {
+    let at = behind_endbr(function);
+    // SAFETY: as in `behind_endbr`.
+    let (opcode, offset) =
+        unsafe { (*(at as *const u8), (at as *const u8).add(1).cast::<i32>().read_unaligned()) };
+    (opcode == 0xe9).then(|| (at + 5).wrapping_add_signed(offset as isize))
+}
+
+/// Where an entry of a procedure linkage table goes.
+fn indirect_jump(entry: usize) -> Option<usize> {
+    let mut at = behind_endbr(entry);
+    // SAFETY: as in `behind_endbr`; the word that such a jump names is the module's, too.
+    unsafe {
+        // A prefix of no effect.
+        at += usize::from(*(at as *const u8) == 0xf2);
+        let code = at as *const u8;
+        let offset = code.add(2).cast::<i32>().read_unaligned();
+        ([*code, *code.add(1)] == [0xff, 0x25])
+            .then(|| *((at + 6).wrapping_add_signed(offset as isize) as *const usize))
+    }
+}
+
+/// The address behind an `endbr64` at `address`, if there is one.
+fn behind_endbr(address: usize) -> usize {
+    // SAFETY: code of a loaded module; pages of code do not end within the few bytes that an instruction may have.
+    let code = unsafe { (address as *const [u8; 4]).read_unaligned() };
+    if code == [0xf3, 0x0f, 0x1e, 0xfa] { address + 4 } else { address }
 }
 
 /// After an operator that was called: records the block, unless our `malloc` has done so.

@@ -168,7 +168,11 @@ pub fn freeing(mut function: u8, addr: usize, mut size: usize, mut align_log2: u
         return;
     }
     let Some(mut thread) = enter(regs) else { return tag::forget() };
-    if let Some(tag) = delete_tag(addr, regs) {
+    // Of another block, it is one that an operator frees beside its own, or that had nothing freed.
+    if let Some(tag) = tag::get()
+        && tag.block == addr
+        && tag.may_call(regs)
+    {
         tag::forget();
         if function == api::FREE {
             (function, size, align_log2) = (tag.api, tag.size, tag.align_log2);
@@ -181,45 +185,20 @@ pub fn freeing(mut function: u8, addr: usize, mut size: usize, mut align_log2: u
     record_release(&mut thread, Kind::Free, &given, regs);
 }
 
-/// The tag of the `operator delete` that calls this free of the block at `addr`. One of another block is of an operator
-/// that frees something beside its own, or had nothing freed.
-#[inline(always)]
-fn delete_tag(addr: usize, regs: Regs) -> Option<Tag> {
-    tag::get().filter(|tag| tag.block == addr && tag.may_call(regs))
-}
-
 /// Records a free of the block at `addr` (not 0) if that is a single short record, as it nearly always is once the
-/// thread's count of backtraces of frees is used up. Whether it was; if not, [`frees_barely_for_operator`] is asked next,
-/// or [`freeing`] comes.
+/// thread's count of backtraces of frees is used up. Whether it was; if not, [`freeing`] comes next.
 ///
 /// So little is done here that a hook need save no register, and can leave by a jump.
 #[inline(always)]
-pub fn frees_barely(addr: usize, regs: Regs) -> bool {
-    let plain = Allocation { api: api::FREE, addr, size: 0, align_log2: 0, usable: 0 };
-    !tag::is_set() && records_barely(&plain, regs)
-}
-
-/// The same for a free that an `operator delete` calls.
-#[inline(always)]
-pub fn frees_barely_for_operator(addr: usize, regs: Regs) -> bool {
-    let Some(Tag { api, size, align_log2, .. }) = delete_tag(addr, regs) else { return false };
-    let given = Allocation { api, addr, size, align_log2, usable: 0 };
-    let is_recorded = records_barely(&given, regs);
-    if is_recorded {
-        tag::forget();
-    }
-    is_recorded
-}
-
-#[inline(always)]
-fn records_barely(given: &Allocation, regs: Regs) -> bool {
-    if gate::if_open().is_none() {
+pub fn frees_barely(function: u8, addr: usize, size: usize, regs: Regs) -> bool {
+    if tag::is_set() || gate::if_open().is_none() {
         return false;
     }
     let Some(mut thread) = thread::enter_if_idle(regs.sp) else { return false };
+    let given = Allocation { api: function, addr, size, align_log2: 0, usable: 0 };
     emit::is_bare_free_due(&thread)
-        && thread.freed != given.addr
-        && emit::bare_free(&mut thread, &event(Kind::Free, given, 0))
+        && thread.freed != addr
+        && emit::bare_free(&mut thread, &event(Kind::Free, &given, 0))
 }
 
 /// Records that a block ends; with a backtrace while the thread's count of those lasts.
