@@ -8,12 +8,12 @@
 
 use crate::guard;
 use crate::heap::{self, log2};
-use crate::real::{next, same_object};
+use crate::real::{ADDRESS, next, same_object};
 use core::arch::{global_asm, naked_asm};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use heaptape_recorder::call::{self, Allocation};
-use heaptape_recorder::sampling::blocks::{COUNTS, GRAIN, HASH_FACTOR, HASH_SHIFT, MOST, SAMPLED};
+use heaptape_recorder::sampling::blocks::{GRAIN, SAMPLED};
 use heaptape_recorder::sampling::{EVERYTHING, MEAN};
 use heaptape_recorder::sys::objects::{self, Definition};
 use heaptape_recorder::sys::tls::{LEFT, TAG, TAG_BLOCK, TAG_CALLER, TAG_SIZE, TAG_SP};
@@ -213,12 +213,14 @@ macro_rules! quick_delete {
                 "jbe 4f",
                 "mov rax, rdi",
                 "shr rax, {grain}",
-                "movabs rcx, {factor}",
-                "imul rax, rcx",
-                "shr rax, {shift}",
+                "movzx eax, ax",
                 "mov rcx, qword ptr [rip + {sampled}@GOTPCREL]",
-                "test byte ptr [rcx + rax + {counts}], {most}",
+                "cmp byte ptr [rcx + rax], 0",
                 "jne 2f",
+                "cmp qword ptr [rip + {forms} + {way}], {only_frees}",
+                "jne 7f",
+                "jmp qword ptr [rip + {free} + {address}]",
+                "7:",
                 "mov rax, qword ptr [rip + {forms} + {real}]",
                 "btr rax, 63",
                 "test rax, rax",
@@ -243,11 +245,9 @@ macro_rules! quick_delete {
             ],
             $($rest)*
             grain = const GRAIN,
-            factor = const HASH_FACTOR,
-            shift = const HASH_SHIFT,
             sampled = sym SAMPLED,
-            counts = const COUNTS,
-            most = const MOST,
+            free = sym heap::FREE,
+            address = const ADDRESS,
             way = const real_offset($index) + BEHIND_REAL,
             only_frees = const ONLY_FREES,
             function = const api::$api,
@@ -433,6 +433,9 @@ fn find(form: &Form, caller: usize) -> Option<(usize, bool)> {
 /// Whether the operator delete at `address` does nothing but jump to our `free`, maybe by way of others that we stand in
 /// front of: as libstdc++'s and libc++'s do, where the program has not replaced one of them.
 fn only_frees(address: usize) -> bool {
+    if heap::FREE.known().is_none() {
+        return false;
+    }
     let mut at = address;
     // The longest way is that of a sized delete[]: by delete[] and delete.
     for _ in 0..4 {
