@@ -14,6 +14,7 @@ use crate::sampling;
 use crate::sys::tls::{self, THREAD};
 use crate::sys::{call, objects};
 use crate::tag;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use heaptape_wire::handshake as hs;
 use heaptape_wire::layout::*;
@@ -174,14 +175,14 @@ impl Thread {
 }
 
 /// A thread inside a hook; leaves it when dropped.
-pub(crate) struct Entered(*mut Thread);
+pub(crate) struct Entered(NonNull<Thread>);
 
 impl core::ops::Deref for Entered {
     type Target = Thread;
     #[inline(always)]
     fn deref(&self) -> &Thread {
         // SAFETY: this thread's own, and `busy` keeps signal handlers from entering it again.
-        unsafe { &*self.0 }
+        unsafe { self.0.as_ref() }
     }
 }
 
@@ -189,7 +190,7 @@ impl core::ops::DerefMut for Entered {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut Thread {
         // SAFETY: as `deref`.
-        unsafe { &mut *self.0 }
+        unsafe { self.0.as_mut() }
     }
 }
 
@@ -218,13 +219,13 @@ pub(crate) fn enter_if_idle(sp: usize) -> Option<Entered> {
     if word <= LOST {
         return None;
     }
-    let thread = word as *mut Thread;
+    let thread = NonNull::new(word as *mut Thread)?;
     // SAFETY: this thread's own.
     unsafe {
-        if (*thread).busy != 0 {
+        if (*thread.as_ptr()).busy != 0 {
             return None;
         }
-        (*thread).busy = sp;
+        (*thread.as_ptr()).busy = sp;
     }
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
     Some(Entered(thread))
@@ -281,7 +282,7 @@ fn enter_slowly(local: &'static Local, sp: usize) -> Option<Entered> {
         (*thread).busy = sp;
         core::sync::atomic::compiler_fence(Ordering::SeqCst);
     }
-    Some(Entered(thread))
+    NonNull::new(thread).map(Entered)
 }
 
 /// Gives the calling thread a stream and says so on it.

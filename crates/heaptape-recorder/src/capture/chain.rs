@@ -11,9 +11,9 @@
 //! is read here that a walk would not read next.
 
 use super::memo::Path;
-use super::{Frame, Fresh};
 use super::step::{self, STEP_WORDS, State, Word};
 use super::window::Window;
+use super::{Frame, Fresh};
 use heaptape_wire::layout::MAX_FRAMES;
 
 /// In a frame, of which it is no bit: the state's `rbp` matters.
@@ -201,7 +201,8 @@ impl Chain {
     /// Adds states inside of the innermost, given innermost first, as far as there is room.
     #[inline(never)]
     pub(super) fn extend(&mut self, fresh: &[Fresh]) {
-        let (mut low, mut high) = if self.depth <= 1 { (usize::MAX, 0) } else { (self.low, self.high) };
+        let (mut low, mut high) =
+            if self.depth <= 1 { (usize::MAX, 0) } else { (self.low, self.high) };
         let room = MAX_FRAMES - self.depth;
         for inner in fresh[fresh.len().saturating_sub(room)..].iter().rev() {
             let level = self.depth;
