@@ -2,7 +2,8 @@
 //!
 //! The usual ones (libstdc++'s, libc++'s) call `malloc` and `free`, which are ours. There a stub only leaves
 //! a *tag*, "the next malloc is a `new[]` of 40 bytes", and jumps to the real operator: it is not on
-//! the stack when the operator throws. An allocator that brings operators of its own (tcmalloc,
+//! the stack when the operator throws. Of an operator delete that does nothing but jump to `free`, as its code says, the
+//! stub goes to the real `free` at once. An allocator that brings operators of its own (tcmalloc,
 //! mimalloc) may not come by our `malloc`; there the real operator is called from a stub with proper
 //! unwind information, and recorded afterwards if the tag is still there.
 
@@ -15,6 +16,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use heaptape_recorder::call::{self, Allocation};
 use heaptape_recorder::sampling::blocks::{GRAIN, SAMPLED};
 use heaptape_recorder::sampling::{EVERYTHING, MEAN};
+use heaptape_recorder::sys::code::{indirect_jump, jump};
 use heaptape_recorder::sys::objects::{self, Definition};
 use heaptape_recorder::sys::tls::{LEFT, TAG, TAG_BLOCK, TAG_CALLER, TAG_SIZE, TAG_SP};
 use heaptape_recorder::tag::{self, FAILED};
@@ -467,36 +469,6 @@ fn only_frees(address: usize) -> bool {
 static DELETES: [unsafe extern "C" fn(); 2] = [_ZdlPv, _ZdaPv];
 /// The place of the first of them in [`FORMS`]; the other comes next.
 const FIRST_DELETE: usize = 8;
-
-/// Where a function goes whose only instruction is a jump.
-fn jump(function: usize) -> Option<usize> {
-    let at = behind_endbr(function);
-    // SAFETY: as in `behind_endbr`.
-    let (opcode, offset) =
-        unsafe { (*(at as *const u8), (at as *const u8).add(1).cast::<i32>().read_unaligned()) };
-    (opcode == 0xe9).then(|| (at + 5).wrapping_add_signed(offset as isize))
-}
-
-/// Where an entry of a procedure linkage table goes.
-fn indirect_jump(entry: usize) -> Option<usize> {
-    let mut at = behind_endbr(entry);
-    // SAFETY: as in `behind_endbr`; the word that such a jump names is the module's, too.
-    unsafe {
-        // A prefix of no effect.
-        at += usize::from(*(at as *const u8) == 0xf2);
-        let code = at as *const u8;
-        let offset = code.add(2).cast::<i32>().read_unaligned();
-        ([*code, *code.add(1)] == [0xff, 0x25])
-            .then(|| *((at + 6).wrapping_add_signed(offset as isize) as *const usize))
-    }
-}
-
-/// The address behind an `endbr64` at `address`, if there is one.
-fn behind_endbr(address: usize) -> usize {
-    // SAFETY: code of a loaded module; pages of code do not end within the few bytes that an instruction may have.
-    let code = unsafe { (address as *const [u8; 4]).read_unaligned() };
-    if code == [0xf3, 0x0f, 0x1e, 0xfa] { address + 4 } else { address }
-}
 
 /// After an operator that was called: records the block, unless our `malloc` has done so.
 unsafe extern "C" fn new_done(addr: usize, size: usize, sp: usize, bp: usize) {

@@ -23,10 +23,11 @@ const SETS: usize = LEAVES / WAYS;
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct Leaf {
-    /// Where the walk began: its return address, 0 for no leaf; and of `rbp` the bits that matter, all or none.
+    /// Where the walk began; an `sp` of 0, which no walk has, for no leaf.
     ip: usize,
     sp: usize,
     bp: usize,
+    /// The bits of `bp` that matter: all or none.
     bp_matters: usize,
     /// The state of the chain that it met.
     meets: Key,
@@ -53,6 +54,8 @@ pub(super) struct Leaves {
     used: bool,
     /// By set, which leaf is forgotten next.
     oldest: [u8; SETS],
+    /// By set, which leaf was found or remembered last.
+    recent: [u8; SETS],
     leaves: [Leaf; LEAVES],
 }
 
@@ -60,7 +63,7 @@ impl Leaves {
     /// Forgets all.
     pub(super) fn forget(&mut self) {
         if self.used {
-            self.leaves.iter_mut().for_each(|leaf| leaf.ip = 0);
+            self.leaves.iter_mut().for_each(|leaf| leaf.sp = 0);
             // Only then: a jump out of a signal handler may leave us half-way.
             compiler_fence(Ordering::SeqCst);
             self.used = false;
@@ -78,17 +81,23 @@ impl Leaves {
     /// meets the chain. The window has the word below `start.sp` in it.
     #[inline(always)]
     pub(super) fn find(
-        &self,
+        &mut self,
         window: &Window,
         chain: &Chain,
         start: State,
     ) -> Option<(usize, &Leaf)> {
-        let first = Leaves::set(start) * WAYS;
+        let set = Leaves::set(start);
         let room = window.room_from(start.sp);
-        let leaves = self.leaves[first..].first_chunk::<WAYS>()?;
-        for (way, leaf) in leaves.iter().enumerate() {
+        // The one that was right the last time first.
+        let recent = set * WAYS + usize::from(self.recent[set]) % WAYS;
+        for step in 0..WAYS {
+            let place = (recent ^ step) % LEAVES;
+            let leaf = &self.leaves[place];
             if leaf.begins(start) && leaf.holds(room) && leaf.meets(chain) {
-                return Some((first + way, leaf));
+                if step != 0 {
+                    self.recent[set] = (place % WAYS) as u8;
+                }
+                return Some((place, &self.leaves[place]));
             }
         }
         None
@@ -114,10 +123,11 @@ impl Leaves {
         let set = Leaves::set(start);
         let way = usize::from(self.oldest[set]) % WAYS;
         self.oldest[set] = way as u8 + 1;
+        self.recent[set] = way as u8;
         let leaf = &mut self.leaves[set * WAYS + way];
         // No leaf until it is whole. Before it may be one: see `forget`.
         self.used = true;
-        leaf.ip = 0;
+        leaf.sp = 0;
         compiler_fence(Ordering::SeqCst);
         let mut highest = 0;
         // The first that is read is the last of them.
@@ -136,7 +146,7 @@ impl Leaves {
         let Ok(highest) = u16::try_from(highest) else { return };
         leaf.highest = highest;
         leaf.count = inner.len() as u8;
-        (leaf.sp, leaf.bp) = (start.sp, start.bp);
+        (leaf.ip, leaf.bp) = (start.ip, start.bp);
         leaf.bp_matters = usize::from(first.bp_matters()).wrapping_neg();
         leaf.at = at as u16;
         leaf.meets = *met.key();
@@ -145,7 +155,7 @@ impl Leaves {
             *to = known.frame();
         }
         compiler_fence(Ordering::SeqCst);
-        leaf.ip = start.ip;
+        leaf.sp = start.sp;
     }
 }
 
