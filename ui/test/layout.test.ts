@@ -254,3 +254,24 @@ test('neighbours in the legend differ for those who do not see green (ui.md 4.15
     }
   }
 });
+
+test('a block has the same colour over time as at a moment', async () => {
+  const { rows } = await process.live(events >> 1, 0, 2 ** 53, 1e6);
+  const sites = new Map([0, 1, 2].map((rank) => [rank + 2, rank]));
+  let compared = 0;
+  for (const { id } of COLOURS) {
+    const { classify, groups } = classesOf(id, process, events >> 1, sites);
+    assert.equal(groups === null, id === 'age');
+    if (groups === null) continue;
+    const { by, limits, classOf } = groups;
+    for (let index = 0; index < rows.count; index += 17) {
+      // Of one nanosecond and one byte there is one block.
+      const [at, lo] = [events >> 1, rows.addr[index]!];
+      const { fill, group } = await process.time_map({ lo, hi: lo + 1, a: at, b: at, width: 1, height: 1, by, limits, q: '' });
+      if (fill[0] === 0) continue;
+      assert.equal(classOf(group[0]!), classify(rows, index), `${id} of #${rows.id[index]}`);
+      compared++;
+    }
+  }
+  assert.ok(compared > 100);
+});

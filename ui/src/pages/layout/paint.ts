@@ -11,7 +11,7 @@ import { HOLE, OUTSIDE, type Raster } from './raster.ts';
 /** A block that was freed not long ago. */
 export const GHOST = 254;
 /** Not of the site that alone is shown, or not kept by the filter. */
-const QUIET = 253;
+export const QUIET = 253;
 
 const LEAST_INK = 0.6;
 const LEAST_CONTRAST = 3;

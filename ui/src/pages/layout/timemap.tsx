@@ -1,12 +1,12 @@
-// Time × address: when which part of the address space was used, and by which site. Time goes from left to right like
-// in the strip above it, addresses from top to bottom like in the rows.
+// Time × address: when which part of the address space was used, and by which blocks. Time goes from left to right like
+// in the strip above it, addresses from top to bottom like in the rows; colours are those of the rows.
 
 import { effect, signal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import type { TimeMap as Cells } from '../../data/types.ts';
+import type { GroupBy, TimeMap as Cells } from '../../data/types.ts';
 import { endGesture, gesture } from '../../state/params.ts';
 import { useQuery } from '../../state/query.ts';
-import { data, select, setT, t } from '../../state/state.ts';
+import { data, filter, select, setT, t } from '../../state/state.ts';
 import { functionName } from '../../ui/name.tsx';
 import { timeTicks } from '../../strip/scale.ts';
 import { styled, theme } from '../../ui/theme.ts';
@@ -14,10 +14,10 @@ import { address, exactTime, percent, roundBytes } from '../../ui/units.ts';
 import { FONT, groundColours } from './draw.ts';
 import { Columns, runsOf, type Segment } from './geometry.ts';
 import { findBlock } from './hover.ts';
-import { paint, palette } from './paint.ts';
+import { QUIET, paint, palette } from './paint.ts';
 import { Raster } from './raster.ts';
-import { legend, siteClass } from './seen.ts';
-import { GUTTER, addressWindow, shown, timeWindow } from './view.ts';
+import { classes } from './seen.ts';
+import { GUTTER, addressWindow, colouredBy, shown, timeWindow } from './view.ts';
 
 /** Room for the times below, and between segments. */
 const AXIS = 22;
@@ -38,6 +38,8 @@ interface Band extends Segment {
 interface Drawn {
   bands: Band[];
   cells: Cells[];
+  by: GroupBy;
+  q: string;
   from: number;
   to: number;
   width: number;
@@ -93,15 +95,19 @@ export function TimeMap() {
     return () => observer.disconnect();
   }, []);
   const answer = useQuery<Drawn>((signal) => {
+    // Which sites have colours of their own does not matter to what is asked.
+    const groups = colouredBy.value && classes.peek().groups;
+    const q = filter.value;
     const { from, to } = times();
     const { width, height } = size.value;
     const bands = bandsOf(stretches(), height);
-    if (bands.length === 0) return null;
+    if (bands.length === 0 || groups === null) return null;
     const of = data.value;
+    const { by, limits } = groups;
     const [a, b] = [of.times.at(from), of.times.at(to)];
     const whole = { from: of.times.of(a), to: Math.max(of.times.of(a) + 1, of.times.of(b)) };
-    const asked = bands.map((band) => of.time_map(band.start, band.end, a, b, width, band.height, signal));
-    return Promise.all(asked).then((cells) => ({ bands, cells, ...whole, width }));
+    const asked = bands.map(({ start, end, height }) => of.time_map({ lo: start, hi: end, a, b, width, height, by, limits, q }, signal));
+    return Promise.all(asked).then((cells) => ({ bands, cells, by, q, ...whole, width }));
   });
   useLayoutEffect(() => effect(() => answer.value.value && draw(canvas.current!, answer.value.value)), []);
   useLayoutEffect(() => effect(() => answer.value.value && drawT(over.current!, answer.value.value)), []);
@@ -110,7 +116,7 @@ export function TimeMap() {
   return (
     <div class="time-map">
       <p class="time-map-line" aria-live="polite" data-testid="layout-time-line">
-        {answer.value.error || pointed.value || 'Click sets T and selects the block; the wheel zooms both axes.'}
+        {answer.value.error || pointed.value || hint(answer.value.value)}
         {zoomed && (
           <button type="button" class="text-button" data-testid="layout-time-fit" onClick={() => ((timeWindow.value = ''), (addressWindow.value = ''))}>
             whole run
@@ -140,6 +146,11 @@ export function TimeMap() {
   );
 }
 
+function hint(seen: Drawn | undefined): string {
+  const nothing = seen !== undefined && seen.q.trim() !== '' && !seen.cells.some(({ fill }) => fill.some((share) => share > 0));
+  return nothing ? 'The filter keeps no block that is in sight.' : 'Click sets T and selects the block; the wheel zooms both axes.';
+}
+
 function prepare(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
   const { width, height, scale } = size.value;
   canvas.width = Math.round((width + GUTTER) * scale);
@@ -154,19 +165,23 @@ function prepare(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
 }
 
 function draw(canvas: HTMLCanvasElement, seen: Drawn): void {
+  const { classes: told, groups } = classes.value;
+  // Until the answer by the new colouring is there, the old one stays.
+  if (groups?.by !== seen.by) return;
   const context = prepare(canvas);
   const { scale } = size.value;
-  const colours = palette(legend.value, theme.value, groundColours());
-  const classes = siteClass.value;
+  const colours = palette(told, theme.value, groundColours());
   let last = -Infinity;
   seen.bands.forEach((band, index) => {
-    const { width, height, fill, stack } = seen.cells[index]!;
+    const { width, height, fill, group, rest } = seen.cells[index]!;
     const parts = [{ kind: band.kind, start: 0, end: width }];
     const raster = new Raster(Array.from({ length: height }, (_, y) => ({ run: 0, parts, lo: 0, hi: width, y })), new Columns(width, width));
     for (let at = 0; at < fill.length; at++) {
-      if (fill[at] === 0) continue;
-      raster.kind[at] = classes[stack[at]!]!;
-      raster.fill[at] = Math.max(1, Math.round(255 * fill[at]!));
+      const isKept = fill[at]! > 0;
+      const share = isKept ? fill[at]! : (rest[at] ?? 0);
+      if (share === 0) continue;
+      raster.kind[at] = isKept ? groups.classOf(group[at]!) : QUIET;
+      raster.fill[at] = Math.max(1, Math.round(255 * share));
     }
     const image = new ImageData(Math.round(width * scale), Math.round(height * scale));
     const frame = { width: image.width, height: image.height, y: (row: number) => row * scale, rowHeight: scale, cells: false };
@@ -218,6 +233,15 @@ function at(seen: Drawn, x: number, y: number) {
   return { band, ns, lo, hi: Math.max(lo + 1, Math.floor(band.start + (row + 1) * each)), cell: row * seen.width + column, cells: seen.cells[index]! };
 }
 
+/** What is in a cell, in words. */
+function whose({ fill, group, rest }: Cells, cell: number): string {
+  const [used, other] = [fill[cell]!, rest[cell] ?? 0];
+  if (used === 0) return other === 0 ? 'hole' : `${percent(other, 1)} used by blocks that the filter does not keep`;
+  const { classes: told, groups } = classes.peek();
+  const most = groups!.by === 'site' ? functionName(data.peek().stacks.frames, group[cell]!) : told[groups!.classOf(group[cell]!) - 1]!.label;
+  return `${percent(used, 1)} used, mostly ${most}${other === 0 ? '' : `; ${percent(other, 1)} by blocks that the filter does not keep`}`;
+}
+
 function listen(element: HTMLElement, seen: () => Drawn | undefined): () => void {
   const place = (event: MouseEvent) => {
     const now = seen();
@@ -230,11 +254,7 @@ function listen(element: HTMLElement, seen: () => Drawn | undefined): () => void
       pointed.value = '';
       return;
     }
-    const { cells, cell, ns, lo } = point;
-    const used = cells.fill[cell]!;
-    const site = data.peek().stacks.site[cells.stack[cell]!]!;
-    const whose = used === 0 ? 'hole' : `${percent(used, 1)} used, most by ${functionName(data.peek().stacks.frames, site)}`;
-    pointed.value = `${exactTime(ns)} · ${address(lo)} · ${whose}`;
+    pointed.value = `${exactTime(point.ns)} · ${address(point.lo)} · ${whose(point.cells, point.cell)}`;
   };
   const click = async (event: MouseEvent) => {
     const point = place(event);

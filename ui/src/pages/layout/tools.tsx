@@ -1,6 +1,5 @@
 // Above the map: how it is seen, and what its colours mean.
 
-import type { Signal } from '@preact/signals';
 import { data, selected } from '../../state/state.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { css } from '../../ui/colour.ts';
@@ -11,7 +10,7 @@ import { COLOURS } from './classes.ts';
 import { GoTo } from './goto.tsx';
 import { hoveredSite } from './hover.ts';
 import { legend } from './seen.ts';
-import { asTable, changing, colourBy, diff, geometry, ghosts, marks, narrow, only, view, zoom, zoomBy, zoomToFit, type View } from './view.ts';
+import { asTable, changing, colourBy, colouredBy, diff, geometry, ghosts, marks, narrow, only, view, zoom, zoomBy, zoomToFit, type View } from './view.ts';
 
 const VIEWS: { id: View; name: string; hint: string }[] = [
   { id: 'rows', name: 'rows', hint: 'The address space as lines of text: lower addresses further left and further up' },
@@ -19,19 +18,23 @@ const VIEWS: { id: View; name: string; hint: string }[] = [
   { id: 'time', name: 'time × address', hint: 'Time from left to right, addresses from top to bottom' },
 ];
 
+/** A block's age is no colour of it over time: it grows from its left end to its right. */
+const COLOURS_OVER_TIME = COLOURS.filter(({ id }) => id !== 'age');
+
 interface ChoiceProps<T> {
   label: string;
-  of: Signal<T>;
-  options: { id: T; name: string; hint: string }[];
+  value: T;
+  choose: (value: T) => void;
+  options: readonly { id: T; name: string; hint: string }[];
   /** As a list. */
   short?: boolean;
 }
 
 /** One of a few words; where there is little room, a list. */
-function Choice<T extends string>({ label, of, options, short = false }: ChoiceProps<T>) {
+function Choice<T extends string>({ label, value, choose, options, short = false }: ChoiceProps<T>) {
   if (short)
     return (
-      <select aria-label={label} value={of.value} data-testid={`layout-${label}`} onChange={(event) => (of.value = event.currentTarget.value as T)}>
+      <select aria-label={label} value={value} data-testid={`layout-${label}`} onChange={(event) => choose(event.currentTarget.value as T)}>
         {options.map(({ id, name }) => (
           <option key={id} value={id}>
             {name}
@@ -42,7 +45,7 @@ function Choice<T extends string>({ label, of, options, short = false }: ChoiceP
   return (
     <div class="segments" role="group" aria-label={label}>
       {options.map(({ id, name, hint }) => (
-        <button key={id} type="button" data-testid={`layout-${label}-${id}`} aria-pressed={of.value === id} title={hint} onClick={() => (of.value = id)}>
+        <button key={id} type="button" data-testid={`layout-${label}-${id}`} aria-pressed={value === id} title={hint} onClick={() => choose(id)}>
           {name}
         </button>
       ))}
@@ -54,7 +57,6 @@ function Choice<T extends string>({ label, of, options, short = false }: ChoiceP
 function colourIsGiven(): string | undefined {
   if (changing.value) return 'Colours show what changed between the marks';
   if (view.value === 'pages') return 'The colour of a page is how full it is';
-  if (view.value === 'time') return 'Over time the colour is the call site with most bytes';
   return undefined;
 }
 
@@ -62,11 +64,17 @@ export function Tools() {
   const given = colourIsGiven();
   return (
     <div class="layout-tools" role="toolbar" aria-label="Map">
-      <Choice label="view" of={view} options={VIEWS} />
+      <Choice label="view" value={view.value} choose={(chosen) => (view.value = chosen)} options={VIEWS} />
       {given === undefined && (
         <span class="tool">
           <span class="quiet">colour</span>
-          <Choice label="colour" of={colourBy} options={COLOURS} short={narrow.value} />
+          <Choice
+            label="colour"
+            value={colouredBy.value}
+            choose={(chosen) => (colourBy.value = chosen)}
+            options={view.value === 'time' ? COLOURS_OVER_TIME : COLOURS}
+            short={narrow.value}
+          />
         </span>
       )}
       {view.value !== 'time' && <Zoom />}

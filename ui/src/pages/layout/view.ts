@@ -20,6 +20,8 @@ const hex: Codec<number | null> = {
 
 export const view = param<View>('map', 'rows', oneOf('rows', 'pages', 'time'));
 export const colourBy = param<ColourBy>('map-colour', 'site', oneOf('site', 'size', 'age', 'lifetime', 'thread', 'leak'));
+/** What blocks are coloured by. Over time not by age, which grows while a block lives: by site then. */
+export const colouredBy = computed<ColourBy>(() => (view.value === 'time' && colourBy.value === 'age' ? 'site' : colourBy.value));
 /** Rows of 2^k bytes; 0: so that all fits. */
 export const zoom = param('map-zoom', 0, integer);
 /** The address at the top; `null`: the first. */
