@@ -5,7 +5,7 @@ import type { Metric, ProcessData, StackWeights, Weight } from '../data/types.ts
 import { Backtrace, stackLines } from '../pages/blocks/backtrace.tsx';
 import { METRICS } from '../state/metrics.ts';
 import { useQuery } from '../state/query.ts';
-import { data, filter, measure, metric, source, t } from '../state/state.ts';
+import { data, filter, measure, metric, momentOfRun, source, t } from '../state/state.ts';
 import { siteSeries, wholeRunWeights } from '../state/weights.ts';
 import { functionName, Name, wholeFrame } from '../ui/name.tsx';
 import { Sparkline } from '../ui/sparkline.tsx';
@@ -133,11 +133,9 @@ function Growth({ data, frame }: { data: ProcessData; frame: number }) {
   if (!series || row < 0) return null;
   const values = series.bytes.subarray(row * series.points, (row + 1) * series.points);
   const most = values.reduce((x, y) => Math.max(x, y), 0);
-  const { start_ns, end_ns } = data.info;
-  const mark = (data.times.of(t.value) - start_ns) / Math.max(1, end_ns - start_ns);
   return (
     <figure class="inspector-growth">
-      <Sparkline values={values} width={272} height={40} mark={Math.max(0, Math.min(1, mark))} label={`Live bytes of this call site over the run, at most ${bytes(most)}`} />
+      <Sparkline values={values} width={272} height={40} mark={momentOfRun} label={`Live bytes of this call site over the run, at most ${bytes(most)}`} />
       <figcaption>live over the run, at most {bytes(most)}</figcaption>
     </figure>
   );

@@ -63,6 +63,13 @@ export const measure = computed<Measure>(() => ({
   q: filter.value,
 }));
 
+/** Where T stands in the run, 0 to 1: for sparklines. */
+export const momentOfRun = computed(() => {
+  const { info, times } = data.value;
+  const share = (times.of(t.value) - info.start_ns) / Math.max(1, info.end_ns - info.start_ns);
+  return Math.max(0, Math.min(1, share));
+});
+
 export function setT(position: number): void {
   t.value = Math.max(0, Math.min(eventCount(), Math.round(position)));
 }

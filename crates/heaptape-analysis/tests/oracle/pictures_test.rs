@@ -94,13 +94,16 @@ fn group(recording: &MemoryRecording, answers: &Answers<'_>, by: &By, block: &Li
     }
 }
 
+/// Whether a filter keeps a block.
+type Keeps<'a> = &'a dyn Fn(&Lifetime) -> bool;
+
 /// By cell and group: how much of it blocks cover that are kept.
 fn shares(
     recording: &MemoryRecording,
     window: Window,
     all: &Lifetimes,
     group: &dyn Fn(&Lifetime) -> u32,
-    kept: &dyn Fn(&Lifetime) -> bool,
+    kept: Keeps<'_>,
 ) -> Vec<BTreeMap<u32, f64>> {
     let Window { lo, hi, a, b, width, height } = window;
     let begun = time(recording, a) as f64;
@@ -138,7 +141,7 @@ fn check_time_map(
 ) {
     let now = time(recording, b);
     let is_old = |block: &Lifetime| block.born < b && now - time(recording, block.born + 1) >= 20;
-    let filters: [(&str, &dyn Fn(&Lifetime) -> bool); 3] =
+    let filters: [(&str, Keeps<'_>); 3] =
         [("", &|_| true), ("size:>=100", &|block| block.size >= 100), ("age:>=20ns", &is_old)];
     let limits = || vec![17.0, 40.0, 100.0];
     let ways = [By::Site, By::Size(limits()), By::Lifetime(limits()), By::Thread, By::Leak];

@@ -2,6 +2,7 @@
 
 import type { Stacks } from '../../data/types.ts';
 import { fold, nodeName, nodePlace } from '../../tree/shared.ts';
+import { momentOfRun } from '../../state/state.ts';
 import { value, type View } from '../../tree/view.ts';
 import { Name, wholeFrame } from '../../ui/name.tsx';
 import { Sparkline } from '../../ui/sparkline.tsx';
@@ -13,15 +14,13 @@ interface Props {
   stacks: Stacks;
   node: number;
   line: number[] | null;
-  /** Where T stands in the sparkline, 0 to 1. */
-  mark: number;
   /** Whether there is something to say of the frame alone: not of callers, whose own weight is nobody's. */
   alone: boolean;
   /** So many frames, when they stand together. */
   small: number | null;
 }
 
-export function InfoLine({ view, stacks, node, line, mark, small, alone }: Props) {
+export function InfoLine({ view, stacks, node, line, small, alone }: Props) {
   const { shape, unit, signed } = view;
   const own = value(view, node);
   const parent = shape.parent(node);
@@ -43,7 +42,7 @@ export function InfoLine({ view, stacks, node, line, mark, small, alone }: Props
       {alone && <span title={fold.value === 'none' ? '' : 'with frames that are folded into it'}>self {shown(self, unit, signed)}</span>}
       {unit === 'bytes' && <span>{shown(view.blocks.total(node), 'blocks', signed)} {Math.abs(view.blocks.total(node)) === 1 ? 'block' : 'blocks'}</span>}
       {unit === 'blocks' && <span>{shown(view.bytes.total(node), 'bytes', signed)}</span>}
-      {line && <Sparkline values={line} width={120} height={18} mark={mark} label="Live bytes over the run" />}
+      {line && <Sparkline values={line} width={120} height={18} mark={momentOfRun} label="Live bytes over the run" />}
     </div>
   );
 }

@@ -7,7 +7,7 @@ import type { ProcessData } from '../../data/types.ts';
 import { select, unit } from '../../state/state.ts';
 import { BottomUp } from '../../tree/bottomup.ts';
 import { compile } from '../../tree/search.ts';
-import { fnName, frameOf, merged, momentOfRun, nodeName } from '../../tree/shared.ts';
+import { fnName, frameOf, merged, nodeName } from '../../tree/shared.ts';
 import { byFunction, type Selfs, view as viewOf, type View } from '../../tree/view.ts';
 import type { Moments } from '../../tree/weights.ts';
 import { Name, wholeFrame } from '../../ui/name.tsx';
@@ -99,8 +99,7 @@ function Halves({ fn, selfs, looks, alphabetical, moments }: { fn: number; selfs
   const lineOf = useLines(shapes[at.half], moments);
   return (
     <div class="sandwich-graphs">
-      <InfoLine view={views[at.half]} stacks={looks.stacks} node={at.node} alone={at.half === 'callees'} small={at.small?.length ?? null} line={lineOf?.(at.node) ?? null}
-        mark={momentOfRun.value} />
+      <InfoLine view={views[at.half]} stacks={looks.stacks} node={at.node} alone={at.half === 'callees'} small={at.small?.length ?? null} line={lineOf?.(at.node) ?? null} />
       {(['callers', 'callees'] as const).map((half) => (
         <div class="sandwich-half" key={half}>
           <h3>{half === 'callers' ? 'who calls it, upwards' : 'what it calls, downwards'}</h3>

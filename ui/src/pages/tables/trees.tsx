@@ -2,10 +2,10 @@
 
 import { useMemo } from 'preact/hooks';
 import type { Metric, Unit } from '../../data/types.ts';
-import { data, metric, select, selected, unit } from '../../state/state.ts';
+import { data, metric, momentOfRun, select, selected, unit } from '../../state/state.ts';
 import { BottomUp } from '../../tree/bottomup.ts';
 import type { Shape, Sums } from '../../tree/shape.ts';
-import { fnName, frameOf, merged, momentOfRun, nodeName, nodePlace } from '../../tree/shared.ts';
+import { fnName, frameOf, merged, nodeName, nodePlace } from '../../tree/shared.ts';
 import { TreeTable, type TreeRow } from '../../tree/treetable.tsx';
 import { byFunction } from '../../tree/view.ts';
 import { Name } from '../../ui/name.tsx';
@@ -64,7 +64,7 @@ function TreeOf({ shape, known, columns, label, testid }: TreeOfProps) {
     cell: ({ node }) => {
       if (def.id !== 'line') return <Measured def={def} value={value(def, node)} most={Math.abs(value(def, 0))} />;
       const line = lineOf?.(node);
-      return line && <Sparkline values={line} width={100} height={18} mark={momentOfRun.value} label={`Live bytes over the run, at most ${bytes(Math.max(...line))}`} />;
+      return line && <Sparkline values={line} width={100} height={18} mark={momentOfRun} label={`Live bytes over the run, at most ${bytes(Math.max(...line))}`} />;
     },
   }));
   const picked = selected.value;
