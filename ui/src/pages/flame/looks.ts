@@ -33,8 +33,7 @@ export function look(looks: Looks, box: Box): Look {
   const fn = view.shape.fn(box.node);
   return {
     colour: colourOf(looks, box.node),
-    name: lineOf(view, stacks, box.node),
-    number: shown(own, view.unit, view.signed),
+    words: () => ({ name: lineOf(view, stacks, box.node), number: shown(own, view.unit, view.signed) }),
     dim: looks.fits !== null && looks.fits[fn] !== 1,
     change: looks.colouring === 'change' ? Math.sign(own) : 0,
   };

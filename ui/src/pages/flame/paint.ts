@@ -12,8 +12,8 @@ const PAD = 6;
 /** How a box looks. */
 export interface Look {
   colour: Colour;
-  name: string;
-  number: string;
+  /** What is written on it: of most boxes nothing, they are too narrow. */
+  words: () => { name: string; number: string };
   /** Does not fit what is searched for. */
   dim: boolean;
   /** More (1) or less (-1) than before: hatched one way or the other. */
@@ -115,7 +115,8 @@ export class Painter {
       pen.globalAlpha = 1;
     }
     if (width < 26) return;
-    const label = this.measure.label(look.name, look.number, width - 2 * PAD);
+    const { name, number } = look.words();
+    const label = this.measure.label(name, number, width - 2 * PAD);
     pen.fillStyle = look.dim ? scene.colours.muted : inkOn(colour);
     this.text(label.name, box.x + PAD, y);
     if (label.number === '') return;
