@@ -62,14 +62,6 @@ export const SIZE_CLASSES: readonly { most: number; label: string }[] = [
   { most: Infinity, label: '> 16 KiB' },
 ];
 
-export function sizeClass(size: number): number {
-  return SIZE_CLASSES.findIndex(({ most }) => size <= most);
-}
-
-export function sizeColour(size: number, theme: Theme): Colour {
-  return sequential(0.15 + (0.85 * sizeClass(size)) / (SIZE_CLASSES.length - 1), theme);
-}
-
 /** Between two colours; `share` 0 is the first. */
 export function mix(from: Colour, to: Colour, share: number): Colour {
   const part = (shift: number) => {

@@ -32,7 +32,7 @@ export function sandwich(fn: number): void {
 }
 
 /** A node's backtrace, the innermost frame first, as debuggers print it. */
-export function stackText(view: View, stacks: Stacks, node: number): string {
+function stackText(view: View, stacks: Stacks, node: number): string {
   const nodes: number[] = [];
   for (let at = node; at > 0; at = view.shape.parent(at)) nodes.push(at);
   if (view.shape instanceof BottomUp) nodes.reverse();

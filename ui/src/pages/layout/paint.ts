@@ -58,7 +58,7 @@ export function palette(classes: readonly Class[], theme: Theme, ground: Ground,
 }
 
 /** How much of a colour it takes to be seen on a hole. */
-export function leastInk(colour: Colour, hole: Colour): number {
+function leastInk(colour: Colour, hole: Colour): number {
   for (let ink = LEAST_INK; ink < 1; ink += 0.05) if (contrast(mix(hole, colour, ink), hole) >= LEAST_CONTRAST) return ink;
   return 1;
 }

@@ -41,7 +41,7 @@ const CHANGES: Class[] = [
 const wanted = computed<Look>(() => (changing.value ? 'changes' : view.value === 'pages' ? 'pages' : 'classes'));
 
 /** What the colours of a picture of this kind mean. */
-export function classesFor(kind: Look): Class[] {
+function classesFor(kind: Look): Class[] {
   return kind === 'classes' ? classes.value.classes : kind === 'pages' ? FILLS : CHANGES;
 }
 export const legend = computed(() => classesFor(wanted.value));
