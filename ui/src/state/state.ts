@@ -54,10 +54,10 @@ export const tall = param('tall', false, flag);
 /** Whether the range is the whole run. */
 export const wholeRun = computed(() => a.value === 0 && b.value === eventCount());
 
-/** What all pages measure. */
+/** What all pages measure. T is read only where it counts: what does not depend on it is not asked again while it moves. */
 export const measure = computed<Measure>(() => ({
   metric: metric.value,
-  t: t.value,
+  t: metric.value === 'live' ? t.value : 0,
   a: a.value,
   b: b.value,
   q: filter.value,

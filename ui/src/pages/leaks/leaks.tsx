@@ -3,8 +3,10 @@
 
 import '../parts.css';
 import './leaks.css';
+import { computed } from '@preact/signals';
+import type { Measure } from '../../data/types.ts';
 import { oneOf, param } from '../../state/params.ts';
-import { data, measure, wholeRun } from '../../state/state.ts';
+import { a, b, data, filter, wholeRun } from '../../state/state.ts';
 import { sentence } from '../../state/metrics.ts';
 import { useQuery } from '../../state/query.ts';
 import { bytes, count, counted, duration, exactBytes, exactTime } from '../../ui/units.ts';
@@ -13,6 +15,9 @@ import { leakSites, type LeakKind, type LeakResult } from './model.ts';
 import { Records } from './records.tsx';
 import { SiteTable } from './site_table.tsx';
 import { Suppressions } from './suppressions.tsx';
+
+/** Whatever is measured elsewhere, it is what was never freed. */
+const leaked = computed<Measure>(() => ({ metric: 'leaked', t: 0, a: a.value, b: b.value, q: filter.value }));
 
 const view = param<'sites' | 'found'>('lv', 'sites', oneOf('sites', 'found'));
 
@@ -76,7 +81,7 @@ function NoSearch() {
 }
 
 function Sentence() {
-  const said = sentence({ ...measure.value, metric: 'leaked' }, 'bytes', 0, data.value.times, wholeRun.value);
+  const said = sentence(leaked.value, 'bytes', 0, data.value.times, wholeRun.value);
   return <p class="muted" data-testid="leaks-sentence">{said}</p>;
 }
 
@@ -93,7 +98,7 @@ function SearchFacts({ leaks }: { leaks: LeakResult }) {
 }
 
 function Sites() {
-  const answer = useQuery((signal) => leakSites(data.value, measure.value, signal));
+  const answer = useQuery((signal) => leakSites(data.value, leaked.value, signal));
   const { value, error, pending } = answer.value;
   if (error !== '') return <p class="failure" role="alert">{error}</p>;
   if (!value) return <p class="muted">Counting…</p>;

@@ -58,8 +58,7 @@ export interface LeakSite extends JsonWeight {
 export const MOST_ROWS = 100_000;
 
 /** All call sites of a measure's never freed blocks. */
-export async function leakSites(data: ProcessData, measure: Measure, signal: AbortSignal): Promise<LeakSite[]> {
-  const leaked: Measure = { ...measure, metric: 'leaked' };
+export async function leakSites(data: ProcessData, leaked: Measure, signal: AbortSignal): Promise<LeakSite[]> {
   const rows = { ...leaked, sort: 'born' as const, descending: false, offset: 0, limit: MOST_ROWS };
   const [weights, page, series] = await Promise.all([data.weigh(leaked, signal), data.blocks(rows, signal), siteSeries(data)]);
   const keyOf = (stack: number) => (stack === 0 ? -1 : data.stacks.site[stack]!);
