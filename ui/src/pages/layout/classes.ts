@@ -7,7 +7,7 @@ import { FREED, NEVER, type GroupBy, type ProcessData } from '../../data/types.t
 import { OTHER, SIZE_CLASSES, category, mix, sequential, type Colour } from '../../ui/colour.ts';
 import { functionName, place } from '../../ui/name.tsx';
 import type { Theme } from '../../ui/theme.ts';
-import { duration } from '../../ui/units.ts';
+import { roundDuration } from '../../ui/units.ts';
 import type { Classify } from './raster.ts';
 
 export type ColourBy = 'site' | 'size' | 'age' | 'lifetime' | 'thread' | 'leak';
@@ -113,18 +113,13 @@ function decades(data: ProcessData): number[] {
   return Array.from({ length: DECADES }, (_, step) => 10 ** (top - DECADES + 1 + step));
 }
 
-/** `100 ms`: of round lengths the zeros after the point say nothing. */
-function plain(length: number): string {
-  return duration(length).replace(/\.0+ /, ' ');
-}
-
 function byAge(data: ProcessData, t: number): Classes {
   const ends = decades(data);
   const now = data.times.of(t);
   // Positions compare faster than times: the first position of each age.
   const since = ends.map((age) => data.times.at(now - age));
   const classes: Class[] = ends.map((age, step) => ({
-    label: `< ${plain(age)}`,
+    label: `< ${roundDuration(age)}`,
     colour: (theme) => scale(1 - (AGED * step) / (DECADES - 1), theme),
   }));
   // What has been there all along recedes.
@@ -142,7 +137,7 @@ function byLifetime(data: ProcessData): Classes {
   const ends = decades(data);
   const { times } = data;
   const classes: Class[] = ends.map((length, step) => ({
-    label: `< ${plain(length)}`,
+    label: `< ${roundDuration(length)}`,
     colour: (theme) => scale(step / DECADES, theme),
   }));
   classes.push({ label: 'longer', colour: (theme) => scale(1, theme) });

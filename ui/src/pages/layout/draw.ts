@@ -4,7 +4,7 @@ import type { Region } from '../../data/types.ts';
 import { inkOn, type Colour } from '../../ui/colour.ts';
 import { cut, functionName } from '../../ui/name.tsx';
 import { styled, type Theme } from '../../ui/theme.ts';
-import { address, bytes, count, roundBytes } from '../../ui/units.ts';
+import { address, bytes, counted, roundBytes } from '../../ui/units.ts';
 import type { Class } from './classes.ts';
 import type { Geometry, Row } from './geometry.ts';
 import { paint, palette, type Frame, type Ground, type Quiet } from './paint.ts';
@@ -138,7 +138,7 @@ function usedIn(start: number, end: number): string {
   const inside = now.layout.regions.filter((it) => it.start < end && it.end > start);
   const used = inside.reduce((sum, { space }) => sum + space.used_bytes, 0);
   const blocks = inside.reduce((sum, { space }) => sum + space.live_blocks, 0);
-  return used === 0 ? 'nothing live at T' : `${bytes(used)} used, ${count(blocks)} ${blocks === 1 ? 'block' : 'blocks'}`;
+  return used === 0 ? 'nothing live at T' : `${bytes(used)} used, ${counted(blocks, 'block')}`;
 }
 
 /** `#id size name` on blocks that have the room for it. */

@@ -4,7 +4,7 @@
 import { useEffect } from 'preact/hooks';
 import { data, setT, source, t } from '../../state/state.ts';
 import { useQuery } from '../../state/query.ts';
-import { bytes, count, percent, roundBytes, time } from '../../ui/units.ts';
+import { bytes, count, counted, percent, roundBytes, time } from '../../ui/units.ts';
 import { followGround } from './ground.ts';
 import { hoveredSite } from './hover.ts';
 import { useKeys } from '../../state/keys.ts';
@@ -121,8 +121,7 @@ function Sentence() {
   return (
     <p class="layout-sentence" data-testid="layout-sentence" aria-busy={now.t !== t.value}>
       The heap at T = {time(data.value.times.of(now.t))}: {count(total.live_blocks)} live blocks use{' '}
-      <b>{percent(total.used_bytes, total.span_bytes)}</b> of the {bytes(total.span_bytes)} in {count(regions.length)}{' '}
-      {regions.length === 1 ? 'region' : 'regions'} over which they are spread; the rest lies between and around them.
+      <b>{percent(total.used_bytes, total.span_bytes)}</b> of the {bytes(total.span_bytes)} in {counted(regions.length, 'region')} over which they are spread; the rest lies between and around them.
     </p>
   );
 }

@@ -8,7 +8,7 @@ import { Bar } from '../../ui/bar.tsx';
 import { css } from '../../ui/colour.ts';
 import { FrameName } from '../../ui/name.tsx';
 import { theme } from '../../ui/theme.ts';
-import { bytes, count, exactBytes, percent, roundBytes } from '../../ui/units.ts';
+import { bytes, count, counted, exactBytes, percent, roundBytes } from '../../ui/units.ts';
 import { holesBySize } from './holes.ts';
 import { fillColour } from './seen.ts';
 import { ground, layout, pin, region, view } from './view.ts';
@@ -197,7 +197,7 @@ export function Pins() {
       ) : (
         <>
           <p class="quiet">
-            {count(total.pages.under_25)} {total.pages.under_25 === 1 ? 'page' : 'pages'}, {bytes(total.pages.under_25 * page_bytes)}, held by the blocks in them.
+            {counted(total.pages.under_25, 'page')}, {bytes(total.pages.under_25 * page_bytes)}, held by the blocks in them.
           </p>
           <div class="pin-head" aria-hidden="true">
             

@@ -1,6 +1,7 @@
 // Above the map: how it is seen, and what its colours mean.
 
 import { data, selected } from '../../state/state.ts';
+import { Choice } from '../../ui/choice.tsx';
 import { Icon } from '../../ui/icons.tsx';
 import { css } from '../../ui/colour.ts';
 import { FrameName, Name } from '../../ui/name.tsx';
@@ -21,59 +22,23 @@ const VIEWS: { id: View; name: string; hint: string }[] = [
 /** A block's age is no colour of it over time: it grows from its left end to its right. */
 const COLOURS_OVER_TIME = COLOURS.filter(({ id }) => id !== 'age');
 
-interface ChoiceProps<T> {
-  label: string;
-  value: T;
-  choose: (value: T) => void;
-  options: readonly { id: T; name: string; hint: string }[];
-  /** As a list. */
-  short?: boolean;
-}
-
-/** One of a few words; where there is little room, a list. */
-function Choice<T extends string>({ label, value, choose, options, short = false }: ChoiceProps<T>) {
-  if (short)
-    return (
-      <select aria-label={label} value={value} data-testid={`layout-${label}`} onChange={(event) => choose(event.currentTarget.value as T)}>
-        {options.map(({ id, name }) => (
-          <option key={id} value={id}>
-            {name}
-          </option>
-        ))}
-      </select>
-    );
-  return (
-    <div class="segments" role="group" aria-label={label}>
-      {options.map(({ id, name, hint }) => (
-        <button key={id} type="button" data-testid={`layout-${label}-${id}`} aria-pressed={value === id} title={hint} onClick={() => choose(id)}>
-          {name}
-        </button>
-      ))}
-    </div>
-  );
-}
-
-/** Why colours cannot be chosen now; undefined: they can. */
-function colourIsGiven(): string | undefined {
-  if (changing.value) return 'Colours show what changed between the marks';
-  if (view.value === 'pages') return 'The colour of a page is how full it is';
-  return undefined;
-}
+/** Whether colours are blocks' own: not where they show what changed, or how full pages are. */
+const coloursBlocks = () => !changing.value && view.value !== 'pages';
 
 export function Tools() {
-  const given = colourIsGiven();
   return (
     <div class="layout-tools" role="toolbar" aria-label="Map">
-      <Choice label="view" value={view.value} choose={(chosen) => (view.value = chosen)} options={VIEWS} />
-      {given === undefined && (
+      <Choice label="view" value={view.value} onChange={(chosen) => (view.value = chosen)} options={VIEWS} testid="layout-view" />
+      {coloursBlocks() && (
         <span class="tool">
           <span class="quiet">colour</span>
           <Choice
             label="colour"
             value={colouredBy.value}
-            choose={(chosen) => (colourBy.value = chosen)}
+            onChange={(chosen) => (colourBy.value = chosen)}
             options={view.value === 'time' ? COLOURS_OVER_TIME : COLOURS}
             short={narrow.value}
+            testid="layout-colour"
           />
         </span>
       )}

@@ -9,6 +9,7 @@ import { oneOf, param } from '../../state/params.ts';
 import { a, b, data, filter, wholeRun } from '../../state/state.ts';
 import { sentence } from '../../state/metrics.ts';
 import { useQuery } from '../../state/query.ts';
+import { Choice } from '../../ui/choice.tsx';
 import { bytes, count, counted, duration, exactBytes, exactTime } from '../../ui/units.ts';
 import { Nothing } from '../nothing.tsx';
 import { leakSites, type LeakKind, type LeakResult } from './model.ts';
@@ -21,6 +22,11 @@ const leaked = computed<Measure>(() => ({ metric: 'leaked', t: 0, a: a.value, b:
 
 const view = param<'sites' | 'found'>('lv', 'sites', oneOf('sites', 'found'));
 
+const VIEWS = [
+  { id: 'sites', name: 'never freed, by call site' },
+  { id: 'found', name: 'what the search found' },
+] as const;
+
 export function Leaks() {
   const leaks = data.value.info.leaks as LeakResult | null;
   const searched = leaks?.search ? leaks : null;
@@ -30,10 +36,7 @@ export function Leaks() {
       {searched ? <Classes leaks={searched} /> : <NoSearch />}
       <div class="leaks-bar">
         {searched && (
-          <span class="segments" role="group" aria-label="View">
-            <button aria-pressed={!found} onClick={() => (view.value = 'sites')}>never freed, by call site</button>
-            <button data-testid="leaks-found" aria-pressed={found} onClick={() => (view.value = 'found')}>what the search found</button>
-          </span>
+          <Choice label="View" options={VIEWS} value={view.value} onChange={(chosen) => (view.value = chosen)} testid="leaks-view" />
         )}
         {!found && <Sentence />}
         {found && <SearchFacts leaks={searched} />}

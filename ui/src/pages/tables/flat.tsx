@@ -11,9 +11,10 @@ import { treesOf } from '../../tree/weights.ts';
 import { Name, Place } from '../../ui/name.tsx';
 import { Sparkline } from '../../ui/sparkline.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
-import { bytes, count } from '../../ui/units.ts';
+import { bytes, count, counted } from '../../ui/units.ts';
 import { sandwich } from '../flame/menus.tsx';
 import { Nothing } from '../nothing.tsx';
+import { sizeTerm } from '../histograms/terms.ts';
 import { search } from '../flame/params.ts';
 import { useMoments } from '../flame/use.ts';
 import { Measured, widthOf } from './cells.tsx';
@@ -92,7 +93,7 @@ export function FlatTable({ by, columns }: { by: By; columns: ColumnDef[] }) {
       testid="tables-flat"
       footer={
         <div class="tables-foot">
-          <span data-testid="tables-count">{count(order.length)} {order.length === 1 ? 'row' : 'rows'}</span>
+          <span data-testid="tables-count">{counted(order.length, 'row')}</span>
           <span>{rows.self ? 'A block is in the row of each function on its backtrace: rows overlap.' : 'Each block is in one row.'} Enter: {OPENS[by]}.</span>
           <span class="flame-tools-end">
             <button class="text-button" data-testid="tables-tsv" onClick={() => void copy(text('tsv'))}>copy as TSV</button>
@@ -208,7 +209,6 @@ function open(by: By, key: number): void {
   }
   const text = () => `"${stacks.frames.strings[key]!.replaceAll('"', '')}"`;
   const thread = () => threadsById(info)[key]?.tid;
-  const size = () => `${key < 2 ? key * 2 : 2 ** (key - 1) + 1}..${key === 0 ? 1 : 2 ** key}`;
-  const word = { file: () => `file:${text()}`, module: () => `mod:${text()}`, thread: () => `thread:${thread()}`, size: () => `size:${size()}` }[by]();
+  const word = { file: () => `file:${text()}`, module: () => `mod:${text()}`, thread: () => `thread:${thread()}`, size: () => sizeTerm(key) }[by]();
   filter.value = `${filter.value} ${word}`.trim();
 }
