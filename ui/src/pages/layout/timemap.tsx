@@ -6,18 +6,20 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { GroupBy, TimeMap as Cells } from '../../data/types.ts';
 import { endGesture, gesture } from '../../state/params.ts';
 import { useQuery } from '../../state/query.ts';
+import { LEAST_NS } from '../../state/view.ts';
 import { data, filter, select, setT, t } from '../../state/state.ts';
 import { functionName } from '../../ui/name.tsx';
 import { timeTicks } from '../../strip/scale.ts';
 import { styled, theme } from '../../ui/theme.ts';
 import { address, exactTime, percent, roundBytes } from '../../ui/units.ts';
 import { FONT, groundColours } from './draw.ts';
+import { prepare, useRoom } from './frame.ts';
 import { Columns, runsOf, type Segment } from './geometry.ts';
 import { findBlock } from './hover.ts';
 import { QUIET, paint, palette } from './paint.ts';
 import { Raster } from './raster.ts';
 import { classes } from './seen.ts';
-import { GUTTER, addressWindow, colouredBy, shown, timeWindow } from './view.ts';
+import { GUTTER, addressWindow, colouredBy, room, shown, timeWindow } from './view.ts';
 
 /** Room for the times below, and between segments. */
 const AXIS = 22;
@@ -45,8 +47,6 @@ interface Drawn {
   width: number;
 }
 
-const size = signal({ width: 600, height: 400, scale: 1 });
-
 /** The stretch of time in sight, nanoseconds. */
 function times(): { from: number; to: number } {
   const { start_ns, end_ns } = data.value.info;
@@ -68,11 +68,11 @@ function stretches(): Segment[] {
 function bandsOf(all: readonly Segment[], height: number): Band[] {
   let bands: readonly Segment[] = all;
   for (let gap = 2 ** 20; bands.length > MOST && gap < 2 ** 57; gap *= 2) bands = runsOf(all, gap);
-  const room = height - AXIS - GAP * (bands.length - 1) - LEAST_HEIGHT * bands.length;
+  const spare = Math.max(0, height - AXIS - GAP * (bands.length - 1) - LEAST_HEIGHT * bands.length);
   const bytes = bands.reduce((sum, { start, end }) => sum + end - start, 0);
   let y = 0;
   return bands.map((band) => {
-    const own = LEAST_HEIGHT + Math.floor((room * (band.end - band.start)) / bytes);
+    const own = LEAST_HEIGHT + Math.floor((spare * (band.end - band.start)) / bytes);
     const placed = { kind: band.kind, start: band.start, end: band.end, y, height: own };
     y += own + GAP;
     return placed;
@@ -86,20 +86,13 @@ export function TimeMap() {
   const frame = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const over = useRef<HTMLCanvasElement>(null);
-  useLayoutEffect(() => {
-    const element = frame.current!;
-    const observer = new ResizeObserver(() => {
-      size.value = { width: Math.max(64, element.clientWidth - GUTTER), height: Math.max(60, element.clientHeight), scale: devicePixelRatio || 1 };
-    });
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
+  useRoom(frame);
   const answer = useQuery<Drawn>((signal) => {
     // Which sites have colours of their own does not matter to what is asked.
     const groups = colouredBy.value && classes.peek().groups;
     const q = filter.value;
     const { from, to } = times();
-    const { width, height } = size.value;
+    const { width, height } = room.value;
     const bands = bandsOf(stretches(), height);
     if (bands.length === 0 || groups === null) return null;
     const of = data.value;
@@ -151,25 +144,14 @@ function hint(seen: Drawn | undefined): string {
   return nothing ? 'The filter keeps no block that is in sight.' : 'Click sets T and selects the block; the wheel zooms both axes.';
 }
 
-function prepare(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
-  const { width, height, scale } = size.value;
-  canvas.width = Math.round((width + GUTTER) * scale);
-  canvas.height = Math.round(height * scale);
-  canvas.style.width = `${width + GUTTER}px`;
-  canvas.style.height = `${height}px`;
-  const context = canvas.getContext('2d')!;
-  context.scale(scale, scale);
-  context.font = FONT;
-  context.textBaseline = 'middle';
-  return context;
-}
-
 function draw(canvas: HTMLCanvasElement, seen: Drawn): void {
   const { classes: told, groups } = classes.value;
   // Until the answer by the new colouring is there, the old one stays.
   if (groups?.by !== seen.by) return;
   const context = prepare(canvas);
-  const { scale } = size.value;
+  context.font = FONT;
+  context.textBaseline = 'middle';
+  const { scale } = room.value;
   const colours = palette(told, theme.value, groundColours());
   let last = -Infinity;
   seen.bands.forEach((band, index) => {
@@ -199,7 +181,7 @@ function draw(canvas: HTMLCanvasElement, seen: Drawn): void {
     const step = 2 ** Math.ceil(Math.log2(perPx * LABEL_PX));
     for (let into = step; into / perPx < band.height - 8; into += step) context.fillText(`+${roundBytes(into)}`, GUTTER - 8, band.y + into / perPx);
   });
-  const bottom = size.value.height - AXIS / 2;
+  const bottom = room.value.height - AXIS / 2;
   for (const { ns, label } of timeTicks(seen.from, seen.to, Math.floor(seen.width / 90))) {
     const x = GUTTER + ((ns - seen.from) / (seen.to - seen.from)) * seen.width;
     context.textAlign = x < GUTTER + 24 ? 'left' : x > GUTTER + seen.width - 24 ? 'right' : 'center';
@@ -213,7 +195,7 @@ function drawT(canvas: HTMLCanvasElement, seen: Drawn): void {
   const now = data.value.times.of(t.value);
   const x = GUTTER + ((now - seen.from) / (seen.to - seen.from)) * seen.width;
   if (x < GUTTER || x > GUTTER + seen.width) return;
-  const height = size.value.height - AXIS;
+  const height = room.value.height - AXIS;
   context.fillStyle = styled('--bg');
   context.fillRect(Math.round(x) - 2, 0, 3, height);
   context.fillStyle = styled('--text');
@@ -292,8 +274,7 @@ function listen(element: HTMLElement, seen: () => Drawn | undefined): () => void
   };
 }
 
-/** The least that is seen of either. */
-const LEAST_NS = 20e3;
+/** The least that is seen of addresses; of time it is what the strip shows at least. */
 const LEAST_BYTES = 4096;
 
 /** Both axes by a factor, around a point; farther than all there is, all of it. */
