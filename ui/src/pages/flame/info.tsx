@@ -6,8 +6,7 @@ import { momentOfRun } from '../../state/state.ts';
 import { value, type View } from '../../tree/view.ts';
 import { Name, wholeFrame } from '../../ui/name.tsx';
 import { Sparkline } from '../../ui/sparkline.tsx';
-import { count, exactBytes, percent } from '../../ui/units.ts';
-import { shown } from './looks.ts';
+import { count, exactBytes, inUnit, percent } from '../../ui/units.ts';
 
 interface Props {
   view: View;
@@ -35,13 +34,13 @@ export function InfoLine({ view, stacks, node, line, small, alone }: Props) {
         <span class="quiet">{nodePlace(shape, stacks, node)}</span>
       </span>
       {small !== null && <span class="quiet">in it {count(small)} frames too small to draw</span>}
-      <b title={exactBytes(view.bytes.total(node))}>{shown(own, unit, signed)}</b>
-      {before !== undefined && <span class="quiet">from {shown(before, unit, false)}</span>}
+      <b title={exactBytes(view.bytes.total(node))}>{inUnit(own, unit, signed)}</b>
+      {before !== undefined && <span class="quiet">from {inUnit(before, unit, false)}</span>}
       <span>{share(0)} of {signed ? 'all change' : 'all'}</span>
       {parent >= 0 && <span>{share(parent)} of {signed ? 'its parent’s' : 'its parent'}</span>}
-      {alone && <span title={fold.value === 'none' ? '' : 'with frames that are folded into it'}>self {shown(self, unit, signed)}</span>}
-      {unit === 'bytes' && <span>{shown(view.blocks.total(node), 'blocks', signed)} {Math.abs(view.blocks.total(node)) === 1 ? 'block' : 'blocks'}</span>}
-      {unit === 'blocks' && <span>{shown(view.bytes.total(node), 'bytes', signed)}</span>}
+      {alone && <span title={fold.value === 'none' ? '' : 'with frames that are folded into it'}>self {inUnit(self, unit, signed)}</span>}
+      {unit === 'bytes' && <span>{inUnit(view.blocks.total(node), 'blocks', signed)} {Math.abs(view.blocks.total(node)) === 1 ? 'block' : 'blocks'}</span>}
+      {unit === 'blocks' && <span>{inUnit(view.bytes.total(node), 'bytes', signed)}</span>}
       {line && <Sparkline values={line} width={120} height={18} mark={momentOfRun} label="Live bytes over the run" />}
     </div>
   );

@@ -7,13 +7,13 @@ import { useKeys } from '../../state/keys.ts';
 import { merged, nodeName } from '../../tree/shared.ts';
 import { follow, path } from '../../tree/shape.ts';
 import { value, type View } from '../../tree/view.ts';
-import { count, percent } from '../../ui/units.ts';
+import { count, inUnit, percent } from '../../ui/units.ts';
 import { type Box, boxes, type Order } from './boxes.ts';
 import { Crumbs } from './crumbs.tsx';
 import { Find } from './find.tsx';
 import { Graph } from './graph.tsx';
 import { InfoLine } from './info.tsx';
-import { look, type Looks, shown } from './looks.ts';
+import { look, type Looks } from './looks.ts';
 import { choose, FrameMenu, SmallMenu } from './menus.tsx';
 import { asTable, turn, upwards, zoomPath } from './params.ts';
 import { FlameTable } from './table.tsx';
@@ -151,5 +151,5 @@ function spoken(view: View, looks: Looks, node: number, rows: Box[][]): string {
   const at = siblings.findIndex((box) => box.node === node);
   const share = percent(view.width.total(node), view.width.total(0));
   const name = nodeName(view.shape, looks.stacks, node);
-  return `${name}, ${shown(value(view, node), view.unit, view.signed)}, ${share}, level ${count(row[0]!.row)}, child ${at + 1} of ${siblings.length}`;
+  return `${name}, ${inUnit(value(view, node), view.unit, view.signed)}, ${share}, level ${count(row[0]!.row)}, child ${at + 1} of ${siblings.length}`;
 }

@@ -4,20 +4,19 @@ import { useMemo } from 'preact/hooks';
 import type { Metric, Unit } from '../../data/types.ts';
 import { copy } from '../../state/actions.ts';
 import { useQuery } from '../../state/query.ts';
-import { data, filter, goTo, metric, momentOfRun, select, selected, unit } from '../../state/state.ts';
+import { data, filter, goTo, metric, select, selected, unit } from '../../state/state.ts';
 import { compile } from '../../tree/search.ts';
 import { merged, threadName, threadsById } from '../../tree/shared.ts';
 import { treesOf } from '../../tree/weights.ts';
 import { Name, Place } from '../../ui/name.tsx';
-import { Sparkline } from '../../ui/sparkline.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
-import { bytes, count, counted } from '../../ui/units.ts';
+import { count, counted } from '../../ui/units.ts';
 import { sandwich } from '../flame/menus.tsx';
 import { Nothing } from '../nothing.tsx';
 import { sizeTerm } from '../histograms/terms.ts';
 import { search } from '../flame/params.ts';
 import { useMoments } from '../flame/use.ts';
-import { Measured, widthOf } from './cells.tsx';
+import { Measured, RunLine, widthOf } from './cells.tsx';
 import { type ColumnDef, markdown, tsv } from './columns.ts';
 import { type By, type Groups, groups, listed } from './groups.ts';
 import { sorted } from './params.ts';
@@ -66,7 +65,7 @@ export function FlatTable({ by, columns }: { by: By; columns: ColumnDef[] }) {
     cell: (row) => {
       if (def.id !== 'line') return <Measured def={def} value={value(def, row)} most={most.get(def.id)!} />;
       const line = lines?.map((it) => it[row]!);
-      return line && <Sparkline values={line} width={100} height={18} mark={momentOfRun} label={`Live bytes over the run, at most ${bytes(Math.max(...line))}`} />;
+      return line && <RunLine line={line} />;
     },
   }));
   // Nothing in any column, as far as they are there.
