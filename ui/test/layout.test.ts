@@ -3,13 +3,14 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { syntheticSource } from '../src/data/synthetic/synthetic.ts';
-import { NEVER, type Blocks, type Cells } from '../src/data/types.ts';
+import { NEVER, type Blocks, type Cells, type Layout, type Region, type Space } from '../src/data/types.ts';
 import { classesOf, COLOURS } from '../src/pages/layout/classes.ts';
 import { Columns, Geometry, LEAST_ZOOM, MOST_ZOOM, fitZoom, union, type Segment } from '../src/pages/layout/geometry.ts';
 import { holesBySize } from '../src/pages/layout/holes.ts';
 import { contrast, paint, palette, type Ground } from '../src/pages/layout/paint.ts';
 import { APPEARED, GONE, STAYED, changes, dominant, fillClass, rasterAt } from '../src/pages/layout/picture.ts';
 import { HOLE, OUTSIDE, Raster, footprintEnd } from '../src/pages/layout/raster.ts';
+import { ground, region, regionsShown } from '../src/pages/layout/view.ts';
 
 const process = await syntheticSource({ blocks: 10_000 }).open(0);
 const events = process.info.event_count;
@@ -274,4 +275,18 @@ test('a block has the same colour over time as at a moment', async () => {
     }
   }
   assert.ok(compared > 100);
+});
+
+test('a region that is shown alone has its live blocks, wherever in it they begin (their holes were not sorted)', () => {
+  const space = { span_bytes: 0x2000, used_bytes: 1, live_bytes: 1, live_blocks: 1, slack_bytes: 0, holes: { count: 0, bytes: 0, largest_bytes: 0 } } as Space;
+  const regions: Region[] = [
+    { kind: 'heap', start: 0x3000, end: 0x5000, space },
+    { kind: 'arena', start: 0x20000, end: 0x22000, space },
+  ];
+  const now: Layout = { page_bytes: 4096, total: space, regions, pins: [] };
+  ground.value = [{ kind: 'heap', start: 0x1000, end: 0x9000 }, { kind: 'arena', start: 0x20000, end: 0x30000 }];
+  region.value = 0x1000;
+  assert.deepEqual(regionsShown(now), [regions[0]]);
+  region.value = null;
+  assert.deepEqual(regionsShown(now), regions);
 });

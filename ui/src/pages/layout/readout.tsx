@@ -77,7 +77,8 @@ export function Readout() {
   );
 }
 
-function age(of: ProcessData, rows: Blocks, index: number, position: number): string {
+/** How old a block is at a position, in words. */
+export function age(of: ProcessData, rows: Blocks, index: number, position: number): string {
   const born = rows.born[index]!;
   return born === NEVER ? 'inherited' : duration(of.times.of(position) - of.times.of(born + 1));
 }
