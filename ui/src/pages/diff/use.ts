@@ -8,6 +8,7 @@ import { METRICS } from '../../state/metrics.ts';
 import { carry, matchStacks } from '../../tree/match.ts';
 import type { Selfs } from '../../tree/view.ts';
 import { change } from '../../tree/weights.ts';
+import { commandLine } from '../../ui/name.tsx';
 import { bytes, counted, exactTime, time } from '../../ui/units.ts';
 import { other } from './params.ts';
 
@@ -72,7 +73,7 @@ async function recordings(second: DataSource, signal: AbortSignal): Promise<Diff
 
 /** What was recorded, and as which process of the tape. */
 function commandOf({ info }: ProcessData): string {
-  return `${info.argv.join(' ')}, process #${info.id}, pid ${info.pid}`;
+  return `${commandLine(info.argv)}, process #${info.id}, pid ${info.pid}`;
 }
 
 /** What has no counterpart on the other side: its backtraces, and their bytes. */
