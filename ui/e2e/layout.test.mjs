@@ -244,6 +244,15 @@ test('time × address has the colours of the rows but for age, and follows the f
   await close();
 });
 
+test('where there is little room, colours are a list, over time too (there it had not been measured)', async () => {
+  const { page, faults, close } = await show('&map=time', { width: 1024, height: 640 });
+  await page.locator('select[data-testid=layout-colour]').selectOption('lifetime');
+  await page.waitForFunction(() => document.querySelector('.layout-legend').textContent.includes('never freed'));
+  assert.equal(await param(page, 'map-colour'), 'lifetime');
+  assert.deepEqual(faults(), []);
+  await close();
+});
+
 test('nothing is live at T: the page says so and shows the way', async () => {
   const { page, close } = await show('&t=0');
   assert.match(await page.locator('.layout-empty').textContent(), /Nothing is live at T/);
