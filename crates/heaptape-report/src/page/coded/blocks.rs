@@ -43,6 +43,9 @@ pub struct Extent {
     pub threads: u32,
 }
 
+/// Bytes of memory for each block while its story is written.
+pub const WHILE_WRITTEN: u64 = 56;
+
 /// Writes the story of blocks in order of birth, inherited ones first.
 pub fn write(blocks: u32, inherited: u32, block: &dyn Fn(u32) -> Block) -> (Extent, Vec<u8>) {
     let mut extent = Extent { blocks, inherited, freed: 0, stacks: 0, threads: 0 };
