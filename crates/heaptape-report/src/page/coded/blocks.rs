@@ -2,7 +2,7 @@
 //!
 //! Events are told in order, each as its thread, how many events it is behind the one before, and a *token*: a block of
 //! this stack begins, or one ends. What programs do next is what they did in such a place before; so most tokens are
-//! guessed. Then which block of the stack it is, its sizes, its address ([`super::heap`]), and whatever else the table
+//! guessed. Then which block of the stack it is, its sizes, its address (`heap`), and whatever else the table
 //! has.
 
 use super::coder::{Decoder, Encoder};

@@ -5,13 +5,13 @@
 
 /// The chance of a decision, learnt from those before: 65536ths, and how many there were, up to [`Chance::MOST`].
 #[derive(Clone, Copy, Debug)]
-pub struct Chance(u32);
+pub(super) struct Chance(u32);
 
 impl Chance {
     /// From here on old decisions count less and less.
     const MOST: u32 = 30;
     /// What is known of nothing.
-    pub const EVEN: Chance = Chance(0x8000 << 8);
+    pub(super) const EVEN: Chance = Chance(0x8000 << 8);
 
     fn of_yes(self) -> u32 {
         self.0 >> 8
@@ -22,15 +22,15 @@ impl Chance {
         // A step of 1 / (seen + 1.6), in 65536ths.
         let step = 655_360 / (10 * seen + 16);
         let chance = match yes {
-            true => chance + ((65_535 - chance) * step >> 16),
-            false => chance - (chance * step >> 16),
+            true => chance + (((65_535 - chance) * step) >> 16),
+            false => chance - ((chance * step) >> 16),
         };
         self.0 = chance << 8 | (seen + 1).min(Chance::MOST);
     }
 }
 
 /// Writes decisions, or reads them.
-pub trait Coder {
+pub(super) trait Coder {
     /// A decision: `yes` when writing, what was written when reading.
     fn decide(&mut self, chance: &mut Chance, yes: bool) -> bool;
 }
@@ -42,7 +42,7 @@ const NARROW: u32 = 1 << 22;
 
 /// Writes.
 #[derive(Debug)]
-pub struct Encoder {
+pub(super) struct Encoder {
     low: u64,
     range: u32,
     /// The last byte that a carry may still reach, and how many of 255 follow it.
@@ -53,12 +53,12 @@ pub struct Encoder {
 
 impl Encoder {
     /// Nothing yet.
-    pub fn new() -> Encoder {
+    pub(super) fn new() -> Encoder {
         Encoder { low: 0, range: WIDE, held: 0, full: 0, bytes: Vec::new() }
     }
 
     /// What was written.
-    pub fn finish(mut self) -> Vec<u8> {
+    pub(super) fn finish(mut self) -> Vec<u8> {
         (0..5).for_each(|_| self.shift());
         self.bytes
     }
@@ -97,17 +97,17 @@ impl Coder for Encoder {
 
 /// Reads.
 #[derive(Debug)]
-pub struct Decoder<'a> {
+pub(super) struct Decoder<'a> {
     bytes: std::slice::Iter<'a, u8>,
     range: u32,
     code: u32,
     /// Whether more was read than there is.
-    pub cut: bool,
+    pub(super) cut: bool,
 }
 
 impl<'a> Decoder<'a> {
     /// Begins to read.
-    pub fn new(bytes: &'a [u8]) -> Decoder<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Decoder<'a> {
         let mut decoder = Decoder { bytes: bytes.iter(), range: WIDE, code: 0, cut: false };
         (0..5).for_each(|_| decoder.shift());
         decoder

@@ -3,29 +3,35 @@
 use super::coder::{Chance, Coder};
 
 /// Mixes a number into another one; the top bits of what comes out depend on all of both.
-pub fn mix(a: u32, b: u32) -> u32 {
+pub(super) fn mix(a: u32, b: u32) -> u32 {
     let both = a.wrapping_mul(0x9e37_79b1) ^ b;
     (both ^ both >> 15).wrapping_mul(0x85eb_ca6b)
 }
 
 /// Chances by number.
 #[derive(Debug)]
-pub struct Chances(Vec<Chance>);
+pub(super) struct Chances(Vec<Chance>);
 
 impl Chances {
     /// So many, all even.
-    pub fn new(count: usize) -> Chances {
+    pub(super) fn new(count: usize) -> Chances {
         Chances(vec![Chance::EVEN; count])
     }
 
     /// A decision at a place.
-    pub fn decide(&mut self, coder: &mut impl Coder, place: usize, yes: bool) -> bool {
+    pub(super) fn decide(&mut self, coder: &mut impl Coder, place: usize, yes: bool) -> bool {
         coder.decide(&mut self.0[place], yes)
     }
 
     /// A number of so many bits, the highest first: each has its chance by those above it. `place` is where its
     /// chances begin, in a ring of all.
-    pub fn bits(&mut self, coder: &mut impl Coder, place: usize, bits: u32, number: u32) -> u32 {
+    pub(super) fn bits(
+        &mut self,
+        coder: &mut impl Coder,
+        place: usize,
+        bits: u32,
+        number: u32,
+    ) -> u32 {
         let mut path = 1;
         for nth in (0..bits).rev() {
             let at = (place + path as usize) % self.0.len();
@@ -38,7 +44,7 @@ impl Chances {
 /// Numbers of any size: how many bits they have, then the bits: the highest four below the leading one by those above,
 /// the others by their place.
 #[derive(Debug)]
-pub struct Numbers(Chances);
+pub(super) struct Numbers(Chances);
 
 impl Numbers {
     /// Chances of a kind of numbers: 64 for how many bits, 64 for the bits of each.
@@ -47,12 +53,12 @@ impl Numbers {
     const MOST_BITS: u32 = 53;
 
     /// Of so many kinds.
-    pub fn new(kinds: usize) -> Numbers {
+    pub(super) fn new(kinds: usize) -> Numbers {
         Numbers(Chances::new(kinds * Numbers::ROOM))
     }
 
     /// A number below 2^53.
-    pub fn code(&mut self, coder: &mut impl Coder, kind: usize, number: u64) -> u64 {
+    pub(super) fn code(&mut self, coder: &mut impl Coder, kind: usize, number: u64) -> u64 {
         let base = kind * Numbers::ROOM;
         let bits = self.0.bits(coder, base, 6, 64 - number.leading_zeros());
         let bits = bits.min(Numbers::MOST_BITS);
@@ -74,7 +80,7 @@ impl Numbers {
 /// Values that come again where they were before. A *context* is what is known beside the value, as a number; each
 /// remembers the value that it had last, and how often that was right. Asked are several, the narrowest first.
 #[derive(Debug)]
-pub struct Guesses<const CONTEXTS: usize> {
+pub(super) struct Guesses<const CONTEXTS: usize> {
     slots: Vec<Slot>,
     chances: Chances,
     places: [usize; CONTEXTS],
@@ -97,7 +103,7 @@ impl<const CONTEXTS: usize> Guesses<CONTEXTS> {
     const SLOTS: usize = 1 << 16;
 
     /// Nothing is known.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Guesses {
             slots: vec![Slot::default(); CONTEXTS * Self::SLOTS],
             chances: Chances::new(CONTEXTS * CONTEXTS * 16 * 8),
@@ -108,7 +114,7 @@ impl<const CONTEXTS: usize> Guesses<CONTEXTS> {
     }
 
     /// Guesses. `None`: none is right; then the value is to be said otherwise. In any case it is to be learnt.
-    pub fn guess(
+    pub(super) fn guess(
         &mut self,
         coder: &mut impl Coder,
         contexts: [u32; CONTEXTS],
@@ -140,12 +146,12 @@ impl<const CONTEXTS: usize> Guesses<CONTEXTS> {
     }
 
     /// Whether it was guessed, and wrong.
-    pub fn was_wrong(&self, value: u32) -> bool {
+    pub(super) fn was_wrong(&self, value: u32) -> bool {
         self.wrong[..self.wrongs].contains(&value)
     }
 
     /// Tells what the value was. A context keeps its own until it was wrong twice.
-    pub fn learn(&mut self, value: u32) {
+    pub(super) fn learn(&mut self, value: u32) {
         for place in self.places {
             let slot = &mut self.slots[place];
             let right = slot.right & KNOWN != 0 && slot.value == value;

@@ -75,7 +75,7 @@ fn blocks_of(inherited: u32, acts: &[Act]) -> Vec<Block> {
                 let new = blocks.last_mut().unwrap();
                 (new.freed_thread, new.freed_stack) = (new.thread, 0);
             }
-            Act::Pass(events) => rank = rank + events,
+            Act::Pass(events) => rank += events,
             _ => {}
         }
         rank += 1;
