@@ -14,5 +14,4 @@ const { outputFiles } = await build({
 const text = (end) => outputFiles.find((it) => it.path.endsWith(end))?.text ?? '';
 const { report } = await import(here('dist/report.mjs'));
 const wishes = { blocks: Number(blocks), stacks: Number(stacks), contents: false, crash: false };
-const deflate = (bytes) => deflateRawSync(bytes).toString('base64');
-writeFileSync(file, report(wishes, text('.js').replaceAll('</script', '<\\/script'), text('.css'), deflate));
+writeFileSync(file, report(wishes, text('.js').replaceAll('</script', '<\\/script'), text('.css'), deflateRawSync));

@@ -1,9 +1,17 @@
-// The tables of a report, read from its file without the page's own code: docs/page.md, Columns.
+// The tables of a report, read from its file: docs/page.md, Columns. Of the page's own code only what reads stories; what
+// these say is held against Rust by crates/heaptape/tests and golden.mjs.
 
 import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { build } from 'esbuild';
 
 const ARRAYS = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, f64: Float64Array };
+
+const here = fileURLToPath(new URL('..', import.meta.url));
+const exports = `export { tell } from './story.ts'; export { bytesOf } from '../packed.ts'; export { textOf } from '../synthetic/pack.ts';`;
+const { outputFiles } = await build({ stdin: { contents: exports, resolveDir: `${here}src/data/coded` }, bundle: true, write: false, format: 'esm' });
+const { bytesOf, tell, textOf } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 
 /** The report's overview; `other-overview`: that of the recording it is compared with. */
 export function overviewOf(path, id = 'overview') {
@@ -11,39 +19,34 @@ export function overviewOf(path, id = 'overview') {
 }
 
 function inflated(path, id) {
-  return inflateRawSync(Buffer.from(element(readFileSync(path, 'utf8'), id), 'base64'));
+  return inflateRawSync(bytesOf(element(readFileSync(path, 'utf8'), id)));
 }
 
 /** The columns of a table by name: `tableOf(path, 'p0-blocks')`. */
 export function tableOf(path, id) {
   const packed = inflated(path, id);
   const length = packed.readUInt32LE(0);
-  const { columns } = JSON.parse(packed.subarray(4, 4 + length).toString());
+  const { meta, columns } = JSON.parse(packed.subarray(4, 4 + length).toString());
   const table = {};
   let at = 4 + length;
-  for (const { name, type, length: count, delta, by, shuffle } of columns) {
+  for (const { name, type, length: count, delta, shuffle } of columns) {
     const width = ARRAYS[type].BYTES_PER_ELEMENT;
     const raw = packed.subarray(at, at + count * width);
     const bytes = new Uint8Array(count * width);
     for (let i = 0; i < bytes.length; i++) bytes[shuffle ? (i % count) * width + Math.floor(i / count) : i] = raw[i];
     const values = new ARRAYS[type](bytes.buffer);
     if (delta) for (let i = 1; i < count; i++) values[i] += values[i - 1];
-    if (by) addUpBy(table[by], values);
     table[name] = values;
     at += Math.ceil((count * width) / 8) * 8;
+  }
+  if (table.story) {
+    let step = { done: false };
+    for (const steps = tell(table.story, meta); !step.done; ) step = steps.next();
+    Object.assign(table, step.value);
   }
   if (table.back) table.parent = table.back.map((steps, i) => i - steps);
   if (table.life) table.died = table.life.map((life, i) => (life === 0 ? 0xffffffff : table.born[i] + life));
   return table;
-}
-
-function addUpBy(keys, values) {
-  const last = new Map();
-  values.forEach((step, i) => {
-    const before = last.get(keys[i] % 65536) ?? 0;
-    values[i] = before + (step % 2 === 0 ? step / 2 : -(step + 1) / 2);
-    last.set(keys[i] % 65536, values[i]);
-  });
 }
 
 /** The call site of each stack: its innermost frame that is no wrapper; where all are, the innermost. */
@@ -82,6 +85,6 @@ export function variantOf(path, name, change) {
   const overview = overviewOf(path);
   change(overview);
   const written = path.replace(/[^/]*$/, `${name}.html`);
-  writeFileSync(written, html.replace(element(html, 'overview'), () => deflateRawSync(JSON.stringify(overview)).toString('base64')));
+  writeFileSync(written, html.replace(element(html, 'overview'), () => textOf(deflateRawSync(JSON.stringify(overview)))));
   return written;
 }

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { unpack, type Column, type Columns } from '../src/data/columns.ts';
-import { fromBase64, inflateBase64 } from '../src/data/inflate.ts';
+import { bytesOf, unpacked } from '../src/data/packed.ts';
 import { InPage } from '../src/data/inpage/inpage.ts';
-import { pack } from '../src/data/synthetic/pack.ts';
+import { pack, textOf } from '../src/data/synthetic/pack.ts';
 import { Random } from '../src/data/synthetic/random.ts';
 import { synthesize } from '../src/data/synthetic/synthetic.ts';
 
@@ -86,18 +86,25 @@ test('tables that contradict each other are refused, or answer', async () => {
   assert.ok(refused > 100);
 });
 
-test('base64 and deflate', async (t) => {
+test('text of seven bits a character, and deflate', async (t) => {
+  for (let length = 0; length < 40; length++) {
+    for (const byte of [0, 13, 60, 120, 255]) {
+      const text = textOf(new Uint8Array(length).fill(byte));
+      assert.doesNotMatch(text, /[\0\r<]/);
+      assert.deepEqual(bytesOf(text), new Uint8Array(length).fill(byte));
+    }
+  }
+  assert.throws(() => bytesOf('abc\u0283'), /a character is none of its own/);
+  assert.throws(() => bytesOf('\x80'), /a character is none of its own/);
   const bytes = Uint8Array.from({ length: 3_000_000 }, (_, k) => (k * k) >> 7);
-  const text = Buffer.from(bytes).toString('base64');
-  assert.deepEqual(fromBase64(text), bytes);
+  assert.deepEqual(Buffer.compare(bytesOf(textOf(bytes)), bytes), 0);
   try {
     new DecompressionStream('deflate-raw');
   } catch {
     return t.skip('this Node cannot inflate deflate-raw streams');
   }
   const { deflateRawSync } = await import('node:zlib');
-  const packed = deflateRawSync(bytes).toString('base64');
-  assert.deepEqual(Buffer.compare(await inflateBase64(packed), bytes), 0);
-  await assert.rejects(inflateBase64(packed.slice(0, packed.length / 2 - ((packed.length / 2) % 4))));
-  await assert.rejects(inflateBase64('AAAA????'));
+  const packed = textOf(deflateRawSync(bytes));
+  assert.deepEqual(Buffer.compare(await unpacked(packed), bytes), 0);
+  await assert.rejects(unpacked(packed.slice(0, packed.length / 2)));
 });

@@ -1,11 +1,15 @@
 // What the page computes of a report, held against what Rust says of its tape. Used by ../golden.mjs.
 
+import { unfold } from '../src/data/coded/unfold.ts';
 import { unpack, type Columns } from '../src/data/columns.ts';
 import { InPage } from '../src/data/inpage/inpage.ts';
 import { groundOf } from '../src/data/inpage/layout.ts';
+import { finish } from '../src/data/inpage/slices.ts';
 import type { Layout, Measure, Metric, Overview, Space, Weight } from '../src/data/types.ts';
 
 type Sum = Weight & { top: [number, number, number][] };
+
+export { bytesOf } from '../src/data/packed.ts';
 
 /** As crates/heaptape/examples/golden.rs writes it. */
 interface Golden {
@@ -61,7 +65,7 @@ function open(overview: Overview, inflated: (id: string) => Uint8Array | null, n
   const info = overview.processes.find((it) => it.id === number)!;
   const table = (name: string): Columns | null => {
     const bytes = inflated(`p${number}-${name}`);
-    return bytes && unpack(bytes);
+    return bytes && finish(unfold(unpack(bytes)));
   };
   const none = new Float64Array(0);
   const tables = {

@@ -37,13 +37,8 @@ interface Head {
   type: Kind;
   length: number;
   delta: boolean;
-  /** The column by whose values it is near; `null`: none. */
-  by: string | null;
   shuffle: boolean;
 }
-
-/** Differences by another column are from the last row where the low bits of it were the same. */
-const BY_MASK = 0xffff;
 
 /** Reads packed columns; throws a sentence where they are not what docs/page.md says. */
 export function unpack(packed: Uint8Array): Columns {
@@ -54,8 +49,7 @@ export function unpack(packed: Uint8Array): Columns {
     const bytes = head.length * WIDTHS[head.type];
     if (at + bytes > packed.length) throw new Error(`the column ${head.name} ends before its ${head.length} values`);
     if (head.name in columns) throw new Error(`the column ${head.name} is there twice`);
-    const values = (columns[head.name] = readColumn(packed.subarray(at, at + bytes), head));
-    if (head.by !== null) addUpBy(column({ meta, columns }, head.by, 'u32', head.length), values as Uint32Array);
+    columns[head.name] = readColumn(packed.subarray(at, at + bytes), head);
     at += padded(bytes);
   }
   return { meta, columns };
@@ -73,12 +67,11 @@ function readHeader(packed: Uint8Array): { meta: Record<string, unknown>; heads:
 
 function readHead(head: unknown): Head {
   if (!isObject(head)) throw new Error('a column has no description');
-  const { name, type, length, delta, by, shuffle } = head;
+  const { name, type, length, delta, shuffle } = head;
   if (typeof name !== 'string' || typeof type !== 'string' || !Object.hasOwn(WORDS, type)) throw new Error('a column has no name or type');
   if (typeof length !== 'number' || !Number.isInteger(length) || length < 0 || length > 2 ** 32) throw new Error(`the column ${name} has no length`);
   if (delta === true && type === 'f64') throw new Error(`the column ${name} cannot be differences`);
-  if (by !== undefined && (typeof by !== 'string' || type !== 'u32' || by === name)) throw new Error(`the column ${name} cannot be differences by another one`);
-  return { name, type: type as Kind, length, delta: delta === true, by: by ?? null, shuffle: shuffle === true };
+  return { name, type: type as Kind, length, delta: delta === true, shuffle: shuffle === true };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -97,16 +90,6 @@ function readColumn(bytes: Uint8Array, { type, length, delta, shuffle }: Head): 
   else new Uint8Array(values.buffer).set(bytes);
   if (delta) for (let i = 1; i < length; i++) values[i]! += values[i - 1]!;
   return values;
-}
-
-/** Differences, those to either side in turns, from the last value in a row with the same key. */
-function addUpBy(key: Uint32Array, values: Uint32Array): void {
-  const last = new Uint32Array(BY_MASK + 1);
-  for (let i = 0; i < values.length; i++) {
-    const slot = key[i]! & BY_MASK;
-    const step = values[i]!;
-    values[i] = last[slot] = last[slot]! + ((step >>> 1) ^ -(step & 1));
-  }
 }
 
 function unshuffle(from: Uint8Array, to: Uint8Array, width: number): void {

@@ -2,7 +2,7 @@
 
 import { httpSource } from './http/http.ts';
 import { fileSource } from './inpage/file.ts';
-import { checkBrowser, inflateBase64 } from './inflate.ts';
+import { checkBrowser, unpacked } from './packed.ts';
 import type { DataSource, Overview } from './types.ts';
 
 /** Which recording: what the names of its parts begin with, in the file and on the server. */
@@ -25,7 +25,7 @@ async function overviewIn(id: string): Promise<Overview> {
   checkBrowser();
   const packed = document.getElementById(id)?.textContent;
   if (!packed) throw new Error(`the table ${id} is missing: the file is cut off`);
-  return JSON.parse(new TextDecoder().decode(await inflateBase64(packed))) as Overview;
+  return JSON.parse(new TextDecoder().decode(await unpacked(packed))) as Overview;
 }
 
 function checkVersion({ version }: { version: number }): void {

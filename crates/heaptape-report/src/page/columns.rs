@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 /// What packed columns are made for.
@@ -26,24 +27,14 @@ pub struct Table<'a> {
 struct Column<'a> {
     name: &'static str,
     length: usize,
-    near: Near,
+    /// Whether values are near the ones before them.
+    near: bool,
     values: Values<'a>,
-}
-
-/// What the values of a column are near to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Near {
-    /// To nothing.
-    Nothing,
-    /// To the one before.
-    Before,
-    /// To the last one in a row with the same value of another column, which stands before this one.
-    By(&'static str),
 }
 
 /// How to make the value of a row.
 enum Values<'a> {
-    Bytes(&'a [u8]),
+    Bytes(Cow<'a, [u8]>),
     U8(Box<dyn Fn(usize) -> u8 + 'a>),
     U16(Box<dyn Fn(usize) -> u16 + 'a>),
     U32(Box<dyn Fn(usize) -> u32 + 'a>),
@@ -63,13 +54,8 @@ struct ColumnHead {
     kind: &'static str,
     length: usize,
     delta: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    by: Option<&'static str>,
     shuffle: bool,
 }
-
-/// Differences by another column are from the last row where this many low bits of it were the same.
-const BY_BITS: u32 = 16;
 
 impl<'a> Table<'a> {
     /// No columns yet.
@@ -84,13 +70,14 @@ impl<'a> Table<'a> {
     }
 
     /// Adds a column of bytes that are there already.
-    pub fn bytes(self, name: &'static str, bytes: &'a [u8]) -> Table<'a> {
-        self.with(name, bytes.len(), Near::Nothing, Values::Bytes(bytes))
+    pub fn bytes(self, name: &'static str, bytes: impl Into<Cow<'a, [u8]>>) -> Table<'a> {
+        let bytes = bytes.into();
+        self.with(name, bytes.len(), false, Values::Bytes(bytes))
     }
 
     /// Adds a column of `u8`.
     pub fn u8(self, name: &'static str, length: usize, of: impl Fn(usize) -> u8 + 'a) -> Table<'a> {
-        self.with(name, length, Near::Nothing, Values::U8(Box::new(of)))
+        self.with(name, length, false, Values::U8(Box::new(of)))
     }
 
     /// Adds a column of `u16`.
@@ -100,7 +87,7 @@ impl<'a> Table<'a> {
         length: usize,
         of: impl Fn(usize) -> u16 + 'a,
     ) -> Table<'a> {
-        self.with(name, length, Near::Nothing, Values::U16(Box::new(of)))
+        self.with(name, length, false, Values::U16(Box::new(of)))
     }
 
     /// Adds a column of `u32`.
@@ -110,7 +97,7 @@ impl<'a> Table<'a> {
         length: usize,
         of: impl Fn(usize) -> u32 + 'a,
     ) -> Table<'a> {
-        self.with(name, length, Near::Nothing, Values::U32(Box::new(of)))
+        self.with(name, length, false, Values::U32(Box::new(of)))
     }
 
     /// Adds a column of `u32` whose values are near the ones before them.
@@ -120,19 +107,7 @@ impl<'a> Table<'a> {
         length: usize,
         of: impl Fn(usize) -> u32 + 'a,
     ) -> Table<'a> {
-        self.with(name, length, Near::Before, Values::U32(Box::new(of)))
-    }
-
-    /// Adds a column of `u32` whose values are near the last one in a row that has the same value in the column `by`: one of
-    /// `u32` and of the same length, which is there already.
-    pub fn near_by(
-        self,
-        name: &'static str,
-        by: &'static str,
-        length: usize,
-        of: impl Fn(usize) -> u32 + 'a,
-    ) -> Table<'a> {
-        self.with(name, length, Near::By(by), Values::U32(Box::new(of)))
+        self.with(name, length, true, Values::U32(Box::new(of)))
     }
 
     /// Adds a column of `f64`.
@@ -142,14 +117,14 @@ impl<'a> Table<'a> {
         length: usize,
         of: impl Fn(usize) -> f64 + 'a,
     ) -> Table<'a> {
-        self.with(name, length, Near::Nothing, Values::F64(Box::new(of)))
+        self.with(name, length, false, Values::F64(Box::new(of)))
     }
 
     fn with(
         mut self,
         name: &'static str,
         length: usize,
-        near: Near,
+        near: bool,
         values: Values<'a>,
     ) -> Table<'a> {
         self.columns.push(Column { name, length, near, values });
@@ -164,22 +139,7 @@ impl<'a> Table<'a> {
         let length = u32::try_from(head.len()).map_err(|_| io::ErrorKind::InvalidData)?;
         out.write_all(&length.to_le_bytes())?;
         out.write_all(&head)?;
-        self.columns.iter().try_for_each(|column| match (column.near, &column.values) {
-            (Near::By(by), Values::U32(of)) if form == Form::Compressible => {
-                let values = differences_by(self.whole_numbers(by), of);
-                write_array(out, form, (0..column.length).map(values))
-            }
-            _ => column.write(out, form),
-        })
-    }
-
-    /// How the values of a column are made that another one is written by.
-    fn whole_numbers(&self, name: &str) -> &(dyn Fn(usize) -> u32 + 'a) {
-        let column = self.columns.iter().find(|column| column.name == name);
-        match column.map(|column| &column.values) {
-            Some(Values::U32(of)) => of,
-            _ => panic!("there is no column {name} of u32"),
-        }
+        self.columns.iter().try_for_each(|column| column.write(out, form))
     }
 
     /// The packed columns, to be read as they are.
@@ -203,18 +163,13 @@ impl Column<'_> {
             name: self.name,
             kind,
             length: self.length,
-            delta: compressible && self.near == Near::Before,
-            by: match self.near {
-                Near::By(by) if compressible => Some(by),
-                _ => None,
-            },
+            delta: compressible && self.near,
             shuffle: compressible && width > 1,
         }
     }
 
     fn write(&self, out: &mut dyn Write, form: Form) -> io::Result<()> {
-        let (length, delta) =
-            (self.length, self.near == Near::Before && form == Form::Compressible);
+        let (length, delta) = (self.length, self.near && form == Form::Compressible);
         match &self.values {
             Values::Bytes(bytes) => write_array(out, form, bytes.iter().map(|byte| [*byte])),
             Values::U8(of) => write_array(out, form, (0..length).map(|row| [of(row)])),
@@ -231,21 +186,6 @@ impl Column<'_> {
             }
             Values::F64(of) => write_array(out, form, (0..length).map(|row| of(row).to_le_bytes())),
         }
-    }
-}
-
-/// Differences from the last value in a row with the same key, those to either side in turns: 0, -1, 1, -2, …
-fn differences_by<'a>(
-    key: &'a dyn Fn(usize) -> u32,
-    of: &'a dyn Fn(usize) -> u32,
-) -> impl FnMut(usize) -> [u8; 4] + 'a {
-    let mut last = vec![0_u32; 1 << BY_BITS];
-    move |row| {
-        let value = of(row);
-        let before = &mut last[key(row) as usize & ((1 << BY_BITS) - 1)];
-        let step = value.wrapping_sub(*before) as i32;
-        *before = value;
-        (step << 1 ^ step >> 31).to_le_bytes()
     }
 }
 
@@ -296,18 +236,8 @@ mod tests {
                 };
                 let mut values = Vec::new();
                 let mut sum = 0_u32;
-                let by = column["by"].as_str().map(|by| read(packed, by).1);
-                let mut last = std::collections::BTreeMap::new();
                 for row in 0..count {
                     let raw = (0..width).rev().fold(0, |v, nth| v << 8 | u64::from(byte(row, nth)));
-                    if let Some(by) = &by {
-                        let before: &mut i64 = last.entry(by[row] % 65_536).or_default();
-                        let step =
-                            if raw % 2 == 0 { raw as i64 / 2 } else { -(raw as i64 / 2) - 1 };
-                        *before = (*before + step).rem_euclid(1 << 32);
-                        values.push(*before as u64);
-                        continue;
-                    }
                     sum = sum.wrapping_add(raw as u32);
                     values.push(if column["delta"] == true { u64::from(sum) } else { raw });
                 }
@@ -334,8 +264,6 @@ mod tests {
                 .u16("ids", ids.len(), |row| ids[row])
                 .u32("ranks", ranks.len(), |row| ranks[row])
                 .near("near", ranks.len(), |row| ranks[row])
-                .u32("keys", ranks.len(), |row| (ranks[row] % 5) << (row % 2 * 16))
-                .near_by("by", "keys", ranks.len(), |row| ranks[row])
                 .f64("sums", sums.len(), |row| sums[row]);
             let mut packed = Vec::new();
             table.write(&mut packed, if compressible { Form::Compressible } else { Form::Plain }).unwrap();
@@ -346,7 +274,6 @@ mod tests {
             prop_assert_eq!(read(&packed, "ids").1, ids.iter().map(|it| u64::from(*it)).collect::<Vec<_>>());
             prop_assert_eq!(read(&packed, "ranks").1, wide(&ranks));
             prop_assert_eq!(read(&packed, "near").1, wide(&ranks));
-            prop_assert_eq!(read(&packed, "by").1, wide(&ranks));
             let (meta, read) = read(&packed, "sums");
             prop_assert_eq!(read, sums.iter().map(|it| it.to_bits()).collect::<Vec<_>>());
             prop_assert_eq!(&meta["note"], "<\u{2028}");

@@ -6,11 +6,11 @@
 
 use super::columns::{Form, Table};
 use super::overview::Overview;
+use super::seven::SevenBits;
 use super::{APP_CSS, APP_JS, still};
 use crate::html::{GENERATOR, Text};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use base64::write::EncoderWriter;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use serde::Serialize;
@@ -91,15 +91,14 @@ pub fn write(out: &mut dyn Write, overview: &Overview, blobs: &mut dyn Read) -> 
     writeln!(out, "<script>{LOADER_JS}</script>\n</body>\n</html>")
 }
 
-/// Writes what `content` writes as an element of the page: base64(deflate-raw(…)).
+/// Writes what `content` writes as an element of the page: deflate-raw, as text.
 fn write_packed(
     out: &mut dyn Write,
     id: &str,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     write!(out, "<script type=\"application/octet-stream\" id=\"{id}\">")?;
-    let text = EncoderWriter::new(&mut *out, &BASE64_STANDARD);
-    let mut deflate = DeflateEncoder::new(text, Compression::default());
+    let mut deflate = DeflateEncoder::new(SevenBits::new(&mut *out), Compression::best());
     content(&mut deflate)?;
     deflate.finish()?.finish()?;
     writeln!(out, "</script>")

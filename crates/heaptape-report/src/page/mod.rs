@@ -1,16 +1,18 @@
 //! The page of `heaptape report` and `heaptape ui`: its data and the file they are put into (`docs/page.md`).
 //!
-//! * [`columns`]: tables as packed columns.
+//! * [`columns`]: tables as packed columns; [`coded`]: blocks as a file has them; [`seven`]: bytes as text.
 //! * [`tables`]: the tables of a process.
 //! * [`leaks`]: leaks with the numbers of their stacks.
 //! * [`source`]: source lines.
 //! * [`overview`]: what is known before they are opened.
 //! * [`mod@file`]: the report: one HTML file that holds everything.
 
+pub mod coded;
 pub mod columns;
 pub mod file;
 pub mod leaks;
 pub mod overview;
+pub mod seven;
 pub mod source;
 mod still;
 pub mod tables;

@@ -1,5 +1,6 @@
 //! The tables of a process that a page is made of (`docs/page.md`), from what the analysis found.
 
+use super::coded::{self, blocks::Block};
 use super::columns::Table;
 use heaptape_analysis::contents::captures::Captures;
 use heaptape_analysis::estimate::Sampling;
@@ -208,7 +209,7 @@ fn life(block: &Lifetime) -> u32 {
     if block.died == NEVER { 0 } else { block.died.wrapping_sub(block.born) }
 }
 
-/// The table `blocks`.
+/// The table `blocks`, as a story.
 pub fn blocks<'a>(
     lifetimes: &'a Lifetimes,
     stacks: &'a Stacks,
@@ -218,23 +219,31 @@ pub fn blocks<'a>(
     let blocks = &lifetimes.blocks;
     let count = blocks.len();
     let any_high = |value: fn(&Lifetime) -> u64| blocks.iter().any(|block| value(block) >> 32 != 0);
+    let row = |row: u32| {
+        let block = &blocks[row as usize];
+        Block {
+            born: block.born,
+            life: life(block),
+            stack: stacks.stack(block.backtrace),
+            freed_stack: stacks.stack(block.freed_backtrace),
+            size: block.size as u32,
+            usable: block.usable as u32,
+            addr: block.addr,
+            thread: threads.number(block.thread),
+            freed_thread: threads.number(block.freed_thread),
+            api: block.api,
+            flags: block.flags,
+            leak: block.leak,
+        }
+    };
+    let (extent, story) = coded::blocks::write(count as u32, lifetimes.inherited as u32, &row);
     let mut table = Table::new()
-        .meta("inherited", lifetimes.inherited)
-        .near("born", count, |row| blocks[row].born)
-        .u32("stack", count, |row| stacks.stack(blocks[row].backtrace))
-        // What was allocated at a place often lives equally long and ends at one place.
-        .near_by("life", "stack", count, |row| life(&blocks[row]))
-        .near_by("freed_stack", "stack", count, |row| stacks.stack(blocks[row].freed_backtrace))
-        .u32("size_lo", count, |row| blocks[row].size as u32)
-        // Allocators round sizes up, and give again what was freed.
-        .near_by("usable", "size_lo", count, |row| blocks[row].usable as u32)
-        .near_by("addr_lo", "usable", count, |row| blocks[row].addr as u32)
-        .u32("addr_hi", count, |row| (blocks[row].addr >> 32) as u32)
-        .u16("thread", count, |row| threads.number(blocks[row].thread))
-        .u16("freed_thread", count, |row| threads.number(blocks[row].freed_thread))
-        .u8("api", count, |row| blocks[row].api)
-        .u8("flags", count, |row| blocks[row].flags)
-        .u8("leak", count, |row| blocks[row].leak);
+        .meta("blocks", extent.blocks)
+        .meta("inherited", extent.inherited)
+        .meta("freed", extent.freed)
+        .meta("stacks", extent.stacks)
+        .meta("threads", extent.threads)
+        .bytes("story", story);
     if any_high(|block| block.size) {
         table = table.u32("size_hi", count, |row| (blocks[row].size >> 32) as u32);
     }

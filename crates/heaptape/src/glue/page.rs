@@ -7,6 +7,7 @@ use heaptape_analysis::lifetimes::{Lifetime, Lifetimes};
 use heaptape_analysis::series::{Series, SeriesBuilder};
 use heaptape_analysis::stacks::Stacks;
 use heaptape_analysis::{Names, Recording, Weight, process, replay};
+use heaptape_report::page::coded;
 use heaptape_report::page::columns::Table;
 use heaptape_report::page::overview::{Capped, PeakInfo, ProcessInfo, Results, ThreadName};
 use heaptape_report::page::tables::{self, END_OF_ADDRESSES, FrameColumns, Threads};
@@ -59,6 +60,8 @@ impl ProcessTables {
             shown && flows.as_ref().is_none_or(|(flows, ..)| flows.kept.has(block))
         };
         let mut lifetimes = Lifetimes::of(recording, process.id, &keep)?;
+        let story = lifetimes.blocks.len() as u64 * coded::blocks::WHILE_WRITTEN;
+        recording.afford(lifetimes.bytes().saturating_add(story))?;
         if flows.is_some() {
             lifetimes.times = lifetimes.times.thinned(CHANGES);
         }

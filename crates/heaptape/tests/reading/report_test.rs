@@ -2,10 +2,10 @@
 //! break out of its place in it.
 
 use crate::tapes::{TestTape, heaptape, run, write_exec_tape, write_processes};
-use base64::Engine;
+use heaptape_report::page::coded::blocks::{Block, Extent};
+use heaptape_report::page::{coded, seven};
 use heaptape_tape::Ending;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -42,17 +42,18 @@ impl Page {
 
     /// What an element holds.
     fn inflated(&self, id: &str) -> Vec<u8> {
-        let packed = base64::prelude::BASE64_STANDARD.decode(self.element(id).unwrap()).unwrap();
+        let packed = seven::bytes_of(self.element(id).unwrap()).unwrap();
         let mut bytes = Vec::new();
         flate2::read::DeflateDecoder::new(&packed[..]).read_to_end(&mut bytes).unwrap();
         bytes
     }
 
-    /// A column of a table of process 0; whole numbers.
-    fn column(&self, table: &str, wanted: &str) -> Vec<u64> {
+    /// What is said of a table, and a column; whole numbers.
+    fn table(&self, table: &str, wanted: &str) -> (Value, Option<Vec<u64>>) {
         let bytes = self.inflated(table);
         let length = u32::from_le_bytes(bytes[..4].try_into().unwrap()) as usize;
-        let head: Value = serde_json::from_slice(&bytes[4..4 + length]).unwrap();
+        let mut head: Value = serde_json::from_slice(&bytes[4..4 + length]).unwrap();
+        let meta = head["meta"].take();
         let mut at = 4 + length;
         for column in head["columns"].as_array().unwrap() {
             let count = column["length"].as_u64().unwrap() as usize;
@@ -71,9 +72,6 @@ impl Page {
                     };
                     (0..width).rev().fold(0, |value, nth| value << 8 | u64::from(byte(nth)))
                 };
-                if let Some(by) = column["by"].as_str() {
-                    return add_up_by(&self.column(table, by), (0..count).map(raw));
-                }
                 let mut sum = 0_u32;
                 let value = |row| {
                     sum = sum.wrapping_add(raw(row) as u32);
@@ -83,25 +81,47 @@ impl Page {
                         (_, false) => raw(row),
                     }
                 };
-                return (0..count).map(value).collect();
+                return (meta, Some((0..count).map(value).collect()));
             }
             at += (count * width).next_multiple_of(8);
         }
-        panic!("{table} has no column {wanted}");
+        (meta, None)
     }
-}
 
-/// Differences from the last value in a row with the same low bits of the key.
-fn add_up_by(keys: &[u64], steps: impl Iterator<Item = u64>) -> Vec<u64> {
-    let mut last = BTreeMap::new();
-    let value = |(key, step): (&u64, u64)| {
-        let before: &mut u32 = last.entry(key % 65_536).or_default();
-        let step = step as u32;
-        let up = step / 2;
-        *before = before.wrapping_add(if step.is_multiple_of(2) { up } else { !up });
-        u64::from(*before)
-    };
-    keys.iter().zip(steps).map(value).collect()
+    /// A column of a table of process 0; whole numbers.
+    fn column(&self, table: &str, wanted: &str) -> Vec<u64> {
+        if let (_, Some(column)) = self.table(table, wanted) {
+            return column;
+        }
+        let of = |block: &Block| match wanted {
+            "born" => block.born.into(),
+            "life" => block.life.into(),
+            "stack" => block.stack.into(),
+            "size_lo" => block.size.into(),
+            "addr_lo" => block.addr & 0xffff_ffff,
+            "thread" => block.thread.into(),
+            "freed_thread" => block.freed_thread.into(),
+            "flags" => block.flags.into(),
+            "leak" => block.leak.into(),
+            _ => panic!("{table} has no column {wanted}"),
+        };
+        self.blocks(table).iter().map(of).collect()
+    }
+
+    /// The blocks that a story tells of.
+    fn blocks(&self, table: &str) -> Vec<Block> {
+        let (meta, story) = self.table(table, "story");
+        let story: Vec<u8> = story.unwrap().into_iter().map(|byte| byte as u8).collect();
+        let of = |name: &str| meta[name].as_u64().unwrap() as u32;
+        let extent = Extent {
+            blocks: of("blocks"),
+            inherited: of("inherited"),
+            freed: of("freed"),
+            stacks: of("stacks"),
+            threads: of("threads"),
+        };
+        coded::blocks::read(extent, &story).unwrap()
+    }
 }
 
 #[test]

@@ -1,10 +1,12 @@
 // The report as a file: its overview and its tables stand in elements of the page.
 
+import { unfold } from '../coded/unfold.ts';
 import { column, unpack, type Columns } from '../columns.ts';
-import { inflateBase64 } from '../inflate.ts';
+import { unpacked } from '../packed.ts';
 import type { DataSource, Overview, ProcessData, ProcessInfo, Samples } from '../types.ts';
 import { InPage, type Tables } from './inpage.ts';
 import { groundOf } from './layout.ts';
+import { finishInSlices, Slices } from './slices.ts';
 import type { SourceFiles } from './source.ts';
 
 /** By then the page has been drawn. */
@@ -69,7 +71,7 @@ async function required(place: Place, name: string): Promise<Columns> {
 
 async function table(place: Place, name: string): Promise<Columns | null> {
   const packed = text(place, name);
-  return packed === null ? null : readable(place, name, async () => unpack(await inflateBase64(packed)));
+  return packed === null ? null : readable(place, name, async () => finishInSlices(unfold(unpack(await unpacked(packed))), new Slices()));
 }
 
 /** Its lines are JSON as it is: they can be searched in the file. */

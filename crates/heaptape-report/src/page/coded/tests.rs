@@ -1,0 +1,173 @@
+//! Stories are read as they were told, and whatever bytes come, blocks or a sentence.
+
+use super::blocks::{Block, Extent, read, write};
+use proptest::prelude::*;
+
+/// What a made-up program does next.
+#[derive(Clone, Debug)]
+enum Act {
+    /// A block begins: stack, size, thread, where.
+    Begin(u32, u32, u16, u64),
+    /// The live block of this number, modulo how many there are, ends: thread, stack.
+    End(usize, u16, u32),
+    /// The same, as the first half of an event at which another begins.
+    Replace(usize),
+    /// So many events are of no block.
+    Pass(u32),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let stack = prop_oneof![0..4_u32, 0..3000_u32];
+    let size = prop_oneof![0..80_u32, any::<u32>()];
+    let thread = prop_oneof![Just(0_u16), 0..4_u16, any::<u16>()];
+    let place = prop_oneof![(0..40_u64).prop_map(|nth| 0x5555_0000 + nth * 32), 0..1_u64 << 53];
+    prop_oneof![
+        6 => (stack.clone(), size, thread.clone(), place)
+            .prop_map(|(stack, size, thread, place)| Act::Begin(stack, size, thread, place)),
+        4 => (any::<usize>(), thread, stack).prop_map(|(nth, thread, stack)| Act::End(nth, thread, stack)),
+        1 => any::<usize>().prop_map(Act::Replace),
+        1 => prop_oneof![0..3_u32, 0..10_000_000_u32].prop_map(Act::Pass),
+    ]
+}
+
+/// Blocks in order of birth of what a program did, the first so many inherited.
+fn blocks_of(inherited: u32, acts: &[Act]) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    for nth in 0..inherited {
+        let addr = 0x7f00_0000_0000 + u64::from(nth) * 48;
+        blocks.push(Block { born: u32::MAX, size: 40, addr, flags: 4, ..Block::default() });
+    }
+    let mut live: Vec<usize> = (0..blocks.len()).collect();
+    let mut rank = 0_u32;
+    let end = |blocks: &mut Vec<Block>, row: usize, rank: u32| {
+        blocks[row].life = rank.wrapping_sub(blocks[row].born);
+    };
+    for act in acts {
+        match *act {
+            Act::Begin(stack, size, thread, addr) => {
+                live.push(blocks.len());
+                let usable = if size % 3 == 0 { size.wrapping_add(8) } else { 0 };
+                let (api, leak) = ((size % 17) as u8, (stack % 5) as u8);
+                blocks.push(Block {
+                    born: rank,
+                    stack,
+                    size,
+                    usable,
+                    addr,
+                    thread,
+                    freed_thread: thread,
+                    api,
+                    leak,
+                    ..Block::default()
+                });
+            }
+            Act::End(nth, thread, stack) if !live.is_empty() => {
+                let row = live.swap_remove(nth % live.len());
+                end(&mut blocks, row, rank);
+                (blocks[row].freed_thread, blocks[row].freed_stack) = (thread, stack);
+                blocks[row].flags = (nth % 256) as u8;
+            }
+            Act::Replace(nth) if !live.is_empty() => {
+                let row = live.swap_remove(nth % live.len());
+                end(&mut blocks, row, rank);
+                live.push(blocks.len());
+                blocks.push(Block { life: 0, born: rank, flags: 0, ..blocks[row] });
+                let new = blocks.last_mut().unwrap();
+                (new.freed_thread, new.freed_stack) = (new.thread, 0);
+            }
+            Act::Pass(events) => rank += events,
+            _ => {}
+        }
+        rank += 1;
+    }
+    blocks
+        .iter_mut()
+        .filter(|block| block.born == u32::MAX && block.life == 0)
+        .for_each(|block| block.flags = 4);
+    blocks
+}
+
+fn story_of(inherited: u32, blocks: &[Block]) -> (Extent, Vec<u8>) {
+    write(blocks.len() as u32, inherited, &|row| blocks[row as usize])
+}
+
+proptest! {
+    #[test]
+    fn blocks_are_read_as_they_were_told(
+        inherited in 0..5_u32,
+        acts in prop::collection::vec(act(), 0..300),
+    ) {
+        let blocks = blocks_of(inherited, &acts);
+        let (extent, story) = story_of(inherited, &blocks);
+        prop_assert_eq!(read(extent, &story), Ok(blocks));
+    }
+
+    #[test]
+    fn damage_is_an_error(
+        acts in prop::collection::vec(act(), 20..200),
+        at: prop::sample::Index,
+        by in 1..=255_u8,
+        cut: bool,
+    ) {
+        let blocks = blocks_of(2, &acts);
+        let (extent, mut story) = story_of(2, &blocks);
+        // The first byte is always 0 and the last ones say little.
+        let at = 1 + at.index(story.len() - 5);
+        if cut {
+            story.truncate(at);
+        } else {
+            story[at] ^= by;
+        }
+        prop_assert!(read(extent, &story).is_err());
+    }
+
+    #[test]
+    fn whatever_the_bytes_there_is_an_end(
+        story in prop::collection::vec(any::<u8>(), 0..400),
+        blocks in 0..2000_u32,
+        freed in 0..2000_u32,
+        inherited in 0..3000_u32,
+        stacks in 0..100_u32,
+        threads in 0..3_u32,
+    ) {
+        let extent = Extent { blocks, inherited, freed, stacks, threads };
+        prop_assert!(read(extent, &story).is_err());
+    }
+}
+
+/// What comes again costs next to nothing.
+#[test]
+fn a_loop_is_short() {
+    let acts: Vec<Act> =
+        (0..100_000).flat_map(|_| [Act::Begin(7, 100, 0, 0x1000), Act::End(0, 0, 9)]).collect();
+    let blocks = blocks_of(0, &acts);
+    let (_, story) = story_of(0, &blocks);
+    assert!(story.len() < 2000, "{} bytes", story.len());
+}
+
+/// The page's reader is held to the same bytes (`ui/test/story.test.ts`).
+#[test]
+fn the_bytes_are_these() {
+    let mut acts = Vec::new();
+    for nth in 0..12_u64 {
+        let addr = 0x5555_0000_1000 + nth * nth * 80;
+        acts.push(Act::Begin(nth as u32 % 3 + 1, 24 + nth as u32, nth as u16 % 2, addr));
+        if nth % 3 == 1 {
+            acts.push(Act::End(nth as usize * 5, 1, 9));
+        }
+        if nth == 7 {
+            acts.extend([Act::Pass(1000), Act::Replace(1), Act::End(0, 300, 0)]);
+        }
+    }
+    let blocks = blocks_of(2, &acts);
+    let (extent, story) = story_of(2, &blocks);
+    let hex: String = story.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(extent, Extent { blocks: 15, inherited: 2, freed: 6, stacks: 10, threads: 301 });
+    assert_eq!(read(extent, &story), Ok(blocks));
+    assert_eq!(hex, STORY);
+}
+
+const STORY: &str = "\
+    003ffffffd68b3e000027f1540fffffffbf7fd54ce1846cfe202b79800130aa13d58c4684fef107568971f7d4fbfcc429838\
+    59ba104f83c0f68de13c7e41dfef8934f4a019b37264f44a1f0278c596f4d6ebd8956d4dd896cefc161bfebaae1e99040ac3\
+    0c5ebca7d12821472aefc652a54e03a66e6086fbdea6fc23de8a243faa365547ad45607970000000";

@@ -1,0 +1,70 @@
+// The reader of a range coder: crates/heaptape-report/src/page/coded/coder.rs writes. docs/page.md, Stories.
+
+/** Chances by number: 65536ths of a yes, times 256, and how many decisions there were, up to MOST. */
+export type Chances = Int32Array;
+
+/** From here on old decisions count less and less. */
+const MOST = 30;
+/** How far a decision moves its chance, after so many before: 1 / (seen + 1.6), in 65536ths. */
+const STEPS = Int32Array.from({ length: MOST + 1 }, (_, seen) => Math.floor(655_360 / (10 * seen + 16)));
+const EVEN = 0x8000 << 8;
+/** The range is below 2^30: such numbers need no box. */
+const WIDE = 2 ** 30 - 1;
+/** Below this it is widened by a byte. */
+const NARROW = 1 << 22;
+
+export function chances(count: number): Chances {
+  return new Int32Array(count).fill(EVEN);
+}
+
+export class Coder {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+  #range = WIDE;
+  #code = 0;
+  readonly #even = chances(1);
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    for (let nth = 0; nth < 5; nth++) this.#shift();
+  }
+
+  /** A decision: 1 is yes. */
+  decide(of: Chances, place: number): number {
+    const known = of[place]!;
+    const chance = known >> 8;
+    const seen = known & 0xff;
+    const step = STEPS[seen]!;
+    const more = seen < MOST ? seen + 1 : MOST;
+    const bound = Math.imul(this.#range >> 15, chance >> 1);
+    if (this.#code < bound) {
+      of[place] = ((chance + (Math.imul(65535 - chance, step) >>> 16)) << 8) | more;
+      this.#range = bound;
+      if (bound < NARROW) this.#widen();
+      return 1;
+    }
+    of[place] = ((chance - (Math.imul(chance, step) >>> 16)) << 8) | more;
+    this.#code -= bound;
+    const range = (this.#range -= bound);
+    if (range < NARROW) this.#widen();
+    return 0;
+  }
+
+  /** A decision of even chance, of which nothing is learnt. */
+  toss(): number {
+    this.#even[0] = EVEN;
+    return this.decide(this.#even, 0);
+  }
+
+  #widen(): void {
+    do {
+      this.#shift();
+      this.#range <<= 8;
+    } while (this.#range < NARROW);
+  }
+
+  #shift(): void {
+    if (this.#at >= this.#bytes.length) throw new Error('its story is cut off');
+    this.#code = ((this.#code << 8) | this.#bytes[this.#at++]!) & WIDE;
+  }
+}
