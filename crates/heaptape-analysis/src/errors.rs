@@ -1,8 +1,8 @@
 //! Errors: wrong frees (what was given back twice, was no block, or was given back by the wrong function), and, where
 //! blocks were guarded, what was written beside them or after they were freed ([`crate::overwrites`]).
 //!
-//! Wrong frees show in every recording. //! Two passes over the events of a process. The first goes along with whatever else reads them
-//! ([`Suspects`]): it sees blocks that end in a wrong way, and addresses that end without being a block. The
+//! Wrong frees show in every recording. Two passes over the events of a process. The first goes along with whatever else
+//! reads them ([`Suspects`]): it sees blocks that end in a wrong way, and addresses that end without being a block. The
 //! second, made only where there are such addresses, looks up their history (`watch`). A finding is an
 //! error only if it can be nothing else; what may be right is counted apart, as undecided.
 
@@ -224,14 +224,11 @@ impl Findings {
             (errors.iter().map(|verdict| (verdict.kind, verdict.times.count)))
                 .chain(overwritten.iter().map(|group| (group.kind, group.times))),
         );
-        let lacks = |wrong: &WrongFree| wrong.lacks_a_free_backtrace();
-        let is_missed = shown.iter().chain(&shown_undecided).any(lacks)
-            || overwrites.iter().filter_map(|o| o.freed.as_ref()).any(|a| a.backtrace.is_empty());
         let listed = shown.len() + overwrites.len();
         let guards = recording.guarded().iter().filter(|guarded| guarded.process == process.id);
         let unlisted_overwrites = guards.map(|guarded| guarded.unlisted).max().unwrap_or(0);
         let told: u64 = kinds.iter().map(|kind| kind.times).sum();
-        Ok(Findings {
+        let findings = Findings {
             total: told.saturating_add(unlisted_overwrites),
             unlisted_overwrites,
             kinds,
@@ -242,15 +239,36 @@ impl Findings {
             more_undecided: (undecided.len() - shown_undecided.len()) as u64,
             undecided: shown_undecided,
             unexamined,
-            free_backtraces: FreeBacktraces::missed(recording, is_missed),
+            free_backtraces: None,
             guard: Guarding::of(recording, process.id),
-        })
+        };
+        Ok(findings.cut(recording, limit))
+    }
+
+    /// The same with at most `limit` of each kind listed.
+    pub(crate) fn cut(mut self, recording: &dyn Recording, limit: usize) -> Findings {
+        self.more_errors += shorten(&mut self.errors, limit);
+        self.more_errors += shorten(&mut self.overwrites, limit);
+        self.more_undecided += shorten(&mut self.undecided, limit);
+        let is_unknown = |freed: &Act| freed.backtrace.is_empty();
+        let is_missed =
+            self.errors.iter().chain(&self.undecided).any(WrongFree::lacks_a_free_backtrace)
+                || self.overwrites.iter().filter_map(|it| it.freed.as_ref()).any(is_unknown);
+        self.free_backtraces = FreeBacktraces::missed(recording, is_missed);
+        self
     }
 
     /// Whether there is any error.
     pub fn any(&self) -> bool {
         self.total + self.unexamined > 0
     }
+}
+
+/// Leaves the first ones, at most `limit`, and says how many those were that it took away.
+fn shorten<T>(list: &mut Vec<T>, limit: usize) -> u64 {
+    let more = list.len().saturating_sub(limit);
+    list.truncate(limit);
+    more as u64
 }
 
 impl WrongFree {

@@ -73,6 +73,13 @@ impl From<Ending> for EndingName {
     }
 }
 
+impl EndingName {
+    /// Whether the tape tells that the process ended: else what it holds is a part of the run.
+    pub fn is_told(&self) -> bool {
+        !matches!(self, EndingName::Unknown | EndingName::Running)
+    }
+}
+
 impl ProcessName {
     /// Names a process of a recording.
     pub fn of(recording: &dyn Recording, process: &Process) -> ProcessName {

@@ -182,12 +182,10 @@ impl Summary {
         gathered.at_peak(&weights, &at_peak, &mut sites);
         drop((at_peak, weights));
         let own_threads = recording.threads().iter().filter(|t| t.process == process.id).count();
-        let own = errors::Findings::of(recording, names, process, &pass.suspects, ERRORS)?;
-        let findings = match limit {
-            ERRORS => own.clone(),
-            _ => errors::Findings::of(recording, names, process, &pass.suspects, limit)?,
-        };
-        let errors = Errors { process: name.clone(), findings };
+        let longest = limit.max(ERRORS);
+        let found = errors::Findings::of(recording, names, process, &pass.suspects, longest)?;
+        let own = found.clone().cut(recording, ERRORS);
+        let errors = Errors { process: name.clone(), findings: found.cut(recording, limit) };
         let mut summary = Summary {
             processes: recording.processes().len() as u64,
             threads: own_threads as u64,

@@ -15,6 +15,7 @@ pub mod crash;
 pub mod ending;
 pub mod errors;
 pub mod events;
+mod figure;
 pub mod findings;
 pub mod header;
 mod html;

@@ -1,7 +1,7 @@
 //! Resident memory, and what it consists of, as text.
 
 use crate::canvas::{Canvas, Ink};
-use crate::text;
+use crate::figure::Figure;
 use crate::units;
 use heaptape_analysis::rss::{AtEnd, Moment, Residence};
 use std::io::{self, Write};
@@ -13,6 +13,7 @@ pub(crate) fn render_residence(
     residence: &Residence,
 ) -> io::Result<()> {
     writeln!(out, "\n{}", canvas.paint(Ink::Strong, "Resident memory (RSS)"))?;
+    let figure = |label, bytes, details| Figure { label, figure: units::bytes(bytes), details };
     let sampled = &residence.peak;
     let highest = residence.highest_bytes.unwrap_or(0);
     let mut most = parts(sampled);
@@ -20,30 +21,13 @@ pub(crate) fn render_residence(
         let words = "by the kernel's count; of the samples at most";
         most[0] = format!("{words} {} {}", units::bytes(sampled.rss_bytes), most[0]);
     }
-    render_line(out, canvas, "Most", highest.max(sampled.rss_bytes), &most)?;
+    figure("Most", highest.max(sampled.rss_bytes), most).render(out, canvas)?;
     if residence.last != residence.peak {
-        render_line(out, canvas, "Last", residence.last.rss_bytes, &parts(&residence.last))?;
+        let last = &residence.last;
+        figure("Last", last.rss_bytes, parts(last)).render(out, canvas)?;
     }
     let Some(end) = &residence.at_end else { return Ok(()) };
-    render_line(out, canvas, "Private", private_bytes(end), &end_parts(end))
-}
-
-fn render_line(
-    out: &mut dyn Write,
-    canvas: &Canvas,
-    label: &str,
-    bytes: u64,
-    parts: &[String],
-) -> io::Result<()> {
-    const BEFORE: usize = 2 + 9 + 1 + 10 + 3;
-    let room = canvas.width.saturating_sub(BEFORE).max(20);
-    let figure = canvas.paint(Ink::Strong, &text::right(&units::bytes(bytes), 10));
-    let head = format!("  {label:<9} {figure}   ");
-    for (index, line) in text::wrap_words(&parts.join(", "), 0, room).iter().enumerate() {
-        let before = if index == 0 { head.clone() } else { " ".repeat(BEFORE) };
-        writeln!(out, "{before}{line}")?;
-    }
-    Ok(())
+    figure("Private", private_bytes(end), end_parts(end)).render(out, canvas)
 }
 
 /// What a sample says, without what is none.

@@ -4,6 +4,7 @@ use crate::canvas::{Canvas, Ink};
 use crate::chart;
 use crate::ending;
 use crate::errors;
+use crate::figure::Figure;
 use crate::findings::{self, FindingsDocument};
 use crate::header;
 use crate::layout;
@@ -43,7 +44,7 @@ pub fn render_summary(
     render_head(out, canvas, tape, summary)?;
     writeln!(out)?;
     for figure in figures(canvas, summary) {
-        render_figure(out, canvas, &figure)?;
+        figure.render(out, canvas)?;
     }
     if summary.allocated.calls > 0 || summary.peak.live.total.blocks > 0 {
         render_curve(out, canvas, summary)?;
@@ -55,7 +56,9 @@ pub fn render_summary(
         sites::render_ranking(out, canvas, &summary.peak.live)?;
     }
     if !summary.never_freed.live.sites.is_empty() {
-        writeln!(out, "\n{}", canvas.paint(Ink::Strong, "Never freed, by call site"))?;
+        let which = if summary.process.ending.is_told() { "Never freed" } else { "Not freed yet" };
+        let heading = format!("{which}, by call site");
+        writeln!(out, "\n{}", canvas.paint(Ink::Strong, &heading))?;
         sites::render_ranking(out, canvas, &summary.never_freed.live)?;
         // How full a heap is cannot be seen from some of its blocks.
         if summary.process.sample.is_none() {
@@ -113,16 +116,6 @@ fn render_head(
     header::render_unresolved(out, canvas, &summary.unresolved)
 }
 
-/// What a summary says in figures.
-pub(crate) struct Figure {
-    /// Of what.
-    pub(crate) label: &'static str,
-    /// The figure.
-    pub(crate) figure: String,
-    /// What else is to be said.
-    pub(crate) details: Vec<String>,
-}
-
 /// Peak, what was left, and all that was done.
 pub(crate) fn figures(canvas: &Canvas, summary: &Summary) -> Vec<Figure> {
     let figure = |label, figure, details| Figure { label, figure, details };
@@ -137,9 +130,13 @@ pub(crate) fn figures(canvas: &Canvas, summary: &Summary) -> Vec<Figure> {
         sites::blocks(canvas, peak, peak_error),
     ];
     let kept_error = summary.never_freed.live.error.as_ref();
+    let (kept_label, kept_words) = match summary.process.ending.is_told() {
+        true => ("At exit", "never freed"),
+        false => ("So far", "not freed yet"),
+    };
     let mut at_exit = vec![
         sites::exactly(canvas, kept, kept_error),
-        format!("{} never freed", sites::blocks(canvas, kept, kept_error)),
+        format!("{} {kept_words}", sites::blocks(canvas, kept, kept_error)),
     ];
     let inherited = &summary.never_freed.inherited;
     if inherited.blocks > 0 {
@@ -147,7 +144,7 @@ pub(crate) fn figures(canvas: &Canvas, summary: &Summary) -> Vec<Figure> {
     }
     let mut figures = vec![
         figure("Peak", units::bytes(peak.bytes), peak_text),
-        figure("At exit", units::bytes(kept.bytes), at_exit),
+        figure(kept_label, units::bytes(kept.bytes), at_exit),
     ];
     if let Some(leaks) = &summary.leaks {
         let [lost, words] = leaks::in_short(leaks);
@@ -184,20 +181,6 @@ fn acts(canvas: &Canvas, summary: &Summary) -> Vec<String> {
     let odd = odd.into_iter().filter(|(number, ..)| *number > 0);
     acts.extend(odd.map(|(number, one, which)| units::counted(number, one) + which));
     acts
-}
-
-/// One line of the block of figures; what does not fit goes on below.
-fn render_figure(out: &mut dyn Write, canvas: &Canvas, figure: &Figure) -> io::Result<()> {
-    const BEFORE: usize = 2 + 9 + 1 + 10 + 3;
-    let Figure { label, figure, details } = figure;
-    let room = canvas.width.saturating_sub(BEFORE).max(20);
-    let words = text::wrap_words(&details.join(", "), 0, room);
-    let head = format!("  {label:<9} {}   ", canvas.paint(Ink::Strong, &text::right(figure, 10)));
-    for (index, line) in words.iter().enumerate() {
-        let before = if index == 0 { head.clone() } else { " ".repeat(BEFORE) };
-        writeln!(out, "{before}{line}")?;
-    }
-    Ok(())
 }
 
 fn render_curve(out: &mut dyn Write, canvas: &Canvas, summary: &Summary) -> io::Result<()> {

@@ -28,7 +28,7 @@ used. Frames are those of Layout and Flame while T goes to and fro over the stri
 
 /// Of these, what each kind of program does is seen.
 const WORKLOADS: [&str; 5] =
-    ["python3 json", "tree", "pairs (python-like)", "cc1plus -O2", "git log --stat"];
+    [workloads::PYTHON, workloads::TREE, workloads::PAIRS, workloads::GCC, workloads::GIT];
 
 /// What `ui/e2e/measure.mjs` prints.
 #[derive(Deserialize)]

@@ -3,7 +3,7 @@
 use super::goals;
 use super::report::optional;
 use super::results::{Metric, Mode, Results, Row};
-use super::workloads::{CLANG, PYTHON, TREE};
+use super::workloads::{CLANG, GCC, GIT, PYTHON, SQLITE, TREE};
 use crate::command::root;
 use crate::markdown::table;
 use std::fmt::Write;
@@ -13,16 +13,8 @@ const BEGIN: &str = "<!-- bench: begin; written by cargo xtask bench --plot -->\
 const END: &str = "<!-- bench: end -->\n";
 /// Of the README's table and plot: programs people know, and the worst that many threads can do. Beside the bars of
 /// the small programs that do nothing but allocate, those of real ones could not be told apart.
-const SHOWN: [&str; 8] = [
-    PYTHON,
-    CLANG,
-    "cc1plus -O2",
-    "redis-server",
-    "sqlite3",
-    "git log --stat",
-    TREE,
-    "storm, 8 threads",
-];
+const SHOWN: [&str; 8] =
+    [PYTHON, CLANG, GCC, "redis-server", SQLITE, GIT, TREE, "storm, 8 threads"];
 
 /// Writes the plot beside the results and both into the README.
 pub(super) fn draw(results: &Results) -> Result<(), String> {

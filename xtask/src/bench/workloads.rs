@@ -46,6 +46,8 @@ pub(super) const TREE: &str = "tree";
 pub(super) const GCC: &str = "cc1plus -O2";
 pub(super) const SQLITE: &str = "sqlite3";
 pub(super) const CLANG: &str = "clang++ -O1";
+pub(super) const PERL: &str = "perl hash";
+pub(super) const GIT: &str = "git log --stat";
 pub(super) const PAIRS: &str = "pairs (python-like)";
 pub(super) const PAIRS_THREADS: &str = "pairs, 2 threads";
 
@@ -118,7 +120,7 @@ fn real(
     };
     let perl_hash = Workload {
         environment: &[("PERL_HASH_SEED", "0"), ("PERL_PERTURB_KEYS", "0")],
-        ..plain("perl hash", owned(&["perl", "-e", &perl(short)]))
+        ..plain(PERL, owned(&["perl", "-e", &perl(short)]))
     };
     let mut real = vec![
         (needs::PYTHON, python),
@@ -164,7 +166,7 @@ fn git_log(repository: &Path) -> Workload {
     let folder = repository.display().to_string();
     let words = ["git", "-C", &folder, "log", "--stat", "--no-color", "main"];
     let environment = &[("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_NOSYSTEM", "1")];
-    Workload { environment, ..plain("git log --stat", owned(&words)) }
+    Workload { environment, ..plain(GIT, owned(&words)) }
 }
 
 /// A repository that is the same each time.

@@ -1,10 +1,11 @@
 //! Blocks one by one: the list of a measure, one block, the history of an address, events.
 
 use super::answers::{Answers, Measure};
+use super::long::Life;
 use super::measure::Signed;
 use super::span::Span;
 use super::{AskError, Stop, unless_stopped};
-use crate::lifetimes::{Lifetime, NEVER, flags};
+use crate::lifetimes::Lifetime;
 use crate::stacks::{StackFrame, Stacks};
 
 /// Rows of a list that can be reached. Of more, whoever asks should filter.
@@ -261,7 +262,7 @@ const STRETCH: u32 = 1 << 18;
 
 /// The first position at which a block is live.
 fn from(block: &Lifetime) -> u64 {
-    if block.is(flags::INHERITED) || block.born == NEVER { 0 } else { u64::from(block.born) + 1 }
+    u64::from(Life::of(block).from)
 }
 
 /// Whether a block holds an address of a range; one without bytes holds its own address.

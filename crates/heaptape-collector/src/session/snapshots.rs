@@ -136,14 +136,13 @@ impl Session {
         if !self.settings.snapshots.any() {
             return Ok(());
         }
-        let mut all = None;
-        if self.due.every.is_some_and(|due| due <= Instant::now()) {
-            all = Some(SnapshotReason::Interval);
-        }
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= Instant::now());
+        let interval = is_due(self.due.every).then_some(SnapshotReason::Interval);
         let now = Duration::from_nanos(book.now().0);
+        let mut time = None;
         while self.due.at.front().is_some_and(|&at| at <= now) {
             self.due.at.pop_front();
-            all = Some(SnapshotReason::Time);
+            time = Some(SnapshotReason::Time);
         }
         let limits = self.due.limit.elapsed() >= LIMIT_EVERY;
         if limits {
@@ -152,13 +151,12 @@ impl Session {
         for at in 0..self.targets.len() {
             let near = if limits { self.nears_limit(at) } else { None };
             let peaks = if self.is_at_peak(book, at) { Some(SnapshotReason::Peak) } else { None };
-            if let Some(reason) = near.or(all).or(peaks) {
+            // Of several reasons the rarest: the next interval comes anyway.
+            if let Some(reason) = near.or(time).or(peaks).or(interval) {
                 self.snapshot(book, at, reason, Instant::now(), None)?;
             }
         }
-        if all == Some(SnapshotReason::Interval)
-            || self.due.every.is_some_and(|due| due <= Instant::now())
-        {
+        if interval.is_some() || is_due(self.due.every) {
             self.due.every = Some(Instant::now() + self.settings.snapshots.every);
         }
         Ok(())

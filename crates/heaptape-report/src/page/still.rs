@@ -1,8 +1,9 @@
 //! The part of a report that can be read without scripts: the summary of the process that is shown first.
 
 use super::overview::{Overview, ProcessInfo, UnnamedFrames};
+use crate::figure::Figure;
 use crate::html::Text;
-use crate::summary::{Figure, figures};
+use crate::summary::figures;
 use crate::{canvas::Canvas, crash, findings, sites, text, units};
 use heaptape_analysis::findings::Findings;
 use heaptape_analysis::ranking::Ranking;

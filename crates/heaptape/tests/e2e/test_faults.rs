@@ -34,16 +34,22 @@ fn the_launcher_is_killed() {
     assert!(!tape.condition().complete, "{:?}", tape.condition());
 }
 
-/// A tape that is being written was called cut, as if something had gone wrong.
+/// A tape that is being written was called cut, as if something had gone wrong, and what was live on it never freed.
 #[test]
 fn a_tape_is_cut_only_once_nobody_writes_it() {
-    let info = format!("{} info T.tape 2>&1", env!("CARGO_BIN_EXE_heaptape"));
+    let heaptape = env!("CARGO_BIN_EXE_heaptape");
+    let info = format!("{heaptape} info T.tape 2>&1");
     let run = steady(
         &format!(
-            "{info} > during; kill -KILL $it; wait $it 2>/dev/null; {UNTIL_DONE}; {info} > after"
+            "{info} > during; for try in $(seq 200); do \
+             {heaptape} summary T.tape > part 2>&1 && break; sleep 0.05; done; \
+             kill -KILL $it; wait $it 2>/dev/null; {UNTIL_DONE}; {info} > after"
         ),
         true,
     );
+    let part = std::fs::read_to_string(run.folder.path().join("part")).expect("it was said");
+    assert!(part.contains("So far"), "{part}");
+    assert!(!part.contains("At exit") && !part.to_lowercase().contains("never freed"), "{part}");
     let said = |name: &str| {
         let text = std::fs::read_to_string(run.folder.path().join(name)).expect("it was said");
         (text.contains("recording was going on"), text.contains("not ended in order"), text)

@@ -29,7 +29,7 @@ export function Headline() {
       <Figure
         name="Live at the end"
         value={estimate + bytes(at_exit.bytes)}
-        meaning="Bytes in blocks that were never freed before the process ended"
+        meaning="Bytes in blocks that were not freed by the end of the recording"
         exact={`${exactBytes(at_exit.bytes)} in ${count(at_exit.blocks)} blocks`}
       >
         <button class="link" title="T to the end" onClick={() => setT(info.event_count)}>
