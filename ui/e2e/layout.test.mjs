@@ -206,6 +206,53 @@ test('time × address: a click sets T and selects the block that is there then',
   await close();
 });
 
+test('time × address has the colours of the rows but for age, and follows the filter', async () => {
+  const { page, faults, close } = await show('&map=time');
+  const picture = () => page.getByTestId('layout-time').locator('canvas').first().evaluate((canvas) => canvas.toDataURL());
+  const another = async (than) => {
+    await page.waitForFunction((was) => document.querySelector('[data-testid=layout-time] canvas').toDataURL() !== was, than);
+    return picture();
+  };
+  // Which sites have colours comes later than the map itself; the legend is drawn after both.
+  await page.waitForFunction(() => {
+    const canvas = document.querySelector('[data-testid=layout-time] canvas');
+    const empty = Object.assign(document.createElement('canvas'), { width: canvas.width, height: canvas.height });
+    return canvas.toDataURL() !== empty.toDataURL() && document.querySelectorAll('.layout-swatch').length > 5;
+  });
+  const seen = [await picture()];
+  for (const by of ['size', 'lifetime', 'thread', 'leak']) {
+    await page.getByTestId(`layout-colour-${by}`).click();
+    seen.push(await another(seen.at(-1)));
+  }
+  assert.equal(new Set(seen).size, seen.length);
+  assert.equal(await page.getByTestId('layout-colour-age').count(), 0);
+  // Of a link that names it, call sites have the colours.
+  await page.evaluate(() => void (location.hash = '#/layout?v=1&map=time&map-colour=age'));
+  await page.waitForFunction((was) => document.querySelector('[data-testid=layout-time] canvas').toDataURL() === was, seen[0]);
+  assert.equal(await page.getByTestId('layout-colour-site').getAttribute('aria-pressed'), 'true');
+  const line = page.getByTestId('layout-time-line');
+  await page.evaluate(() => void (location.hash = '#/layout?v=1&map=time&q=size%3A%3E%3D1Ki'));
+  const some = await another(seen[0]);
+  assert.match(await page.getByTestId('layout-filtered').textContent(), /others are grey/);
+  await page.evaluate(() => void (location.hash = '#/layout?v=1&map=time&q=fn%3Anowhere'));
+  await another(some);
+  await page.waitForFunction((it) => it.textContent.includes('keeps no block that is in sight'), await line.elementHandle());
+  const box = await page.getByTestId('layout-time').boundingBox();
+  await page.mouse.move(box.x + GUTTER + (box.width - GUTTER) * 0.6, box.y + 4);
+  await page.waitForFunction((it) => /used by blocks that the filter does not keep$/.test(it.textContent), await line.elementHandle());
+  assert.deepEqual(faults(), []);
+  await close();
+});
+
+test('where there is little room, colours are a list, over time too (there it had not been measured)', async () => {
+  const { page, faults, close } = await show('&map=time', { width: 1024, height: 640 });
+  await page.locator('select[data-testid=layout-colour]').selectOption('lifetime');
+  await page.waitForFunction(() => document.querySelector('.layout-legend').textContent.includes('never freed'));
+  assert.equal(await param(page, 'map-colour'), 'lifetime');
+  assert.deepEqual(faults(), []);
+  await close();
+});
+
 test('nothing is live at T: the page says so and shows the way', async () => {
   const { page, close } = await show('&t=0');
   assert.match(await page.locator('.layout-empty').textContent(), /Nothing is live at T/);

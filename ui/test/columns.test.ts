@@ -81,7 +81,7 @@ test('tables that contradict each other are refused, or answer', async () => {
     await process.layout(50);
     await process.contents(3, 50);
     await process.envelope(0, info.end_ns, 10);
-    await process.time_map(0, 2 ** 48, 0, info.event_count, 10, 10);
+    await process.time_map({ lo: 0, hi: 2 ** 48, a: 0, b: info.event_count, width: 10, height: 10, by: 'site', limits: [], q: '' });
   }
   assert.ok(refused > 100);
 });

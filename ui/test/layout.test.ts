@@ -3,13 +3,14 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { syntheticSource } from '../src/data/synthetic/synthetic.ts';
-import { NEVER, type Blocks, type Cells } from '../src/data/types.ts';
+import { NEVER, type Blocks, type Cells, type Layout, type Region, type Space } from '../src/data/types.ts';
 import { classesOf, COLOURS } from '../src/pages/layout/classes.ts';
 import { Columns, Geometry, LEAST_ZOOM, MOST_ZOOM, fitZoom, union, type Segment } from '../src/pages/layout/geometry.ts';
 import { holesBySize } from '../src/pages/layout/holes.ts';
 import { contrast, paint, palette, type Ground } from '../src/pages/layout/paint.ts';
 import { APPEARED, GONE, STAYED, changes, dominant, fillClass, rasterAt } from '../src/pages/layout/picture.ts';
 import { HOLE, OUTSIDE, Raster, footprintEnd } from '../src/pages/layout/raster.ts';
+import { ground, region, regionsShown } from '../src/pages/layout/view.ts';
 
 const process = await syntheticSource({ blocks: 10_000 }).open(0);
 const events = process.info.event_count;
@@ -253,4 +254,39 @@ test('neighbours in the legend differ for those who do not see green (ui.md 4.15
       });
     }
   }
+});
+
+test('a block has the same colour over time as at a moment', async () => {
+  const { rows } = await process.live(events >> 1, 0, 2 ** 53, 1e6);
+  const sites = new Map([0, 1, 2].map((rank) => [rank + 2, rank]));
+  let compared = 0;
+  for (const { id } of COLOURS) {
+    const { classify, groups } = classesOf(id, process, events >> 1, sites);
+    assert.equal(groups === null, id === 'age');
+    if (groups === null) continue;
+    const { by, limits, classOf } = groups;
+    for (let index = 0; index < rows.count; index += 17) {
+      // Of one nanosecond and one byte there is one block.
+      const [at, lo] = [events >> 1, rows.addr[index]!];
+      const { fill, group } = await process.time_map({ lo, hi: lo + 1, a: at, b: at, width: 1, height: 1, by, limits, q: '' });
+      if (fill[0] === 0) continue;
+      assert.equal(classOf(group[0]!), classify(rows, index), `${id} of #${rows.id[index]}`);
+      compared++;
+    }
+  }
+  assert.ok(compared > 100);
+});
+
+test('a region that is shown alone has its live blocks, wherever in it they begin (their holes were not sorted)', () => {
+  const space = { span_bytes: 0x2000, used_bytes: 1, live_bytes: 1, live_blocks: 1, slack_bytes: 0, holes: { count: 0, bytes: 0, largest_bytes: 0 } } as Space;
+  const regions: Region[] = [
+    { kind: 'heap', start: 0x3000, end: 0x5000, space },
+    { kind: 'arena', start: 0x20000, end: 0x22000, space },
+  ];
+  const now: Layout = { page_bytes: 4096, total: space, regions, pins: [] };
+  ground.value = [{ kind: 'heap', start: 0x1000, end: 0x9000 }, { kind: 'arena', start: 0x20000, end: 0x30000 }];
+  region.value = 0x1000;
+  assert.deepEqual(regionsShown(now), [regions[0]]);
+  region.value = null;
+  assert.deepEqual(regionsShown(now), regions);
 });

@@ -43,7 +43,7 @@ test('every query answers', async () => {
   const heap = layout.regions[0]!;
   const cells = await process.cells(events >> 1, heap.start, 4096, heap.space.span_bytes / 4096);
   assert.equal(sum(cells.used), heap.space.used_bytes);
-  const map = await process.time_map(heap.start, heap.end, 0, events, 50, 40);
+  const map = await process.time_map({ lo: heap.start, hi: heap.end, a: 0, b: events, width: 50, height: 40, by: 'site', limits: [], q: '' });
   assert.ok(Math.max(...map.fill) > 0.5);
   const series = await process.series(0, process.info.end_ns, 32, 10);
   assert.equal(series.bytes.length, 320);

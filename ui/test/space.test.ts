@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { FREED, NEVER, type GroupBy } from '../src/data/types.ts';
 import { extentOf, forProcesses, isLive, PAGE, STACKS, type Block, type Made } from './process.ts';
 
 /** Live blocks by address, with the end of what they use: small gaps belong to the block before them, shared bytes to the first. */
@@ -100,29 +101,56 @@ test('blocks at an address, live and over time, and the events there', () =>
     assert.deepEqual((await process.events(t, lo, hi, 5)).map((it) => it.position - 1), wanted.slice(-5));
   }));
 
-test('time × address: each cell is as used as its part of the plane', () =>
-  forProcesses(60, async (made) => {
+test('time × address: each cell is as used as its part of the plane, by blocks that the filter keeps and by others', () =>
+  forProcesses(100, async (made) => {
     const { process, blocks, random, events, clock } = made;
-    const [a, b] = [random.below(events), events];
+    const a = random.below(events + 1);
+    const b = a + random.below(events - a + 1);
     const [lo, hi, width, height] = [0x10000, 0x10000 + 4096, 5, 4];
-    const map = await process.time_map(lo, hi, a, b, width, height);
     const timeOf = (p: number) => (p === 0 ? 500 : clock[p - 1]!);
+    const bornAt = (it: Block) => timeOf(it.inherited ? 0 : it.born + 1);
+    const reached = (limits: number[], number: number) => limits.filter((limit) => limit <= number).length;
+    const sizes = [2, 25, 1000];
+    const lives = [1000, 4000, 20_000];
+    const ways: { by: GroupBy; limits: number[]; groupOf: (it: Block) => number }[] = [
+      { by: 'site', limits: [], groupOf: (it) => STACKS.site[it.stack]! },
+      { by: 'size', limits: sizes, groupOf: (it) => reached(sizes, it.size) },
+      { by: 'lifetime', limits: lives, groupOf: (it) => (it.died === NEVER ? 4 : reached(lives, timeOf(it.died + 1) - bornAt(it))) },
+      { by: 'thread', limits: [], groupOf: (it) => it.thread },
+      { by: 'leak', limits: [], groupOf: (it) => (it.died === NEVER ? it.leak : FREED) },
+    ];
+    const filters: { q: string; keeps: (it: Block) => boolean }[] = [
+      { q: '', keeps: () => true },
+      { q: 'size:>=25', keeps: (it) => it.size >= 25 },
+      { q: 'site:g -leaked', keeps: (it) => [2, 5].includes(STACKS.site[it.stack]!) && it.died !== NEVER },
+      { q: 'age:>=4us', keeps: (it) => (it.inherited || it.born < b) && timeOf(b) - bornAt(it) >= 4000 },
+    ];
     const [from, span] = [timeOf(a), Math.max(1, timeOf(b) - timeOf(a))];
     const overlap = (x0: number, x1: number, cell: number) => Math.max(0, Math.min(x1, cell + 1) - Math.max(x0, cell));
-    for (let y = 0; y < height; y++) {
-      for (let x = 0; x < width; x++) {
-        const byStack = new Map<number, number>();
+    const share = (it: Block, x: number, y: number) => {
+      if (it.died < a || (!it.inherited && it.born >= b)) return 0;
+      const ended = it.died >= events ? Infinity : timeOf(it.died + 1);
+      const high = overlap(((it.addr - lo) * height) / (hi - lo), ((it.addr + extentOf(it) - lo) * height) / (hi - lo), y);
+      return high * overlap(((bornAt(it) - from) * width) / span, ((ended - from) * width) / span, x);
+    };
+    for (const { by, limits, groupOf } of ways) {
+      const { q, keeps } = random.pick(filters);
+      const map = await process.time_map({ lo, hi, a, b, width, height, by, limits, q });
+      assert.equal(map.rest.length, q === '' ? 0 : width * height);
+      for (let cell = 0; cell < width * height; cell++) {
+        const where = `${by} ${q} ${cell}`;
+        const [x, y] = [cell % width, Math.floor(cell / width)];
+        const shares = new Map<number, number>();
+        let rest = 0;
         for (const it of blocks) {
-          const begun = timeOf(it.inherited ? 0 : it.born + 1);
-          const ended = it.died >= events ? Infinity : timeOf(it.died + 1);
-          const high = overlap(((it.addr - lo) * height) / (hi - lo), ((it.addr + extentOf(it) - lo) * height) / (hi - lo), y);
-          const wide = overlap(((begun - from) * width) / span, ((ended - from) * width) / span, x);
-          byStack.set(it.stack, (byStack.get(it.stack) ?? 0) + high * wide);
+          const own = share(it, x, y);
+          if (keeps(it)) shares.set(groupOf(it), (shares.get(groupOf(it)) ?? 0) + own);
+          else rest += own;
         }
-        const used = [...byStack.values()].reduce((p, q) => p + q, 0);
-        const cell = y * width + x;
-        assert.ok(Math.abs(map.fill[cell]! - Math.min(1, used)) < 1e-5, `${x},${y}: ${map.fill[cell]} ${used}`);
-        if (used > 0) assert.ok(byStack.get(map.stack[cell]!)! > Math.max(...byStack.values()) - 1e-5, `${x},${y}`);
+        const used = [...shares.values()].reduce((p, q) => p + q, 0);
+        assert.ok(Math.abs(map.fill[cell]! - Math.min(1, used)) < 1e-5, `${where}: ${map.fill[cell]} ${used}`);
+        assert.ok(Math.abs((map.rest[cell] ?? 0) - Math.min(1, rest)) < 1e-5, `${where}: ${map.rest[cell]} ${rest}`);
+        if (used > 0) assert.ok(shares.get(map.group[cell]!)! > Math.max(...shares.values()) - 1e-5, where);
       }
     }
   }));

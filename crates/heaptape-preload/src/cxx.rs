@@ -2,19 +2,21 @@
 //!
 //! The usual ones (libstdc++'s, libc++'s) call `malloc` and `free`, which are ours. There a stub only leaves
 //! a *tag*, "the next malloc is a `new[]` of 40 bytes", and jumps to the real operator: it is not on
-//! the stack when the operator throws. An allocator that brings operators of its own (tcmalloc,
+//! the stack when the operator throws. Of an operator delete that does nothing but jump to `free`, as its code says, the
+//! stub goes to the real `free` at once. An allocator that brings operators of its own (tcmalloc,
 //! mimalloc) may not come by our `malloc`; there the real operator is called from a stub with proper
 //! unwind information, and recorded afterwards if the tag is still there.
 
 use crate::guard;
 use crate::heap::{self, log2};
-use crate::real::{next, same_object};
+use crate::real::{ADDRESS, next, same_object};
 use core::arch::{global_asm, naked_asm};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use heaptape_recorder::call::{self, Allocation};
-use heaptape_recorder::sampling::blocks::{COUNTS, GRAIN, HASH_FACTOR, HASH_SHIFT, MOST, SAMPLED};
+use heaptape_recorder::sampling::blocks::{GRAIN, SAMPLED};
 use heaptape_recorder::sampling::{EVERYTHING, MEAN};
+use heaptape_recorder::sys::code::{indirect_jump, jump};
 use heaptape_recorder::sys::objects::{self, Definition};
 use heaptape_recorder::sys::tls::{LEFT, TAG, TAG_BLOCK, TAG_CALLER, TAG_SIZE, TAG_SP};
 use heaptape_recorder::tag::{self, FAILED};
@@ -39,12 +41,21 @@ struct Form {
     size: Arg,
     /// The real operator, if it is one that stays; 0 until found. Bit 63: it belongs to the allocator itself.
     real: AtomicUsize,
+    /// Of a delete: whether its real operator does nothing but call our `free`, one of those below.
+    only_frees: AtomicUsize,
 }
+
+const UNASKED: usize = 0;
+/// Not as far as could be seen before its first call, which may find the functions that it calls.
+const NOT_YET: usize = 1;
+const DOES_MORE: usize = 2;
+const ONLY_FREES: usize = 3;
 
 const OWN_OPERATOR: usize = 1 << 63;
 
 const fn form(name: &'static CStr, api: u8, size: Arg, align: Arg) -> Form {
-    Form { name, api, align, size, real: AtomicUsize::new(0) }
+    let (real, only_frees) = (AtomicUsize::new(0), AtomicUsize::new(UNASKED));
+    Form { name, api, align, size, real, only_frees }
 }
 
 static FORMS: [Form; 20] = [
@@ -204,12 +215,14 @@ macro_rules! quick_delete {
                 "jbe 4f",
                 "mov rax, rdi",
                 "shr rax, {grain}",
-                "movabs rcx, {factor}",
-                "imul rax, rcx",
-                "shr rax, {shift}",
+                "movzx eax, ax",
                 "mov rcx, qword ptr [rip + {sampled}@GOTPCREL]",
-                "test byte ptr [rcx + rax + {counts}], {most}",
+                "cmp byte ptr [rcx + rax], 0",
                 "jne 2f",
+                "cmp qword ptr [rip + {forms} + {way}], {only_frees}",
+                "jne 7f",
+                "jmp qword ptr [rip + {free} + {address}]",
+                "7:",
                 "mov rax, qword ptr [rip + {forms} + {real}]",
                 "btr rax, 63",
                 "test rax, rax",
@@ -219,14 +232,28 @@ macro_rules! quick_delete {
                 // NULL takes no tag.
                 "test rdi, rdi",
                 "je 2f",
+                "cmp qword ptr [rip + {forms} + {way}], {only_frees}",
+                "jne 6f",
+                "mov rax, qword ptr [rip + heaptape_tls@GOTTPOFF]",
+                "cmp qword ptr fs:[rax + {tag}], 0",
+                "jne 6f",
+                // A call less of each operator that it would come by, and no tag.
+                concat!("mov rsi, ", $size),
+                "mov rdx, rsp",
+                "mov rcx, rbp",
+                "mov r8d, {function}",
+                "jmp {as_free}",
+                "6:",
             ],
             $($rest)*
             grain = const GRAIN,
-            factor = const HASH_FACTOR,
-            shift = const HASH_SHIFT,
             sampled = sym SAMPLED,
-            counts = const COUNTS,
-            most = const MOST,
+            free = sym heap::FREE,
+            address = const ADDRESS,
+            way = const real_offset($index) + BEHIND_REAL,
+            only_frees = const ONLY_FREES,
+            function = const api::$api,
+            as_free = sym heap::delete_as_free,
         )
     };
 }
@@ -235,6 +262,10 @@ macro_rules! quick_delete {
 const fn real_offset(index: usize) -> usize {
     index * size_of::<Form>() + core::mem::offset_of!(Form, real)
 }
+
+/// How far behind it lies [`Form::only_frees`].
+const BEHIND_REAL: usize =
+    core::mem::offset_of!(Form, only_frees) - core::mem::offset_of!(Form, real);
 
 operators! { heaptape_new_called, quick_new:
     0 _Znwm NEW "rdi"
@@ -385,12 +416,59 @@ fn find(form: &Form, caller: usize) -> Option<(usize, bool)> {
     let first = next(form.name);
     if let Some(Definition { address, lasting: true }) = first {
         let own = is_own(address);
+        let way = match form.only_frees.load(Ordering::Relaxed) {
+            _ if !own && only_frees(address) => ONLY_FREES,
+            UNASKED => NOT_YET,
+            _ => DOES_MORE,
+        };
+        form.only_frees.store(way, Ordering::Relaxed);
+        if way == NOT_YET {
+            return Some((address, own));
+        }
         form.real.store(address | if own { OWN_OPERATOR } else { 0 }, Ordering::Relaxed);
         return Some((address, own));
     }
     let address = objects::definition_at(caller, form.name).or(first.map(|d| d.address))?;
     Some((address, is_own(address)))
 }
+
+/// Whether the operator delete at `address` does nothing but jump to our `free`, maybe by way of others that we stand in
+/// front of: as libstdc++'s and libc++'s do, where the program has not replaced one of them.
+fn only_frees(address: usize) -> bool {
+    if heap::FREE.known().is_none() {
+        return false;
+    }
+    let mut at = address;
+    // The longest way is that of a sized delete[]: by delete[] and delete.
+    for _ in 0..4 {
+        let Some(to) = jump(at).and_then(|entry| {
+            // Of an entry of the procedure linkage table, which is the same module's.
+            if same_object(entry, at) { indirect_jump(entry) } else { None }
+        }) else {
+            return false;
+        };
+        // Where the program has a `free` of its own, that is what our own is bound to.
+        if !same_object(to, only_frees as *const () as usize) {
+            return false;
+        }
+        if to == heap::free as *const () as usize {
+            return true;
+        }
+        let Some(form) = DELETES.iter().position(|delete| to == *delete as usize) else {
+            return false;
+        };
+        match next(FORMS[FIRST_DELETE + form].name) {
+            Some(Definition { address, lasting: true }) => at = address,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// Our own deletes that others jump to.
+static DELETES: [unsafe extern "C" fn(); 2] = [_ZdlPv, _ZdaPv];
+/// The place of the first of them in [`FORMS`]; the other comes next.
+const FIRST_DELETE: usize = 8;
 
 /// After an operator that was called: records the block, unless our `malloc` has done so.
 unsafe extern "C" fn new_done(addr: usize, size: usize, sp: usize, bp: usize) {

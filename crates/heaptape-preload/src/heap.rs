@@ -297,12 +297,14 @@ fn reallocated(function: u8, old: (usize, bool), new: usize, size: usize, regs: 
 }
 
 unsafe extern "C" fn wrap_free(block: usize, sp: usize, bp: usize) {
+    let regs = Regs { sp, bp };
     if let Some(real) = FREE.known()
-        && call::passes_over_free(block)
+        && (call::passes_over_free(block)
+            || block != 0 && call::frees_barely(api::FREE, block, 0, regs))
     {
         return call_address!(real, fn(usize) -> (), (block));
     }
-    record_free(block, Regs { sp, bp });
+    record_free(block, regs);
 }
 
 #[inline(never)]
@@ -312,6 +314,29 @@ fn record_free(block: usize, regs: Regs) {
     } else {
         call::freeing(api::FREE, block, 0, 0, regs);
     }
+    call_real!(FREE, fn(usize) -> (), (block), ());
+}
+
+/// What comes of an `operator delete` of `block` (not 0) that does nothing but call `free`. `size`: what it states, or 0.
+pub(crate) unsafe extern "C" fn delete_as_free(
+    block: usize,
+    size: usize,
+    sp: usize,
+    bp: usize,
+    function: u8,
+) {
+    let regs = Regs { sp, bp };
+    if let Some(real) = FREE.known()
+        && call::frees_barely(function, block, size, regs)
+    {
+        return call_address!(real, fn(usize) -> (), (block));
+    }
+    record_delete(block, size, function, regs);
+}
+
+#[inline(never)]
+fn record_delete(block: usize, size: usize, function: u8, regs: Regs) {
+    call::freeing(function, block, size, 0, regs);
     call_real!(FREE, fn(usize) -> (), (block), ());
 }
 

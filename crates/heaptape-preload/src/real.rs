@@ -16,6 +16,9 @@ pub struct Real {
     address: AtomicUsize,
 }
 
+/// Where in a [`Real`] its address lies, once [`Real::known`].
+pub(crate) const ADDRESS: usize = core::mem::offset_of!(Real, address);
+
 /// What `address` holds for a function that nobody defines.
 const MISSING: usize = 1;
 

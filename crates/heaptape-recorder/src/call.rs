@@ -169,8 +169,7 @@ pub fn freeing(mut function: u8, addr: usize, mut size: usize, mut align_log2: u
     }
     let Some(mut thread) = enter(regs) else { return tag::forget() };
     // Of another block, it is one that an operator frees beside its own, or that had nothing freed.
-    if tag::is_set()
-        && let Some(tag) = tag::get()
+    if let Some(tag) = tag::get()
         && tag.block == addr
         && tag.may_call(regs)
     {
@@ -184,6 +183,22 @@ pub fn freeing(mut function: u8, addr: usize, mut size: usize, mut align_log2: u
     }
     let given = Allocation { api: function, addr, size, align_log2, usable: 0 };
     record_release(&mut thread, Kind::Free, &given, regs);
+}
+
+/// Records a free of the block at `addr` (not 0) if that is a single short record, as it nearly always is once the
+/// thread's count of backtraces of frees is used up. Whether it was; if not, [`freeing`] comes next.
+///
+/// So little is done here that a hook need save no register, and can leave by a jump.
+#[inline(always)]
+pub fn frees_barely(function: u8, addr: usize, size: usize, regs: Regs) -> bool {
+    if tag::is_set() || gate::if_open().is_none() {
+        return false;
+    }
+    let Some(mut thread) = thread::enter_if_idle(regs.sp) else { return false };
+    let given = Allocation { api: function, addr, size, align_log2: 0, usable: 0 };
+    emit::is_bare_free_due(&thread)
+        && thread.freed != addr
+        && emit::bare_free(&mut thread, &event(Kind::Free, &given, 0))
 }
 
 /// Records that a block ends; with a backtrace while the thread's count of those lasts.

@@ -11,6 +11,7 @@
 use crate::gate::Local;
 use crate::guard::{Overwrite, SEEN_BYTES};
 use crate::patience::{Patience, WAIT_NS};
+use crate::sampling;
 use crate::sys::{call, objects};
 use crate::thread::{self, Thread};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -36,6 +37,22 @@ pub(crate) fn event(thread: &mut Thread, event: &Event) {
     } else {
         event_after_a_look(thread, *event);
     }
+}
+
+/// Whether a free may be recorded by [`bare_free`] now.
+#[inline(always)]
+pub(crate) fn is_bare_free_due(thread: &Thread) -> bool {
+    let tick = thread.session().tick.0.load(Ordering::Relaxed);
+    tick == thread.tick && thread.cursor.position < thread.bare_frees_until
+}
+
+/// Records a free, if it fits a short record; whether it did. [`is_bare_free_due`] has said so.
+#[inline(always)]
+pub(crate) fn bare_free(thread: &mut Thread, event: &Event) -> bool {
+    let Some(short) = event.short(!thread.is_alone()) else { return false };
+    let at = thread.ring().claim_promised(&mut thread.cursor, short.words());
+    write_short(thread, event, short, at);
+    true
 }
 
 /// Writes and publishes a short record at `at`.
@@ -104,6 +121,8 @@ fn tell_time(thread: &mut Thread, tick: u64) {
     }
     let promised = ring.promised(&thread.cursor, record::MAX_SHORT_WORDS);
     thread.quiet_until = promised.min(thread.cursor.position + TIME_WORDS_APART);
+    let is_bare = thread.free_backtraces_left == 0 && !sampling::is_known_on();
+    thread.bare_frees_until = if is_bare { thread.quiet_until } else { 0 };
     // Those until then have been fetched the last time.
     ring.fetch_ahead(&thread.cursor, TIME_WORDS_APART, TIME_WORDS_APART);
 }

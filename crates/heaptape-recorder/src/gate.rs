@@ -197,6 +197,7 @@ pub(crate) fn enter_unless_closed() -> Option<&'static Local> {
 }
 
 /// The state if the gate is open already; never joins.
+#[inline(always)]
 pub(crate) fn if_open() -> Option<&'static Local> {
     // SAFETY: as in `enter`.
     let local = unsafe { &*LOCAL.load(Ordering::Relaxed) };

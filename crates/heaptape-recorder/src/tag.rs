@@ -52,15 +52,16 @@ pub(crate) fn is_set() -> bool {
 /// The tag, which stays.
 #[inline(always)]
 pub(crate) fn get() -> Option<Tag> {
-    let word = tls::get::<TAG>();
+    let words = tls::words();
+    let word = words.get::<TAG>();
     (word != 0).then(|| Tag {
         api: (word as u8).wrapping_sub(1),
         align_log2: (word >> 8) as u8,
-        size: tls::get::<TAG_SIZE>(),
-        block: tls::get::<TAG_BLOCK>(),
-        sp: tls::get::<TAG_SP>(),
-        caller: tls::get::<TAG_CALLER>(),
-        failed_at: if word & FAILED == 0 { 0 } else { tls::get::<FAILED_AT>() },
+        size: words.get::<TAG_SIZE>(),
+        block: words.get::<TAG_BLOCK>(),
+        sp: words.get::<TAG_SP>(),
+        caller: words.get::<TAG_CALLER>(),
+        failed_at: if word & FAILED == 0 { 0 } else { words.get::<FAILED_AT>() },
     })
 }
 
@@ -90,9 +91,14 @@ pub(crate) fn hold_countdown() {
 pub(crate) fn let_go() {
     let held = tls::get::<HELD>();
     if held != 0 {
-        tls::set::<HELD>(0);
-        sampling::give_back(held);
+        give_back(held);
     }
+}
+
+#[cold]
+fn give_back(held: usize) {
+    tls::set::<HELD>(0);
+    sampling::give_back(held);
 }
 
 /// Takes the tag away.

@@ -14,6 +14,7 @@ use crate::sampling;
 use crate::sys::tls::{self, THREAD};
 use crate::sys::{call, objects};
 use crate::tag;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use heaptape_wire::handshake as hs;
 use heaptape_wire::layout::*;
@@ -68,6 +69,8 @@ pub(crate) struct Thread {
     pub(crate) tick: u64,
     /// Until the cursor comes here an event has nothing to look at, be it the clock, the gate or the room.
     pub(crate) quiet_until: u64,
+    /// Until the cursor comes here nothing but such an event is to be made of a free: no backtrace, no choice.
+    pub(crate) bare_frees_until: u64,
     /// Not 0 where no other thread can be: libc's own word on it, or [`TOGETHER`] for good.
     alone: AtomicPtr<AtomicU8>,
     header: *const StreamHeader,
@@ -172,14 +175,14 @@ impl Thread {
 }
 
 /// A thread inside a hook; leaves it when dropped.
-pub(crate) struct Entered(*mut Thread);
+pub(crate) struct Entered(NonNull<Thread>);
 
 impl core::ops::Deref for Entered {
     type Target = Thread;
     #[inline(always)]
     fn deref(&self) -> &Thread {
         // SAFETY: this thread's own, and `busy` keeps signal handlers from entering it again.
-        unsafe { &*self.0 }
+        unsafe { self.0.as_ref() }
     }
 }
 
@@ -187,7 +190,7 @@ impl core::ops::DerefMut for Entered {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut Thread {
         // SAFETY: as `deref`.
-        unsafe { &mut *self.0 }
+        unsafe { self.0.as_mut() }
     }
 }
 
@@ -203,19 +206,29 @@ impl Drop for Entered {
 /// Enters the calling thread, or `None` when its call cannot be recorded (counted).
 #[inline(always)]
 pub(crate) fn enter(local: &'static Local, sp: usize) -> Option<Entered> {
-    let word = tls::get::<THREAD>();
-    if word > LOST {
-        let thread = word as *mut Thread;
-        // SAFETY: this thread's own.
-        unsafe {
-            if (*thread).busy == 0 {
-                (*thread).busy = sp;
-                core::sync::atomic::compiler_fence(Ordering::SeqCst);
-                return Some(Entered(thread));
-            }
-        }
+    match enter_if_idle(sp) {
+        Some(thread) => Some(thread),
+        None => enter_slowly(local, sp),
     }
-    enter_slowly(local, sp)
+}
+
+/// Enters the calling thread if it has a stream and is in no hook: all that [`enter`] does nearly always.
+#[inline(always)]
+pub(crate) fn enter_if_idle(sp: usize) -> Option<Entered> {
+    let word = tls::get::<THREAD>();
+    if word <= LOST {
+        return None;
+    }
+    let thread = NonNull::new(word as *mut Thread)?;
+    // SAFETY: this thread's own.
+    unsafe {
+        if (*thread.as_ptr()).busy != 0 {
+            return None;
+        }
+        (*thread.as_ptr()).busy = sp;
+    }
+    core::sync::atomic::compiler_fence(Ordering::SeqCst);
+    Some(Entered(thread))
 }
 
 #[cold]
@@ -269,7 +282,7 @@ fn enter_slowly(local: &'static Local, sp: usize) -> Option<Entered> {
         (*thread).busy = sp;
         core::sync::atomic::compiler_fence(Ordering::SeqCst);
     }
-    Some(Entered(thread))
+    NonNull::new(thread).map(Entered)
 }
 
 /// Gives the calling thread a stream and says so on it.
@@ -315,7 +328,7 @@ fn claim_stream(local: &'static Local, level: u32) -> Option<*mut Thread> {
     state.busy = 1;
     state.header().intent.store(0, Ordering::Release);
     state.cursor = Cursor::resume(state.ring());
-    state.quiet_until = 0;
+    (state.quiet_until, state.bare_frees_until) = (0, 0);
     state.look_at = 0;
     state.capture.settle(state.cursor.position);
     let told = emit::thread(state);

@@ -1,4 +1,4 @@
 //! The preload library that targets load, carried inside this program.
 
 /// Its ELF image, made by the build script.
-pub(crate) const IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libheaptape_preload.so"));
+pub(crate) static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libheaptape_preload.so"));

@@ -210,14 +210,41 @@ export interface SiteSeries {
   bytes: Float64Array;
 }
 
-/** How used each cell of a time × address grid is. */
+/** What groups of blocks on a `TimeMap` are told apart by. */
+export type GroupBy = 'site' | 'size' | 'lifetime' | 'thread' | 'leak';
+
+/** The group of freed blocks, where they are told apart by `leak`. */
+export const FREED = 255;
+
+/** A part of time and address space, the positions from `a` to `b` and the addresses from `lo` up to `hi`, as a grid. */
+export interface TimeMapQuery {
+  lo: number;
+  hi: number;
+  a: number;
+  b: number;
+  width: number;
+  height: number;
+  by: GroupBy;
+  /** Of `size` (bytes) and `lifetime` (ns): where the next group begins, ascending. Else empty. */
+  limits: readonly number[];
+  /** A filter; ages are counted to `b`. */
+  q: string;
+}
+
+/** How used each cell of a time × address grid is: height rows of width, row 0 is the lowest address. */
 export interface TimeMap {
   width: number;
   height: number;
-  /** 0 … 1, height rows of width; row 0 is the lowest address. */
+  /** By blocks that the filter keeps, 0 … 1. */
   fill: Float32Array;
-  /** The stack with most bytes × time in each cell. */
-  stack: Uint32Array;
+  /**
+   * The group of these with most bytes × time in each cell: the frame of the call site; how many limits are not above the
+   * size or the lifetime (one more than there are: never freed); the thread; the leak class of what was never freed, else
+   * `FREED`.
+   */
+  group: Uint32Array;
+  /** By blocks that the filter does not keep, 0 … 1. Empty without a filter. */
+  rest: Float32Array;
 }
 
 /** Bytes of a block at a position, as far as they were recorded. */
@@ -285,7 +312,7 @@ export interface ProcessData {
   pinned(t: number, site: number, signal?: AbortSignal): Promise<Float64Array>;
   histograms(measure: Measure, signal?: AbortSignal): Promise<Histograms>;
   series(from_ns: number, to_ns: number, points: number, most: number, signal?: AbortSignal): Promise<SiteSeries>;
-  time_map(lo: number, hi: number, a: number, b: number, width: number, height: number, signal?: AbortSignal): Promise<TimeMap>;
+  time_map(query: TimeMapQuery, signal?: AbortSignal): Promise<TimeMap>;
   contents(id: number, t: number, signal?: AbortSignal): Promise<ContentsView>;
   source(frame: number, signal?: AbortSignal): Promise<SourceView>;
   /** Events before a position that touched an address range, newest last. */

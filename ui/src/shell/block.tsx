@@ -2,10 +2,10 @@
 
 import { NEVER } from '../data/types.ts';
 import { Backtrace, stackLines } from '../pages/blocks/backtrace.tsx';
-import { age, blockAt, bornTime, diedTime, isLive, LEAK_CLASSES, lifetime } from '../pages/blocks/block.ts';
+import { age, blockAt, bornTime, diedTime, LEAK_CLASSES, lifetime, startOf } from '../pages/blocks/block.ts';
 import { useQuery } from '../state/query.ts';
 import { data, setT, source, t } from '../state/state.ts';
-import { address, bytes, count, duration, exactBytes, exactTime, time } from '../ui/units.ts';
+import { address, bytes, count, exactBytes, exactTime, ticked, time } from '../ui/units.ts';
 
 export function BlockFacts({ id }: { id: number }) {
   const answer = useQuery((signal) => data.value.block(id, signal), [id]);
@@ -22,6 +22,8 @@ export function BlockFacts({ id }: { id: number }) {
     const it = info.threads[index];
     return it ? `${it.tid}${it.name ? ` ${it.name}` : ''}` : '–';
   };
+  const length = (ns: number) => ticked(ns, source.value.overview.tick_ns);
+  // At the time of its end, too, T is where the block is still live.
   const at = (ns: number, position: number) => (
     <button class="link-button" title={`T to ${exactTime(ns)}`} onClick={() => setT(position)}>
       {time(ns)}
@@ -38,20 +40,20 @@ export function BlockFacts({ id }: { id: number }) {
         <dt>usable</dt>
         <dd title={exactBytes(block.usable)}>{block.usable === 0 ? '–' : bytes(block.usable)}</dd>
         <dt>at T</dt>
-        <dd>{isLive(block, t.value) ? `live, ${duration(old ?? 0)} old` : t.value <= block.born && !block.inherited ? 'not yet allocated' : 'freed'}</dd>
+        <dd>{old !== null ? `live, ${length(old)} old` : t.value < startOf(block) ? 'not yet allocated' : 'freed'}</dd>
         <dt>allocated</dt>
         <dd>
-          {block.inherited ? 'before the fork' : at(born, block.born + 1)} by {source.value.overview.apis[block.api] ?? 'malloc'}
+          {block.inherited ? 'before the fork' : at(born, startOf(block))} by {source.value.overview.apis[block.api] ?? 'malloc'}
           {block.ofRealloc && ', of a realloc'}
         </dd>
         <dt>freed</dt>
         <dd>
-          {died === null || block.died === NEVER ? 'never' : at(died, block.died + 1)}
+          {died === null || block.died === NEVER ? 'never' : at(died, block.died)}
           {block.endsInRealloc && ', by a realloc'}
         </dd>
         <dt>lifetime</dt>
         <dd>
-          {lived === null ? '–' : duration(lived)}
+          {lived === null ? '–' : length(lived)}
           {block.temporary && ', temporary'}
         </dd>
         <dt>thread</dt>

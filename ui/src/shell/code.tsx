@@ -5,7 +5,7 @@ import type { Metric, ProcessData, StackWeights, Weight } from '../data/types.ts
 import { Backtrace, stackLines } from '../pages/blocks/backtrace.tsx';
 import { METRICS } from '../state/metrics.ts';
 import { useQuery } from '../state/query.ts';
-import { data, filter, measure, metric, source, t } from '../state/state.ts';
+import { data, filter, measure, metric, momentOfRun, source, t } from '../state/state.ts';
 import { siteSeries, wholeRunWeights } from '../state/weights.ts';
 import { functionName, Name, wholeFrame } from '../ui/name.tsx';
 import { Sparkline } from '../ui/sparkline.tsx';
@@ -28,9 +28,19 @@ export function CodeFacts({ kind, id }: { kind: Kind; id: number }) {
         {file !== '' && <Name text={`${file}${frames.line[frame] ? `:${frames.line[frame]}` : ''}`} tail={24} />}
         <Name text={frames.strings[frames.module[frame]!] ?? ''} tail={16} />
       </p>
-      <Figures members={members} />
+      <Weighed members={members} frame={frame} />
+    </>
+  );
+}
+
+/** What is measured is asked for once, for its sum and for its heaviest backtrace. */
+function Weighed({ members, frame }: { members: Uint8Array; frame: number }) {
+  const weights = useQuery((signal) => data.value.weigh(measure.value, signal)).value.value;
+  return (
+    <>
+      <Figures members={members} measured={weights} />
       <Growth data={data.value} frame={frame} />
-      <Heaviest members={members} />
+      {weights && <Heaviest members={members} weights={weights} />}
     </>
   );
 }
@@ -76,18 +86,18 @@ interface Row {
 const WHOLE: readonly Exclude<Metric, 'live'>[] = ['peak', 'leaked', 'alloc', 'temp'];
 
 /** Its bytes and blocks at T, by what is measured now, and by the metrics of the whole run. */
-function Figures({ members }: { members: Uint8Array }) {
-  const now = useQuery((signal) => data.value.weigh({ ...measure.value, metric: 'live' }, signal), [members]);
-  const measured = useQuery((signal) => (metric.value === 'live' ? null : data.value.weigh(measure.value, signal)), [members]);
+function Figures({ members, measured }: { members: Uint8Array; measured: StackWeights | undefined }) {
+  const other = useQuery((signal) => (metric.value === 'live' ? null : data.value.weigh({ ...measure.value, metric: 'live', t: t.value }, signal)));
+  const now = metric.value === 'live' ? measured : other.value.value;
   const whole = useQuery(() => {
     const metrics = WHOLE.filter((it) => source.value.overview.sampling === null || it !== 'temp');
     return Promise.all(metrics.map(async (it) => ({ metric: it, weights: await wholeRunWeights(data.value, it) })));
-  }, [members]);
+  });
   const name = (id: Metric) => METRICS.find((it) => it.id === id)!.name;
   const row = (name: string, weights: StackWeights | undefined): Row[] => (weights ? [{ name, own: sumOf(members, weights), all: weights.total }] : []);
   const current = [
-    ...row(`live at ${time(data.value.times.of(t.value))}`, now.value.value),
-    ...(metric.value === 'live' ? [] : row(name(metric.value), measured.value.value)),
+    ...row(`live at ${time(data.value.times.of(t.value))}`, now),
+    ...(metric.value === 'live' ? [] : row(name(metric.value), measured)),
   ];
   return (
     <table class="inspector-figures">
@@ -133,21 +143,16 @@ function Growth({ data, frame }: { data: ProcessData; frame: number }) {
   if (!series || row < 0) return null;
   const values = series.bytes.subarray(row * series.points, (row + 1) * series.points);
   const most = values.reduce((x, y) => Math.max(x, y), 0);
-  const { start_ns, end_ns } = data.info;
-  const mark = (data.times.of(t.value) - start_ns) / Math.max(1, end_ns - start_ns);
   return (
     <figure class="inspector-growth">
-      <Sparkline values={values} width={272} height={40} mark={Math.max(0, Math.min(1, mark))} label={`Live bytes of this call site over the run, at most ${bytes(most)}`} />
+      <Sparkline values={values} width={272} height={40} mark={momentOfRun} label={`Live bytes of this call site over the run, at most ${bytes(most)}`} />
       <figcaption>live over the run, at most {bytes(most)}</figcaption>
     </figure>
   );
 }
 
 /** Of its backtraces the one with most bytes, by what is measured. */
-function Heaviest({ members }: { members: Uint8Array }) {
-  const weighed = useQuery((signal) => data.value.weigh(measure.value, signal), [members]);
-  const weights = weighed.value.value;
-  if (!weights) return null;
+function Heaviest({ members, weights }: { members: Uint8Array; weights: StackWeights }) {
   let heaviest = 0;
   for (let k = 1; k < members.length; k++) {
     if (members[k] && Math.abs(weights.bytes[k]!) > Math.abs(weights.bytes[heaviest]!)) heaviest = k;

@@ -3,7 +3,7 @@
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { helpOpen, keysNow, type Key } from '../state/keys.ts';
 import { sentence, toldMetrics } from '../state/metrics.ts';
-import { data, measure, source } from '../state/state.ts';
+import { data, measure, source, t } from '../state/state.ts';
 import { Button } from '../ui/button.tsx';
 import './help.css';
 
@@ -67,7 +67,7 @@ export function Help() {
               {toldMetrics(source.value.overview).map((it) => (
                 <div key={it.id}>
                   <dt>{it.name}</dt>
-                  <dd>{sentence({ ...measure.value, metric: it.id }, 'bytes', data.value.info.peak.position, data.value.times, false)}.</dd>
+                  <dd>{sentence({ ...measure.value, metric: it.id, t: t.value }, 'bytes', data.value.info.peak.position, data.value.times, false)}.</dd>
                 </div>
               ))}
             </dl>

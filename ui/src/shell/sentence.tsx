@@ -6,11 +6,14 @@ import { sentence, toldMetrics } from '../state/metrics.ts';
 import { useQuery } from '../state/query.ts';
 import { a, b, data, filter, measure, metric, source, unit, wholeRun } from '../state/state.ts';
 import { pointed } from '../strip/gestures.tsx';
+import { Choice } from '../ui/choice.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { Name } from '../ui/name.tsx';
-import { bytes, count, duration, exactBytes, exactTime, percent, time } from '../ui/units.ts';
+import { bytes, count, counted, duration, exactBytes, exactTime, percent, time } from '../ui/units.ts';
 import type { Metric, Weight } from '../data/types.ts';
 import './sentence.css';
+
+const UNITS = (['bytes', 'blocks'] as const).map((id) => ({ id, name: id, hint: `Measure ${id} (u)` }));
 
 export function SentenceLine() {
   const total = useQuery((signal) => data.value.total(measure.value, signal));
@@ -40,13 +43,7 @@ export function SentenceLine() {
             ))}
           </select>
         </label>
-        <span class="segments" role="group" aria-label="Unit">
-          {(['bytes', 'blocks'] as const).map((it) => (
-            <button key={it} data-testid={`unit-${it}`} title={`Measure ${it} (u)`} aria-pressed={unit.value === it} onClick={() => (unit.value = it)}>
-              {it}
-            </button>
-          ))}
-        </span>
+        <Choice label="Unit" options={UNITS} value={unit.value} onChange={(chosen) => (unit.value = chosen)} testid="unit" />
       </span>
     </section>
   );
@@ -55,7 +52,7 @@ export function SentenceLine() {
 function Figures({ value }: { value: Weight | undefined }) {
   if (!value) return <>…</>;
   const estimate = source.value.overview.sampling !== null ? 'about ' : '';
-  const blocks = `${count(value.blocks)} ${Math.abs(value.blocks) === 1 ? 'block' : 'blocks'}`;
+  const blocks = counted(value.blocks, 'block');
   const [first, second] = unit.value === 'bytes' ? [bytes(value.bytes), blocks] : [blocks, bytes(value.bytes)];
   return (
     <>

@@ -1,13 +1,16 @@
 // Asks the data a question whenever what it depends on changes; the last answer stays until the next one is there.
 
-import { effect, signal, type ReadonlySignal } from '@preact/signals';
+import { batch, effect, signal, type ReadonlySignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 
-/** An answer, its error, and whether a newer one is on its way. */
+/**
+ * An answer, its error, and whether a newer one is on its way: a signal of its own, so that only who reads it is drawn once
+ * more for that; while T moves, every frame.
+ */
 export interface Answer<T> {
   value: T | undefined;
   error: string;
-  pending: boolean;
+  readonly pending: boolean;
 }
 
 /**
@@ -15,23 +18,18 @@ export interface Answer<T> {
  * `deps` are the values of props that it reads, as for `useEffect`.
  */
 export function useQuery<T>(ask: (signal: AbortSignal) => Promise<T> | null, deps: unknown[] = []): ReadonlySignal<Answer<T>> {
-  const answer = useMemo(() => signal<Answer<T>>({ value: undefined, error: '', pending: true }), []);
+  const { answer, pending, show } = useMemo(() => answers<T>(), []);
   useEffect(() => {
     let flight = new AbortController();
     const stop = effect(() => {
       flight.abort();
       const own = (flight = new AbortController());
       const asked = ask(own.signal);
-      if (asked === null) {
-        answer.value = { value: undefined, error: '', pending: false };
-        return;
-      }
-      const before = answer.peek();
-      if (!before.pending) answer.value = { ...before, pending: true };
+      if (asked === null) return show(undefined, '');
+      pending.value = true;
       asked.then(
-        (value) => own.signal.aborted || (answer.value = { value, error: '', pending: false }),
-        (error) =>
-          own.signal.aborted || (answer.value = { value: undefined, error: String(error?.message ?? error), pending: false }),
+        (value) => own.signal.aborted || show(value, ''),
+        (error) => own.signal.aborted || show(undefined, String(error?.message ?? error)),
       );
     });
     return () => {
@@ -40,4 +38,16 @@ export function useQuery<T>(ask: (signal: AbortSignal) => Promise<T> | null, dep
     };
   }, deps);
   return answer;
+}
+
+function answers<T>() {
+  const pending = signal(true);
+  const told = (value: T | undefined, error: string): Answer<T> => ({ value, error, get pending() { return pending.value; } });
+  const answer = signal(told(undefined, ''));
+  const show = (value: T | undefined, error: string) =>
+    batch(() => {
+      answer.value = told(value, error);
+      pending.value = false;
+    });
+  return { answer, pending, show };
 }

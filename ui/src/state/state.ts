@@ -54,14 +54,21 @@ export const tall = param('tall', false, flag);
 /** Whether the range is the whole run. */
 export const wholeRun = computed(() => a.value === 0 && b.value === eventCount());
 
-/** What all pages measure. */
+/** What all pages measure. T is read only where it counts: what does not depend on it is not asked again while it moves. */
 export const measure = computed<Measure>(() => ({
   metric: metric.value,
-  t: t.value,
+  t: metric.value === 'live' ? t.value : 0,
   a: a.value,
   b: b.value,
   q: filter.value,
 }));
+
+/** Where T stands in the run, 0 to 1: for sparklines. */
+export const momentOfRun = computed(() => {
+  const { info, times } = data.value;
+  const share = (times.of(t.value) - info.start_ns) / Math.max(1, info.end_ns - info.start_ns);
+  return Math.max(0, Math.min(1, share));
+});
 
 export function setT(position: number): void {
   t.value = Math.max(0, Math.min(eventCount(), Math.round(position)));

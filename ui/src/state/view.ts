@@ -32,7 +32,7 @@ export const view = computed<Stretch>(() => fit(zoomed.value ?? run.value));
 export const isZoomed = computed(() => view.value.from > run.value.from || view.value.to < run.value.to);
 
 /** The least that the strip shows. */
-const LEAST_NS = 20e3;
+export const LEAST_NS = 20e3;
 
 /** Keeps a stretch inside the run and its length sensible. */
 function fit(wanted: Stretch): Stretch {

@@ -3,7 +3,7 @@
 import { useQuery } from '../state/query.ts';
 import { data, select, selected } from '../state/state.ts';
 import { category, css, OTHER } from '../ui/colour.ts';
-import { Name } from '../ui/name.tsx';
+import { functionName, Name, wholeFrame } from '../ui/name.tsx';
 import { theme } from '../ui/theme.ts';
 import { colouredSites } from './stack.ts';
 
@@ -16,7 +16,7 @@ export function Sites() {
       {sites.map((site, rank) => (
         <li key={site}>
           <button aria-pressed={site === chosen} onClick={() => select('site', site)}>
-            <Swatch rank={rank} /> <Name text={frames.strings[frames.short[site]!]!} title={describe(site)} />
+            <Swatch rank={rank} /> <Name text={functionName(frames, site)} title={wholeFrame(frames, site)} />
           </button>
         </li>
       ))}
@@ -25,13 +25,6 @@ export function Sites() {
       </li>
     </ul>
   );
-}
-
-/** Function and place, for the tooltip. */
-function describe(frame: number): string {
-  const { strings, name, file, line, module } = data.value.stacks.frames;
-  const place = file[frame] ? `${strings[file[frame]!]}:${line[frame]}` : strings[module[frame]!];
-  return `${strings[name[frame]!]}\n${place}`;
 }
 
 function Swatch({ rank }: { rank: number }) {

@@ -2,7 +2,7 @@
 
 import { computed } from '@preact/signals';
 import type { Frames, ProcessInfo, Stacks } from '../data/types.ts';
-import { data, t } from '../state/state.ts';
+import { data } from '../state/state.ts';
 import { oneOf, param, type Codec } from '../state/params.ts';
 import { functionName, place } from '../ui/name.tsx';
 import { type Fold, foldedFrames, programModule } from './fold.ts';
@@ -79,12 +79,6 @@ export function placeBeside(frames: Frames, frame: number): string {
   const where = place(frames, frame);
   return functionName(frames, frame).startsWith(`${where}+`) ? '' : where;
 }
-
-/** Where T stands in the run, 0 to 1: for sparklines. */
-export const momentOfRun = computed(() => {
-  const { info, times } = data.value;
-  return (times.of(t.value) - info.start_ns) / Math.max(1, info.end_ns - info.start_ns);
-});
 
 const first = new WeakMap<Stacks, Map<number, number>>();
 

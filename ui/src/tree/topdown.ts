@@ -201,8 +201,11 @@ class TopDownSums implements Sums {
     const { tree, values } = this;
     const own = new Float64Array(tree.count);
     for (let stack = 0; stack < tree.of.length; stack++) {
+      const value = values[stack]!;
+      // At one moment most stacks have nothing: a look at each is cheap, a place in the tree is far away.
+      if (value === 0) continue;
       const node = tree.of[stack]!;
-      if (node >= 0) own[node]! += values[stack]!;
+      if (node >= 0) own[node]! += value;
     }
     return own;
   }
@@ -211,7 +214,7 @@ class TopDownSums implements Sums {
     const { parents, count } = this.tree;
     const totals = this.own();
     // Children have larger numbers than their parents.
-    for (let node = count - 1; node > 0; node--) totals[parents[node]!]! += totals[node]!;
+    for (let node = count - 1; node > 0; node--) if (totals[node] !== 0) totals[parents[node]!]! += totals[node]!;
     return totals;
   }
 }

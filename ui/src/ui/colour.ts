@@ -5,6 +5,7 @@
 // is decided by its rank in the whole run: it does not change while T moves. Meaning is never in colour alone.
 
 import type { ProcessData } from '../data/types.ts';
+import { wholeRunWeights } from '../state/weights.ts';
 import type { Theme } from './theme.ts';
 
 export type Colour = number;
@@ -61,14 +62,6 @@ export const SIZE_CLASSES: readonly { most: number; label: string }[] = [
   { most: 16384, label: '16 KiB' },
   { most: Infinity, label: '> 16 KiB' },
 ];
-
-export function sizeClass(size: number): number {
-  return SIZE_CLASSES.findIndex(({ most }) => size <= most);
-}
-
-export function sizeColour(size: number, theme: Theme): Colour {
-  return sequential(0.15 + (0.85 * sizeClass(size)) / (SIZE_CLASSES.length - 1), theme);
-}
 
 /** Between two colours; `share` 0 is the first. */
 export function mix(from: Colour, to: Colour, share: number): Colour {
@@ -128,10 +121,9 @@ export function categories(data: ProcessData, kind: Kind): Promise<Map<number, n
 }
 
 async function rank(data: ProcessData, kind: Kind): Promise<Map<number, number>> {
-  const run = { t: 0, a: 0, b: data.info.event_count, q: '' };
   const weights = new Map<number, number>();
   for (const metric of ['peak', 'leaked'] as const) {
-    const { bytes } = await data.weigh({ ...run, metric });
+    const { bytes } = await wholeRunWeights(data, metric);
     for (let stack = 0; stack < bytes.length; stack++) {
       if (bytes[stack] === 0) continue;
       const key = keyOf(data, data.stacks.site[stack]!, kind);

@@ -1,5 +1,6 @@
 // A small step line of a value over the run: memory is never interpolated.
 
+import type { ReadonlySignal } from '@preact/signals';
 import './sparkline.css';
 
 interface Props {
@@ -8,8 +9,8 @@ interface Props {
   height?: number;
   /** The top of the scale; the largest value where not given. */
   most?: number;
-  /** A moment to mark, 0 to 1. */
-  mark?: number;
+  /** A moment to mark, 0 to 1: while it moves, nothing else is drawn anew. */
+  mark?: ReadonlySignal<number>;
   /** What it shows, for those who do not see it. */
   label: string;
 }
@@ -27,7 +28,11 @@ export function Sparkline({ values, width = 96, height = 18, most, mark, label }
       <title>{label}</title>
       {line !== '' && <path class="sparkline-area" d={`${line}V${height}H0Z`} />}
       {line !== '' && <path class="sparkline-line" d={line} />}
-      {mark !== undefined && <path class="sparkline-mark" d={`M${(mark * width).toFixed(1)} 0V${height}`} />}
+      {mark && <Mark at={mark} width={width} height={height} />}
     </svg>
   );
+}
+
+function Mark({ at, width, height }: { at: ReadonlySignal<number>; width: number; height: number }) {
+  return <path class="sparkline-mark" d={`M${(at.value * width).toFixed(1)} 0V${height}`} />;
 }

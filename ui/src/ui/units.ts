@@ -98,7 +98,7 @@ export function address(value: number): string {
   return `0x${value.toString(16)}`;
 }
 
-/** A value in the unit of the metric. */
-export function inUnit(value: number, unit: 'bytes' | 'blocks'): string {
-  return unit === 'bytes' ? bytes(value) : count(value);
+/** A value in the unit of the metric; of a change, `signed`, with its sign. */
+export function inUnit(value: number, unit: 'bytes' | 'blocks', signed = false): string {
+  return `${signed && value > 0 ? '+' : ''}${unit === 'bytes' ? bytes(value) : count(value)}`;
 }

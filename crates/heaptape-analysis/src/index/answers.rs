@@ -134,6 +134,19 @@ impl<'a> Answers<'a> {
             Metric::Temp => (Span::Temp(a, b), b),
             Metric::Diff => (Span::Diff(a, b), b),
         };
+        let filter = &measure.filter;
+        let asked = self.asked(filter, at, reallocs);
+        Ok(Choice { span, at, asked, of_stacks: filter.is_of_backtraces() })
+    }
+
+    /// Makes a filter ready whose ages are counted to a position; `None`: every block passes.
+    pub(super) fn asked<'b>(
+        &'b self,
+        filter: &BlockFilter,
+        at: u32,
+        reallocs: &'b (dyn Fn(&Lifetime) -> u32 + Sync),
+    ) -> Option<Asked<'b>> {
+        let index = self.winder.index;
         let ground = Ground {
             stacks: self.stacks,
             times: &index.times,
@@ -143,9 +156,7 @@ impl<'a> Answers<'a> {
             thread_names: self.thread_names,
             reallocs,
         };
-        let filter = &measure.filter;
-        let asked = (!filter.is_empty()).then(|| Asked::new(filter, ground, at));
-        Ok(Choice { span, at, asked, of_stacks: filter.is_of_backtraces() })
+        (!filter.is_empty()).then(|| Asked::new(filter, ground, at))
     }
 
     /// Gathers the parts of a measure: stack, weight and sign.

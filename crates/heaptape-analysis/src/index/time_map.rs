@@ -1,12 +1,13 @@
-//! Time by address: how used each cell of a window is, and by whom most.
+//! Time by address: how used each cell of a window is, and by which group of blocks most.
 //!
 //! Columns are equal parts of clock time. They are filled in bands, each by one thread: the blocks that are seen in a band
-//! are taken in the order of their stacks, so that the largest share of a cell is known without a table of all shares.
+//! are taken in the order of their groups, so that the largest share of a cell is known without a table of all shares.
 
 use super::answers::Answers;
 use super::list::touches;
 use super::span::Span;
 use super::{AskError, Stop, threads};
+use crate::block_filter::{Asked, BlockFilter};
 use crate::lifetimes::{Lifetime, NEVER};
 use heaptape_tape::TimeNs;
 use std::ops::Range;
@@ -16,7 +17,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const BAND_EVENTS: usize = 1 << 21;
 /// Columns of a band at most.
 const BAND_COLUMNS: usize = 64;
-/// Blocks that are held at once. Where a band has more, who owns a cell is decided among the largest shares of so many.
+/// Blocks that are held at once. Where a band has more, which group owns a cell is decided among the largest shares of
+/// so many.
 const MOST_PIECES: usize = 1 << 21;
 
 /// A window of time and addresses, and how many cells it has each way.
@@ -36,19 +38,67 @@ pub struct Window {
     pub height: usize,
 }
 
+/// What groups of blocks are told apart by, and so what a group's number is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum By {
+    /// The frame of the call site.
+    Site,
+    /// The size: how many of these limits, which ascend, are not above it.
+    Size(Vec<f64>),
+    /// How long the block lives in all, in ns: the same; one more than there are limits where it was never freed.
+    Lifetime(Vec<f64>),
+    /// The thread that allocated, by its number.
+    Thread,
+    /// What was found of it if it was never freed ([`Lifetime::leak`]); [`FREED`] otherwise.
+    Leak,
+}
+
+/// The group of blocks that are freed, by [`By::Leak`].
+pub const FREED: u32 = 255;
+
+impl By {
+    #[inline]
+    fn group(&self, answers: &Answers<'_>, block: &Lifetime, start: TimeNs) -> u32 {
+        let reached =
+            |limits: &[f64], value: u64| limits.partition_point(|&it| it <= value as f64) as u32;
+        match self {
+            By::Site => answers.stacks.site_of[answers.stacks.stack(block.backtrace) as usize],
+            By::Size(limits) => reached(limits, block.size),
+            By::Lifetime(limits) => match answers.winder.index.lived(block, start) {
+                Some(ns) => reached(limits, ns),
+                None => limits.len() as u32 + 1,
+            },
+            By::Thread => u32::from((answers.thread)(block.thread)),
+            By::Leak if block.died == NEVER => u32::from(block.leak),
+            By::Leak => FREED,
+        }
+    }
+}
+
 /// How used each cell of a window is.
 #[derive(Clone, Debug, Default)]
 pub struct TimeMap {
-    /// 0 to 1, row by row; row 0 is the lowest address.
+    /// By blocks that the filter keeps: 0 to 1, row by row; row 0 is the lowest address.
     pub fill: Vec<f32>,
-    /// The stack with most bytes × time in each.
-    pub stack: Vec<u32>,
+    /// The group with most bytes × time in each, of these blocks.
+    pub group: Vec<u32>,
+    /// By blocks that the filter does not keep. Empty without a filter.
+    pub rest: Vec<f32>,
 }
 
 impl Answers<'_> {
     /// How used each cell of a window is: a block counts with its own bytes, for as much of a cell's time as it was live.
-    pub fn time_map(&self, window: Window, stop: Stop<'_>) -> Result<TimeMap, AskError> {
-        let view = View::of(self, window);
+    /// The filter's ages are counted to its last position.
+    pub fn time_map(
+        &self,
+        window: Window,
+        by: &By,
+        filter: &BlockFilter,
+        stop: Stop<'_>,
+    ) -> Result<TimeMap, AskError> {
+        let reallocs = |block: &Lifetime| self.winder.index.reallocs(block);
+        let asked = self.asked(filter, window.b.min(self.winder.index.events), &reallocs);
+        let view = View::of(self, window, by, asked);
         let Window { a, b, width, height, .. } = view.window;
         let most = (width * BAND_EVENTS / ((b - a) as usize).max(1)).clamp(1, BAND_COLUMNS);
         let next = AtomicUsize::new(0);
@@ -62,11 +112,16 @@ impl Answers<'_> {
                 done.push(self.band(&view, first..(first + most).min(width), stop)?);
             }
         };
-        let mut map = TimeMap { fill: vec![0.0; width * height], stack: vec![0; width * height] };
+        let cells = width * height;
+        let rest = vec![0.0; if view.asked.is_some() { cells } else { 0 }];
+        let mut map = TimeMap { fill: vec![0.0; cells], group: vec![0; cells], rest };
         for Band { columns, cells, .. } in threads::each_does(work)?.into_iter().flatten() {
             for (row, own) in cells.chunks(columns.len()).enumerate() {
                 for (cell, at) in own.iter().zip(row * width + columns.start..) {
-                    (map.fill[at], map.stack[at]) = (cell.used.min(1.0) as f32, cell.stack);
+                    (map.fill[at], map.group[at]) = (cell.used.min(1.0) as f32, cell.group);
+                    if let Some(rest) = map.rest.get_mut(at) {
+                        *rest = cell.rest.min(1.0) as f32;
+                    }
                 }
             }
         }
@@ -80,13 +135,17 @@ impl Answers<'_> {
         stop: Stop<'_>,
     ) -> Result<Band, AskError> {
         let (a, b) = view.positions(&columns);
-        let mut band = Band::new(columns, view.window.height, self.stacks.len());
+        let mut band = Band::new(columns, view.window.height);
         let ends = (band.columns.start as f64, band.columns.end as f64);
         self.winder.each(Span::Met(a, b), stop, &mut |block, _| {
             if let Some(((x0, x1), (y0, y1))) = view.place(block, (a, b), ends) {
-                let stack = self.stacks.stack(block.backtrace);
                 let (wide, high) = ((x1 - x0) as f32, (y1 - y0) as f32);
-                band.push(Piece { x: x0 - ends.0, y: y0, wide, high, stack });
+                let place = Place { x: x0 - ends.0, y: y0, wide, high };
+                if view.asked.as_ref().is_none_or(|asked| asked.passes(block)) {
+                    band.push(place, view.by.group(self, block, view.start));
+                } else {
+                    band.each_cell(place, |cell, share| cell.rest += share);
+                }
             }
         })?;
         band.draw();
@@ -97,6 +156,9 @@ impl Answers<'_> {
 /// A window with what is needed to find a block's place in it.
 struct View<'a, 'b> {
     answers: &'a Answers<'b>,
+    by: &'a By,
+    /// `None`: every block is kept.
+    asked: Option<Asked<'a>>,
     window: Window,
     start: TimeNs,
     /// When it begins, ns.
@@ -110,7 +172,12 @@ struct View<'a, 'b> {
 type Stretch = (f64, f64);
 
 impl View<'_, '_> {
-    fn of<'a, 'b>(answers: &'a Answers<'b>, window: Window) -> View<'a, 'b> {
+    fn of<'a, 'b>(
+        answers: &'a Answers<'b>,
+        window: Window,
+        by: &'a By,
+        asked: Option<Asked<'a>>,
+    ) -> View<'a, 'b> {
         let (index, start) = (answers.winder.index, answers.start());
         let b = window.b.min(index.events);
         let window = Window { a: window.a.min(b), b, ..window };
@@ -119,7 +186,7 @@ impl View<'_, '_> {
         let bytes = window.hi.saturating_sub(window.lo).max(1);
         let (columns, rows) =
             (window.width as f64 / ns as f64, window.height as f64 / bytes as f64);
-        View { answers, window, start, begun: begun as f64, columns, rows }
+        View { answers, by, asked, window, start, begun: begun as f64, columns, rows }
     }
 
     /// The column of the last event before a position.
@@ -174,85 +241,91 @@ impl View<'_, '_> {
     }
 }
 
-/// What is seen of a block in a band.
+/// Where a block is seen in a band.
 #[derive(Clone, Copy)]
-struct Piece {
+struct Place {
     x: f64,
     y: f64,
     wide: f32,
     high: f32,
-    stack: u32,
 }
 
-/// A cell. Shares of one stack are added one after the other.
+/// A cell. Shares of one group are added one after the other.
 #[derive(Clone, Copy)]
 struct Cell {
     used: f64,
-    /// The share of `of`, the last stack that was added.
+    /// By blocks that the filter does not keep.
+    rest: f64,
+    /// The share of `of`, the last group that was added.
     own: f32,
     of: u32,
     /// The largest share, and whose it is.
     best: f32,
-    stack: u32,
+    group: u32,
 }
 
-/// No stack has that number.
+/// No group has that number.
 const NOBODY: u32 = u32::MAX;
 
 /// Some columns of a map.
 struct Band {
     columns: Range<usize>,
     cells: Vec<Cell>,
-    stacks: usize,
-    /// What is not drawn yet.
-    pieces: Vec<Piece>,
+    /// What is not drawn yet, and of which group.
+    pieces: Vec<(Place, u32)>,
 }
 
 impl Band {
-    fn new(columns: Range<usize>, height: usize, stacks: usize) -> Band {
-        let empty = Cell { used: 0.0, own: 0.0, of: NOBODY, best: 0.0, stack: 0 };
+    fn new(columns: Range<usize>, height: usize) -> Band {
+        let empty = Cell { used: 0.0, rest: 0.0, own: 0.0, of: NOBODY, best: 0.0, group: 0 };
         let cells = vec![empty; columns.len() * height];
-        Band { columns, cells, stacks, pieces: Vec::new() }
+        Band { columns, cells, pieces: Vec::new() }
     }
 
     #[inline]
-    fn push(&mut self, piece: Piece) {
+    fn push(&mut self, place: Place, group: u32) {
         if self.pieces.len() >= MOST_PIECES {
             self.draw();
         }
-        self.pieces.push(piece);
+        self.pieces.push((place, group));
     }
 
-    /// Draws the pieces, stack by stack.
+    /// Draws the pieces, group by group.
     fn draw(&mut self) {
         let pieces = std::mem::take(&mut self.pieces);
-        let mut next = vec![0_u32; self.stacks + 1];
-        pieces.iter().for_each(|piece| next[piece.stack as usize + 1] += 1);
-        for stack in 1..next.len() {
-            next[stack] += next[stack - 1];
+        let groups = pieces.iter().map(|(_, group)| *group as usize + 1).max().unwrap_or(0);
+        let mut next = vec![0_u32; groups + 1];
+        pieces.iter().for_each(|(_, group)| next[*group as usize + 1] += 1);
+        for group in 1..next.len() {
+            next[group] += next[group - 1];
         }
         let mut order = vec![0_u32; pieces.len()];
-        for (number, piece) in (0..).zip(&pieces) {
-            let place = &mut next[piece.stack as usize];
-            order[*place as usize] = number;
-            *place += 1;
+        for (number, (_, group)) in (0..).zip(&pieces) {
+            let at = &mut next[*group as usize];
+            order[*at as usize] = number;
+            *at += 1;
         }
-        // What was drawn before of a stack is not the same share.
+        // What was drawn before of a group is not the same share.
         self.cells.iter_mut().for_each(|cell| cell.of = NOBODY);
-        order.into_iter().for_each(|number| self.add(&pieces[number as usize]));
+        for number in order {
+            let (place, group) = pieces[number as usize];
+            self.each_cell(place, |cell, share| cell.add(group, share));
+        }
     }
 
-    fn add(&mut self, piece: &Piece) {
+    /// Calls `add` with each cell of a place, and how much of it that covers.
+    #[inline]
+    fn each_cell(&mut self, place: Place, add: impl Fn(&mut Cell, f64)) {
         let width = self.columns.len();
-        let (x0, x1) = (piece.x, (piece.x + f64::from(piece.wide)).min(width as f64));
-        let (y0, y1) = (piece.y, piece.y + f64::from(piece.high));
+        let (x0, x1) = (place.x, (place.x + f64::from(place.wide)).min(width as f64));
+        let (y0, y1) = (place.y, place.y + f64::from(place.high));
         let last = (y1.ceil() as usize).min(self.cells.len() / width);
         for y in y0 as usize..last {
             let high = (y as f64 + 1.0).min(y1) - (y as f64).max(y0);
             let row = &mut self.cells[y * width..(y + 1) * width];
             for (x, cell) in (0..x1.ceil() as usize).zip(row).skip(x0 as usize) {
                 let wide = (x as f64 + 1.0).min(x1) - (x as f64).max(x0);
-                cell.add(piece.stack, high * wide);
+                add(cell, high * wide);
             }
         }
     }
@@ -260,12 +333,12 @@ impl Band {
 
 impl Cell {
     #[inline]
-    fn add(&mut self, stack: u32, share: f64) {
+    fn add(&mut self, group: u32, share: f64) {
         self.used += share;
-        self.own = if self.of == stack { self.own + share as f32 } else { share as f32 };
-        self.of = stack;
+        self.own = if self.of == group { self.own + share as f32 } else { share as f32 };
+        self.of = group;
         if self.own > self.best {
-            (self.best, self.stack) = (self.own, stack);
+            (self.best, self.group) = (self.own, group);
         }
     }
 }

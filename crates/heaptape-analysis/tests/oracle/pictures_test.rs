@@ -2,16 +2,20 @@
 //! pages that a site pins.
 
 use crate::history::{FakeNames, recording, steps};
+use heaptape_analysis::block_filter::BlockFilter;
 use heaptape_analysis::extents::Extent;
 use heaptape_analysis::index::Index;
 use heaptape_analysis::index::answers::Answers;
-use heaptape_analysis::index::time_map::Window;
+use heaptape_analysis::index::time_map::{By, FREED, Window};
 use heaptape_analysis::index::winder::Winder;
 use heaptape_analysis::layout::Layout;
 use heaptape_analysis::lifetimes::{Lifetime, Lifetimes};
 use heaptape_analysis::stacks::Stacks;
 use heaptape_analysis::{MemoryRecording, Recording, Sites};
-use heaptape_tape::{BacktraceId, Moment, ProcessId, ThreadId};
+use heaptape_tape::{
+    BacktraceId, LeakBlock, LeakDoubts, LeakKind, LeakOwner, LeakScan, LeakTotal, Moment,
+    ProcessId, ThreadId, TimeNs,
+};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +38,32 @@ fn asked(
     let thread = |id: ThreadId| id.0 as u16;
     let winder = Winder::new(recording, &index);
     check(&Answers { winder, stacks: &stacks, thread: &thread, thread_names: &[] }, &all);
+}
+
+/// A search for leaks at the end: it says something of about half of the live blocks.
+fn search(recording: &mut MemoryRecording) {
+    let event = recording.events[&ALL].len() as u64;
+    let live = recording.live_at(ALL, Moment::Event(event)).unwrap();
+    let judged = |addr: u64| LeakBlock {
+        addr,
+        kind: LeakKind::ALL[(addr / 16 % 4) as usize],
+        owner: LeakOwner::Nobody,
+        retained: 0,
+    };
+    let blocks = live.blocks().filter(|block| block.addr / 64 % 2 == 0).map(|it| judged(it.addr));
+    recording.leak_blocks.push(blocks.collect());
+    recording.leak_scans.push(LeakScan {
+        number: 0,
+        process: ALL,
+        time: TimeNs(0),
+        event,
+        pause_ns: 0,
+        bytes_read: 0,
+        bytes_unreadable: 0,
+        doubts: LeakDoubts::default(),
+        totals: [LeakTotal::default(); LeakKind::ALL.len()],
+        places: Vec::new(),
+    });
 }
 
 /// The clock after so many events.
@@ -76,12 +106,33 @@ fn check_series(
     assert!(found.len() < most || expected.values().all(|row| peak(row) <= least));
 }
 
-/// By cell and stack: how much of it blocks cover.
+/// The number of a block's group.
+fn group(recording: &MemoryRecording, answers: &Answers<'_>, by: &By, block: &Lifetime) -> u32 {
+    let below = |limits: &[f64], value: u64| {
+        limits.iter().filter(|&&limit| limit <= value as f64).count() as u32
+    };
+    let born = || time(recording, block.born + 1);
+    match by {
+        By::Site => site(answers, block.backtrace),
+        By::Size(limits) => below(limits, block.size),
+        By::Lifetime(limits) if block.died == u32::MAX => limits.len() as u32 + 1,
+        By::Lifetime(limits) => below(limits, time(recording, block.died + 1) - born()),
+        By::Thread => block.thread.0,
+        By::Leak if block.died == u32::MAX => u32::from(block.leak),
+        By::Leak => FREED,
+    }
+}
+
+/// Whether a filter keeps a block.
+type Keeps<'a> = &'a dyn Fn(&Lifetime) -> bool;
+
+/// By cell and group: how much of it blocks cover that are kept.
 fn shares(
     recording: &MemoryRecording,
-    answers: &Answers<'_>,
-    all: &Lifetimes,
     window: Window,
+    all: &Lifetimes,
+    group: &dyn Fn(&Lifetime) -> u32,
+    kept: Keeps<'_>,
 ) -> Vec<BTreeMap<u32, f64>> {
     let Window { lo, hi, a, b, width, height } = window;
     let begun = time(recording, a) as f64;
@@ -92,7 +143,7 @@ fn shares(
     };
     let mut cells = vec![BTreeMap::new(); width * height];
     let seen = |it: &&Lifetime| (a..=b).any(|position| it.is_live(position));
-    for block in all.blocks.iter().filter(seen) {
+    for block in all.blocks.iter().filter(|block| seen(block) && kept(block)) {
         let from = time(recording, block.born + 1) as f64 - begun;
         let to = match block.died {
             u32::MAX => f64::INFINITY,
@@ -103,7 +154,7 @@ fn shares(
             let share = part(from, to, cell % width, wide)
                 * part(low, low + block.size as f64, cell / width, high);
             if share > 0.0 {
-                *shares.entry(answers.stacks.stack(block.backtrace)).or_insert(0.0) += share;
+                *shares.entry(group(block)).or_insert(0.0) += share;
             }
         }
     }
@@ -117,17 +168,41 @@ fn check_time_map(
     a: u32,
     b: u32,
 ) {
+    let now = time(recording, b);
+    let is_old = |block: &Lifetime| block.born < b && now - time(recording, block.born + 1) >= 20;
+    let filters: [(&str, Keeps<'_>); 3] =
+        [("", &|_| true), ("size:>=100", &|block| block.size >= 100), ("age:>=20ns", &is_old)];
+    let limits = || vec![17.0, 40.0, 100.0];
+    let ways = [By::Site, By::Size(limits()), By::Lifetime(limits()), By::Thread, By::Leak];
     // More columns than one thread fills at a time.
     for (width, height) in [(5, 4), (150, 1)] {
         let window = Window { lo: 0x1080, hi: 0x1680, a, b, width, height };
-        let map = answers.time_map(window, &never).unwrap();
-        for (cell, shares) in shares(recording, answers, all, window).iter().enumerate() {
-            let fill = shares.values().sum::<f64>().min(1.0);
-            assert!((f64::from(map.fill[cell]) - fill).abs() < 1e-4, "{cell}: {fill} {map:?}");
-            let most = shares.values().copied().fold(0.0, f64::max);
-            let own = shares.get(&map.stack[cell]).copied().unwrap_or(0.0);
-            assert!(own > most - 1e-4, "{cell}: {shares:?} {map:?}");
+        for ((q, kept), by) in filters.iter().flat_map(|it| ways.iter().map(move |by| (it, by))) {
+            let group = |block: &Lifetime| group(recording, answers, by, block);
+            let own = shares(recording, window, all, &group, kept);
+            let rest = shares(recording, window, all, &group, &|block| !kept(block));
+            let filter = BlockFilter::parse(q).unwrap();
+            let map = answers.time_map(window, by, &filter, &never).unwrap();
+            check_cells(&map.fill, &own);
+            if q.is_empty() {
+                assert_eq!(map.rest, []);
+            } else {
+                check_cells(&map.rest, &rest);
+            }
+            for (group, shares) in map.group.iter().zip(&own) {
+                let most = shares.values().copied().fold(0.0, f64::max);
+                let own = shares.get(group).copied().unwrap_or(0.0);
+                assert!(own > most - 1e-4, "{by:?} {q}: {group} of {shares:?}");
+            }
         }
+    }
+}
+
+fn check_cells(fill: &[f32], shares: &[BTreeMap<u32, f64>]) {
+    assert_eq!(fill.len(), shares.len());
+    for (fill, shares) in fill.iter().zip(shares) {
+        let expected = shares.values().sum::<f64>().min(1.0);
+        assert!((f64::from(*fill) - expected).abs() < 1e-4, "{fill} of {shares:?}");
     }
 }
 
@@ -165,7 +240,8 @@ proptest! {
         steps in steps(), cell in 0_u32..6, joins in any::<bool>(), a in 0_u32..130, b in 0_u32..130,
         most in 1_usize..12,
     ) {
-        let recording = recording(&steps);
+        let mut recording = recording(&steps);
+        search(&mut recording);
         asked(&recording, 1 << cell, joins, |answers, all| {
             let (a, b) = (a.min(b).min(all.events), a.max(b).min(all.events));
             check_series(&recording, answers, all, (a, b), most);

@@ -10,50 +10,86 @@
 //! The words are compared in the order the walk read them, and only up to the first that differs. Nothing
 //! is read here that a walk would not read next.
 
-use super::Frame;
 use super::memo::Path;
-use super::rules::Rule;
 use super::step::{self, STEP_WORDS, State, Word};
 use super::window::Window;
+use super::{Frame, Fresh};
 use heaptape_wire::layout::MAX_FRAMES;
 
-const MATTERS: u32 = 1 << 31;
+/// In a frame, of which it is no bit: the state's `rbp` matters.
+const MATTERS: u64 = 1 << 61;
 
 /// A state that the walk passed.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct Known {
-    sp: usize,
-    bp: usize,
-    frame: Frame,
+    key: Key,
     /// The node of this frame with all outer ones.
     pub(super) node: u32,
-    /// How many words decided the walk from here outward; the top bit: `rbp` matters.
+    /// How many words decided the walk from here outward.
     words: u32,
 }
 
+/// What of a state decides how a walk goes on: `bp` is 0 where it does not matter.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Key {
+    /// The frame, and [`MATTERS`].
+    frame: u64,
+    sp: usize,
+    bp: usize,
+}
+
+impl Key {
+    #[inline(always)]
+    fn new(frame: Frame, sp: usize, bp: usize, bp_matters: bool) -> Key {
+        if bp_matters {
+            Key { frame: frame.0 | MATTERS, sp, bp }
+        } else {
+            Key { frame: frame.0, sp, bp: 0 }
+        }
+    }
+
+    /// Whether both are the same.
+    #[inline(always)]
+    pub(super) fn is(&self, other: &Key) -> bool {
+        // One branch: it is nearly always the same, or may be either.
+        (self.frame ^ other.frame) | (self.sp ^ other.sp | self.bp ^ other.bp) as u64 == 0
+    }
+}
+
 impl Known {
+    #[inline(always)]
     fn words(&self) -> usize {
-        (self.words & !MATTERS) as usize
+        self.words as usize
     }
 
     pub(super) fn bp_matters(&self) -> bool {
-        self.words & MATTERS != 0
+        self.key.frame & MATTERS != 0
     }
 
     pub(super) fn frame(&self) -> Frame {
-        self.frame
+        Frame(self.key.frame & !MATTERS)
     }
 
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    pub(super) fn sp(&self) -> usize {
+        self.key.sp
+    }
+
+    /// The state; without `rbp` where it does not matter.
     pub(super) fn state(&self) -> State {
-        State { ip: self.frame.ip() as usize, sp: self.sp, bp: self.bp }
+        State { ip: self.frame().ip() as usize, sp: self.key.sp, bp: self.key.bp }
     }
 
     /// Whether a walk that finds `frame` in this state goes on as the remembered one did, if the words
     /// agree.
     #[inline(always)]
     pub(super) fn is(&self, frame: Frame, sp: usize, bp: usize) -> bool {
-        self.sp == sp && self.frame == frame && (!self.bp_matters() || self.bp == bp)
+        self.key.is(&Key::new(frame, sp, bp, self.bp_matters()))
     }
 }
 
@@ -119,35 +155,38 @@ impl Chain {
     #[inline(always)]
     pub(super) fn verify(&self, window: &mut Window, from: usize) -> Result<(), usize> {
         if !window.spans(self.low, self.high) {
-            return self.verify_slowly(window, from);
+            return self.verify_slowly(window, from, self.known[from].words());
         }
         // SAFETY: only as many words as states are pushed are counted; `push` checks.
         let words = unsafe { self.words.get_unchecked(..self.known.get_unchecked(from).words()) };
         // SAFETY: inside the window, and read in the order of a walk, none after one that differs.
         let holds = |word: &Word| unsafe { word.holds() };
         // In fours: one branch of a loop less for each word.
-        let mut chunks = words.rchunks_exact(4);
-        for chunk in &mut chunks {
+        let mut left = words;
+        while let Some((rest, chunk)) = left.split_last_chunk::<4>() {
             if !(holds(&chunk[3]) && holds(&chunk[2]) && holds(&chunk[1]) && holds(&chunk[0])) {
-                return self.verify_slowly(window, from);
+                return self.verify_slowly(window, from, left.len());
             }
+            left = rest;
         }
-        if chunks.remainder().iter().rev().all(holds) {
+        if left.iter().rev().all(holds) {
             Ok(())
         } else {
-            self.verify_slowly(window, from)
+            self.verify_slowly(window, from, left.len())
         }
     }
 
-    /// The same where the window must grow, or a word differs.
+    /// The same where the window must grow, or one of the outermost `count` words differs; the others do not.
     #[cold]
     #[inline(never)]
-    fn verify_slowly(&self, window: &mut Window, from: usize) -> Result<(), usize> {
-        let words = &self.words[..self.known[from].words()];
+    fn verify_slowly(&self, window: &mut Window, from: usize, count: usize) -> Result<(), usize> {
+        let words = &self.words[..count];
         match words.iter().rposition(|word| !window.comes_to_hold(word)) {
             None => Ok(()),
             Some(differing) => {
-                Err(self.known[..=from].partition_point(|known| known.words() <= differing))
+                // Mostly a step near the innermost.
+                let is_wrong = |known: &&Known| known.words() > differing;
+                Err(from + 1 - self.known[..=from].iter().rev().take_while(is_wrong).count())
             }
         }
     }
@@ -159,37 +198,65 @@ impl Chain {
         self.known[..self.depth].iter_mut().for_each(|known| known.node = node);
     }
 
-    /// Adds a state inside of the innermost; `rule` is that of its step outward. False: no room.
-    #[inline(always)]
-    pub(super) fn push(
-        &mut self,
-        frame: Frame,
-        state: State,
-        rule: Rule,
-        node: u32,
-        path: Path,
-    ) -> bool {
-        let level = self.depth;
-        if level == MAX_FRAMES {
-            return false;
-        }
-        let (mut count, mut callers) = (0, false);
-        let (mut low, mut high) = if level <= 1 { (usize::MAX, 0) } else { (self.low, self.high) };
-        if let Some(outer) = level.checked_sub(1).map(|outer| &self.known[outer]) {
-            (count, callers) = (outer.words(), outer.bp_matters());
-            // The first read is compared first, so it comes last.
-            step::words(rule, state, outer.state(), callers, |word| {
-                self.words[count] = word;
-                count += 1;
-                (low, high) = (low.min(word.address), high.max(word.address));
-            });
+    /// Adds states inside of the innermost, given innermost first, as far as there is room.
+    #[inline(never)]
+    pub(super) fn extend(&mut self, fresh: &[Fresh]) {
+        let (mut low, mut high) =
+            if self.depth <= 1 { (usize::MAX, 0) } else { (self.low, self.high) };
+        let room = MAX_FRAMES - self.depth;
+        for inner in fresh[fresh.len().saturating_sub(room)..].iter().rev() {
+            let level = self.depth;
+            let (mut count, mut bp_matters) = (0, false);
+            if let Some(outer) = self.known().last() {
+                count = outer.words();
+                let (next, callers) = (outer.state(), outer.bp_matters());
+                // The first that was read is compared first, so it comes last.
+                if inner.rule.is_plain() {
+                    let word = step::address_word(next);
+                    self.set_word(count, word);
+                    count += 1;
+                    (low, high) = (low.min(word.address), high.max(word.address));
+                    if callers && let Some(address) = inner.rule.bp_slot(next.sp, inner.bp) {
+                        self.set_word(count, Word { address, value: next.bp });
+                        count += 1;
+                        (low, high) = (low.min(address), high.max(address));
+                    }
+                    bp_matters = step::bp_matters_to_plain(inner.rule, callers);
+                } else {
+                    let (words, more) =
+                        step::words_of_unusual(inner.rule, inner.state(), next, callers);
+                    for word in &words[..more] {
+                        self.set_word(count, *word);
+                        count += 1;
+                        (low, high) = (low.min(word.address), high.max(word.address));
+                    }
+                    bp_matters = step::bp_matters(inner.rule, callers);
+                }
+            } else {
+                bp_matters |= step::bp_matters(inner.rule, false);
+            }
+            let key = Key::new(inner.frame, inner.sp, inner.bp, bp_matters);
+            // SAFETY: `room` ends before that.
+            unsafe {
+                *self.known.get_unchecked_mut(level) =
+                    Known { key, node: inner.node, words: count as u32 };
+                *self.paths.get_unchecked_mut(level) = inner.path;
+            }
+            self.depth = level + 1;
         }
         (self.low, self.high) = (low, high);
-        let matters = if step::bp_matters(rule, callers) { MATTERS } else { 0 };
-        self.known[level] =
-            Known { sp: state.sp, bp: state.bp, frame, node, words: count as u32 | matters };
-        self.paths[level] = path;
-        self.depth = level + 1;
-        true
+    }
+
+    #[inline(always)]
+    fn set_word(&mut self, number: usize, word: Word) {
+        debug_assert!(number < self.words.len());
+        // SAFETY: there is room for STEP_WORDS of each of MAX_FRAMES states.
+        unsafe { *self.words.get_unchecked_mut(number) = word };
+    }
+}
+
+impl Fresh {
+    fn state(&self) -> State {
+        State { ip: self.frame.ip() as usize, sp: self.sp, bp: self.bp }
     }
 }

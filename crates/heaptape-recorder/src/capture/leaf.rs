@@ -6,9 +6,10 @@
 //! again, and its node is known if that of the meeting place is still the same.
 
 use super::Frame;
-use super::chain::Chain;
+use super::chain::{Chain, Key};
 use super::step::{State, Word};
 use super::window::Window;
+use core::sync::atomic::{Ordering, compiler_fence};
 
 /// Frames, and words, of a leaf.
 pub(super) const MAX: usize = 6;
@@ -19,49 +20,54 @@ const WAYS: usize = 4;
 const SETS: usize = LEAVES / WAYS;
 
 /// One remembered walk. All but its frames is in two lines of the processor's cache.
+#[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct Leaf {
-    /// Where the walk began.
-    start: State,
+    /// Where the walk began; an `sp` of 0, which no walk has, for no leaf.
+    ip: usize,
+    sp: usize,
+    bp: usize,
+    /// The bits of `bp` that matter: all or none.
+    bp_matters: usize,
     /// The state of the chain that it met.
-    meets_frame: Frame,
-    meets_sp: usize,
-    meets_bp: usize,
-    /// [`Leaves::epoch`] when it was made.
-    epoch: u32,
+    meets: Key,
     /// The number of that state in the chain.
     at: u16,
     /// The highest of `places`.
     highest: u16,
-    /// The node of that state, and of this walk.
-    outer_node: u32,
+    /// The node of this walk, and of that state.
     node: u32,
-    /// The words in the order they were read: what they were, and where, in words from `start.sp`.
-    values: [usize; MAX],
+    outer_node: u32,
+    /// The words in the order they were read: what they were, and where, in words from `sp`. Where there are fewer,
+    /// the first comes again.
     places: [u16; MAX],
-    /// How many words there are.
-    words: u8,
-    /// How many frames there are.
-    count: u8,
-    start_bp_matters: bool,
-    meets_bp_matters: bool,
+    values: [usize; MAX],
     /// Outermost first.
     frames: [Frame; MAX],
+    /// How many there are.
+    count: u8,
 }
 
 /// See the module. Zeroed memory is empty.
 pub(super) struct Leaves {
-    /// Leaves of other epochs are forgotten; that of zeroed ones is never the current.
-    epoch: u32,
+    /// Whether there are any.
+    used: bool,
     /// By set, which leaf is forgotten next.
     oldest: [u8; SETS],
+    /// By set, which leaf was found or remembered last.
+    recent: [u8; SETS],
     leaves: [Leaf; LEAVES],
 }
 
 impl Leaves {
-    /// Forgets all. Called before the first use.
+    /// Forgets all.
     pub(super) fn forget(&mut self) {
-        self.epoch += 1;
+        if self.used {
+            self.leaves.iter_mut().for_each(|leaf| leaf.sp = 0);
+            // Only then: a jump out of a signal handler may leave us half-way.
+            compiler_fence(Ordering::SeqCst);
+            self.used = false;
+        }
     }
 
     #[inline(always)]
@@ -71,35 +77,40 @@ impl Leaves {
         mixed >> (usize::BITS - SETS.trailing_zeros())
     }
 
-    /// The place of the leaf that begins at `start`, if all its words still have their values and it still
-    /// meets the chain. The window has `start.sp` in it.
+    /// The leaf that begins at `start`, with its place, if all its words still have their values and it still
+    /// meets the chain. The window has the word below `start.sp` in it.
     #[inline(always)]
-    pub(super) fn find(&self, window: &Window, chain: &Chain, start: State) -> Option<usize> {
-        let first = Leaves::set(start) * WAYS;
-        for place in first..first + WAYS {
+    pub(super) fn find(
+        &mut self,
+        window: &Window,
+        chain: &Chain,
+        start: State,
+    ) -> Option<(usize, &Leaf)> {
+        let set = Leaves::set(start);
+        let room = window.room_from(start.sp);
+        // The one that was right the last time first.
+        let recent = set * WAYS + usize::from(self.recent[set]) % WAYS;
+        for step in 0..WAYS {
+            let place = (recent ^ step) % LEAVES;
             let leaf = &self.leaves[place];
-            if leaf.start.ip == start.ip
-                && leaf.start.sp == start.sp
-                && leaf.epoch == self.epoch
-                && (!leaf.start_bp_matters || leaf.start.bp == start.bp)
-                && leaf.holds(window)
-                && leaf.meets(chain)
-            {
-                return Some(place);
+            if leaf.begins(start) && leaf.holds(room) && leaf.meets(chain) {
+                if step != 0 {
+                    self.recent[set] = (place % WAYS) as u8;
+                }
+                return Some((place, &self.leaves[place]));
             }
         }
         None
     }
 
     /// The leaf at a place.
-    #[inline(always)]
     pub(super) fn leaf(&mut self, place: usize) -> &mut Leaf {
         &mut self.leaves[place & (LEAVES - 1)]
     }
 
     /// Remembers that a walk from `start` met the chain at its `at`-th state; the inner states are in the
     /// chain now. Does nothing when they are too many.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn remember(&mut self, chain: &Chain, start: State, at: usize) {
         let known = chain.known();
         let (Some(met), Some(inner)) = (known.get(at), known.get(at + 1..)) else { return };
@@ -112,52 +123,65 @@ impl Leaves {
         let set = Leaves::set(start);
         let way = usize::from(self.oldest[set]) % WAYS;
         self.oldest[set] = way as u8 + 1;
+        self.recent[set] = way as u8;
         let leaf = &mut self.leaves[set * WAYS + way];
-        // No leaf until it is whole.
-        leaf.epoch = 0;
-        leaf.highest = 0;
-        for (number, word) in words.iter().rev().enumerate() {
-            let Ok(place) = u16::try_from(word.address.wrapping_sub(start.sp) / 8) else { return };
-            (leaf.values[number], leaf.places[number]) = (word.value, place);
-            leaf.highest = leaf.highest.max(place);
+        // No leaf until it is whole. Before it may be one: see `forget`.
+        self.used = true;
+        leaf.sp = 0;
+        compiler_fence(Ordering::SeqCst);
+        let mut highest = 0;
+        // The first that is read is the last of them.
+        let Some(mut word) = words.last() else { return };
+        let mut rest = words;
+        for number in 0..MAX {
+            if let [others @ .., next] = rest {
+                (rest, word) = (others, next);
+            } else if let Some(first) = words.last() {
+                word = first;
+            }
+            let place = word.address.wrapping_sub(start.sp) / 8;
+            highest = place.max(highest);
+            (leaf.places[number], leaf.values[number]) = (place as u16, word.value);
         }
-        leaf.words = words.len() as u8;
+        let Ok(highest) = u16::try_from(highest) else { return };
+        leaf.highest = highest;
         leaf.count = inner.len() as u8;
-        leaf.start = start;
-        leaf.start_bp_matters = first.bp_matters();
-        leaf.meets_bp_matters = met.bp_matters();
+        (leaf.ip, leaf.bp) = (start.ip, start.bp);
+        leaf.bp_matters = usize::from(first.bp_matters()).wrapping_neg();
         leaf.at = at as u16;
-        leaf.outer_node = met.node;
-        leaf.node = first.node;
-        leaf.meets_frame = met.frame();
-        (leaf.meets_sp, leaf.meets_bp) = (met.state().sp, met.state().bp);
+        leaf.meets = *met.key();
+        (leaf.outer_node, leaf.node) = (met.node, first.node);
         for (to, known) in leaf.frames.iter_mut().zip(inner) {
             *to = known.frame();
         }
-        leaf.epoch = self.epoch;
+        compiler_fence(Ordering::SeqCst);
+        leaf.sp = start.sp;
     }
 }
 
 impl Leaf {
+    /// Whether its walk began like this.
+    #[inline(always)]
+    fn begins(&self, start: State) -> bool {
+        // One branch: each of them may differ.
+        (self.ip ^ start.ip) | (self.sp ^ start.sp) | ((self.bp ^ start.bp) & self.bp_matters) == 0
+    }
+
     /// Whether the chain's state that it met is still there.
     #[inline(always)]
     fn meets(&self, chain: &Chain) -> bool {
-        chain.known().get(self.at as usize).is_some_and(|met| {
-            met.is(self.meets_frame, self.meets_sp, self.meets_bp)
-                && met.bp_matters() == self.meets_bp_matters
-        })
+        chain.known().get(self.at as usize).is_some_and(|met| met.key().is(&self.meets))
     }
 
-    /// Whether all its words still have their values.
+    /// Whether all its words still have their values. From its `sp` on, the window has `room` bytes.
     #[inline(always)]
-    fn holds(&self, window: &Window) -> bool {
-        let base = self.start.sp;
-        let at = |place: u16| base + usize::from(place) * 8;
-        if !window.spans(base, at(self.highest)) {
+    fn holds(&self, room: usize) -> bool {
+        if usize::from(self.highest) * 8 >= room {
             return false;
         }
-        for number in 0..usize::from(self.words).min(MAX) {
-            let word = Word { address: at(self.places[number]), value: self.values[number] };
+        // As many rounds always: how many words there are cannot be predicted.
+        for (place, &value) in self.places.iter().zip(&self.values) {
+            let word = Word { address: self.sp + usize::from(*place) * 8, value };
             // SAFETY: inside the window, and read in the order of a walk, none after one that differs.
             if !unsafe { word.holds() } {
                 return false;

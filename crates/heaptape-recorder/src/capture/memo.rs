@@ -81,8 +81,8 @@ impl Memo {
     pub(super) fn get(&self, path: Path, frame: Frame, parent: u32) -> Option<u32> {
         // All four places without a branch: which one it is cannot be predicted.
         let id_if_it = |e: &Entry| {
-            let is_it = e.frame == frame.0 && e.parent == parent;
-            e.id & u32::from(is_it).wrapping_neg()
+            let differing = (e.frame ^ frame.0) | u64::from(e.parent ^ parent);
+            e.id & u32::from(differing == 0).wrapping_neg()
         };
         let [a, b, c, d] = &self.sets[path.set()];
         // A node that stands in two places, after a jump out of `put`, has the same id in both.

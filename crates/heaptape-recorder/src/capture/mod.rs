@@ -93,6 +93,9 @@ struct Fresh {
     sp: usize,
     bp: usize,
     rule: Rule,
+    /// Of the frame with all outer ones: its node, and the hash of them.
+    node: u32,
+    path: Path,
 }
 
 /// A thread's memory of backtraces. Zeroed memory is a fresh one.
@@ -195,18 +198,18 @@ fn begin_generation(thread: &mut Thread) {
 #[inline(always)]
 fn by_leaf(thread: &mut Thread, start: State) -> Option<u32> {
     let Capture { window, leaves, chain, .. } = &mut thread.capture;
-    let place = leaves.find(window, chain, start)?;
-    let at = leaves.leaf(place).at();
+    let (place, leaf) = leaves.find(window, chain, start)?;
+    let at = leaf.at();
     chain.verify(window, at).ok()?;
+    let outer_node = chain.known().get(at)?.node;
+    let node = leaf.node(outer_node);
     if chain.bottom != Bottom::End {
-        let frames = at + 1 + leaves.leaf(place).count();
+        let frames = at + 1 + leaf.count();
         if !ends_early_as_before(thread, frames) {
             return None;
         }
     }
-    let Capture { leaves, chain, .. } = &mut thread.capture;
-    let outer_node = chain.known()[at].node;
-    match leaves.leaf(place).node(outer_node) {
+    match node {
         Some(node) => Some(node),
         None => Some(renew(thread, place, outer_node)),
     }
@@ -262,7 +265,8 @@ fn by_walk(thread: &mut Thread, regs: Regs) -> u32 {
             return join(thread, start, met, count);
         }
         let rule = rules::lookup(thread, state.ip);
-        thread.capture.fresh[count] = Fresh { frame, sp: state.sp, bp: state.bp, rule };
+        let State { sp, bp, .. } = state;
+        thread.capture.fresh[count] = Fresh { frame, sp, bp, rule, node: 0, path: Path::default() };
         count += 1;
         let next = step::step(&mut thread.capture.window, rule, state);
         if count == MAX_FRAMES {
@@ -309,17 +313,17 @@ fn meet(
     count: usize,
 ) -> Option<usize> {
     let Capture { window, chain, .. } = &mut thread.capture;
-    let known = chain.known();
-    while let Some(last) = known[..*top].last() {
-        if last.state().sp >= state.sp {
-            break;
-        }
-        *top -= 1;
+    let mut inner = chain.known().get(..*top)?;
+    while let [rest @ .., last] = inner
+        && last.sp() < state.sp
+    {
+        inner = rest;
     }
-    let met = top.checked_sub(1)?;
-    if !known[met].is(frame, state.sp, state.bp) {
+    *top = inner.len();
+    if !inner.last()?.is(frame, state.sp, state.bp) {
         return None;
     }
+    let met = inner.len() - 1;
     match chain.verify(window, met) {
         Ok(()) => {
             let frames = met + 1 + count;
@@ -347,59 +351,68 @@ fn join(thread: &mut Thread, start: State, met: usize, count: usize) -> u32 {
         return node;
     }
     chain.truncate(met + 1);
-    let mut path = chain.path(met);
-    fetch_nodes(&thread.capture, path, count);
+    let outer = chain.path(met);
+    find_paths(&mut thread.capture, outer, count);
     for inner in (0..count).rev() {
-        let fresh = thread.capture.fresh[inner];
-        path = path.inward(fresh.frame);
-        node = child(thread, node, fresh.frame, path);
+        node = name(thread, inner, node);
         if node == 0 {
             return 0;
         }
-        push(thread, fresh, node, path);
     }
-    let Capture { leaves, chain, .. } = &mut thread.capture;
+    let Capture { leaves, chain, fresh, .. } = &mut thread.capture;
+    chain.extend(&fresh[..count]);
     leaves.remember(chain, start, met);
     node
 }
 
-/// Fetches what the memo may know of the outermost of `count` fresh frames, called from the frame of `path`.
+/// Finds the paths of the `count` fresh frames, called from the frame of `path`, and fetches what the memo may know of
+/// the outermost of them.
 #[inline(always)]
-fn fetch_nodes(capture: &Capture, mut path: Path, count: usize) {
-    for fresh in capture.fresh[..count].iter().rev().take(MOST_FETCHED) {
+fn find_paths(capture: &mut Capture, mut path: Path, count: usize) {
+    for (number, fresh) in capture.fresh[..count].iter_mut().rev().enumerate() {
         path = path.inward(fresh.frame);
-        capture.memo.fetch(path);
+        fresh.path = path;
+        if number < MOST_FETCHED {
+            capture.memo.fetch(path);
+        }
     }
+}
+
+/// Finds the node of a fresh frame below that of `parent`; 0 when it could not be announced.
+#[inline(always)]
+fn name(thread: &mut Thread, number: usize, parent: u32) -> u32 {
+    let Fresh { frame, path, .. } = thread.capture.fresh[number];
+    let node = child(thread, parent, frame, path);
+    thread.capture.fresh[number].node = node;
+    node
 }
 
 /// Makes the `count` fresh frames the chain. Where it has the old one's frames it has their nodes too.
 fn replace(thread: &mut Thread, count: usize, bottom: Bottom) -> u32 {
-    let chain = &mut thread.capture.chain;
-    let before = chain.known().len();
-    chain.truncate(0);
-    chain.bottom = bottom;
+    let before = thread.capture.chain.known().len();
     let mut node = 0;
-    let mut path = Path::default();
     let mut same = true;
+    find_paths(&mut thread.capture, Path::default(), count);
     for level in 0..count {
-        let fresh = thread.capture.fresh[count - 1 - level];
-        let was = thread.capture.chain.was(level);
+        let Capture { chain, fresh, .. } = &mut thread.capture;
+        let (was, fresh) = (chain.was(level), &mut fresh[count - 1 - level]);
         same &= level < before && was.frame() == fresh.frame;
-        path = path.inward(fresh.frame);
-        node = if same { was.node } else { child(thread, node, fresh.frame, path) };
+        if same {
+            fresh.node = was.node;
+            node = was.node;
+        } else {
+            node = name(thread, count - 1 - level, node);
+        }
         if node == 0 {
+            thread.capture.chain.truncate(0);
             return 0;
         }
-        push(thread, fresh, node, path);
     }
+    let Capture { chain, fresh, .. } = &mut thread.capture;
+    chain.truncate(0);
+    chain.bottom = bottom;
+    chain.extend(&fresh[..count]);
     node
-}
-
-#[inline(always)]
-fn push(thread: &mut Thread, fresh: Fresh, node: u32, path: Path) {
-    let Fresh { frame, sp, bp, rule } = fresh;
-    let state = State { ip: frame.ip() as usize, sp, bp };
-    thread.capture.chain.push(frame, state, rule, node, path);
 }
 
 /// The node of `frame` called from `parent`; 0 when it could not be announced.

@@ -73,6 +73,12 @@ impl Rule {
         }
     }
 
+    /// Whether it is of one of the usual kinds, [`Kind::Sp`] and [`Kind::Bp`].
+    #[inline(always)]
+    pub(super) fn is_plain(self) -> bool {
+        matches!(self.0 & 7, 1 | 2)
+    }
+
     /// Bytes from the base register to the CFA (or to the word that holds it).
     #[inline(always)]
     pub fn cfa_offset(self) -> isize {

@@ -107,25 +107,38 @@ fn by_frame_pointer(window: &mut Window, state: State) -> Option<State> {
     is_code(ip).then_some(State { ip, sp: state.bp + 16, bp })
 }
 
-/// The words that decided the step from `state` to `next`, the last that was read first. The caller's `rbp` is
-/// among them only if it matters (`bp_matters`): a word that nothing follows from need not stay the same.
+/// The word with the return address that decided the step to `next` by a plain rule; it was read last. That of the caller's
+/// `rbp` is [`Rule::bp_slot`].
 #[inline(always)]
-pub(super) fn words(
+pub(super) fn address_word(next: State) -> Word {
+    Word { address: next.sp - 8, value: next.ip }
+}
+
+/// The words that decided the step from `state` to `next` by another rule, the last that was read first, and how many
+/// there are. The caller's `rbp` is among them only if it matters (`bp_matters`): a word that nothing follows from need
+/// not stay the same.
+#[cold]
+#[inline(never)]
+pub(super) fn words_of_unusual(
     rule: Rule,
     state: State,
     next: State,
     bp_matters: bool,
-    mut each: impl FnMut(Word),
-) {
+) -> ([Word; STEP_WORDS], usize) {
+    let (mut words, mut count) = ([Word::default(); STEP_WORDS], 0);
+    let mut each = |word| {
+        words[count] = word;
+        count += 1;
+    };
     let kind = rule.kind();
     let slot = match kind {
-        Kind::End => return,
+        Kind::End => return (words, count),
         Kind::Signal => Some(state.sp + UCONTEXT_RBP),
         Kind::Fail => Some(state.bp),
         _ => rule.bp_slot(next.sp, state.bp),
     };
     if kind != Kind::Signal {
-        each(Word { address: next.sp - 8, value: next.ip });
+        each(address_word(next));
     }
     if let Some(address) = slot
         && bp_matters
@@ -140,6 +153,13 @@ pub(super) fn words(
         each(Word { address: state.sp + UCONTEXT_RSP, value: next.sp });
         each(Word { address: state.sp + UCONTEXT_RIP, value: next.ip - 1 });
     }
+    (words, count)
+}
+
+/// The same for a plain rule.
+#[inline(always)]
+pub(super) fn bp_matters_to_plain(rule: Rule, callers: bool) -> bool {
+    rule.kind() == Kind::Bp || rule.hands_bp_on(callers)
 }
 
 /// Whether `rbp` of a state matters to the walk outward of it: to this step, or, handed on, to the

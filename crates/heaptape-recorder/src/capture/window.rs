@@ -78,6 +78,12 @@ impl Window {
         self.covers(low) && self.covers(high)
     }
 
+    /// Bytes of the window from `address`, which lies in it, on.
+    #[inline(always)]
+    pub(super) fn room_from(&self, address: usize) -> usize {
+        (self.low + self.size).saturating_sub(address)
+    }
+
     /// Whether the word, which may lie outside the window yet, is what it was.
     pub(super) fn comes_to_hold(&mut self, word: &Word) -> bool {
         self.read(word.address) == Some(word.value)

@@ -1,9 +1,11 @@
 //! The addresses of the sampled blocks that are live: a free is recorded when it is of one of them.
 //!
-//! Static memory, which a forked child inherits as it inherits the blocks. An address belongs to a *home*, one
-//! byte that counts the sampled blocks there, and eight slots of one cache line. Addresses of one KiB have the
-//! same home: few sampled blocks lie so close, and a program that frees nearby reads the same bytes. What finds
-//! the slots of its home taken goes on to the next ones; a bit says that something has gone by.
+//! Static memory, which a forked child inherits as it inherits the blocks. The addresses of a KiB have one byte, which
+//! counts the sampled blocks there; neighbours have neighbouring bytes, so that a program that frees here and there in
+//! some MiB reads a few lines of the processor's cache, again and again (KiB that are 64 MiB apart share a byte). The
+//! addresses themselves are in slots: one belongs to a *home*, eight slots of a line, which a stretch of addresses shares that
+//! has one sampled block as a rule. What finds the slots of its home taken goes on to the next ones; a mark says that
+//! something has gone by. So what sampling needs of this table in some hundred MiB of blocks is a few pages.
 //!
 //! **Several threads.** An address is put in before the pointer is given to the program, and taken out before
 //! the block is really freed. The program's own hand-over of the pointer orders the first before any free of
@@ -11,46 +13,45 @@
 //! an address sees what was last done to it. Slots are claimed by compare-and-swap, counters are added to, so
 //! that what other addresses of the home do does not disturb. Relaxed is enough for all of it.
 
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use super::MEAN;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 
-/// Homes; a power of two. Their counters fit a second-level cache, and what is never used takes no memory.
+/// Counting bytes: as many as two bytes can number, which is how they are found.
+const COUNTS: usize = 1 << u16::BITS;
+/// Homes; a power of two. What is never used takes no memory.
 const HOMES: usize = 1 << 16;
 const SLOTS: usize = 8;
 /// Homes that one address may lie in.
 const REACH: usize = 64;
-/// Bytes of addresses that have the same home, as log2: no more blocks fit in than a home can count, even if each is
+/// Bytes of addresses that have the same byte, as log2: no more blocks fit in than a byte can count, even if each is
 /// sampled.
 pub const GRAIN: u32 = 10;
-/// An address's home is the product of this and its grain's number, shifted down by [`HASH_SHIFT`]: Fibonacci
-/// hashing (Knuth, The Art of Computer Programming, volume 3, section 6.4).
-pub const HASH_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-/// See [`HASH_FACTOR`].
-pub const HASH_SHIFT: u32 = 64 - HOMES.trailing_zeros();
-/// Of a home's byte: a block went on to the next home. Never cleared.
-const PASSED: u8 = 0x80;
-/// Most blocks of one home; the bits of its byte that count.
-pub const MOST: u8 = 0x7f;
-/// Where the homes' bytes lie in [`Blocks`].
-pub const COUNTS: usize = core::mem::offset_of!(Blocks, counts);
 
 /// See the module.
+#[repr(C)]
 pub struct Blocks {
-    counts: [AtomicU8; HOMES],
+    counts: [AtomicU8; COUNTS],
     slots: [Slots; HOMES],
+    /// Of homes: whether a block went on to the next one. Never taken back.
+    passed: [AtomicBool; HOMES],
 }
 
 #[repr(align(64))]
 struct Slots([AtomicU64; SLOTS]);
 
-/// Those of this process.
+/// Those of this process. They begin with the bytes: that of an address is the one with the number of its grain, as far
+/// as 16 bits tell.
 pub static SAMPLED: Blocks = Blocks {
-    counts: [const { AtomicU8::new(0) }; HOMES],
+    counts: [const { AtomicU8::new(0) }; COUNTS],
     slots: [const { Slots([const { AtomicU64::new(0) }; SLOTS]) }; HOMES],
+    passed: [const { AtomicBool::new(false) }; HOMES],
 };
 
-#[inline(always)]
+/// The home of an address: where every mean distance of bytes has one chosen, neighbouring homes have a block each.
 fn home(addr: u64) -> usize {
-    ((addr >> GRAIN).wrapping_mul(HASH_FACTOR) >> HASH_SHIFT) as usize
+    // The mean is set once (all processes of a recording have the same), so what was put in is found again.
+    let stretch = MEAN.load(Relaxed).max(1).ilog2();
+    (addr >> stretch) as usize % HOMES
 }
 
 impl Blocks {
@@ -58,8 +59,8 @@ impl Blocks {
     #[cold]
     pub(crate) fn insert(&self, addr: u64) -> bool {
         let home = home(addr);
-        let more = |byte: u8| (byte & MOST != MOST).then(|| byte + 1);
-        if self.counts[home].fetch_update(Relaxed, Relaxed, more).is_err() {
+        let more = |count: u8| count.checked_add(1);
+        if self.count(addr).fetch_update(Relaxed, Relaxed, more).is_err() {
             return false;
         }
         for step in 0..REACH {
@@ -68,16 +69,21 @@ impl Blocks {
             if self.slots[at].0.iter().any(claim) {
                 return true;
             }
-            self.counts[at].fetch_or(PASSED, Relaxed);
+            self.passed[at].store(true, Relaxed);
         }
-        self.counts[home].fetch_sub(1, Relaxed);
+        self.count(addr).fetch_sub(1, Relaxed);
         false
     }
 
-    /// Whether no address of the same home is there.
+    #[inline(always)]
+    fn count(&self, addr: u64) -> &AtomicU8 {
+        &self.counts[usize::from((addr >> GRAIN) as u16)]
+    }
+
+    /// Whether no address that is counted by the same byte is there.
     #[inline(always)]
     pub(crate) fn is_far_from(&self, addr: u64) -> bool {
-        self.counts[home(addr)].load(Relaxed) & MOST == 0
+        self.count(addr).load(Relaxed) == 0
     }
 
     /// Whether an address is there.
@@ -99,7 +105,7 @@ impl Blocks {
         let taken = |slot: &AtomicU64| slot.compare_exchange(addr, 0, Relaxed, Relaxed).is_ok();
         let taken = self.find(addr).is_some_and(taken);
         if taken {
-            self.counts[home(addr)].fetch_sub(1, Relaxed);
+            self.count(addr).fetch_sub(1, Relaxed);
         }
         taken
     }
@@ -110,7 +116,7 @@ impl Blocks {
         for step in 0..REACH {
             let at = (home(addr) + step) % HOMES;
             let found = self.slots[at].0.iter().find(|slot| slot.load(Relaxed) == addr);
-            if found.is_some() || self.counts[at].load(Relaxed) & PASSED == 0 {
+            if found.is_some() || !self.passed[at].load(Relaxed) {
                 return found;
             }
         }
@@ -158,7 +164,7 @@ mod tests {
             for addr in oracle.drain() {
                 assert!(blocks.remove(addr) && !blocks.contains(addr));
             }
-            assert!(blocks.counts.iter().all(|count| count.load(Relaxed) & MOST == 0));
+            assert!(blocks.counts.iter().all(|count| count.load(Relaxed) == 0));
             assert!(blocks.slots.iter().flat_map(|s| &s.0).all(|slot| slot.load(Relaxed) == 0));
         }
     }
@@ -189,6 +195,6 @@ mod tests {
                 });
             }
         });
-        assert!(blocks.counts.iter().all(|count| count.load(Relaxed) & MOST == 0));
+        assert!(blocks.counts.iter().all(|count| count.load(Relaxed) == 0));
     }
 }

@@ -56,18 +56,13 @@ fn is_on_after_joining() -> bool {
     is_known_on()
 }
 
-/// Bytes that an allocation of `size` counts for: none can be without.
-#[inline(always)]
-fn weight(size: usize) -> usize {
-    size + usize::from(size == 0)
-}
-
 /// Whether an allocation of `size` bytes is passed over without a further look; then it has been counted down.
-/// If not, nothing was: [`is_first_passed_over`] and [`choose`] are asked next. Where everything is recorded,
+/// If not, nothing was that matters: [`is_first_passed_over`] and [`choose`] are asked next. An allocation of 0 bytes counts
+/// for one: none can be without. Where everything is recorded,
 /// nothing is ever left to count down, so that it need not be asked whether that is so.
 #[inline(always)]
 pub(crate) fn passes_over(size: usize) -> bool {
-    tls::count_down(weight(size))
+    tls::count_down(size)
 }
 
 /// The same for the first allocation of a thread, for which a distance must be drawn before.

@@ -4,5 +4,6 @@
 //! which ask the loader's lock-free `_dl_find_object`.
 
 pub mod call;
+pub mod code;
 pub mod objects;
 pub mod tls;

@@ -53,6 +53,31 @@ pub fn control_block() -> *mut usize {
     block
 }
 
+/// The calling thread's words, for several at once.
+#[derive(Clone, Copy)]
+pub(crate) struct Words(*const u8);
+
+/// See [`Words`].
+#[inline(always)]
+pub(crate) fn words() -> Words {
+    let start;
+    // SAFETY: the offset of our own variable, resolved at load, and libc's control block, whose first word is its address.
+    unsafe {
+        asm!("mov {0}, qword ptr [rip + heaptape_tls@GOTTPOFF]", "add {0}, qword ptr fs:[0]",
+             out(reg) start, options(nostack, readonly, pure));
+    }
+    Words(start)
+}
+
+impl Words {
+    /// As [`get`].
+    #[inline(always)]
+    pub(crate) fn get<const WORD: usize>(self) -> usize {
+        // SAFETY: our own variable, of this thread, which alone writes it; volatile, because its signal handlers may, too.
+        unsafe { self.0.add(WORD).cast::<usize>().read_volatile() }
+    }
+}
+
 /// A word of the calling thread.
 #[inline(always)]
 pub fn get<const WORD: usize>() -> usize {
@@ -75,7 +100,8 @@ pub fn set<const WORD: usize>(value: usize) {
     }
 }
 
-/// Takes `bytes` from [`LEFT`] if more than that is left; whether it was.
+/// Takes `bytes`, or 1 for none, from [`LEFT`] if more than that is left; whether it was. If not, all that is left may have
+/// been taken.
 ///
 /// A signal handler that allocates between the look and the taking may make the result negative, which counts
 /// as nothing left: the next call finds it so.
@@ -84,8 +110,11 @@ pub fn count_down(bytes: usize) -> bool {
     // SAFETY: as in `set`.
     unsafe {
         asm!("mov {0}, qword ptr [rip + heaptape_tls@GOTTPOFF]", "cmp qword ptr fs:[{0} + {1}], {2}",
-             "jbe {3}", "sub qword ptr fs:[{0} + {1}], {2}", "js {3}",
-             out(reg) _, const LEFT, in(reg) bytes, label { return false }, options(nostack))
+             // Where everything is recorded, always.
+             "jbe {4}",
+             "mov {3}, {2}", "cmp {3}, 1", "adc {3}, 0",
+             "sub qword ptr fs:[{0} + {1}], {3}", "jle {4}",
+             out(reg) _, const LEFT, in(reg) bytes, out(reg) _, label { return false }, options(nostack))
     }
     true
 }

@@ -2,7 +2,11 @@
 
 use heaptape_analysis::block_filter::BlockFilter;
 use heaptape_analysis::index::answers::{Measure, Metric};
+use heaptape_analysis::index::time_map::By;
 use std::str::FromStr;
+
+/// Groups of sizes or lifetimes that can be told apart.
+const MOST_LIMITS: usize = 64;
 
 /// Names and values, decoded.
 pub(super) struct Parameters(Vec<(String, String)>);
@@ -54,17 +58,45 @@ impl Parameters {
         matches!(self.get(name), Some("true" | "1"))
     }
 
-    pub(super) fn measure(&self) -> Result<Measure, String> {
-        let filter = BlockFilter::parse(self.get("q").unwrap_or_default()).map_err(|wrong| {
+    /// What groups of blocks are told apart by.
+    pub(super) fn by(&self) -> Result<By, String> {
+        Ok(match self.get("by").ok_or("by is missing")? {
+            "site" => By::Site,
+            "size" => By::Size(self.limits()?),
+            "lifetime" => By::Lifetime(self.limits()?),
+            "thread" => By::Thread,
+            "leak" => By::Leak,
+            by => return Err(format!("blocks are not told apart by {by}")),
+        })
+    }
+
+    /// `limits`: numbers with commas between them, in ascending order.
+    fn limits(&self) -> Result<Vec<f64>, String> {
+        let words = self.get("limits").ok_or("limits are missing")?.split(',');
+        let limits: Vec<f64> = words
+            .map(|word| word.parse().map_err(|_| format!("limits: {word:?} is no number")))
+            .collect::<Result<_, String>>()?;
+        if limits.len() > MOST_LIMITS {
+            return Err(format!("{MOST_LIMITS} limits at most"));
+        }
+        // A NaN is in no order.
+        if limits.is_sorted() { Ok(limits) } else { Err("limits must ascend".to_owned()) }
+    }
+
+    pub(super) fn filter(&self) -> Result<BlockFilter, String> {
+        BlockFilter::parse(self.get("q").unwrap_or_default()).map_err(|wrong| {
             let wrong: Vec<String> = wrong.into_iter().map(|word| word.message).collect();
             wrong.join("; ")
-        })?;
+        })
+    }
+
+    pub(super) fn measure(&self) -> Result<Measure, String> {
         Ok(Measure {
             metric: self.word::<Metric>("metric")?,
             t: self.position("t")?,
             a: self.position("a")?,
             b: self.position("b")?,
-            filter,
+            filter: self.filter()?,
         })
     }
 }
@@ -104,6 +136,15 @@ mod tests {
         assert!(parameters.flag("f") && !parameters.flag("e"));
         assert!(parameters.number("q").is_err() && parameters.number("none").is_err());
         assert!(parameters.count("n", 999).is_err());
+        let by = |query: &str| Parameters::parse(query).unwrap().by();
+        assert_eq!(by("by=size&limits=1,2.5,1e30"), Ok(By::Size(vec![1.0, 2.5, 1e30])));
+        assert_eq!(by("by=thread"), Ok(By::Thread));
+        let many = format!("by=size&limits=1{}", ",1".repeat(MOST_LIMITS));
+        for bad in
+            ["by=", "by=size", "by=size&limits=2,1", "by=size&limits=1,NaN", "limits=1", &many]
+        {
+            assert!(by(bad).is_err(), "{bad}");
+        }
         for bad in ["a=%", "a=%2", "a=%zz", "a=%ff"] {
             assert!(Parameters::parse(bad).is_err(), "{bad}");
         }

@@ -274,13 +274,15 @@ impl Ask<'_, '_> {
             width,
             height,
         };
-        let map = self.served.answers.time_map(window, self.stop)?;
+        let (by, filter) = (self.of.by()?, self.of.filter()?);
+        let map = self.served.answers.time_map(window, &by, &filter, self.stop)?;
         columns(
             &Table::new()
                 .meta("width", width)
                 .meta("height", height)
                 .f64("fill", map.fill.len(), |row| f64::from(map.fill[row]))
-                .u32("stack", map.stack.len(), |row| map.stack[row]),
+                .u32("group", map.group.len(), |row| map.group[row])
+                .f64("rest", map.rest.len(), |row| f64::from(map.rest[row])),
         )
     }
 

@@ -49,6 +49,14 @@ fn operator_new_and_delete_in_all_forms() {
     check("new_forms");
 }
 
+/// Frees without backtraces are recorded on a way of their own, which operators delete that only free take at once.
+#[test]
+fn operator_new_and_delete_without_backtraces_of_frees() {
+    Check::of("new_forms").option("--free-backtraces=none").run();
+    Check::of("own_new").option("--free-backtraces=none").run();
+    Check::of("sized_free").option("--free-backtraces=none").ledger_may_differ_from_bare().run();
+}
+
 /// A runtime that is part of the program is called in place of ours: what is recorded is the mallocs
 /// that it makes.
 #[test]

@@ -1,6 +1,6 @@
 //! Threads: their first and last acts, their number, their races.
 
-use super::check::{self, check};
+use super::check::{self, Check, check};
 use super::{build, run};
 use std::collections::BTreeSet;
 
@@ -46,6 +46,12 @@ fn sixty_four_threads_alive() {
 #[test]
 fn addresses_reused_by_eight_threads() {
     check("reuse_storm");
+}
+
+/// The same on the short way of frees without backtraces.
+#[test]
+fn addresses_reused_by_eight_threads_without_backtraces_of_frees() {
+    Check::of("reuse_storm").option("--free-backtraces=none").run();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 import { column, type Columns } from '../columns.ts';
 import type {
   BlockPage, BlockQuery, Blocks, Cells, ContentsView, Envelope, EventRow, Histograms, Layout, LiveRange, Measure, ProcessData,
-  ProcessInfo, Samples, SiteSeries, SourceView, Stacks, StackWeights, TimeMap, Times, Weight,
+  ProcessInfo, Samples, SiteSeries, SourceView, Stacks, StackWeights, TimeMap, TimeMapQuery, Times, Weight,
 } from '../types.ts';
 import { askColumns, askJson } from './ask.ts';
 
@@ -94,10 +94,15 @@ export class HttpProcess implements ProcessData {
     return { sites, points, bytes: column(table, 'bytes', 'f64', sites.length * points) };
   }
 
-  async time_map(lo: number, hi: number, a: number, b: number, width: number, height: number, signal?: AbortSignal): Promise<TimeMap> {
-    const table = await this.#columns('time_map', { lo, hi, a, b, width, height }, signal);
+  async time_map(query: TimeMapQuery, signal?: AbortSignal): Promise<TimeMap> {
+    const { width, height, limits } = query;
+    const table = await this.#columns('time_map', { ...query, limits: limits.join() }, signal);
     const cells = width * height;
-    return { width, height, fill: Float32Array.from(column(table, 'fill', 'f64', cells)), stack: column(table, 'stack', 'u32', cells) };
+    return {
+      width, height,
+      fill: Float32Array.from(column(table, 'fill', 'f64', cells)), group: column(table, 'group', 'u32', cells),
+      rest: Float32Array.from(column(table, 'rest', 'f64', query.q.trim() === '' ? 0 : cells)),
+    };
   }
 
   async contents(id: number, t: number, signal?: AbortSignal): Promise<ContentsView> {

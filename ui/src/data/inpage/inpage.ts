@@ -4,7 +4,7 @@ import type { Columns } from '../columns.ts';
 import { parseFilter, type Token } from '../filter.ts';
 import type {
   BlockPage, BlockQuery, Blocks, Cells, ContentsView, Envelope, EventRow, Histograms, Layout, LiveRange, Measure, ProcessData,
-  ProcessInfo, Samples, SiteSeries, SourceView, Stacks, StackWeights, TimeMap, Weight,
+  ProcessInfo, Samples, SiteSeries, SourceView, Stacks, StackWeights, TimeMap, TimeMapQuery, Weight,
 } from '../types.ts';
 import { readFrames, readStacks, readStrings } from './backtraces.ts';
 import { BlockTable, type AddressOrder, type Population } from './blocks.ts';
@@ -205,8 +205,10 @@ export class InPage implements ProcessData {
     return seriesOf(this.#flows ?? this.#blocks, this.stacks, moments.map((it) => this.#flows?.grid.rounded(it) ?? it), most, new Slices(signal));
   }
 
-  async time_map(lo: number, hi: number, a: number, b: number, width: number, height: number, signal?: AbortSignal): Promise<TimeMap> {
-    return timeMapOf(await this.#blocks.byAddress(), this.times, { lo, hi, a, b, width, height }, new Slices(signal));
+  async time_map(query: TimeMapQuery, signal?: AbortSignal): Promise<TimeMap> {
+    const [order, mask] = [await this.#blocks.byAddress(), await this.#maskOf(query.q, query.b)];
+    const ground = { table: this.#blocks, order, stacks: this.stacks, times: this.times };
+    return timeMapOf(ground, query, mask, new Slices(signal));
   }
 
   async contents(id: number, t: number): Promise<ContentsView> {

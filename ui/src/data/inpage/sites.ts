@@ -10,7 +10,7 @@ export function compareSites({ name, file, line, module, strings }: Frames, x: n
 }
 
 /** By code points, as UTF-8 orders; JavaScript's own order is by UTF-16 units. */
-export function compareText(x: string, y: string): number {
+function compareText(x: string, y: string): number {
   const length = Math.min(x.length, y.length);
   for (let i = 0; i < length; i++) {
     let [a, b] = [x.charCodeAt(i), y.charCodeAt(i)];

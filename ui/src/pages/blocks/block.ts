@@ -1,5 +1,6 @@
 // One block, taken out of columns, with its times in nanoseconds.
 
+import { LEAKS } from '../../data/filter.ts';
 import { NEVER, type Blocks, type Times } from '../../data/types.ts';
 
 export interface Block {
@@ -79,4 +80,4 @@ export function age(block: Block, position: number, times: Times): number | null
   return isLive(block, position) ? times.of(position) - bornTime(block, times) : null;
 }
 
-export const LEAK_CLASSES = ['–', 'definite', 'indirect', 'possible', 'reachable'];
+export const LEAK_CLASSES = ['–', ...LEAKS.slice(1)];

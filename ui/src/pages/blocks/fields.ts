@@ -33,7 +33,7 @@ export function fieldsAt(bytes: Uint8Array, known: Uint8Array, at: number): Fiel
   return [...fields, { name: 'utf-8', value: textAt(bytes, known, at) }];
 }
 
-export function allKnown(known: Uint8Array, at: number, length: number): boolean {
+function allKnown(known: Uint8Array, at: number, length: number): boolean {
   for (let k = at; k < at + length; k++) if (known[k] !== 1) return false;
   return true;
 }

@@ -11,7 +11,7 @@ import { theme } from '../../ui/theme.ts';
 import { inUnit } from '../../ui/units.ts';
 import { Order } from '../flame/boxes.ts';
 import { Legend } from '../flame/legend.tsx';
-import { type Looks, shown, shownShare } from '../flame/looks.ts';
+import { type Looks, shownShare } from '../flame/looks.ts';
 import { Single } from '../flame/single.tsx';
 import { useFits } from '../flame/use.ts';
 import { between, other, rows } from './params.ts';
@@ -79,7 +79,7 @@ function Sides({ found }: { found: Difference }) {
     <div class="diff-sides" data-testid="diff-sides">
       <span title={names.exact[0]}><Icon name="snapshot" size={12} /> {names.before} <b>{inUnit(before.total[unit.value], unit.value)}</b></span>
       <span title={names.exact[1]}><Icon name="snapshot" size={12} /> {names.after} <b>{inUnit(after.total[unit.value], unit.value)}</b></span>
-      <span>B − A <b data-testid="diff-total">{shown(delta, unit.value, true)}</b> {before.total[unit.value] > 0 && <span class="quiet">({shownShare(delta, before.total[unit.value])})</span>}</span>
+      <span>B − A <b data-testid="diff-total">{inUnit(delta, unit.value, true)}</b> {before.total[unit.value] > 0 && <span class="quiet">({shownShare(delta, before.total[unit.value])})</span>}</span>
       {found.unmatched !== '' && <span class="quiet" data-testid="diff-unmatched">{found.unmatched}</span>}
     </div>
   );

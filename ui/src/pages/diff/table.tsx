@@ -7,7 +7,7 @@ import { merged, mergeStacks } from '../../tree/shared.ts';
 import { type Column, Table } from '../../ui/table.tsx';
 import { count, inUnit } from '../../ui/units.ts';
 import { search } from '../flame/params.ts';
-import { shown, shownShare } from '../flame/looks.ts';
+import { shownShare } from '../flame/looks.ts';
 import { RowName } from '../tables/flat.tsx';
 import { groups } from '../tables/groups.ts';
 import type { Difference } from './use.ts';
@@ -65,7 +65,7 @@ export function DiffTable({ found, by }: { found: Difference; by: 'site' | 'func
       onSelect={(row) => found.own && row.key >= 0 && select(by === 'function' ? 'fn' : by, row.key)}
       totals={{
         name: 'all', before: inUnit(found.before.total[unit.value], unit.value), after: inUnit(found.after.total[unit.value], unit.value),
-        change: shown(found.after.total[unit.value] - found.before.total[unit.value], unit.value, true),
+        change: inUnit(found.after.total[unit.value] - found.before.total[unit.value], unit.value, true),
       }}
       label="Difference" testid="diff-table"
       footer={`${count(list.length)} rows. ${by === 'function' ? 'A block is in the row of each function on its backtrace: rows overlap.' : 'Each block is in one row.'}`}
@@ -75,7 +75,7 @@ export function DiffTable({ found, by }: { found: Difference; by: 'site' | 'func
 
 function Change({ row }: { row: Row }) {
   const change = row.after - row.before;
-  return <span class={change === 0 ? 'quiet' : undefined}>{shown(change, unit.value, true)}</span>;
+  return <span class={change === 0 ? 'quiet' : undefined}>{inUnit(change, unit.value, true)}</span>;
 }
 
 /** A bar from the middle: less to the left, more to the right. */

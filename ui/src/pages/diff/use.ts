@@ -8,7 +8,8 @@ import { METRICS } from '../../state/metrics.ts';
 import { carry, matchStacks } from '../../tree/match.ts';
 import type { Selfs } from '../../tree/view.ts';
 import { change } from '../../tree/weights.ts';
-import { bytes, count, exactTime, time } from '../../ui/units.ts';
+import { commandLine } from '../../ui/name.tsx';
+import { bytes, counted, exactTime, time } from '../../ui/units.ts';
 import { other } from './params.ts';
 
 type Side = Pick<StackWeights, 'bytes' | 'blocks' | 'total'>;
@@ -72,7 +73,7 @@ async function recordings(second: DataSource, signal: AbortSignal): Promise<Diff
 
 /** What was recorded, and as which process of the tape. */
 function commandOf({ info }: ProcessData): string {
-  return `${info.argv.join(' ')}, process #${info.id}, pid ${info.pid}`;
+  return `${commandLine(info.argv)}, process #${info.id}, pid ${info.pid}`;
 }
 
 /** What has no counterpart on the other side: its backtraces, and their bytes. */
@@ -84,7 +85,7 @@ function unmatched(one: Side, other: Side): string {
       found.stacks++;
       found.bytes += side.bytes[stack]!;
     }
-    return `${count(found.stacks)} ${found.stacks === 1 ? 'backtrace' : 'backtraces'} (${bytes(found.bytes)})`;
+    return `${counted(found.stacks, 'backtrace')} (${bytes(found.bytes)})`;
   };
   return `Matched by function, file and line of each frame. Only in A: ${only(one, other)}; only in B: ${only(other, one)}.`;
 }

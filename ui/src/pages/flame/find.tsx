@@ -4,13 +4,13 @@ import { useEffect, useState } from 'preact/hooks';
 import type { Unit, Weight } from '../../data/types.ts';
 import { compile } from '../../tree/search.ts';
 import { Button } from '../../ui/button.tsx';
-import { count, percent } from '../../ui/units.ts';
+import { count, inUnit, percent } from '../../ui/units.ts';
 import { search } from './params.ts';
-import { shown } from './looks.ts';
 
 interface Props {
   found: (Weight & { nodes: number; fns: number }) | null;
-  total: Weight;
+  /** In the unit. */
+  total: number;
   unit: Unit;
   signed: boolean;
   onStep: (by: 1 | -1) => void;
@@ -46,7 +46,7 @@ export function Find({ found, total, unit, signed, onStep }: Props) {
         <span class="flame-found" data-testid="flame-found" data-nodes={found.nodes} data-fns={found.fns} data-bytes={found.bytes} data-blocks={found.blocks} title="Each byte counted once, however often its backtrace fits">
           {found.nodes === 0
             ? 'no frame fits'
-            : `${count(found.nodes)} ${found.nodes === 1 ? 'match' : 'matches'} · ${shown(found[unit], unit, signed)}${signed ? '' : ` · ${percent(found[unit], total[unit])}`}`}
+            : `${count(found.nodes)} ${found.nodes === 1 ? 'match' : 'matches'} · ${inUnit(found[unit], unit, signed)}${signed ? '' : ` · ${percent(found[unit], total)}`}`}
         </span>
       )}
       <Button icon="back" label="Previous match" keys="N" disabled={!found || found.nodes === 0} onClick={() => onStep(-1)} />

@@ -1,6 +1,6 @@
 // How frames look: their colour, their words.
 
-import type { Stacks, Unit } from '../../data/types.ts';
+import type { Stacks } from '../../data/types.ts';
 import { nodeName } from '../../tree/shared.ts';
 import { value, type View } from '../../tree/view.ts';
 import { category, type Colour, difference, mix, OTHER } from '../../ui/colour.ts';
@@ -22,19 +22,13 @@ export interface Looks {
   fits: Uint8Array | null;
 }
 
-/** A value in the unit; of a difference with its sign. */
-export function shown(value: number, unit: Unit, signed: boolean): string {
-  return `${signed && value > 0 ? '+' : ''}${inUnit(value, unit)}`;
-}
-
 export function look(looks: Looks, box: Box): Look {
   const { view, stacks } = looks;
   const own = value(view, box.node);
   const fn = view.shape.fn(box.node);
   return {
     colour: colourOf(looks, box.node),
-    name: lineOf(view, stacks, box.node),
-    number: shown(own, view.unit, view.signed),
+    words: () => ({ name: lineOf(view, stacks, box.node), number: inUnit(own, view.unit, view.signed) }),
     dim: looks.fits !== null && looks.fits[fn] !== 1,
     change: looks.colouring === 'change' ? Math.sign(own) : 0,
   };

@@ -6,12 +6,11 @@ import { page } from '../../state/params.ts';
 import { batch } from '@preact/signals';
 import type { Stacks } from '../../data/types.ts';
 import { BottomUp } from '../../tree/bottomup.ts';
-import { hide, nodeName, nodePlace } from '../../tree/shared.ts';
-import { merged } from '../../tree/shared.ts';
+import { hide, merged, nodeName, nodePlace } from '../../tree/shared.ts';
 import { value, type View } from '../../tree/view.ts';
 import { type Item, Menu } from '../../ui/menu.tsx';
+import { inUnit } from '../../ui/units.ts';
 import { middle, turn } from './params.ts';
-import { shown } from './looks.ts';
 
 /** Selects what a frame stands for: its backtrace, or in a tree of callers its function. */
 export function choose(view: Pick<View, 'shape'>, node: number): void {
@@ -32,7 +31,7 @@ export function sandwich(fn: number): void {
 }
 
 /** A node's backtrace, the innermost frame first, as debuggers print it. */
-export function stackText(view: View, stacks: Stacks, node: number): string {
+function stackText(view: View, stacks: Stacks, node: number): string {
   const nodes: number[] = [];
   for (let at = node; at > 0; at = view.shape.parent(at)) nodes.push(at);
   if (view.shape instanceof BottomUp) nodes.reverse();
@@ -84,7 +83,7 @@ export function SmallMenu({ view, stacks, nodes, x, y, onZoom, onClose }: Omit<F
   const items: Item[] = sorted.map((node) => ({
     id: String(node),
     label: nodeName(view.shape, stacks, node),
-    keys: shown(value(view, node), view.unit, view.signed),
+    keys: inUnit(value(view, node), view.unit, view.signed),
     run: () => onZoom(node),
   }));
   if (nodes.length > MOST_SMALL) items.push({ label: `and ${nodes.length - MOST_SMALL} smaller ones`, run: onClose, disabled: 'Zoom in to see them' });

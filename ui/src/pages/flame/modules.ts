@@ -1,6 +1,7 @@
 // The colours of modules in a flame graph: those that fill most of it have colours of their own.
 
 import type { ProcessData } from '../../data/types.ts';
+import { wholeRunWeights } from '../../state/weights.ts';
 import { byRank } from '../../ui/colour.ts';
 
 const known = new WeakMap<ProcessData, Promise<Map<number, number>>>();
@@ -13,9 +14,8 @@ export function moduleColours(data: ProcessData): Promise<Map<number, number>> {
 }
 
 async function rank(data: ProcessData): Promise<Map<number, number>> {
-  const { stacks, info } = data;
-  const run = { t: 0, a: 0, b: info.event_count, q: '' };
-  const [peak, leaked] = await Promise.all([data.weigh({ ...run, metric: 'peak' }), data.weigh({ ...run, metric: 'leaked' })]);
+  const { stacks } = data;
+  const [peak, leaked] = await Promise.all([wholeRunWeights(data, 'peak'), wholeRunWeights(data, 'leaked')]);
   const area = new Map<number, number>();
   for (let stack = 1; stack < stacks.count; stack++) {
     const bytes = peak.bytes[stack]! + leaked.bytes[stack]!;

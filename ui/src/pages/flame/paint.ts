@@ -12,8 +12,8 @@ const PAD = 6;
 /** How a box looks. */
 export interface Look {
   colour: Colour;
-  name: string;
-  number: string;
+  /** What is written on it: of most boxes nothing, they are too narrow. */
+  words: () => { name: string; number: string };
   /** Does not fit what is searched for. */
   dim: boolean;
   /** More (1) or less (-1) than before: hatched one way or the other. */
@@ -100,27 +100,31 @@ export class Painter {
 
   private box(scene: Scene, box: Box, y: number): void {
     const { pen } = this;
+    // From pixel to pixel: edges between two would be blended, which takes longer and says nothing.
+    const x = Math.round(box.x);
+    const wide = Math.max(1, Math.round(box.x + box.width) - x);
     // A gap of a pixel between neighbours, where there is room for it.
-    const width = box.width >= 3 ? box.width - 1 : box.width;
-    if (box.small) return this.small(scene, box, y, width);
+    const width = wide >= 3 ? wide - 1 : wide;
+    if (box.small) return this.small(scene, box.small.length, x, y, width);
     const look = scene.look(box);
     const shade = look.dim ? 0.82 : box.row < scene.context ? 0.45 : 0;
     const colour = shade > 0 ? faded(look.colour, scene.colours.dark, shade) : look.colour;
     pen.fillStyle = css(colour);
-    pen.fillRect(box.x, y, width, ROW - 1);
+    pen.fillRect(x, y, width, ROW - 1);
     if (look.change !== 0 && width >= 4) {
       pen.fillStyle = this.hatch(look.change > 0 ? 'rise' : 'fall', inkOn(colour));
       pen.globalAlpha = 0.16;
-      pen.fillRect(box.x, y, width, ROW - 1);
+      pen.fillRect(x, y, width, ROW - 1);
       pen.globalAlpha = 1;
     }
     if (width < 26) return;
-    const label = this.measure.label(look.name, look.number, width - 2 * PAD);
+    const { name, number } = look.words();
+    const label = this.measure.label(name, number, width - 2 * PAD);
     pen.fillStyle = look.dim ? scene.colours.muted : inkOn(colour);
-    this.text(label.name, box.x + PAD, y);
+    this.text(label.name, x + PAD, y);
     if (label.number === '') return;
     pen.globalAlpha = look.dim ? 1 : 0.8;
-    this.text(label.number, box.x + PAD + this.measure.width(label.name) + GAP, y);
+    this.text(label.number, x + PAD + this.measure.width(label.name) + GAP, y);
     pen.globalAlpha = 1;
   }
 
@@ -128,21 +132,21 @@ export class Painter {
     if (text !== '') this.pen.fillText(text, x, y + ROW / 2);
   }
 
-  private small(scene: Scene, box: Box, y: number, width: number): void {
+  private small(scene: Scene, count: number, x: number, y: number, width: number): void {
     const { pen } = this;
     pen.fillStyle = scene.colours.hole;
-    pen.fillRect(box.x, y, width, ROW - 1);
+    pen.fillRect(x, y, width, ROW - 1);
     pen.fillStyle = this.hatch('small', scene.colours.muted);
     pen.globalAlpha = 0.55;
-    pen.fillRect(box.x, y, width, ROW - 1);
+    pen.fillRect(x, y, width, ROW - 1);
     pen.globalAlpha = 1;
-    const label = `+${box.small!.length} small`;
+    const label = `+${count} small`;
     const own = this.measure.width(label);
     if (own + 2 * PAD > width) return;
     pen.fillStyle = scene.colours.hole;
-    pen.fillRect(box.x + PAD - 3, y + 3, own + 6, ROW - 7);
+    pen.fillRect(x + PAD - 3, y + 3, own + 6, ROW - 7);
     pen.fillStyle = scene.colours.text;
-    this.text(label, box.x + PAD, y);
+    this.text(label, x + PAD, y);
   }
 
   private outlines(scene: Scene): void {

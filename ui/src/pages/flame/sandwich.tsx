@@ -5,18 +5,19 @@ import { useMemo, useState } from 'preact/hooks';
 import type { Answer } from '../../state/query.ts';
 import type { ProcessData } from '../../data/types.ts';
 import { select, unit } from '../../state/state.ts';
-import { BottomUp } from '../../tree/bottomup.ts';
 import { compile } from '../../tree/search.ts';
-import { fnName, frameOf, merged, momentOfRun, nodeName } from '../../tree/shared.ts';
-import { byFunction, type Selfs, view as viewOf, type View } from '../../tree/view.ts';
+import { fnName, frameOf, merged, nodeName } from '../../tree/shared.ts';
+import { type Selfs, view as viewOf, type View } from '../../tree/view.ts';
 import type { Moments } from '../../tree/weights.ts';
 import { Name, wholeFrame } from '../../ui/name.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
+import { inUnit } from '../../ui/units.ts';
 import { Order } from './boxes.ts';
 import { Graph } from './graph.tsx';
 import { InfoLine } from './info.tsx';
-import { look, type Looks, shown } from './looks.ts';
+import { look, type Looks } from './looks.ts';
 import { FrameMenu, SmallMenu } from './menus.tsx';
+import { useHalves, useMiddle, type FunctionRow } from './middle.ts';
 import { middle, search } from './params.ts';
 import { useLines } from './use.ts';
 import '../tables/tables.css';
@@ -28,24 +29,10 @@ interface Props {
   moments: Answer<Moments & { of: ProcessData }>;
 }
 
-interface Row {
-  fn: number;
-  total: number;
-  self: number;
-}
-
 export function Sandwich({ selfs, looks, order, moments }: Props) {
   const base = merged.value;
   const { stacks } = looks;
-  const rows = useMemo(() => {
-    const sums = byFunction(base, unit.value === 'bytes' ? selfs.bytes : selfs.blocks);
-    const list: Row[] = [...sums].filter(([fn, it]) => fn >= 0 && it.total !== 0).map(([fn, it]) => ({ fn, ...it }));
-    return list.sort((x, y) => Math.abs(y.total) - Math.abs(x.total) || x.fn - y.fn);
-  }, [base, selfs, unit.value]);
-  const wanted = /^\d{1,9}$/.test(middle.value) ? Number(middle.value) : -1;
-  // The one that itself allocates most says more than main.
-  const heaviest = rows.reduce((best, row) => (Math.abs(row.self) > Math.abs(best.self) ? row : best), { fn: -1, total: 0, self: 0 });
-  const fn = wanted >= 0 ? wanted : heaviest.fn;
+  const { rows, fn } = useMiddle(base, selfs[unit.value]);
   return (
     <div class="sandwich" data-testid="sandwich">
       <FunctionList rows={rows} looks={looks} fn={fn} />
@@ -54,24 +41,24 @@ export function Sandwich({ selfs, looks, order, moments }: Props) {
   );
 }
 
-function FunctionList({ rows, looks, fn }: { rows: Row[]; looks: Looks; fn: number }) {
+function FunctionList({ rows, looks, fn }: { rows: FunctionRow[]; looks: Looks; fn: number }) {
   const { stacks, view } = looks;
   const pattern = search.value === '' ? null : compile(search.value);
   const [sort, setSort] = useState({ key: 'total', descending: true });
-  const name = (row: Row) => fnName(row.fn, stacks, frameOf(stacks, row.fn));
+  const name = (row: FunctionRow) => fnName(row.fn, stacks, frameOf(stacks, row.fn));
   const list = useMemo(() => {
     const fit = rows.filter((row) => !pattern || pattern.test(fnName(row.fn, stacks, frameOf(stacks, row.fn), true)));
-    const order = (x: Row, y: Row) => (sort.key === 'name' ? (name(x) < name(y) ? 1 : -1) : sort.key === 'self' ? x.self - y.self : x.total - y.total);
+    const order = (x: FunctionRow, y: FunctionRow) => (sort.key === 'name' ? (name(x) < name(y) ? 1 : -1) : sort.key === 'self' ? x.self - y.self : x.total - y.total);
     return fit.sort((x, y) => (sort.descending ? order(y, x) : order(x, y)));
   }, [rows, search.value, sort]);
   const most = rows.reduce((largest, row) => Math.max(largest, Math.abs(row.total)), 0);
-  const columns: Column<Row>[] = [
+  const columns: Column<FunctionRow>[] = [
     { key: 'name', title: 'function', width: 'minmax(90px, 1fr)', cell: (row) => <Name text={name(row)} tail={7} title={wholeFrame(stacks.frames, frameOf(stacks, row.fn))} /> },
     {
       key: 'total', title: 'total', numeric: true, width: '84px', hint: 'Of backtraces through it, each byte once',
-      cell: (row) => <span class="measured" style={{ '--share': (Math.abs(row.total) / (most || 1)).toFixed(4) }}>{shown(row.total, view.unit, view.signed)}</span>,
+      cell: (row) => <span class="measured" style={{ '--share': (Math.abs(row.total) / (most || 1)).toFixed(4) }}>{inUnit(row.total, view.unit, view.signed)}</span>,
     },
-    { key: 'self', title: 'self', numeric: true, width: '84px', hint: 'Of backtraces that end in it', cell: (row) => shown(row.self, view.unit, view.signed) },
+    { key: 'self', title: 'self', numeric: true, width: '84px', hint: 'Of backtraces that end in it', cell: (row) => inUnit(row.self, view.unit, view.signed) },
   ];
   return (
     <div class="sandwich-list">
@@ -90,7 +77,7 @@ type At = { half: 'callers' | 'callees'; node: number; small: number[] | null };
 
 function Halves({ fn, selfs, looks, alphabetical, moments }: { fn: number; selfs: Selfs; looks: Looks; alphabetical: boolean; moments: Props['moments'] }) {
   const base = merged.value;
-  const shapes = useMemo(() => ({ callers: BottomUp.callers(base, fn), callees: base.callees(fn) }), [base, fn]);
+  const shapes = useHalves(base, fn);
   const views = useMemo(
     () => ({ callers: viewOf(shapes.callers, selfs, unit.value), callees: viewOf(shapes.callees, selfs, unit.value) }),
     [shapes, selfs, unit.value],
@@ -99,8 +86,7 @@ function Halves({ fn, selfs, looks, alphabetical, moments }: { fn: number; selfs
   const lineOf = useLines(shapes[at.half], moments);
   return (
     <div class="sandwich-graphs">
-      <InfoLine view={views[at.half]} stacks={looks.stacks} node={at.node} alone={at.half === 'callees'} small={at.small?.length ?? null} line={lineOf?.(at.node) ?? null}
-        mark={momentOfRun.value} />
+      <InfoLine view={views[at.half]} stacks={looks.stacks} node={at.node} alone={at.half === 'callees'} small={at.small?.length ?? null} line={lineOf?.(at.node) ?? null} />
       {(['callers', 'callees'] as const).map((half) => (
         <div class="sandwich-half" key={half}>
           <h3>{half === 'callers' ? 'who calls it, upwards' : 'what it calls, downwards'}</h3>
@@ -134,7 +120,7 @@ function Half({ half, view, looks, alphabetical, onPoint }: HalfProps) {
         view={view} zoom={zoom} onZoom={(node) => (setZoom(node), go(node))} up={half === 'callers'} order={order} look={(box) => look(own, box)}
         focus={focus} onFocus={go} chosen={-1} onChoose={pick} onHover={(box) => (box ? onPoint(box.node, box.small) : onPoint(focus, null))}
         onMenu={(node, x, y) => setMenu({ node, small: null, x, y })} onSmall={(box, x, y) => setMenu({ node: box.node, small: box.small, x, y })}
-        spoken={(node) => `${nodeName(view.shape, stacks, node)}, ${shown(view.width.total(node), view.unit, false)}`}
+        spoken={(node) => `${nodeName(view.shape, stacks, node)}, ${inUnit(view.width.total(node), view.unit, false)}`}
         label={half === 'callers' ? 'Callers' : 'Callees'} testid={`flame-${half}`}
       />
       {menu && (menu.small

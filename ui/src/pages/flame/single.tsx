@@ -4,16 +4,16 @@ import { useSignal } from '@preact/signals';
 import { useLayoutEffect, useMemo, useState } from 'preact/hooks';
 import { selected, selection } from '../../state/state.ts';
 import { useKeys } from '../../state/keys.ts';
-import { merged, momentOfRun, nodeName } from '../../tree/shared.ts';
+import { merged, nodeName } from '../../tree/shared.ts';
 import { follow, path } from '../../tree/shape.ts';
 import { value, type View } from '../../tree/view.ts';
-import { count, percent } from '../../ui/units.ts';
+import { count, inUnit, percent } from '../../ui/units.ts';
 import { type Box, boxes, type Order } from './boxes.ts';
 import { Crumbs } from './crumbs.tsx';
 import { Find } from './find.tsx';
 import { Graph } from './graph.tsx';
 import { InfoLine } from './info.tsx';
-import { look, type Looks, shown } from './looks.ts';
+import { look, type Looks } from './looks.ts';
 import { choose, FrameMenu, SmallMenu } from './menus.tsx';
 import { asTable, turn, upwards, zoomPath } from './params.ts';
 import { FlameTable } from './table.tsx';
@@ -68,12 +68,11 @@ export function Single({ view, looks, order, found, lineOf, own = true }: Props)
   );
   const info = hover ?? { node: focus, small: null };
   const alone = turn.value === 'top' || !own;
-  const total = { bytes: view.bytes.total(0), blocks: view.blocks.total(0) };
   return (
     <>
       <div class="flame-bar">
         <Crumbs shape={shape} stacks={stacks} node={zoom} onZoom={zoomTo} />
-        <Find found={found} total={total} unit={view.unit} signed={view.signed} onStep={step} />
+        <Find found={found} total={value(view, 0)} unit={view.unit} signed={view.signed} onStep={step} />
       </div>
       <InfoLine
         view={view}
@@ -82,7 +81,6 @@ export function Single({ view, looks, order, found, lineOf, own = true }: Props)
         small={info.small?.length ?? null}
         alone={alone}
         line={lineOf?.(info.node) ?? null}
-        mark={momentOfRun.value}
       />
       {asTable.value ? (
         <FlameTable alone={alone} view={view} stacks={stacks} zoom={zoom} fits={looks.fits} onZoom={zoomTo} onChoose={pick} />
@@ -153,5 +151,5 @@ function spoken(view: View, looks: Looks, node: number, rows: Box[][]): string {
   const at = siblings.findIndex((box) => box.node === node);
   const share = percent(view.width.total(node), view.width.total(0));
   const name = nodeName(view.shape, looks.stacks, node);
-  return `${name}, ${shown(value(view, node), view.unit, view.signed)}, ${share}, level ${count(row[0]!.row)}, child ${at + 1} of ${siblings.length}`;
+  return `${name}, ${inUnit(value(view, node), view.unit, view.signed)}, ${share}, level ${count(row[0]!.row)}, child ${at + 1} of ${siblings.length}`;
 }

@@ -41,8 +41,9 @@ function frame(box: Box, y: number, looks: Looks, colours: Palette): string {
   const it = look(looks, box);
   const colour = it.dim ? faded(it.colour, colours.dark) : it.colour;
   const characters = Math.floor((box.width - 12) / CHARACTER);
-  const label = `${it.name} ${it.number}`;
-  const text = label.length <= characters ? label : cut(it.name, characters);
+  const { name, number } = it.words();
+  const label = `${name} ${number}`;
+  const text = label.length <= characters ? label : cut(name, characters);
   const written = box.width < 26 ? '' : `<text x="${(box.x + 6).toFixed(2)}" y="${y + 15}" fill="${it.dim ? colours.muted : inkOn(colour)}">${escape(text)}</text>`;
   return `<g><title>${escape(label)}</title><rect ${at} fill="${css(colour)}"/>${written}</g>`;
 }

@@ -7,7 +7,6 @@ import { value, type View } from '../../tree/view.ts';
 import { Bar } from '../../ui/bar.tsx';
 import { count, inUnit, percent } from '../../ui/units.ts';
 import type { Column } from '../../ui/table.tsx';
-import { shown } from './looks.ts';
 
 interface Props {
   view: View;
@@ -25,15 +24,15 @@ export function FlameTable({ view, stacks, zoom, fits, alone, onZoom, onChoose }
   const all = view.width.total(0);
   const own = unit === 'bytes' ? view.bytes : view.blocks;
   const columns: Column<TreeRow>[] = [
-    { key: 'value', title: unit, numeric: true, width: '96px', cell: ({ node }) => shown(value(view, node), unit, signed) },
+    { key: 'value', title: unit, numeric: true, width: '96px', cell: ({ node }) => inUnit(value(view, node), unit, signed) },
     { key: 'bar', title: '', width: '90px', cell: ({ node }) => <Bar share={view.width.total(node) / (view.width.total(zoom) || 1)} /> },
     { key: 'share', title: signed ? '% of all change' : '% of all', numeric: true, width: '96px', cell: ({ node }) => percent(view.width.total(node), all) },
     {
       key: 'parent', title: '% of parent', numeric: true, width: '88px',
       cell: ({ node }) => percent(view.width.total(node), view.width.total(Math.max(0, shape.parent(node)))),
     },
-    { key: 'self', title: 'self', numeric: true, width: '88px', cell: ({ node }) => shown(own.self(node), unit, signed) },
-    { key: 'blocks', title: 'blocks', numeric: true, width: '88px', cell: ({ node }) => (signed ? shown(view.blocks.total(node), 'blocks', true) : count(view.blocks.total(node))) },
+    { key: 'self', title: 'self', numeric: true, width: '88px', cell: ({ node }) => inUnit(own.self(node), unit, signed) },
+    { key: 'blocks', title: 'blocks', numeric: true, width: '88px', cell: ({ node }) => (signed ? inUnit(view.blocks.total(node), 'blocks', true) : count(view.blocks.total(node))) },
   ];
   return (
     <TreeTable

@@ -1,6 +1,6 @@
 // Bins in words.
 
-import { bytes, duration, roundBytes } from '../../ui/units.ts';
+import { bytes, duration, roundBytes, roundDuration } from '../../ui/units.ts';
 import { lifetimeFrom } from './terms.ts';
 
 /** Under an axis: every third bin, so that labels do not touch. */
@@ -15,18 +15,13 @@ export function sizeWords(bin: number): string {
 
 /** Every second bin: a power of ten. */
 export function lifetimeLabel(bin: number): string {
-  return bin % 2 === 0 ? tenfold(bin) : '';
+  return bin % 2 === 0 ? roundDuration(10 ** (bin / 2) * 1000) : '';
 }
 
 /** The labels of bins; where none of a few has one, the first says what it is. */
 export function labelled(from: number, to: number, label: (bin: number) => string, words: (bin: number) => string): string[] {
   const labels = Array.from({ length: to - from }, (_, k) => label(from + k));
   return labels.some((it) => it !== '') ? labels : labels.map((_, k) => (k === 0 ? words(from) : ''));
-}
-
-/** `10 µs`, without a fraction. */
-function tenfold(bin: number): string {
-  return duration(10 ** (bin / 2) * 1000).replace(/\.0+ /, ' ');
 }
 
 export function lifetimeWords(bin: number): string {

@@ -3,11 +3,11 @@
 // Ages and lifetimes are in decades below the length of the run, so that a run of a second and one of a day both use
 // all colours; which class is which colour never depends on T.
 
-import { NEVER, type ProcessData } from '../../data/types.ts';
+import { FREED, NEVER, type GroupBy, type ProcessData } from '../../data/types.ts';
 import { OTHER, SIZE_CLASSES, category, mix, sequential, type Colour } from '../../ui/colour.ts';
 import { functionName, place } from '../../ui/name.tsx';
 import type { Theme } from '../../ui/theme.ts';
-import { duration } from '../../ui/units.ts';
+import { roundDuration } from '../../ui/units.ts';
 import type { Classify } from './raster.ts';
 
 export type ColourBy = 'site' | 'size' | 'age' | 'lifetime' | 'thread' | 'leak';
@@ -32,6 +32,22 @@ export interface Class {
 export interface Classes {
   classes: Class[];
   classify: Classify;
+  /** The same over time; `null`: there is none, as a block's class changes while it lives. */
+  groups: Groups | null;
+}
+
+/** How groups of blocks are asked for (types.ts, `TimeMapQuery`), and the class of each: 1 + the index. */
+export interface Groups {
+  by: GroupBy;
+  limits: readonly number[];
+  classOf: (group: number) => number;
+}
+
+/** How many of `limits`, which ascend, are not above a number. */
+function reached(limits: readonly number[], number: number): number {
+  let count = 0;
+  while (count < limits.length && limits[count]! <= number) count++;
+  return count;
 }
 
 const DECADES = 5;
@@ -57,10 +73,7 @@ export function classesOf(by: ColourBy, data: ProcessData, t: number, sites: Map
     case 'site':
       return bySite(data, sites);
     case 'size':
-      return {
-        classes: SIZE_CLASSES.map(({ label }, index) => ({ label, colour: (theme) => scale(index / (SIZE_CLASSES.length - 1), theme) })),
-        classify: ({ size }, index) => 1 + sizeIndex(size[index]!),
-      };
+      return bySize();
     case 'age':
       return byAge(data, t);
     case 'lifetime':
@@ -72,8 +85,10 @@ export function classesOf(by: ColourBy, data: ProcessData, t: number, sites: Map
   }
 }
 
-function sizeIndex(size: number): number {
-  return size <= 16 ? 0 : size > 16384 ? 6 : Math.ceil(Math.log2(size) / 2) - 2;
+function bySize(): Classes {
+  const classes = SIZE_CLASSES.map(({ label }, index) => ({ label, colour: (theme: Theme) => scale(index / (SIZE_CLASSES.length - 1), theme) }));
+  const limits = SIZE_CLASSES.slice(0, -1).map(({ most }) => most + 1);
+  return { classes, classify: ({ size }, index) => 1 + reached(limits, size[index]!), groups: { by: 'size', limits, classOf: (group) => 1 + group } };
 }
 
 function bySite(data: ProcessData, sites: Map<number, number>): Classes {
@@ -86,9 +101,9 @@ function bySite(data: ProcessData, sites: Map<number, number>): Classes {
   }));
   classes.push({ label: 'other sites', colour: (theme) => category(OTHER, theme) });
   const index = new Map(ranked.map(([frame], at) => [frame, at]));
-  const ofStack = new Uint8Array(data.stacks.count);
-  for (let stack = 0; stack < ofStack.length; stack++) ofStack[stack] = 1 + (index.get(site[stack]!) ?? ranked.length);
-  return { classes, classify: ({ stack }, at) => ofStack[stack[at]!]! };
+  const classOf = (frame: number) => 1 + (index.get(frame) ?? ranked.length);
+  const ofStack = Uint8Array.from(site, classOf);
+  return { classes, classify: ({ stack }, at) => ofStack[stack[at]!]!, groups: { by: 'site', limits: [], classOf } };
 }
 
 /** Lengths of time in decades: ends of all classes but the last, which has none. Nanoseconds. */
@@ -98,18 +113,13 @@ function decades(data: ProcessData): number[] {
   return Array.from({ length: DECADES }, (_, step) => 10 ** (top - DECADES + 1 + step));
 }
 
-/** `100 ms`: of round lengths the zeros after the point say nothing. */
-function plain(length: number): string {
-  return duration(length).replace(/\.0+ /, ' ');
-}
-
 function byAge(data: ProcessData, t: number): Classes {
   const ends = decades(data);
   const now = data.times.of(t);
   // Positions compare faster than times: the first position of each age.
   const since = ends.map((age) => data.times.at(now - age));
   const classes: Class[] = ends.map((age, step) => ({
-    label: `< ${plain(age)}`,
+    label: `< ${roundDuration(age)}`,
     colour: (theme) => scale(1 - (AGED * step) / (DECADES - 1), theme),
   }));
   // What has been there all along recedes.
@@ -120,14 +130,14 @@ function byAge(data: ProcessData, t: number): Classes {
     for (let step = 0; step < DECADES; step++) if (position >= since[step]!) return 1 + step;
     return 1 + DECADES;
   };
-  return { classes, classify };
+  return { classes, classify, groups: null };
 }
 
 function byLifetime(data: ProcessData): Classes {
   const ends = decades(data);
   const { times } = data;
   const classes: Class[] = ends.map((length, step) => ({
-    label: `< ${plain(length)}`,
+    label: `< ${roundDuration(length)}`,
     colour: (theme) => scale(step / DECADES, theme),
   }));
   classes.push({ label: 'longer', colour: (theme) => scale(1, theme) });
@@ -135,11 +145,9 @@ function byLifetime(data: ProcessData): Classes {
   const classify: Classify = ({ born, died }, index) => {
     if (died[index] === NEVER) return 2 + DECADES;
     const first = born[index] === NEVER ? data.info.start_ns : times.of(born[index]! + 1);
-    const lived = times.of(died[index]! + 1) - first;
-    for (let step = 0; step < DECADES; step++) if (lived < ends[step]!) return 1 + step;
-    return 1 + DECADES;
+    return 1 + reached(ends, times.of(died[index]! + 1) - first);
   };
-  return { classes, classify };
+  return { classes, classify, groups: { by: 'lifetime', limits: ends, classOf: (group) => 1 + group } };
 }
 
 function byThread(data: ProcessData): Classes {
@@ -151,11 +159,12 @@ function byThread(data: ProcessData): Classes {
     colour: (theme) => category(index, theme),
   }));
   if (threads.length > OTHER) classes.push({ label: `${threads.length - OTHER} other threads`, colour: (theme) => category(OTHER, theme) });
-  return { classes, classify: ({ thread }, index) => 1 + Math.min(OTHER, thread[index]!) };
+  const classOf = (thread: number) => 1 + Math.min(OTHER, thread);
+  return { classes, classify: ({ thread }, index) => classOf(thread[index]!), groups: { by: 'thread', limits: [], classOf } };
 }
 
-const FREED = { label: 'freed later', category: OTHER };
-const NOT_FREED = { label: 'never freed', category: 1 };
+const ENDED = { label: 'freed later', category: OTHER };
+const NOT_ENDED = { label: 'never freed', category: 1 };
 /** By `Blocks.leak`, from 1. */
 const FOUND: { label: string; category: number }[] = [
   { label: 'definite leak', category: 6 },
@@ -165,12 +174,12 @@ const FOUND: { label: string; category: number }[] = [
 ];
 
 function byLeak(data: ProcessData): Classes {
-  const shown = data.info.leaks === null ? [FREED, NOT_FREED] : [FREED, ...FOUND, NOT_FREED];
+  const shown = data.info.leaks === null ? [ENDED, NOT_ENDED] : [ENDED, ...FOUND, NOT_ENDED];
   const classes: Class[] = shown.map(({ label, category: index }) => ({ label, colour: (theme) => category(index, theme) }));
-  const classify: Classify = ({ died, leak }, index) => {
-    if (died[index] !== NEVER) return 1;
-    const found = leak[index]!;
+  const classOf = (found: number) => {
+    if (found === FREED) return 1;
     return found === 0 || found > FOUND.length || classes.length === 2 ? classes.length : 1 + found;
   };
-  return { classes, classify };
+  const classify: Classify = ({ died, leak }, index) => classOf(died[index] !== NEVER ? FREED : leak[index]!);
+  return { classes, classify, groups: { by: 'leak', limits: [], classOf } };
 }

@@ -4,8 +4,9 @@ import type { Region } from '../../data/types.ts';
 import { inkOn, type Colour } from '../../ui/colour.ts';
 import { cut, functionName } from '../../ui/name.tsx';
 import { styled, type Theme } from '../../ui/theme.ts';
-import { address, bytes, count, roundBytes } from '../../ui/units.ts';
+import { address, bytes, counted, roundBytes } from '../../ui/units.ts';
 import type { Class } from './classes.ts';
+import { prepare } from './frame.ts';
 import type { Geometry, Row } from './geometry.ts';
 import { paint, palette, type Frame, type Ground, type Quiet } from './paint.ts';
 import type { Picture } from './picture.ts';
@@ -28,23 +29,6 @@ function colour(name: string): Colour {
 
 export function groundColours(): Ground {
   return { hole: colour('--hole'), line: colour('--muted'), warn: colour('--warn'), bg: colour('--bg') };
-}
-
-/** A canvas of the size of the map's frame, in pixels of the screen; all of it empty. */
-export function prepare(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
-  const { width, height, scale } = room.value;
-  const [wide, high] = [Math.round((width + GUTTER) * scale), Math.round(height * scale)];
-  if (canvas.width !== wide || canvas.height !== high) {
-    canvas.width = wide;
-    canvas.height = high;
-    canvas.style.width = `${width + GUTTER}px`;
-    canvas.style.height = `${height}px`;
-  }
-  const context = canvas.getContext('2d')!;
-  context.setTransform(1, 0, 0, 1, 0, 0);
-  context.clearRect(0, 0, wide, high);
-  context.setTransform(scale, 0, 0, scale, 0, 0);
-  return context;
 }
 
 let pixels = new ImageData(1, 1);
@@ -138,7 +122,7 @@ function usedIn(start: number, end: number): string {
   const inside = now.layout.regions.filter((it) => it.start < end && it.end > start);
   const used = inside.reduce((sum, { space }) => sum + space.used_bytes, 0);
   const blocks = inside.reduce((sum, { space }) => sum + space.live_blocks, 0);
-  return used === 0 ? 'nothing live at T' : `${bytes(used)} used, ${count(blocks)} ${blocks === 1 ? 'block' : 'blocks'}`;
+  return used === 0 ? 'nothing live at T' : `${bytes(used)} used, ${counted(blocks, 'block')}`;
 }
 
 /** `#id size name` on blocks that have the room for it. */

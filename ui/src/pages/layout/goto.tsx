@@ -4,9 +4,8 @@ import { batch, signal } from '@preact/signals';
 import { data, select, setT, t } from '../../state/state.ts';
 import { functionName } from '../../ui/name.tsx';
 import { address, time } from '../../ui/units.ts';
-import { liveAt } from './marked.ts';
+import { blockAt, bornTime, diedTime, isLive, startOf } from '../blocks/block.ts';
 import { ground, showAddress, shown } from './view.ts';
-import { NEVER } from '../../data/types.ts';
 
 /** What came of it, in a sentence; and where T would have to be. */
 const said = signal<{ text: string; position?: number } | null>(null);
@@ -62,16 +61,16 @@ async function goToBlock(id: number): Promise<void> {
     said.value = { text: `There is no block #${id}.` };
     return;
   }
-  const [born, died] = [found.born[0]!, found.died[0]!];
+  const block = blockAt(found, 0);
   batch(() => {
     select('block', id);
-    showAddress(found.addr[0]!);
+    showAddress(block.addr);
   });
-  if (liveAt(born, died, found.flags[0]!, t.value)) return;
+  if (isLive(block, t.value)) return;
   const { times } = data.value;
-  const first = born === NEVER ? 0 : born + 1;
-  const lived = died === NEVER ? `from ${time(times.of(first))} on` : `${time(times.of(first))}–${time(times.of(died + 1))}`;
-  said.value = { text: `#${id} is not live at T; it was ${lived}.`, position: first };
+  const [born, died] = [time(bornTime(block, times)), diedTime(block, times)];
+  const lived = died === null ? `from ${born} on` : `${born}–${time(died)}`;
+  said.value = { text: `#${id} is not live at T; it was ${lived}.`, position: startOf(block) };
 }
 
 /** Selects the site of that name with most live bytes, and shows where most of them are. */

@@ -4,7 +4,7 @@
 import { useEffect } from 'preact/hooks';
 import { data, setT, source, t } from '../../state/state.ts';
 import { useQuery } from '../../state/query.ts';
-import { bytes, count, percent, roundBytes, time } from '../../ui/units.ts';
+import { bytes, count, counted, percent, roundBytes, time } from '../../ui/units.ts';
 import { followGround } from './ground.ts';
 import { hoveredSite } from './hover.ts';
 import { useKeys } from '../../state/keys.ts';
@@ -14,7 +14,7 @@ import { followMarks, selectedBlock } from './marked.ts';
 import { Minimap } from './minimap.tsx';
 import { Readout } from './readout.tsx';
 import { Regions } from './regions.tsx';
-import { failure, followFilter, followPicture, kept } from './seen.ts';
+import { failure, followFilter, followPicture, followSites, kept, type Kept } from './seen.ts';
 import { Fragmentation, Pins } from './side.tsx';
 import { TimeMap } from './timemap.tsx';
 import { Legend, Tools } from './tools.tsx';
@@ -23,7 +23,7 @@ import './layout.css';
 
 export function LayoutPage() {
   useEffect(followGround, []);
-  useEffect(followPicture, []);
+  useEffect(followSites, []);
   useEffect(followMarks, []);
   useEffect(followFilter, []);
   useKeys([
@@ -77,6 +77,7 @@ function Sampled() {
 }
 
 function WithMinimap() {
+  useEffect(followPicture, []);
   const now = layout.value;
   const nothing = now !== null && now.layout.total.live_blocks === 0;
   return (
@@ -120,8 +121,7 @@ function Sentence() {
   return (
     <p class="layout-sentence" data-testid="layout-sentence" aria-busy={now.t !== t.value}>
       The heap at T = {time(data.value.times.of(now.t))}: {count(total.live_blocks)} live blocks use{' '}
-      <b>{percent(total.used_bytes, total.span_bytes)}</b> of the {bytes(total.span_bytes)} in {count(regions.length)}{' '}
-      {regions.length === 1 ? 'region' : 'regions'} over which they are spread; the rest lies between and around them.
+      <b>{percent(total.used_bytes, total.span_bytes)}</b> of the {bytes(total.span_bytes)} in {counted(regions.length, 'region')} over which they are spread; the rest lies between and around them.
     </p>
   );
 }
@@ -151,18 +151,20 @@ function isWhole(): boolean {
 /** What the filter does here. */
 function Filtered() {
   const found = kept.value;
-  if (found === null || view.value === 'time') return null;
-  const has = found.blocks === 1 ? 'block that the filter keeps has its' : 'blocks that the filter keeps have their';
-  const what = found.too_many
-    ? `The filter keeps ${count(found.blocks)} of them, too many to tell apart here: all have colours.`
-    : view.value === 'pages'
-      ? 'Pages are of all blocks, whatever the filter keeps.'
-      : `${count(found.blocks)} ${has} colours, others are grey; all figures here are of all blocks.`;
+  if (found === null) return null;
   return (
     <p class="layout-sentence quiet" data-testid="layout-filtered">
-      {what}
+      {whatIsKept(found)}
     </p>
   );
+}
+
+function whatIsKept({ blocks, too_many }: Kept): string {
+  if (view.value === 'time') return 'Blocks that the filter keeps have their colours, others are grey; all figures here are of all blocks.';
+  if (too_many) return `The filter keeps ${count(blocks)} of them, too many to tell apart here: all have colours.`;
+  if (view.value === 'pages') return 'Pages are of all blocks, whatever the filter keeps.';
+  const has = blocks === 1 ? 'block that the filter keeps has its' : 'blocks that the filter keeps have their';
+  return `${count(blocks)} ${has} colours, others are grey; all figures here are of all blocks.`;
 }
 
 /** What became of it between the marks. */

@@ -2,11 +2,12 @@
 
 import { useQuery } from '../../state/query.ts';
 import { data, select, selected, t } from '../../state/state.ts';
-import { NEVER, type Blocks, type Region } from '../../data/types.ts';
+import type { Blocks, Region } from '../../data/types.ts';
 import { FrameName } from '../../ui/name.tsx';
 import { Table, type Column } from '../../ui/table.tsx';
-import { address, bytes, count, duration, exactBytes, percent } from '../../ui/units.ts';
+import { address, bytes, count, exactBytes, percent } from '../../ui/units.ts';
 import { KINDS } from './draw.ts';
+import { age } from './readout.tsx';
 import { layout, visibleRows } from './view.ts';
 
 const MOST = 100_000;
@@ -44,13 +45,11 @@ export function List() {
 
 function BlockTable({ blocks }: { blocks: Blocks | undefined }) {
   const of = data.value;
-  const now = of.times.of(t.value);
-  const age = (k: number) => (blocks!.born[k] === NEVER ? 'inherited' : duration(now - of.times.of(blocks!.born[k]! + 1)));
   const columns: Column<number>[] = [
     { key: 'id', title: 'block', numeric: true, width: '90px', cell: (k) => `#${blocks!.id[k]}` },
     { key: 'addr', title: 'address', width: '130px', cell: (k) => <code>{address(blocks!.addr[k]!)}</code> },
     { key: 'size', title: 'size', numeric: true, width: '80px', cell: (k) => <span title={exactBytes(blocks!.size[k]!)}>{bytes(blocks!.size[k]!)}</span> },
-    { key: 'age', title: 'age', numeric: true, width: '90px', cell: age },
+    { key: 'age', title: 'age', numeric: true, width: '90px', cell: (k) => age(of, blocks!, k, t.value) },
     { key: 'thread', title: 'thread', numeric: true, width: '80px', cell: (k) => of.info.threads[blocks!.thread[k]!]?.tid ?? '–' },
     { key: 'site', title: 'site', width: 'minmax(160px, 1fr)', cell: (k) => <FrameName frames={of.stacks.frames} frame={of.stacks.site[blocks!.stack[k]!]!} /> },
   ];

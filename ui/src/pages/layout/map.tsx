@@ -8,6 +8,7 @@ import { endGesture, gesture } from '../../state/params.ts';
 import { theme } from '../../ui/theme.ts';
 import { address } from '../../ui/units.ts';
 import { drawPicture } from './draw.ts';
+import { useRoom } from './frame.ts';
 import { dragged, findBlock, focused, hover, look } from './hover.ts';
 import { drawOverlay } from './overlay.ts';
 import { picture, quiet, shownClasses } from './seen.ts';
@@ -21,19 +22,7 @@ export function HeapMap() {
   const frame = useRef<HTMLDivElement>(null);
   const base = useRef<HTMLCanvasElement>(null);
   const over = useRef<HTMLCanvasElement>(null);
-  useLayoutEffect(() => {
-    const element = frame.current!;
-    const measure = () => {
-      const { clientWidth, clientHeight } = element;
-      const now = { width: Math.max(64, clientWidth - GUTTER), height: Math.max(40, clientHeight), scale: devicePixelRatio || 1 };
-      const before = room.peek();
-      if (now.width !== before.width || now.height !== before.height || now.scale !== before.scale) room.value = now;
-    };
-    const observer = new ResizeObserver(measure);
-    observer.observe(element);
-    measure();
-    return () => observer.disconnect();
-  }, []);
+  useRoom(frame);
   useLayoutEffect(() => onFrame(() => drawPicture(base.current!, picture.value, shownClasses.value, quiet.value, theme.value)), []);
   useLayoutEffect(() => onFrame(() => drawOverlay(over.current!)), []);
   useLayoutEffect(() => listen(frame.current!), []);

@@ -2,6 +2,7 @@
 
 import { effect, signal } from '@preact/signals';
 import { data, selected, t } from '../../state/state.ts';
+import { blockAt, isLive } from '../blocks/block.ts';
 import { pin } from './view.ts';
 
 /** The footprint of the selected block, where it is live at T. */
@@ -21,9 +22,9 @@ export function followMarks(): () => void {
       }
       void data.value.block(chosen.id).then((found) => {
         if (selected.peek() !== chosen || t.peek() !== position) return;
-        const there = found.count === 1 && liveAt(found.born[0]!, found.died[0]!, found.flags[0]!, position);
-        const lo = found.addr[0]!;
-        selectedBlock.value = there ? { id: chosen.id, lo, hi: lo + Math.max(1, found.size[0]!, found.usable[0]!) } : null;
+        const block = found.count === 1 ? blockAt(found, 0) : null;
+        const there = block !== null && isLive(block, position);
+        selectedBlock.value = there ? { id: block.id, lo: block.addr, hi: block.addr + Math.max(1, block.size, block.usable) } : null;
       });
     }),
     effect(() => {
@@ -39,11 +40,4 @@ export function followMarks(): () => void {
     }),
   ];
   return () => stops.forEach((stop) => stop());
-}
-
-const INHERITED = 4;
-
-/** Whether a block is live at a position (docs/page.md, Time). */
-export function liveAt(born: number, died: number, flags: number, position: number): boolean {
-  return ((flags & INHERITED) !== 0 || born < position) && position <= died;
 }

@@ -3,7 +3,7 @@
 
 import { data, selected } from '../../state/state.ts';
 import { styled, theme } from '../../ui/theme.ts';
-import { prepare } from './draw.ts';
+import { prepare } from './frame.ts';
 import { dragged, focused, hover, hoveredSite } from './hover.ts';
 import { pinnedPages, selectedBlock } from './marked.ts';
 import type { Picture } from './picture.ts';

@@ -11,7 +11,7 @@ import { HOLE, OUTSIDE, type Raster } from './raster.ts';
 /** A block that was freed not long ago. */
 export const GHOST = 254;
 /** Not of the site that alone is shown, or not kept by the filter. */
-const QUIET = 253;
+export const QUIET = 253;
 
 const LEAST_INK = 0.6;
 const LEAST_CONTRAST = 3;
@@ -58,7 +58,7 @@ export function palette(classes: readonly Class[], theme: Theme, ground: Ground,
 }
 
 /** How much of a colour it takes to be seen on a hole. */
-export function leastInk(colour: Colour, hole: Colour): number {
+function leastInk(colour: Colour, hole: Colour): number {
   for (let ink = LEAST_INK; ink < 1; ink += 0.05) if (contrast(mix(hole, colour, ink), hole) >= LEAST_CONTRAST) return ink;
   return 1;
 }

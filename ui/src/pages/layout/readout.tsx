@@ -1,13 +1,11 @@
 // What is under the pointer, or under the focus of the keyboard, in words.
 
 import { useEffect } from 'preact/hooks';
-import { signal } from '@preact/signals';
-import type { Blocks, ProcessData } from '../../data/types.ts';
-import { NEVER } from '../../data/types.ts';
+import { effect, signal } from '@preact/signals';
+import { NEVER, type Blocks, type ProcessData } from '../../data/types.ts';
 import { data, t } from '../../state/state.ts';
 import { FrameName, functionName } from '../../ui/name.tsx';
-import { address, bytes, count, duration, exactBytes, percent, time } from '../../ui/units.ts';
-import { effect } from '@preact/signals';
+import { address, bytes, count, counted, duration, exactBytes, percent, time } from '../../ui/units.ts';
 import { dragged, findBlock, focused, hover, type Found } from './hover.ts';
 import { focusedBytes } from './map.tsx';
 import { footprintEnd } from './raster.ts';
@@ -79,7 +77,8 @@ export function Readout() {
   );
 }
 
-function age(of: ProcessData, rows: Blocks, index: number, position: number): string {
+/** How old a block is at a position, in words. */
+export function age(of: ProcessData, rows: Blocks, index: number, position: number): string {
   const born = rows.born[index]!;
   return born === NEVER ? 'inherited' : duration(of.times.of(position) - of.times.of(born + 1));
 }
@@ -106,7 +105,7 @@ function BlockText({ found: { blocks, index, lo, hi, position }, data: of }: { f
         <Fact name="freed" value={died === NEVER ? 'never' : `at ${time(of.times.of(died + 1))}`} />
         <Fact name="thread" value={thread === undefined ? '–' : thread.name || String(thread.tid)} />
         {view.value === 'pages' && (
-          <Fact name="page" value={`${percent(usedIn(blocks, lo, hi), hi - lo)} used by ${count(blocks.count)} ${blocks.count === 1 ? 'block' : 'blocks'}`} />
+          <Fact name="page" value={`${percent(usedIn(blocks, lo, hi), hi - lo)} used by ${counted(blocks.count, 'block')}`} />
         )}
         <span class="quiet">
           {view.value === 'pages'

@@ -7,7 +7,7 @@ import { Bar } from '../../ui/bar.tsx';
 import { address, bytes, count, exactBytes, percent } from '../../ui/units.ts';
 import { KINDS } from './draw.ts';
 import type { Segment } from './geometry.ts';
-import { ground, layout, region, top, zoom } from './view.ts';
+import { ground, layout, region, regionsIn, top, zoom } from './view.ts';
 
 const HINTS: Record<Region['kind'], string> = {
   heap: 'Grown with brk, just after the program',
@@ -45,7 +45,7 @@ export function Regions() {
           title={`${HINTS[segment.kind]}. ${address(segment.start)}–${address(segment.end)}, ${exactBytes(segment.end - segment.start)}`}
           onClick={() => show(segment.start)}
         >
-          <RegionRow segment={segment} inside={now === null ? null : now.layout.regions.filter((it) => it.start < segment.end && it.end > segment.start)} />
+          <RegionRow segment={segment} inside={now === null ? null : regionsIn(now.layout, segment)} />
         </button>
       ))}
     </nav>

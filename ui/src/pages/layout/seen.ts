@@ -8,17 +8,17 @@ import type { Theme } from '../../ui/theme.ts';
 import { classesOf, scale, type Class, type Classes } from './classes.ts';
 import type { Quiet } from './paint.ts';
 import { changes, haunt, rasterAt, APPEARED, type Look, type Picture, type Sight } from './picture.ts';
-import type { Attributes } from './raster.ts';
-import { changing, colourBy, columns, geometry, ghosts, ground, layout, marks, only, scrolled, view, visibleRows } from './view.ts';
+import { changing, colouredBy, columns, geometry, ghosts, ground, layout, marks, only, scrolled, view, visibleRows } from './view.ts';
 
 export const picture = signal<Picture | null>(null);
 export const failure = signal('');
 const ranks = signal<Map<number, number> | null>(null);
 
 /** How blocks are coloured. */
-const classes = computed<Classes>(() =>
-  classesOf(colourBy.value, data.value, colourBy.value === 'age' ? t.value : 0, ranks.value ?? new Map()),
-);
+export const classes = computed<Classes>(() => {
+  const by = colouredBy.value;
+  return classesOf(by, data.value, by === 'age' ? t.value : 0, ranks.value ?? new Map());
+});
 
 /** The fullest are not the brightest there are: what matters is hardly used pages. These are outlined, too. */
 const FULL = 0.72;
@@ -38,26 +38,24 @@ const CHANGES: Class[] = [
   { label: 'stayed', colour: (theme) => (theme === 'dark' ? 0x6b7682 : 0x7d8894) },
 ];
 
-/** Call sites have their colours wherever sites are what is told apart. */
-const bySite = computed<Classes>(() => classesOf('site', data.value, 0, ranks.value ?? new Map()));
-/** The class of each stack by its site. */
-export const siteClass = computed(() => {
-  const stack = Uint32Array.from({ length: data.value.stacks.count }, (_, index) => index);
-  const { classify } = bySite.value;
-  return Uint8Array.from(stack, (index) => classify({ stack } as Attributes, index));
-});
-
 const wanted = computed<Look>(() => (changing.value ? 'changes' : view.value === 'pages' ? 'pages' : 'classes'));
 
 /** What the colours of a picture of this kind mean. */
-export function classesFor(kind: Look): Class[] {
+function classesFor(kind: Look): Class[] {
   return kind === 'classes' ? classes.value.classes : kind === 'pages' ? FILLS : CHANGES;
 }
-export const legend = computed(() => (view.value === 'time' ? bySite.value.classes : classesFor(wanted.value)));
+export const legend = computed(() => classesFor(wanted.value));
 export const shownClasses = computed(() => classesFor(picture.value?.look ?? wanted.value));
 
-/** The births of the blocks that the filter keeps, of the moment that T last rested at; `null`: there is no filter. */
-export const kept = signal<{ births: Set<number>; blocks: number; too_many: boolean } | null>(null);
+/** What the filter keeps of a moment: the births of the blocks. */
+export interface Kept {
+  births: Set<number>;
+  blocks: number;
+  too_many: boolean;
+}
+
+/** Of the moment that T last rested at; `null`: there is no filter. */
+export const kept = signal<Kept | null>(null);
 const MOST_KEPT = 200_000;
 
 /** What has no colour, because one site alone is shown or the filter does not keep it; `null`: all has. */
@@ -93,7 +91,15 @@ export function followFilter(): () => void {
   };
 }
 
-/** Asks for what is in sight, again and again as it changes; gives back how to stop. */
+/** Asks which sites have colours of their own; gives back how to stop. */
+export function followSites(): () => void {
+  return effect(() => {
+    const of = data.value;
+    void categories(of, 'site').then((found) => data.peek() === of && (ranks.value = found));
+  });
+}
+
+/** Asks for what is in sight of the map, again and again as it changes; gives back how to stop. */
 export function followPicture(): () => void {
   const abort = new AbortController();
   let busy = false;
@@ -113,10 +119,6 @@ export function followPicture(): () => void {
     busy = false;
     if (stale) void next();
   };
-  const ranked = effect(() => {
-    const of = data.value;
-    void categories(of, 'site').then((found) => data.peek() === of && (ranks.value = found));
-  });
   const stop = effect(() => {
     // Everything that `ask` depends on.
     void [data.value, geometry.value, columns.value, visibleRows.value, scrolled.value, t.value, classes.value];
@@ -128,7 +130,6 @@ export function followPicture(): () => void {
   return () => {
     abort.abort();
     stop();
-    ranked();
     picture.value = null;
   };
 }

@@ -8,10 +8,10 @@ import { Bar } from '../../ui/bar.tsx';
 import { css } from '../../ui/colour.ts';
 import { FrameName } from '../../ui/name.tsx';
 import { theme } from '../../ui/theme.ts';
-import { bytes, count, exactBytes, percent, roundBytes } from '../../ui/units.ts';
+import { bytes, count, counted, exactBytes, percent, roundBytes } from '../../ui/units.ts';
 import { holesBySize } from './holes.ts';
 import { fillColour } from './seen.ts';
-import { ground, layout, pin, region, view } from './view.ts';
+import { layout, pin, region, regionsIn, regionsShown, shown, view } from './view.ts';
 
 const PAGES: { key: keyof Space['pages']; label: string; fill: number | null }[] = [
   { key: 'empty', label: 'empty', fill: null },
@@ -24,11 +24,7 @@ const PAGES: { key: keyof Space['pages']; label: string; fill: number | null }[]
 
 /** What is known of the region that alone is shown, or of all. */
 function shownSpace(now: Layout): Space {
-  const wanted = region.value;
-  const segment = wanted === null ? undefined : ground.value.find(({ start, end }) => wanted >= start && wanted < end);
-  if (segment === undefined) return now.total;
-  const inside = now.regions.filter((it) => it.start < segment.end && it.end > segment.start);
-  return inside.map((it) => it.space).reduce(sum, NOTHING);
+  return region.value === null ? now.total : regionsShown(now).map((it) => it.space).reduce(sum, NOTHING);
 }
 
 const NOTHING: Space = {
@@ -56,12 +52,9 @@ function sum(x: Space, y: Space): Space {
 
 /** Bytes above the last live block of each region shown, up to where blocks were seen at other moments. */
 function topSlack(now: Layout): number {
-  const wanted = region.value;
   let slack = 0;
-  for (const { kind, start, end } of ground.value) {
-    if (kind === 'mmap' || (wanted !== null && (wanted < start || wanted >= end))) continue;
-    const inside = now.regions.filter((it) => it.start < end && it.end > start);
-    slack += end - Math.max(start, ...inside.map((it) => it.end));
+  for (const segment of shown.value) {
+    if (segment.kind !== 'mmap') slack += segment.end - Math.max(segment.start, ...regionsIn(now, segment).map((it) => it.end));
   }
   return slack;
 }
@@ -144,9 +137,8 @@ const PATIENCE_MS = 500;
 function HoleSizes() {
   const answer = useQuery(async (signal) => {
     const now = layout.value;
-    const wanted = region.value;
     if (now === null) return null;
-    const chosen = wanted === null ? now.layout.regions : now.layout.regions.filter(({ start, end }) => wanted >= start && wanted < end);
+    const chosen = regionsShown(now.layout);
     if (chosen.reduce((all, { space }) => all + space.live_blocks, 0) > MOST_BLOCKS) return 'too many';
     await new Promise((done) => setTimeout(done, PATIENCE_MS));
     if (signal.aborted) return null;
@@ -197,10 +189,9 @@ export function Pins() {
       ) : (
         <>
           <p class="quiet">
-            {count(total.pages.under_25)} {total.pages.under_25 === 1 ? 'page' : 'pages'}, {bytes(total.pages.under_25 * page_bytes)}, held by the blocks in them.
+            {counted(total.pages.under_25, 'page')}, {bytes(total.pages.under_25 * page_bytes)}, held by the blocks in them.
           </p>
           <div class="pin-head" aria-hidden="true">
-            
             <span>pages</span>
             <span>held</span>
             <span>own</span>

@@ -1,23 +1,25 @@
-// Time × address: when which part of the address space was used, and by which site. Time goes from left to right like
-// in the strip above it, addresses from top to bottom like in the rows.
+// Time × address: when which part of the address space was used, and by which blocks. Time goes from left to right like
+// in the strip above it, addresses from top to bottom like in the rows; colours are those of the rows.
 
 import { effect, signal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import type { TimeMap as Cells } from '../../data/types.ts';
+import type { GroupBy, TimeMap as Cells } from '../../data/types.ts';
 import { endGesture, gesture } from '../../state/params.ts';
 import { useQuery } from '../../state/query.ts';
-import { data, select, setT, t } from '../../state/state.ts';
+import { LEAST_NS } from '../../state/view.ts';
+import { data, filter, select, setT, t } from '../../state/state.ts';
 import { functionName } from '../../ui/name.tsx';
 import { timeTicks } from '../../strip/scale.ts';
 import { styled, theme } from '../../ui/theme.ts';
 import { address, exactTime, percent, roundBytes } from '../../ui/units.ts';
 import { FONT, groundColours } from './draw.ts';
+import { prepare, useRoom } from './frame.ts';
 import { Columns, runsOf, type Segment } from './geometry.ts';
 import { findBlock } from './hover.ts';
-import { paint, palette } from './paint.ts';
+import { QUIET, paint, palette } from './paint.ts';
 import { Raster } from './raster.ts';
-import { legend, siteClass } from './seen.ts';
-import { GUTTER, addressWindow, shown, timeWindow } from './view.ts';
+import { classes } from './seen.ts';
+import { GUTTER, addressWindow, colouredBy, room, shown, timeWindow } from './view.ts';
 
 /** Room for the times below, and between segments. */
 const AXIS = 22;
@@ -38,12 +40,12 @@ interface Band extends Segment {
 interface Drawn {
   bands: Band[];
   cells: Cells[];
+  by: GroupBy;
+  q: string;
   from: number;
   to: number;
   width: number;
 }
-
-const size = signal({ width: 600, height: 400, scale: 1 });
 
 /** The stretch of time in sight, nanoseconds. */
 function times(): { from: number; to: number } {
@@ -66,11 +68,11 @@ function stretches(): Segment[] {
 function bandsOf(all: readonly Segment[], height: number): Band[] {
   let bands: readonly Segment[] = all;
   for (let gap = 2 ** 20; bands.length > MOST && gap < 2 ** 57; gap *= 2) bands = runsOf(all, gap);
-  const room = height - AXIS - GAP * (bands.length - 1) - LEAST_HEIGHT * bands.length;
+  const spare = Math.max(0, height - AXIS - GAP * (bands.length - 1) - LEAST_HEIGHT * bands.length);
   const bytes = bands.reduce((sum, { start, end }) => sum + end - start, 0);
   let y = 0;
   return bands.map((band) => {
-    const own = LEAST_HEIGHT + Math.floor((room * (band.end - band.start)) / bytes);
+    const own = LEAST_HEIGHT + Math.floor((spare * (band.end - band.start)) / bytes);
     const placed = { kind: band.kind, start: band.start, end: band.end, y, height: own };
     y += own + GAP;
     return placed;
@@ -84,24 +86,21 @@ export function TimeMap() {
   const frame = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const over = useRef<HTMLCanvasElement>(null);
-  useLayoutEffect(() => {
-    const element = frame.current!;
-    const observer = new ResizeObserver(() => {
-      size.value = { width: Math.max(64, element.clientWidth - GUTTER), height: Math.max(60, element.clientHeight), scale: devicePixelRatio || 1 };
-    });
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
+  useRoom(frame);
   const answer = useQuery<Drawn>((signal) => {
+    // Which sites have colours of their own does not matter to what is asked.
+    const groups = colouredBy.value && classes.peek().groups;
+    const q = filter.value;
     const { from, to } = times();
-    const { width, height } = size.value;
+    const { width, height } = room.value;
     const bands = bandsOf(stretches(), height);
-    if (bands.length === 0) return null;
+    if (bands.length === 0 || groups === null) return null;
     const of = data.value;
+    const { by, limits } = groups;
     const [a, b] = [of.times.at(from), of.times.at(to)];
     const whole = { from: of.times.of(a), to: Math.max(of.times.of(a) + 1, of.times.of(b)) };
-    const asked = bands.map((band) => of.time_map(band.start, band.end, a, b, width, band.height, signal));
-    return Promise.all(asked).then((cells) => ({ bands, cells, ...whole, width }));
+    const asked = bands.map(({ start, end, height }) => of.time_map({ lo: start, hi: end, a, b, width, height, by, limits, q }, signal));
+    return Promise.all(asked).then((cells) => ({ bands, cells, by, q, ...whole, width }));
   });
   useLayoutEffect(() => effect(() => answer.value.value && draw(canvas.current!, answer.value.value)), []);
   useLayoutEffect(() => effect(() => answer.value.value && drawT(over.current!, answer.value.value)), []);
@@ -110,7 +109,7 @@ export function TimeMap() {
   return (
     <div class="time-map">
       <p class="time-map-line" aria-live="polite" data-testid="layout-time-line">
-        {answer.value.error || pointed.value || 'Click sets T and selects the block; the wheel zooms both axes.'}
+        {answer.value.error || pointed.value || hint(answer.value.value)}
         {zoomed && (
           <button type="button" class="text-button" data-testid="layout-time-fit" onClick={() => ((timeWindow.value = ''), (addressWindow.value = ''))}>
             whole run
@@ -140,33 +139,31 @@ export function TimeMap() {
   );
 }
 
-function prepare(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
-  const { width, height, scale } = size.value;
-  canvas.width = Math.round((width + GUTTER) * scale);
-  canvas.height = Math.round(height * scale);
-  canvas.style.width = `${width + GUTTER}px`;
-  canvas.style.height = `${height}px`;
-  const context = canvas.getContext('2d')!;
-  context.scale(scale, scale);
-  context.font = FONT;
-  context.textBaseline = 'middle';
-  return context;
+function hint(seen: Drawn | undefined): string {
+  const nothing = seen !== undefined && seen.q.trim() !== '' && !seen.cells.some(({ fill }) => fill.some((share) => share > 0));
+  return nothing ? 'The filter keeps no block that is in sight.' : 'Click sets T and selects the block; the wheel zooms both axes.';
 }
 
 function draw(canvas: HTMLCanvasElement, seen: Drawn): void {
+  const { classes: told, groups } = classes.value;
+  // Until the answer by the new colouring is there, the old one stays.
+  if (groups?.by !== seen.by) return;
   const context = prepare(canvas);
-  const { scale } = size.value;
-  const colours = palette(legend.value, theme.value, groundColours());
-  const classes = siteClass.value;
+  context.font = FONT;
+  context.textBaseline = 'middle';
+  const { scale } = room.value;
+  const colours = palette(told, theme.value, groundColours());
   let last = -Infinity;
   seen.bands.forEach((band, index) => {
-    const { width, height, fill, stack } = seen.cells[index]!;
+    const { width, height, fill, group, rest } = seen.cells[index]!;
     const parts = [{ kind: band.kind, start: 0, end: width }];
     const raster = new Raster(Array.from({ length: height }, (_, y) => ({ run: 0, parts, lo: 0, hi: width, y })), new Columns(width, width));
     for (let at = 0; at < fill.length; at++) {
-      if (fill[at] === 0) continue;
-      raster.kind[at] = classes[stack[at]!]!;
-      raster.fill[at] = Math.max(1, Math.round(255 * fill[at]!));
+      const isKept = fill[at]! > 0;
+      const share = isKept ? fill[at]! : (rest[at] ?? 0);
+      if (share === 0) continue;
+      raster.kind[at] = isKept ? groups.classOf(group[at]!) : QUIET;
+      raster.fill[at] = Math.max(1, Math.round(255 * share));
     }
     const image = new ImageData(Math.round(width * scale), Math.round(height * scale));
     const frame = { width: image.width, height: image.height, y: (row: number) => row * scale, rowHeight: scale, cells: false };
@@ -184,7 +181,7 @@ function draw(canvas: HTMLCanvasElement, seen: Drawn): void {
     const step = 2 ** Math.ceil(Math.log2(perPx * LABEL_PX));
     for (let into = step; into / perPx < band.height - 8; into += step) context.fillText(`+${roundBytes(into)}`, GUTTER - 8, band.y + into / perPx);
   });
-  const bottom = size.value.height - AXIS / 2;
+  const bottom = room.value.height - AXIS / 2;
   for (const { ns, label } of timeTicks(seen.from, seen.to, Math.floor(seen.width / 90))) {
     const x = GUTTER + ((ns - seen.from) / (seen.to - seen.from)) * seen.width;
     context.textAlign = x < GUTTER + 24 ? 'left' : x > GUTTER + seen.width - 24 ? 'right' : 'center';
@@ -198,7 +195,7 @@ function drawT(canvas: HTMLCanvasElement, seen: Drawn): void {
   const now = data.value.times.of(t.value);
   const x = GUTTER + ((now - seen.from) / (seen.to - seen.from)) * seen.width;
   if (x < GUTTER || x > GUTTER + seen.width) return;
-  const height = size.value.height - AXIS;
+  const height = room.value.height - AXIS;
   context.fillStyle = styled('--bg');
   context.fillRect(Math.round(x) - 2, 0, 3, height);
   context.fillStyle = styled('--text');
@@ -218,6 +215,15 @@ function at(seen: Drawn, x: number, y: number) {
   return { band, ns, lo, hi: Math.max(lo + 1, Math.floor(band.start + (row + 1) * each)), cell: row * seen.width + column, cells: seen.cells[index]! };
 }
 
+/** What is in a cell, in words. */
+function whose({ fill, group, rest }: Cells, cell: number): string {
+  const [used, other] = [fill[cell]!, rest[cell] ?? 0];
+  if (used === 0) return other === 0 ? 'hole' : `${percent(other, 1)} used by blocks that the filter does not keep`;
+  const { classes: told, groups } = classes.peek();
+  const most = groups!.by === 'site' ? functionName(data.peek().stacks.frames, group[cell]!) : told[groups!.classOf(group[cell]!) - 1]!.label;
+  return `${percent(used, 1)} used, mostly ${most}${other === 0 ? '' : `; ${percent(other, 1)} by blocks that the filter does not keep`}`;
+}
+
 function listen(element: HTMLElement, seen: () => Drawn | undefined): () => void {
   const place = (event: MouseEvent) => {
     const now = seen();
@@ -230,11 +236,7 @@ function listen(element: HTMLElement, seen: () => Drawn | undefined): () => void
       pointed.value = '';
       return;
     }
-    const { cells, cell, ns, lo } = point;
-    const used = cells.fill[cell]!;
-    const site = data.peek().stacks.site[cells.stack[cell]!]!;
-    const whose = used === 0 ? 'hole' : `${percent(used, 1)} used, most by ${functionName(data.peek().stacks.frames, site)}`;
-    pointed.value = `${exactTime(ns)} · ${address(lo)} · ${whose}`;
+    pointed.value = `${exactTime(point.ns)} · ${address(point.lo)} · ${whose(point.cells, point.cell)}`;
   };
   const click = async (event: MouseEvent) => {
     const point = place(event);
@@ -272,8 +274,7 @@ function listen(element: HTMLElement, seen: () => Drawn | undefined): () => void
   };
 }
 
-/** The least that is seen of either. */
-const LEAST_NS = 20e3;
+/** The least that is seen of addresses; of time it is what the strip shows at least. */
 const LEAST_BYTES = 4096;
 
 /** Both axes by a factor, around a point; farther than all there is, all of it. */

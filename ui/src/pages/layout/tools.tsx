@@ -1,7 +1,7 @@
 // Above the map: how it is seen, and what its colours mean.
 
-import type { Signal } from '@preact/signals';
 import { data, selected } from '../../state/state.ts';
+import { Choice } from '../../ui/choice.tsx';
 import { Icon } from '../../ui/icons.tsx';
 import { css } from '../../ui/colour.ts';
 import { FrameName, Name } from '../../ui/name.tsx';
@@ -11,7 +11,7 @@ import { COLOURS } from './classes.ts';
 import { GoTo } from './goto.tsx';
 import { hoveredSite } from './hover.ts';
 import { legend } from './seen.ts';
-import { asTable, changing, colourBy, diff, geometry, ghosts, marks, narrow, only, view, zoom, zoomBy, zoomToFit, type View } from './view.ts';
+import { asTable, changing, colourBy, colouredBy, diff, geometry, ghosts, marks, narrow, only, view, zoom, zoomBy, zoomToFit, type View } from './view.ts';
 
 const VIEWS: { id: View; name: string; hint: string }[] = [
   { id: 'rows', name: 'rows', hint: 'The address space as lines of text: lower addresses further left and further up' },
@@ -19,54 +19,27 @@ const VIEWS: { id: View; name: string; hint: string }[] = [
   { id: 'time', name: 'time × address', hint: 'Time from left to right, addresses from top to bottom' },
 ];
 
-interface ChoiceProps<T> {
-  label: string;
-  of: Signal<T>;
-  options: { id: T; name: string; hint: string }[];
-  /** As a list. */
-  short?: boolean;
-}
+/** A block's age is no colour of it over time: it grows from its left end to its right. */
+const COLOURS_OVER_TIME = COLOURS.filter(({ id }) => id !== 'age');
 
-/** One of a few words; where there is little room, a list. */
-function Choice<T extends string>({ label, of, options, short = false }: ChoiceProps<T>) {
-  if (short)
-    return (
-      <select aria-label={label} value={of.value} data-testid={`layout-${label}`} onChange={(event) => (of.value = event.currentTarget.value as T)}>
-        {options.map(({ id, name }) => (
-          <option key={id} value={id}>
-            {name}
-          </option>
-        ))}
-      </select>
-    );
-  return (
-    <div class="segments" role="group" aria-label={label}>
-      {options.map(({ id, name, hint }) => (
-        <button key={id} type="button" data-testid={`layout-${label}-${id}`} aria-pressed={of.value === id} title={hint} onClick={() => (of.value = id)}>
-          {name}
-        </button>
-      ))}
-    </div>
-  );
-}
-
-/** Why colours cannot be chosen now; undefined: they can. */
-function colourIsGiven(): string | undefined {
-  if (changing.value) return 'Colours show what changed between the marks';
-  if (view.value === 'pages') return 'The colour of a page is how full it is';
-  if (view.value === 'time') return 'Over time the colour is the call site with most bytes';
-  return undefined;
-}
+/** Whether colours are blocks' own: not where they show what changed, or how full pages are. */
+const coloursBlocks = () => !changing.value && view.value !== 'pages';
 
 export function Tools() {
-  const given = colourIsGiven();
   return (
     <div class="layout-tools" role="toolbar" aria-label="Map">
-      <Choice label="view" of={view} options={VIEWS} />
-      {given === undefined && (
+      <Choice label="view" value={view.value} onChange={(chosen) => (view.value = chosen)} options={VIEWS} testid="layout-view" />
+      {coloursBlocks() && (
         <span class="tool">
           <span class="quiet">colour</span>
-          <Choice label="colour" of={colourBy} options={COLOURS} short={narrow.value} />
+          <Choice
+            label="colour"
+            value={colouredBy.value}
+            onChange={(chosen) => (colourBy.value = chosen)}
+            options={view.value === 'time' ? COLOURS_OVER_TIME : COLOURS}
+            short={narrow.value}
+            testid="layout-colour"
+          />
         </span>
       )}
       {view.value !== 'time' && <Zoom />}

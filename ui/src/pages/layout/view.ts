@@ -1,7 +1,7 @@
 // What the page Layout shows: its own piece of the state in the URL, and what follows from it.
 
 import { computed, signal } from '@preact/signals';
-import type { Layout } from '../../data/types.ts';
+import type { Layout, Region } from '../../data/types.ts';
 import { data, markA, markB } from '../../state/state.ts';
 import { flag, integer, oneOf, param, text, type Codec } from '../../state/params.ts';
 import type { ColourBy } from './classes.ts';
@@ -20,6 +20,8 @@ const hex: Codec<number | null> = {
 
 export const view = param<View>('map', 'rows', oneOf('rows', 'pages', 'time'));
 export const colourBy = param<ColourBy>('map-colour', 'site', oneOf('site', 'size', 'age', 'lifetime', 'thread', 'leak'));
+/** What blocks are coloured by. Over time not by age, which grows while a block lives: by site then. */
+export const colouredBy = computed<ColourBy>(() => (view.value === 'time' && colourBy.value === 'age' ? 'site' : colourBy.value));
 /** Rows of 2^k bytes; 0: so that all fits. */
 export const zoom = param('map-zoom', 0, integer);
 /** The address at the top; `null`: the first. */
@@ -63,6 +65,16 @@ export const shown = computed<Segment[]>(() => {
   const one = wanted === null ? undefined : ground.value.find(({ start, end }) => wanted >= start && wanted < end);
   return one === undefined ? ground.value : [one];
 });
+
+/** The regions of live blocks in a segment: at a moment it need not be full, nor begin where blocks were seen at others. */
+export function regionsIn({ regions }: Layout, { start, end }: Segment): Region[] {
+  return regions.filter((it) => it.start < end && it.end > start);
+}
+
+/** Those in the picture. */
+export function regionsShown(now: Layout): Region[] {
+  return region.value === null ? now.regions : shown.value.flatMap((segment) => regionsIn(now, segment));
+}
 
 /** Marks as positions; `null` until both are set. */
 export const marks = computed(() => {

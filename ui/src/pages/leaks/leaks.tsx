@@ -3,10 +3,13 @@
 
 import '../parts.css';
 import './leaks.css';
+import { computed } from '@preact/signals';
+import type { Measure } from '../../data/types.ts';
 import { oneOf, param } from '../../state/params.ts';
-import { data, measure, wholeRun } from '../../state/state.ts';
+import { a, b, data, filter, wholeRun } from '../../state/state.ts';
 import { sentence } from '../../state/metrics.ts';
 import { useQuery } from '../../state/query.ts';
+import { Choice } from '../../ui/choice.tsx';
 import { bytes, count, counted, duration, exactBytes, exactTime } from '../../ui/units.ts';
 import { Nothing } from '../nothing.tsx';
 import { leakSites, type LeakKind, type LeakResult } from './model.ts';
@@ -14,7 +17,15 @@ import { Records } from './records.tsx';
 import { SiteTable } from './site_table.tsx';
 import { Suppressions } from './suppressions.tsx';
 
+/** Whatever is measured elsewhere, it is what was never freed. */
+const leaked = computed<Measure>(() => ({ metric: 'leaked', t: 0, a: a.value, b: b.value, q: filter.value }));
+
 const view = param<'sites' | 'found'>('lv', 'sites', oneOf('sites', 'found'));
+
+const VIEWS = [
+  { id: 'sites', name: 'never freed, by call site' },
+  { id: 'found', name: 'what the search found' },
+] as const;
 
 export function Leaks() {
   const leaks = data.value.info.leaks as LeakResult | null;
@@ -25,10 +36,7 @@ export function Leaks() {
       {searched ? <Classes leaks={searched} /> : <NoSearch />}
       <div class="leaks-bar">
         {searched && (
-          <span class="segments" role="group" aria-label="View">
-            <button aria-pressed={!found} onClick={() => (view.value = 'sites')}>never freed, by call site</button>
-            <button data-testid="leaks-found" aria-pressed={found} onClick={() => (view.value = 'found')}>what the search found</button>
-          </span>
+          <Choice label="View" options={VIEWS} value={view.value} onChange={(chosen) => (view.value = chosen)} testid="leaks-view" />
         )}
         {!found && <Sentence />}
         {found && <SearchFacts leaks={searched} />}
@@ -76,7 +84,7 @@ function NoSearch() {
 }
 
 function Sentence() {
-  const said = sentence({ ...measure.value, metric: 'leaked' }, 'bytes', 0, data.value.times, wholeRun.value);
+  const said = sentence(leaked.value, 'bytes', 0, data.value.times, wholeRun.value);
   return <p class="muted" data-testid="leaks-sentence">{said}</p>;
 }
 
@@ -93,7 +101,7 @@ function SearchFacts({ leaks }: { leaks: LeakResult }) {
 }
 
 function Sites() {
-  const answer = useQuery((signal) => leakSites(data.value, measure.value, signal));
+  const answer = useQuery((signal) => leakSites(data.value, leaked.value, signal));
   const { value, error, pending } = answer.value;
   if (error !== '') return <p class="failure" role="alert">{error}</p>;
   if (!value) return <p class="muted">Counting…</p>;

@@ -1,12 +1,7 @@
 // Never freed blocks by call site, with when they came and whether they grow; and what the search found (docs/page.md).
 
-import { NEVER, type Measure, type ProcessData, type Stacks } from '../../data/types.ts';
+import { NEVER, type Measure, type ProcessData, type Stacks, type Weight } from '../../data/types.ts';
 import { SERIES_POINTS, siteSeries } from '../../state/weights.ts';
-
-export interface JsonWeight {
-  bytes: number;
-  blocks: number;
-}
 
 /** A step from outside to a block. */
 export type Step =
@@ -16,9 +11,9 @@ export type Step =
 
 export type LeakKind = 'definite' | 'indirect' | 'possible' | 'reachable';
 
-export interface LeakRecord extends JsonWeight {
+export interface LeakRecord extends Weight {
   kind: LeakKind;
-  indirect: JsonWeight;
+  indirect: Weight;
   function: string;
   /** Its backtrace, as a stack of the tables. */
   stack: number;
@@ -29,15 +24,15 @@ export interface LeakRecord extends JsonWeight {
 export interface LeakResult {
   search: { number: number; time_ns: number; pause_ns: number; bytes_read: number; doubts: string[]; is_open: boolean } | null;
   searches: { number: number; time_ns: number }[];
-  summary: Record<LeakKind | 'suppressed', JsonWeight>;
+  summary: Record<LeakKind | 'suppressed', Weight>;
   records: LeakRecord[];
   /** Those that are not among `records`. */
-  hidden: { records: number } & JsonWeight;
+  hidden: { records: number } & Weight;
   suppressions?: { name: string; file: string; line: number; bytes: number; blocks: number }[];
 }
 
 /** Never freed blocks of one call site. */
-export interface LeakSite extends JsonWeight {
+export interface LeakSite extends Weight {
   /** Its frame; -1: blocks without a backtrace. */
   frame: number;
   /** A backtrace that ends there: the one with most bytes. */
@@ -49,7 +44,7 @@ export interface LeakSite extends JsonWeight {
   lost: number | null;
   /** Live bytes of the site at equally spaced moments of the run; `null`: it never held much. */
   series: Float64Array | null;
-  /** Bytes a second, by least squares over the run. */
+  /** Bytes a second (`slopeOf`). */
   slope: number | null;
   growing: boolean;
 }
@@ -58,8 +53,7 @@ export interface LeakSite extends JsonWeight {
 export const MOST_ROWS = 100_000;
 
 /** All call sites of a measure's never freed blocks. */
-export async function leakSites(data: ProcessData, measure: Measure, signal: AbortSignal): Promise<LeakSite[]> {
-  const leaked: Measure = { ...measure, metric: 'leaked' };
+export async function leakSites(data: ProcessData, leaked: Measure, signal: AbortSignal): Promise<LeakSite[]> {
   const rows = { ...leaked, sort: 'born' as const, descending: false, offset: 0, limit: MOST_ROWS };
   const [weights, page, series] = await Promise.all([data.weigh(leaked, signal), data.blocks(rows, signal), siteSeries(data)]);
   const keyOf = (stack: number) => (stack === 0 ? -1 : data.stacks.site[stack]!);
@@ -92,7 +86,7 @@ export async function leakSites(data: ProcessData, measure: Measure, signal: Abo
     }
   }
   series.sites.forEach((frame, k) => {
-    const site = sites.get(data.stacks.count > 0 ? frame : -1);
+    const site = sites.get(frame === 0 ? -1 : frame);
     if (!site) return;
     site.series = series.bytes.subarray(k * series.points, (k + 1) * series.points);
     site.slope = slopeOf(site.series, (data.info.end_ns - data.info.start_ns) / 1e9);

@@ -2,7 +2,7 @@
 
 import { useMemo } from 'preact/hooks';
 import { oneOf, param } from '../../state/params.ts';
-import { data, filter, goTo, metric, select, selected, t } from '../../state/state.ts';
+import { data, filter, goTo, metric, momentOfRun, select, selected } from '../../state/state.ts';
 import { Sparkline } from '../../ui/sparkline.tsx';
 import { Table, type Column } from '../../ui/table.tsx';
 import { bytes, count, counted, exactBytes, exactTime, percent, time } from '../../ui/units.ts';
@@ -60,28 +60,27 @@ function openBlocks(): void {
 }
 
 function columns(total: number, searched: boolean, growing: boolean): Column<LeakSite>[] {
-  const { times, info } = data.value;
+  const { times } = data.value;
   const when = (position: number | null) => (position === null ? '–' : <span title={exactTime(times.of(position))}>{time(times.of(position))}</span>);
-  const mark = (times.of(t.value) - info.start_ns) / Math.max(1, info.end_ns - info.start_ns);
   const all: (Column<LeakSite> | null)[] = [
     { key: 'bytes', title: 'Bytes', width: '80px', numeric: true, hint: 'Bytes never freed', cell: (it) => <span title={`${exactBytes(it.bytes)}, ${percent(it.bytes, total)} of all never freed`}>{bytes(it.bytes)}</span> },
     { key: 'blocks', title: 'Blocks', width: '70px', numeric: true, hint: 'Blocks never freed', cell: (it) => count(it.blocks) },
     searched ? { key: 'lost', title: 'Lost', width: '80px', numeric: true, hint: 'Bytes that the search called definite, indirect or possible leaks', cell: (it) => (it.lost === null ? '–' : <span title={exactBytes(it.lost)}>{bytes(it.lost)}</span>) } : null,
     { key: 'site', title: 'Call site', width: 'minmax(170px, 1fr)', cell: (it) => (it.frame < 0 ? <span class="muted">no backtrace</span> : <SiteName frame={it.frame} />) },
     { key: 'slope', title: 'Growth per s', width: '104px', numeric: true, hint: 'How fast the site’s live bytes rise: the typical one of their rises between any two of 16 moments of the run. 0: it came and stayed', cell: (it) => (it.slope === null ? '–' : it.slope === 0 ? <span class="muted">0 B</span> : bytes(it.slope)) },
-    { key: 'series', title: 'Live over the run', width: growing ? '196px' : '124px', hint: 'Live bytes of the site over the whole run', cell: (it) => <Growth site={it} mark={mark} /> },
+    { key: 'series', title: 'Live over the run', width: growing ? '196px' : '124px', hint: 'Live bytes of the site over the whole run', cell: (it) => <Growth site={it} /> },
     { key: 'first', title: 'First', width: '66px', numeric: true, hint: 'When the first of them was allocated', cell: (it) => when(it.first) },
     { key: 'last', title: 'Last', width: '66px', numeric: true, hint: 'When the last of them was allocated', cell: (it) => when(it.last) },
   ];
   return all.filter((it) => it !== null);
 }
 
-function Growth({ site, mark }: { site: LeakSite; mark: number }) {
+function Growth({ site }: { site: LeakSite }) {
   if (!site.series) return <span class="muted">–</span>;
   const name = site.growing ? 'growing over the run' : 'not growing all the time';
   return (
     <span class="leak-growth">
-      <Sparkline values={site.series} width={110} height={20} mark={mark} label={`Live bytes, up to ${bytes(Math.max(...site.series))}, ${name}`} />
+      <Sparkline values={site.series} width={110} height={20} mark={momentOfRun} label={`Live bytes, up to ${bytes(Math.max(...site.series))}, ${name}`} />
       {site.growing && <span class="tag tag-growing">growing</span>}
     </span>
   );

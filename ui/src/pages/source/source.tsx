@@ -6,6 +6,7 @@ import { oneOf, param } from '../../state/params.ts';
 import { useQuery } from '../../state/query.ts';
 import { data, measure, select, selected, unit } from '../../state/state.ts';
 import { Bar } from '../../ui/bar.tsx';
+import { Choice } from '../../ui/choice.tsx';
 import { baseName, Name } from '../../ui/name.tsx';
 import { Table, type Column } from '../../ui/table.tsx';
 import { inUnit, percent } from '../../ui/units.ts';
@@ -70,6 +71,11 @@ function chosenLine(files: HotFile[], frame: number | null): Chosen {
   return { file: files[0]!, line: files[0]!.lines[0]?.line ?? 0 };
 }
 
+const SHARES = [
+  { id: 'own', name: 'by call site', hint: 'Blocks whose call site is the line' },
+  { id: 'total', name: 'with callees', hint: 'Blocks with the line anywhere on their backtrace' },
+] as const;
+
 type ListRow = { file: HotFile; line: HotLine | null };
 
 function HotList({ files, chosen, whole }: { files: HotFile[]; chosen: Chosen; whole: number }) {
@@ -80,10 +86,7 @@ function HotList({ files, chosen, whole }: { files: HotFile[]; chosen: Chosen; w
   const most = Math.max(...files.map((it) => Math.abs(it[share.value])));
   return (
     <section class="source-list" aria-label="Hot files and lines">
-      <span class="segments" role="group" aria-label="What a line weighs">
-        <button aria-pressed={share.value === 'own'} title="Blocks whose call site is the line" onClick={() => (share.value = 'own')}>by call site</button>
-        <button aria-pressed={share.value === 'total'} title="Blocks with the line anywhere on their backtrace" onClick={() => (share.value = 'total')}>with callees</button>
-      </span>
+      <Choice label="What a line weighs" options={SHARES} value={share.value} onChange={(chosen) => (share.value = chosen)} />
       <Table<ListRow>
         label="Hot files and lines"
         testid="hot-lines"

@@ -24,7 +24,7 @@ export function Headline() {
         <button class="link" title="T to the peak" onClick={() => setT(peak.position)}>
           at {time(peak.time_ns)}
         </button>
-        , {blocks(peak.blocks)}
+        , {counted(peak.blocks, 'block')}
       </Figure>
       <Figure
         name="Live at the end"
@@ -35,7 +35,7 @@ export function Headline() {
         <button class="link" title="T to the end" onClick={() => setT(info.event_count)}>
           at {time(info.end_ns)}
         </button>
-        , {blocks(at_exit.blocks)}
+        , {counted(at_exit.blocks, 'block')}
       </Figure>
       {allocated && (
         <Figure
@@ -70,10 +70,6 @@ export function Headline() {
       )}
     </section>
   );
-}
-
-function blocks(value: number): string {
-  return `${count(value)} ${value === 1 ? 'block' : 'blocks'}`;
 }
 
 interface Props {

@@ -1,11 +1,12 @@
 // Resident memory over the run, from what was asked for to what is resident: layers that add up to RSS, each with what it
 // holds and its share at T.
 
-import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useRef } from 'preact/hooks';
 import type { RssExplained } from '../../data/types.ts';
 import { data, setT, t } from '../../state/state.ts';
 import { byteTicks, timeTicks } from '../../strip/scale.ts';
 import { category, css, mix, OTHER } from '../../ui/colour.ts';
+import { useWidth } from '../../ui/size.ts';
 import { theme } from '../../ui/theme.ts';
 import { bytes, exactBytes, percent, roundBytes, time } from '../../ui/units.ts';
 
@@ -15,12 +16,7 @@ const BOTTOM = 22;
 
 export function Rss({ rss }: { rss: RssExplained }) {
   const box = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(0);
-  useLayoutEffect(() => {
-    const observer = new ResizeObserver(() => setWidth(box.current!.clientWidth));
-    observer.observe(box.current!);
-    return () => observer.disconnect();
-  }, []);
+  const width = useWidth(box, 0);
   const { times } = data.value;
   const now = times.of(t.value);
   const at = sampleAt(rss, now);

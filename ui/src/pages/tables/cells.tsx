@@ -1,6 +1,8 @@
-// Cells of the tables: a number on a bar, whose scale is its column's.
+// Cells of the tables: a number on a bar, whose scale is its column's; a line over the run.
 
-import { unit } from '../../state/state.ts';
+import { momentOfRun, unit } from '../../state/state.ts';
+import { Sparkline } from '../../ui/sparkline.tsx';
+import { bytes } from '../../ui/units.ts';
 import type { ColumnDef } from './columns.ts';
 
 /** `most`: the largest of the column. */
@@ -12,6 +14,11 @@ export function Measured({ def, value, most }: { def: ColumnDef; value: number; 
       {def.write(value, unit.value)}
     </span>
   );
+}
+
+/** Live bytes over the run. */
+export function RunLine({ line }: { line: number[] }) {
+  return <Sparkline values={line} width={100} height={18} mark={momentOfRun} label={`Live bytes over the run, at most ${bytes(Math.max(...line))}`} />;
 }
 
 const WIDTHS: Partial<Record<string, string>> = { line: '104px', temporary: '72px', mean: '84px' };

@@ -1,7 +1,7 @@
 // The columns of the tables: what they are called, how they come of weights, how they are written.
 
 import type { Metric, Unit } from '../../data/types.ts';
-import { bytes, count, percent } from '../../ui/units.ts';
+import { bytes, count, inUnit, percent } from '../../ui/units.ts';
 
 export type ColumnId = Metric | 'self' | 'calls' | 'temporary' | 'mean' | 'line';
 
@@ -22,11 +22,10 @@ export interface ColumnDef {
   initially: boolean;
 }
 
-const amount = (value: number, unit: Unit) => (unit === 'bytes' ? bytes(value) : count(value));
-const change = (value: number, unit: Unit) => `${value > 0 ? '+' : ''}${amount(value, unit)}`;
+const change = (value: number, unit: Unit) => inUnit(value, unit, true);
 
 function measured(id: Metric, title: string, hint: string, initially = false): ColumnDef {
-  return { id, title, hint, needs: [id], value: (read, unit) => read(id, unit), write: id === 'diff' ? change : amount, initially };
+  return { id, title, hint, needs: [id], value: (read, unit) => read(id, unit), write: id === 'diff' ? change : inUnit, initially };
 }
 
 const share = (part: number, whole: number) => (whole === 0 ? NaN : part / whole);
@@ -59,7 +58,7 @@ export const COLUMNS: readonly ColumnDef[] = [
 export function selfColumn(metric: Metric, title: string): ColumnDef {
   return {
     id: 'self', title: `self, ${title}`, hint: 'Of backtraces that end in the function itself', needs: [metric], initially: true,
-    value: () => NaN, write: metric === 'diff' ? change : amount,
+    value: () => NaN, write: metric === 'diff' ? change : inUnit,
   };
 }
 

@@ -6,17 +6,17 @@ import { copy } from '../../state/actions.ts';
 import { useQuery } from '../../state/query.ts';
 import { data, filter, goTo, metric, select, selected, unit } from '../../state/state.ts';
 import { compile } from '../../tree/search.ts';
-import { merged, momentOfRun, threadName, threadsById } from '../../tree/shared.ts';
+import { merged, threadName, threadsById } from '../../tree/shared.ts';
 import { treesOf } from '../../tree/weights.ts';
 import { Name, Place } from '../../ui/name.tsx';
-import { Sparkline } from '../../ui/sparkline.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
-import { bytes, count } from '../../ui/units.ts';
+import { count, counted } from '../../ui/units.ts';
 import { sandwich } from '../flame/menus.tsx';
 import { Nothing } from '../nothing.tsx';
+import { sizeTerm } from '../histograms/terms.ts';
 import { search } from '../flame/params.ts';
 import { useMoments } from '../flame/use.ts';
-import { Measured, widthOf } from './cells.tsx';
+import { Measured, RunLine, widthOf } from './cells.tsx';
 import { type ColumnDef, markdown, tsv } from './columns.ts';
 import { type By, type Groups, groups, listed } from './groups.ts';
 import { sorted } from './params.ts';
@@ -65,7 +65,7 @@ export function FlatTable({ by, columns }: { by: By; columns: ColumnDef[] }) {
     cell: (row) => {
       if (def.id !== 'line') return <Measured def={def} value={value(def, row)} most={most.get(def.id)!} />;
       const line = lines?.map((it) => it[row]!);
-      return line && <Sparkline values={line} width={100} height={18} mark={momentOfRun.value} label={`Live bytes over the run, at most ${bytes(Math.max(...line))}`} />;
+      return line && <RunLine line={line} />;
     },
   }));
   // Nothing in any column, as far as they are there.
@@ -92,7 +92,7 @@ export function FlatTable({ by, columns }: { by: By; columns: ColumnDef[] }) {
       testid="tables-flat"
       footer={
         <div class="tables-foot">
-          <span data-testid="tables-count">{count(order.length)} {order.length === 1 ? 'row' : 'rows'}</span>
+          <span data-testid="tables-count">{counted(order.length, 'row')}</span>
           <span>{rows.self ? 'A block is in the row of each function on its backtrace: rows overlap.' : 'Each block is in one row.'} Enter: {OPENS[by]}.</span>
           <span class="flame-tools-end">
             <button class="text-button" data-testid="tables-tsv" onClick={() => void copy(text('tsv'))}>copy as TSV</button>
@@ -208,7 +208,6 @@ function open(by: By, key: number): void {
   }
   const text = () => `"${stacks.frames.strings[key]!.replaceAll('"', '')}"`;
   const thread = () => threadsById(info)[key]?.tid;
-  const size = () => `${key < 2 ? key * 2 : 2 ** (key - 1) + 1}..${key === 0 ? 1 : 2 ** key}`;
-  const word = { file: () => `file:${text()}`, module: () => `mod:${text()}`, thread: () => `thread:${thread()}`, size: () => `size:${size()}` }[by]();
+  const word = { file: () => `file:${text()}`, module: () => `mod:${text()}`, thread: () => `thread:${thread()}`, size: () => sizeTerm(key) }[by]();
   filter.value = `${filter.value} ${word}`.trim();
 }

@@ -13,7 +13,7 @@ const columnList: Codec<ColumnId[]> = {
   write: (list) => list.join('.'),
   parse: (written) => written.split('.').filter((it): it is ColumnId => IDS.includes(it)),
 };
-export const INITIAL: ColumnId[] = [...COLUMNS.filter((it) => it.initially).map((it) => it.id), 'self', 'line'];
+const INITIAL: ColumnId[] = [...COLUMNS.filter((it) => it.initially).map((it) => it.id), 'self', 'line'];
 /** The columns that are shown; beside them always that of the metric. */
 export const shownColumns = param<ColumnId[]>('cols', () => INITIAL, columnList);
 

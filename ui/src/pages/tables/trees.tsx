@@ -5,18 +5,16 @@ import type { Metric, Unit } from '../../data/types.ts';
 import { data, metric, select, selected, unit } from '../../state/state.ts';
 import { BottomUp } from '../../tree/bottomup.ts';
 import type { Shape, Sums } from '../../tree/shape.ts';
-import { fnName, frameOf, merged, momentOfRun, nodeName, nodePlace } from '../../tree/shared.ts';
+import { fnName, frameOf, merged, nodeName, nodePlace } from '../../tree/shared.ts';
 import { TreeTable, type TreeRow } from '../../tree/treetable.tsx';
-import { byFunction } from '../../tree/view.ts';
 import { Name } from '../../ui/name.tsx';
-import { Sparkline } from '../../ui/sparkline.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
-import { bytes } from '../../ui/units.ts';
 import { choose } from '../flame/menus.tsx';
 import { Nothing } from '../nothing.tsx';
+import { useHalves, useMiddle, type FunctionRow } from '../flame/middle.ts';
 import { middle } from '../flame/params.ts';
 import { useLines, useMoments } from '../flame/use.ts';
-import { Measured, widthOf } from './cells.tsx';
+import { Measured, RunLine, widthOf } from './cells.tsx';
 import type { ColumnDef } from './columns.ts';
 import { sorted } from './params.ts';
 import { useMetrics, type Values } from './use.ts';
@@ -64,7 +62,7 @@ function TreeOf({ shape, known, columns, label, testid }: TreeOfProps) {
     cell: ({ node }) => {
       if (def.id !== 'line') return <Measured def={def} value={value(def, node)} most={Math.abs(value(def, 0))} />;
       const line = lineOf?.(node);
-      return line && <Sparkline values={line} width={100} height={18} mark={momentOfRun.value} label={`Live bytes over the run, at most ${bytes(Math.max(...line))}`} />;
+      return line && <RunLine line={line} />;
     },
   }));
   const picked = selected.value;
@@ -87,19 +85,13 @@ export function Callers({ columns }: { columns: ColumnDef[] }) {
   const { stacks } = data.value;
   const { known, error } = useMetrics('stacks', new Set(columns.flatMap((it) => it.needs)));
   const own = known.get(metric.value);
-  const list = useMemo(() => {
-    if (!own) return [];
-    const rows = [...byFunction(base, own[unit.value])].filter(([fn, it]) => fn >= 0 && it.total !== 0).map(([fn, it]) => ({ fn, ...it }));
-    return rows.sort((x, y) => Math.abs(y.total) - Math.abs(x.total) || x.fn - y.fn);
-  }, [base, own, unit.value]);
-  const heaviest = list.reduce((best, row) => (Math.abs(row.self) > Math.abs(best.self) ? row : best), { fn: -1, total: 0, self: 0 });
-  const fn = /^\d{1,9}$/.test(middle.value) ? Number(middle.value) : heaviest.fn;
-  const shapes = useMemo(() => ({ callers: BottomUp.callers(base, fn), callees: base.callees(fn) }), [base, fn]);
+  const { rows: list, fn } = useMiddle(base, own?.[unit.value]);
+  const shapes = useHalves(base, fn);
   if (error !== '') return <p class="failure" role="alert">{error}</p>;
   if (own && list.length === 0) return <Nothing what="blocks" />;
   const def = columns[0]!;
   const most = Math.abs(list[0]?.total ?? 0);
-  const functions: Column<(typeof list)[number]>[] = [
+  const functions: Column<FunctionRow>[] = [
     { key: 'name', title: 'function', width: 'minmax(90px, 1fr)', cell: (row) => <Name text={fnName(row.fn, stacks, frameOf(stacks, row.fn))} /> },
     { key: 'total', title: def.title, numeric: true, width: '92px', hint: def.hint, cell: (row) => <Measured def={def} value={row.total} most={most} /> },
   ];

@@ -45,17 +45,16 @@ function summed(of: ProcessData, kind: Values['kind'], bytes: Float64Array, bloc
 }
 
 /** The answers to the metrics that are needed; those of another kind or process are not there. */
-export function useMetrics(kind: Values['kind'], needed: ReadonlySet<Metric>): { known: Map<Metric, Values>; pending: boolean; error: string } {
+export function useMetrics(kind: Values['kind'], needed: ReadonlySet<Metric>): { known: Map<Metric, Values>; error: string } {
   const known = new Map<Metric, Values>();
-  let [pending, error] = [false, ''];
+  let error = '';
   for (const { id } of METRICS) {
     const wanted = needed.has(id);
     // The list of metrics never changes, so neither does the order of these.
     const answer: Answer<Values> = useQuery((signal) => (wanted ? ask(data.value, kind, measureOf(id), signal) : null), [kind, wanted]).value;
     if (!wanted) continue;
-    pending ||= answer.pending;
     error ||= answer.error;
     if (answer.value?.kind === kind && answer.value.of === data.value) known.set(id, answer.value);
   }
-  return { known, pending, error };
+  return { known, error };
 }

@@ -167,7 +167,9 @@ impl Asker<'_> {
             AllHistograms => format!("histograms?metric=alloc&t=0&a={number}&b={events}&q="),
             Series => format!("series?from_ns=0&to_ns={}&points=60&most=50", self.end_ns - number),
             TimeMap => {
-                format!("time_map?lo={lo}&hi={hi}&a={number}&b={events}&width=900&height=300")
+                format!(
+                    "time_map?lo={lo}&hi={hi}&a={number}&b={events}&width=900&height=300&by=site&q="
+                )
             }
         };
         vec![format!("p/0/{one}")]
