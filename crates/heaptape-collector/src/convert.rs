@@ -40,6 +40,8 @@ pub(crate) struct Converter {
     streams: Vec<Stream>,
     threads: FxHashMap<u32, KnownThread>,
     modules: BTreeMap<u64, Loaded>,
+    /// Where one of them begins, and it: the one that was asked for last, as it mostly is the next time.
+    last_module: Option<(u64, Loaded)>,
     /// Modules that are gone, in the order in which they went.
     gone: Vec<Gone>,
     nodes: Nodes,
@@ -107,6 +109,7 @@ impl Converter {
             streams: Vec::new(),
             threads: FxHashMap::default(),
             modules: BTreeMap::new(),
+            last_module: None,
             gone: Vec::new(),
             nodes: Nodes::new(),
             strays: Strays::new(),
@@ -154,6 +157,7 @@ impl Converter {
     pub(crate) fn meet<W: Write>(&mut self, book: &mut Book<W>, module: Module) -> io::Result<()> {
         let (start, end, bias) = (module.start, module.end, module.bias);
         let id = book.module(Module { process: self.process, loaded: self.time, ..module })?;
+        self.last_module = None;
         self.modules.insert(start, Loaded { id, end, bias, world: 0 });
         Ok(())
     }
@@ -173,6 +177,7 @@ impl Converter {
     }
 
     /// The node on the tape that is the same.
+    #[inline(always)]
     fn on_tape<W: Write>(
         &mut self,
         book: &mut Book<W>,
@@ -180,10 +185,13 @@ impl Converter {
         node: BacktraceNode,
     ) -> io::Result<Known> {
         let strays = &mut self.strays;
-        self.nodes.child(parent, &node, || {
+        let BacktraceNode { parent: caller, module, address, quality } = node;
+        self.nodes.child(parent, &node, move || {
+            // Put together anew: one copied from where it was just written field by field would wait for that.
+            let node = BacktraceNode { parent: caller, module, address, quality };
             let id = book.writer.backtrace_node(&node)?;
-            if node.module.is_none() && strays.len() < MAX_STRAYS {
-                strays.entry(node.address).or_default().push(id);
+            if module.is_none() && strays.len() < MAX_STRAYS {
+                strays.entry(address).or_default().push(id);
             }
             Ok(id)
         })
@@ -215,6 +223,7 @@ impl Converter {
     }
 
     /// The next record of the history, framed by the merge.
+    #[inline(always)]
     pub(crate) fn record<W: Write>(
         &mut self,
         book: &mut Book<W>,
@@ -226,11 +235,29 @@ impl Converter {
             self.streams.resize_with(stream + 1, Stream::default);
         }
         match kind {
+            Kind::Node => self.node(book, stream, words),
+            kind if kind.is_event() => match record::Event::decode(words) {
+                Some(event) => self.event(book, stream, &event),
+                None => self.count_malformed(),
+            },
+            _ => self.fact(book, stream, kind, words),
+        }
+    }
+
+    /// A record that is neither an event nor a node.
+    #[inline(never)]
+    fn fact<W: Write>(
+        &mut self,
+        book: &mut Book<W>,
+        stream: usize,
+        kind: Kind,
+        words: &[u64],
+    ) -> io::Result<()> {
+        match kind {
             Kind::Time => {
                 self.streams[stream].time = self.now(book, words[1]);
                 Ok(())
             }
-            Kind::Node => self.node(book, stream, words),
             Kind::Thread => self.introduce(book, stream, words),
             Kind::Module => match module(words) {
                 Some(module) => self.load(book, words, module),
@@ -239,11 +266,8 @@ impl Converter {
             Kind::ModuleGone => self.unload(book, words),
             Kind::Fork => self.fork(words[3]),
             Kind::Overwrite => self.overwrite(book, stream, words),
-            Kind::Pad => Ok(()),
-            _ => match record::Event::decode(words) {
-                Some(event) => self.event(book, stream, &event),
-                None => self.count_malformed(),
-            },
+            // A pad, or what `record` keeps for itself.
+            _ => Ok(()),
         }
     }
 
@@ -264,6 +288,7 @@ impl Converter {
     }
 
     /// Gives a stream's own node its node on the tape. Ids that begin at 1 again are new ones.
+    #[inline(never)]
     fn node<W: Write>(
         &mut self,
         book: &mut Book<W>,
@@ -290,9 +315,24 @@ impl Converter {
 
     /// The module that a return address lies in, as the modules were after that many world records: the merge
     /// has brought all of these, and may have brought more.
-    fn module_at(&self, ip: u64, world: u64) -> Option<Loaded> {
+    #[inline(always)]
+    fn module_at(&mut self, ip: u64, world: u64) -> Option<Loaded> {
         // The call before the return address: that one lies in the module even if nothing follows it.
         let call = ip.saturating_sub(1);
+        match self.last_module {
+            Some((start, last))
+                if (start..last.end).contains(&call)
+                    && last.world <= world
+                    && self.gone.is_empty() =>
+            {
+                Some(last)
+            }
+            _ => self.find_module(call, world),
+        }
+    }
+
+    #[inline(never)]
+    fn find_module(&mut self, call: u64, world: u64) -> Option<Loaded> {
         let since = self.gone.iter().rev().take_while(|gone| gone.until > world);
         let is_it = |gone: &&Gone| {
             (gone.start..gone.loaded.end).contains(&call) && gone.loaded.world <= world
@@ -300,8 +340,12 @@ impl Converter {
         if let Some(gone) = since.filter(is_it).last() {
             return Some(gone.loaded);
         }
-        let (_, loaded) = self.modules.range(..=call).next_back()?;
-        (call < loaded.end && loaded.world <= world).then_some(*loaded)
+        let (&start, &loaded) = self.modules.range(..=call).next_back()?;
+        if call >= loaded.end || loaded.world > world {
+            return None;
+        }
+        self.last_module = Some((start, loaded));
+        Some(loaded)
     }
 
     fn introduce<W: Write>(
@@ -363,6 +407,7 @@ impl Converter {
             unloaded: None,
         })?;
         let loaded = Loaded { id, end: module.end, bias: module.bias, world };
+        self.last_module = None;
         self.modules.insert(module.start, loaded);
         Ok(())
     }
@@ -385,6 +430,7 @@ impl Converter {
         until: u64,
     ) -> io::Result<()> {
         let Some(loaded) = self.modules.remove(&start) else { return Ok(()) };
+        self.last_module = None;
         self.gone.push(Gone { start, loaded, until });
         book.writer.module_unload(loaded.id, time)
     }
@@ -400,6 +446,7 @@ impl Converter {
         Ok(())
     }
 
+    #[inline(always)]
     fn event<W: Write>(
         &mut self,
         book: &mut Book<W>,
@@ -475,6 +522,7 @@ impl Converter {
     }
 
     /// The thread a stream speaks for. One that never said so is a thread of its own, without number.
+    #[inline(always)]
     fn speaker<W: Write>(
         &mut self,
         book: &mut Book<W>,
@@ -484,6 +532,16 @@ impl Converter {
         if let Some(thread) = self.streams[stream].thread {
             return Ok(thread);
         }
+        self.unnamed(book, stream, time)
+    }
+
+    #[cold]
+    fn unnamed<W: Write>(
+        &mut self,
+        book: &mut Book<W>,
+        stream: usize,
+        time: TimeNs,
+    ) -> io::Result<ThreadId> {
         self.malformed += 1;
         let thread = book.thread(self.process, 0, Vec::new(), time)?;
         self.streams[stream].thread = Some(thread);

@@ -234,6 +234,19 @@ impl Merge {
                 queue.known = false;
                 return Ok(());
             };
+            let (taken, result) = at_once(stream, &piece[queue.at..], &mut self.shards, left, sink);
+            if taken > 0 {
+                let (time, waiting) = (queue.time, self.waiting.len());
+                self.step(stream, taken);
+                if result.is_err() || *left == 0 {
+                    self.ready.push(Reverse((time, stream)));
+                    return result;
+                }
+                if self.waiting.len() < waiting {
+                    turn = self.turn(limit);
+                }
+                continue;
+            }
             let rest = &piece[queue.at..];
             let Some(frame) = frame(rest).filter(|frame| frame.words <= rest.len() as u64) else {
                 // Nothing tells where the next record begins: what was drained with it is lost.
@@ -431,6 +444,55 @@ impl Merge {
         self.shards[shard].taken = lost;
         self.wake(shard);
     }
+}
+
+/// Gives events and nodes whose turn it is, and for whose turn nobody waits, to `sink`, as many as follow each other and
+/// at most `left`: nearly all records are such. Returns their words.
+#[inline(always)]
+fn at_once<E>(
+    stream: usize,
+    words: &[u64],
+    shards: &mut [Shard],
+    left: &mut usize,
+    sink: &mut impl FnMut(usize, Kind, &[u64]) -> Result<(), E>,
+) -> (usize, Result<(), E>) {
+    let mut at = 0;
+    while let Some(&first) = words.get(at).filter(|_| *left > 0) {
+        // Told apart first: so the frame of a short event is never in memory.
+        let frame = if is_short(first) { frame(&words[at..]) } else { node_frame(&words[at..]) };
+        let Some(frame) = frame else { break };
+        let Some(record) = words[at..].get(..frame.words as usize) else { break };
+        let is_its_turn = match frame.place {
+            Place::Here => true,
+            Place::Numbered(shard) => take(&mut shards[shard], record[frame.number_at]),
+            Place::AfterWorld(number) => number <= shards[WORLD].taken,
+        };
+        if !is_its_turn {
+            break;
+        }
+        at += record.len();
+        *left -= 1;
+        if let Err(error) = sink(stream, frame.kind, record) {
+            return (at, Err(error));
+        }
+    }
+    (at, Ok(()))
+}
+
+/// The frame of a record that is a node.
+#[inline(always)]
+fn node_frame(words: &[u64]) -> Option<Frame> {
+    frame(words).filter(|frame| frame.kind == Kind::Node)
+}
+
+/// Takes a number if it is the next and nobody waits for it.
+#[inline(always)]
+fn take(shard: &mut Shard, number: u64) -> bool {
+    let is_next = number == shard.taken.wrapping_add(1) && shard.waiting == 0;
+    if is_next {
+        shard.taken = number;
+    }
+    is_next
 }
 
 /// What is to be done with a record.

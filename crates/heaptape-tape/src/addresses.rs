@@ -148,7 +148,13 @@ impl Pools<u64> {
         ways: &mut Vec<u8>,
     ) -> u8 {
         let freed = &mut self.0[usize::from(pool)];
-        if let Some(ago) = freed.iter().rev().take(NEAR).position(|&a| a == addr) {
+        if freed.last() == Some(&addr) {
+            freed.pop();
+            return 0;
+        }
+        // All at once first: an address that is not there, as many are not, is looked for to the end.
+        let may_be_near = freed.last_chunk::<NEAR>().is_none_or(|near| is_one_of(addr, near));
+        if may_be_near && let Some(ago) = freed.iter().rev().take(NEAR).position(|&a| a == addr) {
             freed.remove(freed.len() - 1 - ago);
             return ago as u8;
         }
@@ -160,6 +166,11 @@ impl Pools<u64> {
         hand.top = behind(addr, room);
         code
     }
+}
+
+#[inline]
+fn is_one_of(addr: u64, some: &[u64; NEAR]) -> bool {
+    some.iter().fold(false, |is, &other| is | (other == addr))
 }
 
 /// The pool of blocks of so many bytes of the thread of that rank.

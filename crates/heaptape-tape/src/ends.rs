@@ -87,30 +87,6 @@ impl Ages {
     }
 
     #[inline]
-    fn code(&self, number: u32, far: &mut Vec<u8>) -> u8 {
-        if number == self.youngest {
-            return 0;
-        }
-        if number == self.beside.younger {
-            return YOUNGER;
-        }
-        if number == self.beside.older {
-            return OLDER;
-        }
-        let mut near = self.youngest;
-        for ago in 1..NEAR as u8 {
-            near = self.links.get(near as usize).map_or(NONE, |links| links.older);
-            if near == number {
-                return ago;
-            }
-        }
-        let way = varint::zigzag(i64::from(number) - i64::from(self.last));
-        let width = (8 - way.leading_zeros() as usize / 8).max(1);
-        far.extend_from_slice(&way.to_le_bytes()[..width]);
-        FAR - 1 + width as u8
-    }
-
-    #[inline]
     fn number(&self, code: u8, far: &mut Cursor<'_>) -> Result<u32, Malformed> {
         let number = match code {
             YOUNGER => self.beside.younger,
@@ -153,11 +129,67 @@ enum Step {
     EndElder,
 }
 
-/// Collects what ends.
+/// The blocks that have not ended, once more, as the encoder asks for them: how many are younger than one?
+#[derive(Default)]
+struct Young {
+    /// In the order of age. None of the [`NEAR`] youngest has ended; of the others those that have go when they
+    /// would be among these.
+    numbers: Vec<u32>,
+    /// By number.
+    ended: Vec<bool>,
+}
+
+impl Young {
+    #[inline]
+    fn begin(&mut self) {
+        self.numbers.push(self.ended.len() as u32);
+        self.ended.push(false);
+    }
+
+    /// How many are younger than a block that has not ended, if it is one of the [`NEAR`] youngest.
+    #[inline]
+    fn ago(&self, number: u32) -> Option<u8> {
+        let younger = |near: &[u32]| near.iter().map(|&other| u8::from(other > number)).sum();
+        match self.numbers.last_chunk::<NEAR>() {
+            Some(near) => (number >= near[0]).then(|| younger(near)),
+            None => Some(younger(&self.numbers)),
+        }
+    }
+
+    /// A block ends, so many places older than the youngest if that is near.
+    #[inline]
+    fn end(&mut self, number: u32, ago: Option<u8>) {
+        let Some(ago) = ago else {
+            self.ended[number as usize] = true;
+            return;
+        };
+        let last = self.numbers.len() - 1;
+        match self.numbers.last_chunk_mut::<NEAR>() {
+            // By select, not by move: it is short, and how much moves is never the same.
+            Some(near) => {
+                let (gap, before) = (NEAR - 1 - usize::from(ago), *near);
+                for at in 0..NEAR - 1 {
+                    near[at] = before[at + usize::from(at >= gap)];
+                }
+                self.numbers.truncate(last);
+            }
+            None => drop(self.numbers.remove(last - usize::from(ago))),
+        }
+        while let Some(at) = self.numbers.len().checked_sub(NEAR)
+            && self.ended[self.numbers[at] as usize]
+        {
+            self.numbers.remove(at);
+        }
+    }
+}
+
+/// Collects what ends; then the same of another run.
 #[derive(Default)]
 pub(crate) struct EndsEncoder {
     steps: Vec<Step>,
     elders: Vec<Elder>,
+    links: Vec<Links>,
+    young: Young,
 }
 
 /// Codes and differences of the ends; codes, ways and units of the elders.
@@ -182,7 +214,8 @@ impl EndsEncoder {
         self.elders.push(Elder { id, addr, rank: self.elders.len() as u32, units });
     }
 
-    pub(crate) fn finish(mut self) -> EndColumns<Vec<u8>> {
+    /// The columns; then it is empty.
+    pub(crate) fn finish(&mut self) -> EndColumns<Vec<u8>> {
         self.elders.sort_unstable();
         let [mut codes, mut far, mut elders, mut ways, mut units] = [const { Vec::new() }; 5];
         let mut expected = 0;
@@ -198,21 +231,51 @@ impl EndsEncoder {
             by_rank[elder.rank as usize] = number;
         }
         let mut by_rank = by_rank.into_iter();
-        let mut ages = Ages::new(self.elders.len(), Vec::new());
+        let mut ages = Ages::new(self.elders.len(), std::mem::take(&mut self.links));
+        self.young.numbers.clear();
+        self.young.ended.clear();
+        self.elders.iter().for_each(|_| self.young.begin());
         for step in &self.steps {
             let number = match step {
                 Step::Begin => {
                     ages.begin();
+                    self.young.begin();
                     continue;
                 }
                 Step::End(number) => self.elders.len() as u32 + number,
                 Step::EndElder => by_rank.next().expect("each elder has a rank"),
             };
-            codes.push(ages.code(number, &mut far));
+            let ago = self.young.ago(number);
+            codes.push(code(&ages, number, ago, &mut far));
             ages.end(number);
+            self.young.end(number, ago);
         }
+        self.links = ages.links;
+        self.steps.clear();
+        self.elders.clear();
         [codes, far, elders, ways, units]
     }
+}
+
+/// The code of the end of a block, so many places older than the youngest if that is near.
+#[inline]
+fn code(ages: &Ages, number: u32, ago: Option<u8>, far: &mut Vec<u8>) -> u8 {
+    if number == ages.youngest {
+        return 0;
+    }
+    if number == ages.beside.younger {
+        return YOUNGER;
+    }
+    if number == ages.beside.older {
+        return OLDER;
+    }
+    if let Some(ago) = ago {
+        return ago;
+    }
+    let way = varint::zigzag(i64::from(number) - i64::from(ages.last));
+    let width = (8 - way.leading_zeros() as usize / 8).max(1);
+    far.extend_from_slice(&way.to_le_bytes()[..width]);
+    FAR - 1 + width as u8
 }
 
 /// What decoding a run needs; kept for the next one.
@@ -309,7 +372,12 @@ mod tests {
         fn what_ended_comes_back(
             steps in prop::collection::vec((0u8..6, 0usize..64, 0u64..40), 0..300)
         ) {
+            // One that was used before, as all but the first are.
             let mut encoder = EndsEncoder::default();
+            (0..40).for_each(|_| encoder.begin());
+            [3, 30].into_iter().for_each(|number| encoder.end(number));
+            encoder.end_elder(1, 2, 3);
+            encoder.finish();
             let (mut live, mut begun, mut story) = (Vec::new(), 0, Vec::new());
             for (what, which, number) in steps {
                 let addr = 0x1000 + number * 24;

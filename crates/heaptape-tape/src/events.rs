@@ -17,8 +17,9 @@ use rustc_hash::FxHashMap;
 /// decode several runs at once.
 pub(crate) const MAX_EVENTS: usize = 1 << 16;
 
-/// An event as the writer hands it on.
+/// An event as the writer hands it on: a cache line, from one processor to another.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(crate) struct Recorded {
     pub(crate) tick: u64,
     pub(crate) addr: u64,
@@ -47,7 +48,7 @@ struct ThreadState<A> {
     hand: Hand<A>,
 }
 
-/// Collects a run.
+/// Collects a run; then the next one, in the same memory.
 pub(crate) struct EventsEncoder {
     shapes: ShapeEncoder,
     threads: ThreadEncoder,
@@ -64,20 +65,33 @@ pub(crate) struct EventsEncoder {
 
 impl EventsEncoder {
     pub(crate) fn new() -> EventsEncoder {
-        let mut pools = Pools::default();
-        pools.begin();
-        EventsEncoder {
-            shapes: ShapeEncoder::new(),
+        let mut encoder = EventsEncoder {
+            shapes: ShapeEncoder::default(),
             threads: ThreadEncoder::default(),
             ticks: TickEncoder::default(),
-            pools,
+            pools: Pools::default(),
             begun: Vec::new(),
             begins: Vec::new(),
             begin_ways: Vec::new(),
             ends: EndsEncoder::default(),
             others: Vec::new(),
             last_other: 0,
-        }
+        };
+        encoder.begin();
+        encoder
+    }
+
+    /// Forgets what it has collected.
+    fn begin(&mut self) {
+        self.shapes.begin();
+        self.threads.begin();
+        self.ticks.begin();
+        self.pools.begin();
+        self.begun.clear();
+        self.begins.clear();
+        self.begin_ways.clear();
+        self.others.clear();
+        self.last_other = 0;
     }
 
     /// Adds an event.
@@ -111,12 +125,12 @@ impl EventsEncoder {
         }
     }
 
-    /// The run as bytes.
-    pub(crate) fn finish(mut self) -> Vec<u8> {
+    /// The run as bytes; the next one may begin.
+    pub(crate) fn finish(&mut self) -> Vec<u8> {
         self.threads.end_run();
         self.ticks.end_run();
         let [ends, end_ways, elders, elder_ways, elder_units] = self.ends.finish();
-        columns::join(&[
+        let body = columns::join(&[
             &self.shapes.table(),
             self.shapes.codes(),
             &self.threads.column,
@@ -129,7 +143,9 @@ impl EventsEncoder {
             &elder_ways,
             &elder_units,
             &self.others,
-        ])
+        ]);
+        self.begin();
+        body
     }
 }
 
@@ -143,6 +159,11 @@ struct TickEncoder {
 }
 
 impl TickEncoder {
+    fn begin(&mut self) {
+        self.column.clear();
+        (self.current, self.since, self.run) = (0, 0, 0);
+    }
+
     #[inline]
     fn push(&mut self, tick: u64) {
         if tick != self.current {
@@ -199,6 +220,13 @@ struct ThreadEncoder {
 }
 
 impl ThreadEncoder {
+    fn begin(&mut self) {
+        self.numbers.clear();
+        self.states.clear();
+        self.column.clear();
+        (self.current, self.run) = (None, 0);
+    }
+
     fn switch_to(&mut self, thread: ThreadId) -> (u32, &mut ThreadState<u64>) {
         let number = match self.current {
             Some((current, number)) if current == thread => number,

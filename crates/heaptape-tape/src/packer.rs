@@ -62,8 +62,13 @@ impl<W: Write + Send + 'static> Packer<W> {
         let (jobs, queue) = mpsc::sync_channel(WAITING);
         let (empty, spent) = mpsc::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let work =
-            Work { blocks, runs: FxHashMap::default(), empty, waiting: Arc::clone(&waiting) };
+        let work = Work {
+            blocks,
+            runs: FxHashMap::default(),
+            spare: None,
+            empty,
+            waiting: Arc::clone(&waiting),
+        };
         let run = move || {
             first();
             work.all(&queue)
@@ -139,6 +144,8 @@ struct Work<W: Write> {
     blocks: BlockWriter<W>,
     /// Runs in progress.
     runs: FxHashMap<ProcessId, EventsEncoder>,
+    /// The last that was done with a run: it has the memory for another.
+    spare: Option<EventsEncoder>,
     empty: Sender<Vec<Recorded>>,
     waiting: Arc<AtomicUsize>,
 }
@@ -165,7 +172,9 @@ impl<W: Write> Work<W> {
     }
 
     fn add(&mut self, process: ProcessId, mut events: Vec<Recorded>) {
-        let run = self.runs.entry(process).or_insert_with(EventsEncoder::new);
+        let spare = &mut self.spare;
+        let new = || spare.take().unwrap_or_else(EventsEncoder::new);
+        let run = self.runs.entry(process).or_insert_with(new);
         events.iter().for_each(|event| run.push(event));
         events.clear();
         // The writer may be gone already.
@@ -173,9 +182,9 @@ impl<W: Write> Work<W> {
     }
 
     fn end_run(&mut self, key: &EventsKey) -> io::Result<()> {
-        match self.runs.remove(&key.process) {
-            Some(run) => self.blocks.block(kind::EVENTS, &key.encode(), &run.finish()),
-            None => Ok(()),
-        }
+        let Some(mut run) = self.runs.remove(&key.process) else { return Ok(()) };
+        let body = run.finish();
+        self.spare = Some(run);
+        self.blocks.block(kind::EVENTS, &key.encode(), &body)
     }
 }

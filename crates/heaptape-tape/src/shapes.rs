@@ -8,10 +8,9 @@ use crate::columns;
 use crate::events::MAX_EVENTS;
 use crate::model::*;
 use crate::varint::{self, Cursor, Malformed};
-use rustc_hash::FxHashMap;
 
 /// An event without its time, thread and address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) action: Action,
     pub(crate) api: Api,
@@ -108,22 +107,81 @@ impl Predictor {
     }
 }
 
-/// Turns shapes into codes.
+/// Turns shapes into codes. One that has done with a run makes way for the next.
+#[derive(Default)]
 pub(crate) struct ShapeEncoder {
-    numbers: FxHashMap<Shape, u32>,
+    index: Index,
     shapes: Vec<Shape>,
     predictor: Predictor,
     codes: Vec<u8>,
 }
 
-impl ShapeEncoder {
-    pub(crate) fn new() -> ShapeEncoder {
-        ShapeEncoder {
-            numbers: FxHashMap::default(),
-            shapes: Vec::new(),
-            predictor: Predictor::new(0, Predictor::default()),
-            codes: Vec::new(),
+/// Which number a shape has: those of the shapes, at the places that follow from these.
+#[derive(Default)]
+struct Index {
+    /// A power of two, at least twice the number of shapes; or none.
+    numbers: Vec<u32>,
+}
+
+/// No shape: an empty place.
+const NONE: u32 = u32::MAX;
+
+impl Index {
+    /// Empties it.
+    fn clear(&mut self) {
+        self.numbers.fill(NONE);
+    }
+
+    /// The number of a shape of these; `None` for a new one, which becomes the next of them.
+    fn find_or_put(&mut self, shape: &Shape, shapes: &[Shape]) -> Option<u32> {
+        if 2 * (shapes.len() + 1) > self.numbers.len() {
+            self.grow(shapes);
         }
+        let mut at = self.home(shape);
+        loop {
+            let number = self.numbers[at];
+            if number == NONE {
+                self.numbers[at] = shapes.len() as u32;
+                return None;
+            }
+            if shapes[number as usize] == *shape {
+                return Some(number);
+            }
+            at = (at + 1) & (self.numbers.len() - 1);
+        }
+    }
+
+    #[inline]
+    fn home(&self, shape: &Shape) -> usize {
+        const KEY: u64 = 0x9e37_79b9_7f4a_7c15;
+        let call = [shape.action as u8, shape.api as u8, shape.align_log2, 0];
+        let call = u64::from(u32::from_le_bytes(call)) | u64::from(shape.backtrace.0) << 32;
+        let hash = (call.wrapping_mul(KEY) ^ shape.size).wrapping_mul(KEY) ^ shape.usable;
+        (hash.wrapping_mul(KEY) >> (64 - self.numbers.len().ilog2())) as usize
+    }
+
+    #[cold]
+    fn grow(&mut self, shapes: &[Shape]) {
+        let places = (2 * self.numbers.len()).max(1 << 10);
+        self.numbers.clear();
+        self.numbers.resize(places, NONE);
+        for (shape, number) in shapes.iter().zip(0..) {
+            let mut at = self.home(shape);
+            while self.numbers[at] != NONE {
+                at = (at + 1) & (places - 1);
+            }
+            self.numbers[at] = number;
+        }
+    }
+}
+
+impl ShapeEncoder {
+    /// Begins a run.
+    pub(crate) fn begin(&mut self) {
+        self.index.clear();
+        self.shapes.clear();
+        self.codes.clear();
+        self.predictor = Predictor::new(0, std::mem::take(&mut self.predictor));
     }
 
     #[inline]
@@ -146,16 +204,14 @@ impl ShapeEncoder {
 
     /// The number of a shape that was not foreseen.
     fn look_up(&mut self, shape: &Shape) -> u32 {
-        let fresh = self.shapes.len() as u32;
-        let number = *self.numbers.entry(*shape).or_insert(fresh);
-        if number == fresh {
-            self.shapes.push(*shape);
-            self.predictor.grow(self.shapes.len());
-            varint::put(&mut self.codes, NEW);
-        } else {
+        if let Some(number) = self.index.find_or_put(shape, &self.shapes) {
             varint::put(&mut self.codes, SEEN + u64::from(number));
+            return number;
         }
-        number
+        self.shapes.push(*shape);
+        self.predictor.grow(self.shapes.len());
+        varint::put(&mut self.codes, NEW);
+        self.shapes.len() as u32 - 1
     }
 
     /// The column of codes.

@@ -354,6 +354,12 @@ pub struct Frame {
     pub number_at: usize,
 }
 
+/// Whether the record that begins with this word is a short event, as nearly all are.
+#[inline(always)]
+pub fn is_short(first: u64) -> bool {
+    first & SHORT != 0
+}
+
 /// The frame of the record that begins with `words[0]`; `None` when no record begins like that or can be so
 /// long. `words` goes on to the end of what there is.
 #[inline]

@@ -22,6 +22,8 @@ pub(crate) struct Blocks {
     starts: Vec<u64>,
     sizes: Vec<u64>,
     neighbourhoods: Vec<Neighbourhood>,
+    /// First address of all, and the first after all of them: what lies outside is a number or a text, mostly.
+    around: Range<u64>,
     /// By page of a neighbourhood, one after the other: how many blocks begin before the page does.
     pages: Vec<Index>,
 }
@@ -79,10 +81,27 @@ impl Blocks {
     }
 
     /// The block that an address points into, and how far. One of no bytes counts as one of one: something
-    /// must be able to point to it.
-    pub(crate) fn find(&self, addr: u64) -> Option<(Index, u64)> {
-        let after = self.neighbourhoods.partition_point(|near| near.start <= addr);
-        let near = self.neighbourhoods[..after].last().filter(|near| addr < near.end)?;
+    /// must be able to point to it. `near` is where the last one was, which is tried first: 0 to begin with.
+    #[inline]
+    pub(crate) fn find(&self, addr: u64, near: &mut usize) -> Option<(Index, u64)> {
+        if !self.around.contains(&addr) {
+            return None;
+        }
+        let holds = |near: &&Neighbourhood| (near.start..near.end).contains(&addr);
+        let neighbourhood = match self.neighbourhoods.get(*near).filter(holds) {
+            Some(same) => same,
+            None => {
+                let after = self.neighbourhoods.partition_point(|near| near.start <= addr);
+                let other = self.neighbourhoods[..after].last().filter(holds)?;
+                *near = after - 1;
+                other
+            }
+        };
+        self.find_in(neighbourhood, addr)
+    }
+
+    #[inline]
+    fn find_in(&self, near: &Neighbourhood, addr: u64) -> Option<(Index, u64)> {
         let page = ((addr >> PAGE_SHIFT) - (near.start >> PAGE_SHIFT)) as usize;
         let pages = &self.pages[near.pages.clone()];
         let at = page.min(pages.len() - 1);
@@ -124,6 +143,8 @@ impl Blocks {
             near.end = near.end.min(next);
             next = near.start;
         }
+        let ends = self.neighbourhoods.iter().map(|near| near.end);
+        self.around = self.starts.first().copied().unwrap_or(0)..ends.max().unwrap_or(0);
     }
 
     fn end_of_neighbourhood(&self, first: usize) -> usize {
@@ -143,13 +164,16 @@ mod tests {
     #[test]
     fn a_pointer_behind_the_last_byte_points_to_nothing() {
         let blocks = Blocks::new(vec![(0x1000, 16), (0x2000, 0), (0x7000_0000, 1 << 40)]);
-        assert_eq!(blocks.find(0xfff), None);
-        assert_eq!(blocks.find(0x1000), Some((0, 0)));
-        assert_eq!(blocks.find(0x100f), Some((0, 15)));
-        assert_eq!(blocks.find(0x1010), None);
-        assert_eq!((blocks.find(0x2000), blocks.find(0x2001)), (Some((1, 0)), None));
-        assert_eq!(blocks.find(0x7000_0000 + (1 << 39)), Some((2, 1 << 39)));
-        assert_eq!(Blocks::default().find(0), None);
+        assert_eq!(blocks.find(0xfff, &mut 0), None);
+        assert_eq!(blocks.find(0x1000, &mut 0), Some((0, 0)));
+        assert_eq!(blocks.find(0x100f, &mut 0), Some((0, 15)));
+        assert_eq!(blocks.find(0x1010, &mut 0), None);
+        assert_eq!(
+            (blocks.find(0x2000, &mut 0), blocks.find(0x2001, &mut 0)),
+            (Some((1, 0)), None)
+        );
+        assert_eq!(blocks.find(0x7000_0000 + (1 << 39), &mut 0), Some((2, 1 << 39)));
+        assert_eq!(Blocks::default().find(0, &mut 0), None);
     }
 
     proptest! {
@@ -163,9 +187,10 @@ mod tests {
             let index = Blocks::new(list.clone());
             let by_start: std::collections::BTreeMap<_, _> = list.into_iter().collect();
             let near = by_start.iter().flat_map(|(&s, &z)| [s, s + z / 2, s + z]);
+            let mut last = 0;
             for addr in asked.into_iter().map(place).chain(near) {
                 let slow = by_start.range(..=addr).next_back().filter(|(s, z)| addr - *s < (**z).max(1));
-                let found = index.find(addr).map(|(at, off)| (index.start(at), off));
+                let found = index.find(addr, &mut last).map(|(at, off)| (index.start(at), off));
                 prop_assert_eq!(found, slow.map(|(&s, _)| (s, addr - s)));
             }
         }

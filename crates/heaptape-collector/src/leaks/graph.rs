@@ -1,16 +1,22 @@
 //! Who points to whom: every word of every block and of every root, looked up once.
 //!
-//! All memory is read here, in the order of addresses; what follows from it is found out when the process
+//! All memory is read here, in the order of addresses, by several threads where there is much: the process stands
+//! still meanwhile, and what it ran on is idle. What follows from it is found out when the process
 //! goes on already. A word counts if it is whole, aligned, and within the bytes that were asked for, as in
 //! memcheck and LeakSanitizer.
 
 use super::blocks::{Blocks, Index};
-use super::heuristics::{Interior, Traits, Vtables};
+use super::heuristics::{Code, Interior, Traits, Vtables};
 use super::memory::{BATCH, Memory, words};
 use super::modules::Keeper;
-use super::roots::Roots;
-use rustc_hash::FxHashMap;
+use super::roots::{RootRange, Roots};
+use rustc_hash::FxHashSet;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::thread;
 
+const PAGE: u64 = 4096;
 /// Blocks that lie so close are read in one piece.
 const GAP: u64 = 256;
 /// Most pointers: they are counted in 32 bits.
@@ -87,19 +93,85 @@ impl Graph {
         self.first.len() - 1
     }
 
-    /// Reads everything.
-    pub(crate) fn read(blocks: &Blocks, roots: &Roots, memory: &dyn Memory) -> Graph {
-        let mut reading = Reading {
-            blocks,
-            graph: Graph::default(),
-            traits: vec![Traits::default(); blocks.len()],
-            interior: Vec::new(),
-            vtables: Vtables::new(&roots.code),
-        };
-        reading.blocks(memory);
-        let hits = reading.roots(roots, memory);
-        reading.judge_interior(hits, memory)
+    /// Reads everything, by so many threads at most. However many they are, the same is found.
+    pub(crate) fn read(
+        blocks: &Blocks,
+        roots: &Roots,
+        memory: &dyn Memory,
+        readers: usize,
+    ) -> Graph {
+        let shares = shares(blocks, &roots.ranges, readers);
+        let read = |share: &Share| Reading::of(share, blocks, roots, memory);
+        let parts = in_parallel(&shares, read);
+        Whole::of(parts, blocks, roots).judge_interior(memory)
     }
+}
+
+/// What one thread reads.
+#[derive(Debug)]
+struct Share {
+    blocks: Range<Index>,
+    ranges: Vec<RootRange>,
+}
+
+/// Cuts blocks and roots, in their order, into so many shares of as many bytes each.
+fn shares(blocks: &Blocks, ranges: &[RootRange], count: usize) -> Vec<Share> {
+    let count = count.max(1) as u64;
+    let all = (0..blocks.len() as Index).map(|block| blocks.size(block));
+    let bytes = all.fold(0, u64::saturating_add);
+    let root_bytes = ranges.iter().map(|root| root.range.end - root.range.start);
+    // At least a byte, so that shares have an end.
+    let each = root_bytes.fold(0, u64::saturating_add).div_ceil(count).max(1);
+    let (mut block, mut sum) = (0, 0u64);
+    let mut left: VecDeque<RootRange> = ranges.iter().cloned().collect();
+    let share = |number: u64| {
+        let from = block;
+        let until = if number == count { u64::MAX } else { bytes / count * number };
+        while (block as usize) < blocks.len() && sum < until {
+            sum = sum.saturating_add(blocks.size(block));
+            block += 1;
+        }
+        let most = if number == count { u64::MAX } else { each };
+        Share { blocks: from..block, ranges: take_bytes(&mut left, most) }
+    };
+    (1..=count).map(share).collect()
+}
+
+/// Takes the first so many bytes off.
+fn take_bytes(left: &mut VecDeque<RootRange>, mut most: u64) -> Vec<RootRange> {
+    let mut taken = Vec::new();
+    while most > 0
+        && let Some(mut root) = left.pop_front()
+    {
+        let Range { start, end } = root.range;
+        // Whole pages, whose words are whole.
+        let cut = start.saturating_add(most).checked_next_multiple_of(PAGE);
+        if let Some(cut) = cut.filter(|&cut| cut < end) {
+            left.push_front(RootRange { range: cut..end, ..root.clone() });
+            root.range.end = cut;
+        }
+        most = most.saturating_sub(root.range.end - start);
+        taken.push(root);
+    }
+    taken
+}
+
+/// Does the work for each item, the first one here and each of the others in a thread of its own, if there can be one.
+fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let (work, Some((first, others))) = (&work, items.split_first()) else { return Vec::new() };
+    thread::scope(|scope| {
+        let begin = |item| {
+            let name = "heaptape-search".to_string();
+            thread::Builder::new().name(name).spawn_scoped(scope, move || work(item)).ok()
+        };
+        let running: Vec<_> = others.iter().map(|item| (item, begin(item))).collect();
+        let mut results = vec![work(first)];
+        results.extend(running.into_iter().map(|(item, thread)| match thread {
+            Some(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            None => work(item),
+        }));
+        results
+    })
 }
 
 /// An interior pointer that a heuristic may take for one to the start.
@@ -108,22 +180,120 @@ struct Candidate {
     offset: u64,
 }
 
+/// What was found in a share.
 struct Reading<'a> {
     blocks: &'a Blocks,
-    graph: Graph,
-    /// By block: what its first words look like.
+    code: &'a Code,
+    /// By block of the share: its first pointer.
+    first: Vec<u32>,
+    edges: Vec<Edge>,
+    overflown: bool,
+    /// By block of the share: what its first words look like.
     traits: Vec<Traits>,
     interior: Vec<Candidate>,
+    hits: Hits,
+    /// See [`Blocks::find`].
+    near: usize,
+}
+
+/// Pointers from outside. Those to one place in one block are worth the same: the first counts.
+#[derive(Default)]
+struct Hits {
+    seen: FxHashSet<(Index, u64)>,
+    /// With how far into the block they point.
+    list: Vec<(Hit, u64)>,
+}
+
+impl Hits {
+    #[inline]
+    fn add(&mut self, hit: Hit, offset: u64) {
+        if self.seen.insert((hit.to, offset)) {
+            self.list.push((hit, offset));
+        }
+    }
+}
+
+/// What was found in all shares.
+struct Whole<'a> {
+    blocks: &'a Blocks,
+    graph: Graph,
+    /// By block.
+    traits: Vec<Traits>,
+    interior: Vec<Candidate>,
+    hits: Hits,
     vtables: Vtables<'a>,
 }
 
-impl Reading<'_> {
+impl<'a> Whole<'a> {
+    fn of(parts: Vec<Reading<'a>>, blocks: &'a Blocks, roots: &'a Roots) -> Whole<'a> {
+        let mut whole = Whole {
+            blocks,
+            graph: Graph::default(),
+            traits: Vec::new(),
+            interior: Vec::new(),
+            hits: Hits::default(),
+            vtables: Vtables::new(&roots.code),
+        };
+        let mut near = 0;
+        for word in &roots.words {
+            if let Some((to, offset)) = blocks.find(word.value, &mut near) {
+                let (place, address) = (word.place, word.address);
+                whole.hits.add(Hit { place, address, to, is_start: offset == 0 }, offset);
+            }
+        }
+        parts.into_iter().for_each(|part| whole.add(part));
+        whole.graph.first.push(whole.graph.edges.len() as u32);
+        whole
+    }
+
+    fn add(&mut self, mut part: Reading<'a>) {
+        let graph = &mut self.graph;
+        graph.overflown |= part.overflown;
+        if part.edges.len() > MOST_EDGES - graph.edges.len() {
+            graph.overflown = true;
+            part.edges.clear();
+            part.interior.clear();
+            part.first.fill(0);
+        }
+        let base = graph.edges.len() as u32;
+        if graph.first.is_empty() {
+            (graph.first, graph.edges) = (part.first, part.edges);
+            self.interior = part.interior;
+        } else {
+            graph.first.extend(part.first.iter().map(|first| first + base));
+            graph.edges.append(&mut part.edges);
+            let moved = part.interior.iter();
+            let moved = moved.map(|it| Candidate { edge: it.edge + base, offset: it.offset });
+            self.interior.extend(moved);
+        }
+        self.traits.append(&mut part.traits);
+        part.hits.list.into_iter().for_each(|(hit, offset)| self.hits.add(hit, offset));
+    }
+}
+
+impl<'a> Reading<'a> {
+    fn of(share: &Share, blocks: &'a Blocks, roots: &'a Roots, memory: &dyn Memory) -> Reading<'a> {
+        let mut reading = Reading {
+            blocks,
+            code: &roots.code,
+            first: Vec::new(),
+            edges: Vec::new(),
+            overflown: false,
+            traits: Vec::new(),
+            interior: Vec::new(),
+            hits: Hits::default(),
+            near: 0,
+        };
+        reading.blocks(share.blocks.clone(), memory);
+        share.ranges.iter().for_each(|root| reading.root(root, memory));
+        reading
+    }
+
     /// Reads the blocks in order, several at once.
-    fn blocks(&mut self, memory: &dyn Memory) {
-        let count = self.blocks.len() as Index;
-        let (mut next, mut buffer) = (0, Vec::new());
-        while next < count {
-            let end = self.batch(next);
+    fn blocks(&mut self, share: Range<Index>, memory: &dyn Memory) {
+        let (mut next, mut buffer) = (share.start, Vec::new());
+        while next < share.end {
+            let end = self.batch(next..share.end);
             if end == next {
                 self.large_block(next, memory);
                 next += 1;
@@ -148,13 +318,12 @@ impl Reading<'_> {
             }
             next = end;
         }
-        self.begin_block();
     }
 
-    /// The end of the blocks that are read together with this one; itself if it is too large for that.
-    fn batch(&self, first: Index) -> Index {
-        let (mut bytes, mut end) = (0, first);
-        while (end as usize) < self.blocks.len() && end - first < 1 << 16 {
+    /// The end of those of the blocks that are read together with the first; itself if it is too large for that.
+    fn batch(&self, blocks: Range<Index>) -> Index {
+        let (mut bytes, mut end) = (0, blocks.start);
+        while end < blocks.end && end - blocks.start < 1 << 16 {
             bytes += self.blocks.size(end).saturating_add(GAP);
             if bytes > BATCH as u64 {
                 break;
@@ -165,7 +334,7 @@ impl Reading<'_> {
     }
 
     /// The memory of some blocks in as few pieces as is worth it.
-    fn spans(&self, batch: std::ops::Range<Index>) -> Vec<(u64, usize)> {
+    fn spans(&self, batch: Range<Index>) -> Vec<(u64, usize)> {
         let mut spans: Vec<(u64, usize)> = Vec::new();
         for block in batch {
             let (start, size) = (self.blocks.start(block), self.blocks.size(block));
@@ -189,8 +358,7 @@ impl Reading<'_> {
         let bytes = bytes.get(skipped..).unwrap_or_default();
         let mut head = [0; 2];
         words(bytes).zip(&mut head).for_each(|(word, slot)| *slot = word);
-        self.traits[block as usize] =
-            Traits::of(self.blocks.size(block), head, self.vtables.code());
+        self.traits.push(Traits::of(self.blocks.size(block), head, self.code));
         for (word, offset) in words(bytes).zip((skipped as u64..).step_by(8)) {
             self.word(word, offset);
         }
@@ -200,53 +368,46 @@ impl Reading<'_> {
         self.begin_block();
         let (start, size) = (self.blocks.start(block), self.blocks.size(block));
         let head = [memory.word(start), memory.word(start.saturating_add(8))];
-        self.traits[block as usize] = Traits::of(size, head, self.vtables.code());
-        memory.each_word(start..start.saturating_add(size), &mut |addr, word| {
-            self.word(word, addr - start);
+        self.traits.push(Traits::of(size, head, self.code));
+        memory.each_piece(start..start.saturating_add(size), &mut |addr, bytes| {
+            for (word, offset) in words(bytes).zip((addr - start..).step_by(8)) {
+                self.word(word, offset);
+            }
         });
     }
 
     fn begin_block(&mut self) {
-        self.graph.first.push(self.graph.edges.len() as u32);
+        self.first.push(self.edges.len() as u32);
     }
 
     #[inline]
     fn word(&mut self, word: u64, offset: u64) {
-        let Some((to, inside)) = self.blocks.find(word) else { return };
-        let edge = self.graph.edges.len();
+        let Some((to, inside)) = self.blocks.find(word, &mut self.near) else { return };
+        let edge = self.edges.len();
         if edge >= MOST_EDGES {
-            self.graph.overflown = true;
+            self.overflown = true;
             return;
         }
-        self.graph.edges.push(Edge::new(to, inside == 0, offset));
+        self.edges.push(Edge::new(to, inside == 0, offset));
         if inside != 0 && inside.is_multiple_of(8) {
             self.interior.push(Candidate { edge: edge as u32, offset: inside });
         }
     }
 
-    /// Reads the roots. For each block the first pointer counts, and the first that is to its start or may be
-    /// taken for that.
-    fn roots(&mut self, roots: &Roots, memory: &dyn Memory) -> Vec<(Hit, u64)> {
-        let mut seen: FxHashMap<(Index, u64), ()> = FxHashMap::default();
-        let mut hits = Vec::new();
-        let mut note = |place, address, word: u64, keeper| {
-            if let Some((to, offset)) = self.blocks.find(word)
-                && let Some(offset) = self.kept_at(to, offset, keeper)
-                // Pointers to one place in one block are worth the same.
-                && seen.insert((to, offset), ()).is_none()
-            {
-                hits.push((Hit { place, address, to, is_start: offset == 0 }, offset));
+    /// Reads roots.
+    fn root(&mut self, root: &RootRange, memory: &dyn Memory) {
+        let (blocks, mut near) = (self.blocks, self.near);
+        memory.each_piece(root.range.clone(), &mut |start, bytes| {
+            for (word, address) in words(bytes).zip((start..).step_by(8)) {
+                if let Some((to, offset)) = blocks.find(word, &mut near)
+                    && let Some(offset) = self.kept_at(to, offset, root.keeper)
+                {
+                    let is_start = offset == 0;
+                    self.hits.add(Hit { place: root.place, address, to, is_start }, offset);
+                }
             }
-        };
-        for word in &roots.words {
-            note(word.place, word.address, word.value, Keeper::Program);
-        }
-        for range in &roots.ranges {
-            memory.each_word(range.range.clone(), &mut |addr, word| {
-                note(range.place, addr, word, range.keeper);
-            });
-        }
-        hits
+        });
+        self.near = near;
     }
 
     /// What a pointer to that place in a block is worth with who keeps it: where it points to; `None`: nothing.
@@ -260,9 +421,12 @@ impl Reading<'_> {
             }
         }
     }
+}
 
+impl Whole<'_> {
     /// Finds out which pointers into a block are as good as one to its start.
-    fn judge_interior(mut self, mut hits: Vec<(Hit, u64)>, memory: &dyn Memory) -> Graph {
+    fn judge_interior(mut self, memory: &dyn Memory) -> Graph {
+        let mut hits = self.hits.list;
         let traits = std::mem::take(&mut self.traits);
         let mut unsure: Vec<(Index, u64, Result<u32, usize>)> = Vec::new();
         let mut judge = |to: Index, offset, place| match traits[to as usize].interior(offset) {
@@ -305,5 +469,47 @@ impl Reading<'_> {
         }
         self.graph.hits = hits.into_iter().map(|(hit, _)| hit).collect();
         self.graph
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Every block and every byte of the roots is in one share, in order.
+        #[test]
+        fn shares_are_the_whole(
+            sizes in prop::collection::vec(0u64..100_000, 0..50),
+            roots in prop::collection::vec((0u64..100, 1u64..100_000), 0..20),
+            count in 0usize..6,
+        ) {
+            let blocks = Blocks::new((1..).map(|n| n << 20).zip(sizes).collect());
+            let roots = (1u64..).zip(roots).map(|(at, (skipped, length))| {
+                let start = (at << 20) + 8 * skipped;
+                RootRange { range: start..start + length, place: at as u32, keeper: Keeper::Libc }
+            });
+            let roots: Vec<RootRange> = roots.collect();
+            let shares = shares(&blocks, &roots, count);
+            prop_assert_eq!(shares.len(), count.max(1));
+            let mut block = 0;
+            let mut together: Vec<RootRange> = Vec::new();
+            for share in shares {
+                prop_assert_eq!(share.blocks.start, block);
+                block = share.blocks.end;
+                for root in share.ranges {
+                    match together.last_mut().filter(|last| last.place == root.place) {
+                        Some(last) => {
+                            prop_assert_eq!(last.range.end, root.range.start);
+                            prop_assert!(root.range.start % PAGE == 0);
+                            last.range.end = root.range.end;
+                        }
+                        None => together.push(root),
+                    }
+                }
+            }
+            prop_assert_eq!((block as usize, together), (blocks.len(), roots));
+        }
     }
 }

@@ -93,10 +93,6 @@ impl<'a> Vtables<'a> {
         Vtables { code, known: FxHashMap::default() }
     }
 
-    pub(super) fn code(&self) -> &'a Code {
-        self.code
-    }
-
     pub(super) fn is_vtable(&mut self, addr: u64, memory: &dyn Memory) -> bool {
         let code = self.code;
         *self.known.entry(addr).or_insert_with(|| looks_like_vtable(addr, code, memory))

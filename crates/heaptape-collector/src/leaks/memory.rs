@@ -1,14 +1,14 @@
 //! The memory of a process, read from outside: in large pieces, and only where there is any.
 
 use crate::sys::process;
-use std::cell::Cell;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const PAGE: u64 = 4096;
-/// Bytes of one read.
-pub(super) const BATCH: usize = 1 << 20;
+/// Bytes of one read: they are looked at while they are in the cache.
+pub(super) const BATCH: usize = 1 << 18;
 /// Spans of one system call; the kernel takes 1024.
 const MOST_SPANS: usize = 512;
 /// From so many bytes on it is asked first which pages there are.
@@ -18,8 +18,8 @@ const PAGES_ASKED: u64 = 1 << 15;
 /// `/proc/PID/pagemap`: the page is in memory, or swapped out.
 const PRESENT_OR_SWAPPED: u64 = 0b11 << 62;
 
-/// Memory that can be read piece by piece.
-pub(crate) trait Memory {
+/// Memory that can be read piece by piece, by several threads at once.
+pub(crate) trait Memory: Sync {
     /// Reads spans (address, length) one after the other into `buffer`, which is as long as all of them. What
     /// cannot be read is zero.
     fn read(&self, spans: &[(u64, usize)], buffer: &mut [u8]);
@@ -34,18 +34,17 @@ pub(crate) trait Memory {
         u64::from_ne_bytes(bytes)
     }
 
-    /// Hands every word of a range, whole and aligned, to `take`, with its address.
-    fn each_word(&self, range: Range<u64>, take: &mut dyn FnMut(u64, u64)) {
+    /// Hands what a range holds, as far as it is whole words, to `take` in pieces, each with its address. No piece but
+    /// the first and the last of written memory begins or ends elsewhere than at a multiple of [`BATCH`].
+    fn each_piece(&self, range: Range<u64>, take: &mut dyn FnMut(u64, &[u8])) {
         let mut buffer = Vec::new();
         for part in self.written(range) {
             let (mut at, end) = (part.start.next_multiple_of(8), part.end & !7);
             while at < end {
-                let length = (end - at).min(BATCH as u64) as usize;
+                let length = (end - at).min(BATCH as u64 - at % BATCH as u64) as usize;
                 buffer.resize(length, 0);
                 self.read(&[(at, length)], &mut buffer);
-                for (word, addr) in words(&buffer).zip((at..).step_by(8)) {
-                    take(addr, word);
-                }
+                take(at, &buffer);
                 at += length as u64;
             }
         }
@@ -63,8 +62,9 @@ pub(crate) struct ProcessReader {
     pid: u32,
     mem: Option<File>,
     pagemap: Option<File>,
-    read: Cell<u64>,
-    unreadable: Cell<u64>,
+    // Numbers to be told, which order nothing.
+    read: AtomicU64,
+    unreadable: AtomicU64,
 }
 
 impl ProcessReader {
@@ -74,19 +74,19 @@ impl ProcessReader {
             pid,
             mem: File::open(format!("/proc/{pid}/mem")).ok(),
             pagemap: File::open(format!("/proc/{pid}/pagemap")).ok(),
-            read: Cell::new(0),
-            unreadable: Cell::new(0),
+            read: AtomicU64::new(0),
+            unreadable: AtomicU64::new(0),
         }
     }
 
     /// Bytes read so far.
     pub(crate) fn bytes_read(&self) -> u64 {
-        self.read.get()
+        self.read.load(Ordering::Relaxed)
     }
 
     /// Bytes that could not be read.
     pub(crate) fn bytes_unreadable(&self) -> u64 {
-        self.unreadable.get()
+        self.unreadable.load(Ordering::Relaxed)
     }
 
     /// Reads some spans; how many bytes were read before one failed.
@@ -116,7 +116,7 @@ impl ProcessReader {
             let (page, after) = rest.split_at_mut(step);
             if self.read_some(&[(addr, step)], page) < step {
                 page.fill(0);
-                self.unreadable.set(self.unreadable.get() + step as u64);
+                self.unreadable.fetch_add(step as u64, Ordering::Relaxed);
             }
             addr = addr.saturating_add(step as u64);
             rest = after;
@@ -126,7 +126,7 @@ impl ProcessReader {
 
 impl Memory for ProcessReader {
     fn read(&self, spans: &[(u64, usize)], buffer: &mut [u8]) {
-        self.read.set(self.read.get() + buffer.len() as u64);
+        self.read.fetch_add(buffer.len() as u64, Ordering::Relaxed);
         let mut rest = buffer;
         for spans in spans.chunks(MOST_SPANS) {
             let (these, after) = rest.split_at_mut(spans.iter().map(|span| span.1).sum());

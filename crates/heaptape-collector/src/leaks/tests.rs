@@ -2,9 +2,10 @@
 
 use super::graph::Graph;
 use super::heuristics::Code;
-use super::memory::Memory;
+use super::memory::{BATCH, Memory};
 use super::modules::Keeper;
 use super::roots::{RootRange, RootWord, Roots};
+use super::threads::{self, ControlBlock};
 use super::{Blocks, judge};
 use heaptape_tape::{LeakBlock, LeakKind, LeakOwner, LeakPlace};
 use proptest::prelude::*;
@@ -74,7 +75,7 @@ impl World {
             ranges: vec![range],
             ..Roots::default()
         };
-        judge(&blocks, &Graph::read(&blocks, &roots, &self.memory))
+        judge(&blocks, &Graph::read(&blocks, &roots, &self.memory, 3))
     }
 
     fn kinds(&self) -> Vec<LeakKind> {
@@ -261,7 +262,7 @@ fn the_loader_and_libc_are_known() {
         let ranges = vec![RootRange { range: ROOT..ROOT + 8, place: 0, keeper }];
         let places = vec![LeakPlace::memory(ROOT, Vec::new())];
         let roots = Roots { places, ranges, ..Roots::default() };
-        judge(&blocks, &Graph::read(&blocks, &roots, &memory))[0].kind
+        judge(&blocks, &Graph::read(&blocks, &roots, &memory, 2))[0].kind
     };
     assert_eq!(kind(48, Keeper::Program), Possible);
     assert_eq!(kind(48, Keeper::Loader), Reachable);
@@ -291,7 +292,7 @@ fn the_second_base_is_as_good_as_the_object() {
         let places = vec![LeakPlace::memory(ROOT, Vec::new())];
         let roots = Roots { places, ranges, code, ..Roots::default() };
         let blocks = Blocks::new(vec![(0x10000, 48)]);
-        judge(&blocks, &Graph::read(&blocks, &roots, &memory))[0].kind
+        judge(&blocks, &Graph::read(&blocks, &roots, &memory, 2))[0].kind
     };
     assert_eq!(kind(table + 0x40, [code + 16, code + 32]), Reachable);
     assert_eq!(kind(table + 0x40, [code + 16, 77]), Possible);
@@ -304,7 +305,7 @@ fn registers_are_roots() {
     let words = vec![RootWord { value: 0x10000, address: 12, place: 0 }];
     let places = vec![LeakPlace::registers(5)];
     let roots = Roots { places, words, ..Roots::default() };
-    let found = judge(&blocks, &Graph::read(&blocks, &roots, &Words::default()));
+    let found = judge(&blocks, &Graph::read(&blocks, &roots, &Words::default(), 1));
     assert_eq!(found[0].owner, LeakOwner::Root { place: 0, address: 12 });
 }
 
@@ -336,4 +337,23 @@ proptest! {
         }
         world.assert_owners(&found);
     }
+}
+
+/// Control blocks at every place that one can have among the pieces in which memory is read.
+#[test]
+fn control_blocks_are_found_wherever_they_lie() {
+    let start = 0x7000_0000 + 64;
+    let end = start + 3 * BATCH as u64;
+    let places = [start, start + 4096, 0x7000_0000 + BATCH as u64 - 64, end - 64];
+    let mut memory = Words::default();
+    for place in places {
+        memory.0.extend([(place, place), (place + 8, place + 1), (place + 16, place)]);
+    }
+    // Not aligned; only once; of another.
+    for (place, said) in [(start + 1032, start + 1032), (start + 2048, 0), (start + 8192, start)] {
+        memory.0.extend([(place, place), (place + 16, said)]);
+    }
+    let found = threads::control_blocks(start..end, &memory);
+    let expected = places.map(|address| ControlBlock { address, vector: address + 1 });
+    assert_eq!(found, expected);
 }

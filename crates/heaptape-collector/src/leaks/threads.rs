@@ -51,15 +51,25 @@ pub(super) struct Stack {
     pub(super) control_block: u64,
 }
 
+/// Control blocks begin at multiples of this.
+const CONTROL_ALIGNMENT: u64 = 64;
+
 /// The control blocks in a range.
 pub(super) fn control_blocks(range: Range<u64>, memory: &dyn Memory) -> Vec<ControlBlock> {
     let mut found = Vec::new();
-    let mut before = [0; 2];
-    memory.each_word(range, &mut |addr, word| {
-        if word != 0 && word == addr.wrapping_sub(16) && before[0] == word && word % 64 == 0 {
-            found.push(ControlBlock { address: word, vector: before[1] });
+    memory.each_piece(range, &mut |start, bytes| {
+        let (words, _) = bytes.as_chunks::<8>();
+        let word = |at: usize| words.get(at).map(|word| u64::from_ne_bytes(*word));
+        let skipped = (start.wrapping_neg() % CONTROL_ALIGNMENT / 8) as usize;
+        for at in (skipped..words.len()).step_by(CONTROL_ALIGNMENT as usize / 8) {
+            let address = start + at as u64 * 8;
+            if word(at) == Some(address)
+                && word(at + 2) == Some(address)
+                && let Some(vector) = word(at + 1)
+            {
+                found.push(ControlBlock { address, vector });
+            }
         }
-        before = [before[1], word];
     });
     found
 }

@@ -12,6 +12,7 @@ use crate::stacks::unwind::Images;
 use crate::sys::stop::{Stopped, StoppedThread};
 use crate::target::Origin;
 use crate::{headroom, maps};
+use std::thread;
 
 /// What a search has read, from which the verdicts follow without the process.
 pub(super) struct Searched {
@@ -130,7 +131,9 @@ impl Session {
             search_heap: doubts & (LeakDoubts::INHERITED_UNKNOWN | LeakDoubts::BLOCKS_MISSING) != 0,
         };
         let roots = Roots::of(&process, &blocks, &memory);
-        let graph = Graph::read(&blocks, &roots, &memory);
+        let of_roots = roots.ranges.iter().map(|root| root.range.end - root.range.start);
+        let bytes = of_roots.fold(live.totals().live_bytes, u64::saturating_add);
+        let graph = Graph::read(&blocks, &roots, &memory, readers(bytes));
         if roots.foreign_allocator {
             doubts |= LeakDoubts::FOREIGN_ALLOCATOR;
         }
@@ -204,6 +207,16 @@ fn is_cramped(pid: u32, now: TimeNs) -> bool {
     })
 }
 
+/// Threads that read so many bytes of a process that stands still: what it ran on is idle. One where address space is
+/// limited: each takes much of that.
+fn readers(bytes: u64) -> usize {
+    let worth = (bytes / WORTH_A_READER) as usize;
+    if worth < 2 || headroom::left().is_some() {
+        return 1;
+    }
+    thread::available_parallelism().map_or(1, usize::from).min(worth).min(MOST_READERS)
+}
+
 fn doubts_of(target: &Target, sample_bytes: u64) -> u32 {
     let is_forked = matches!(target.origin, Origin::Forked { .. });
     let is_missing = sample_bytes > 0 || target.losses().any();
@@ -214,6 +227,10 @@ fn doubts_of(target: &Target, sample_bytes: u64) -> u32 {
 
 /// Address space that a search needs beside what the process has resident: tables of symbols, stacks, the blocks.
 const SEARCH_NEEDS: u64 = 64 << 20;
+/// Bytes that take longer to read than a thread takes to begin.
+const WORTH_A_READER: u64 = 1 << 20;
+/// More read no faster than memory can be read.
+const MOST_READERS: usize = 4;
 /// Patience for records that a thread was making when it was stopped: they do not come before it goes on.
 const STOPPED_PATIENCE: Duration = Duration::from_millis(20);
 /// The stack below its pointer that a function may use all the same.

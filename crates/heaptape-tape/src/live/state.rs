@@ -183,10 +183,21 @@ impl State {
     fn insert(&mut self, block: LiveBlock, mark: u64, spot: &mut impl Spot) -> (u32, Option<u32>) {
         let size = block.size;
         let (slot, overlaid) = self.hold(block, mark, spot);
-        let freed = overlaid.map_or(0, |slot| self.slots.at(slot).block.size);
-        self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(freed).wrapping_add(size);
-        self.totals.live_blocks += u64::from(overlaid.is_none());
+        // Both in the same way, here and where a block ends: compilers make one wide addition of them, which
+        // would wait long for the last one if that had stored them singly.
+        self.totals.live_bytes = self.totals.live_bytes.wrapping_add(size);
+        self.totals.live_blocks += 1;
+        if let Some(overlaid) = overlaid {
+            self.uncount(overlaid);
+        }
         (slot, overlaid)
+    }
+
+    #[cold]
+    fn uncount(&mut self, overlaid: u32) {
+        let size = self.slots.at(overlaid).block.size;
+        self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(size);
+        self.totals.live_blocks -= 1;
     }
 
     /// The same without counting it.
