@@ -1,5 +1,7 @@
-// Writes a report of a synthetic process, for measurements: `node synthetic.mjs FILE [BLOCKS [STACKS]]`.
+// Writes a report of a synthetic process, for measurements: `node synthetic.mjs FILE [BLOCKS [STACKS]]`. STORY in the
+// environment is the example of heaptape's that folds its blocks, as `cargo build --release --examples` makes it.
 import { build } from 'esbuild';
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { deflateRawSync } from 'node:zlib';
@@ -14,4 +16,6 @@ const { outputFiles } = await build({
 const text = (end) => outputFiles.find((it) => it.path.endsWith(end))?.text ?? '';
 const { report } = await import(here('dist/report.mjs'));
 const wishes = { blocks: Number(blocks), stacks: Number(stacks), contents: false, crash: false };
-writeFileSync(file, report(wishes, text('.js').replaceAll('</script', '<\\/script'), text('.css'), deflateRawSync));
+const story = process.env.STORY ?? here('../target/release/examples/story');
+const tell = (input) => execFileSync(story, { input, maxBuffer: 1 << 30 });
+writeFileSync(file, report(wishes, text('.js').replaceAll('</script', '<\\/script'), text('.css'), deflateRawSync, tell));

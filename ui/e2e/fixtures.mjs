@@ -2,7 +2,7 @@
 // And F2.html, a synthetic process of 2 million blocks; F1.golden.json, what Rust says of F1's tape; F4.crash.json, what
 // `heaptape crash` says of F4's.
 // Usage: HEAPTAPE=path GOLDEN=path node e2e/fixtures.mjs. The binary brings the page: build it (cargo xtask ui, cargo build
-// --release --package heaptape --bins --example golden) before.
+// --release --package heaptape --bins --examples) before.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';

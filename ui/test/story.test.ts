@@ -11,7 +11,7 @@ import { Random } from '../src/data/synthetic/random.ts';
 const STORY =
   '003ffffffd68b3e000027f1540fffffffbf7fd54ce1846cfe202b79800130aa13d58c4684fef107568971f7d4fbfcc42983859ba104f83c0f68de13c' +
   '7e41dfef8934f4a019b37264f44a1f0278c596f4d6ebd8956d4dd896cefc161bfebaae1e99040ac30c5ebca7d12821472aefc652a54e03a66e6086fb' +
-  'dea6fc23de8a243faa365547ad45607970000000';
+  'dea6fc23de8a243faa365547b226871e40000000';
 const EXTENT = { blocks: 15, inherited: 2, freed: 6, stacks: 10, threads: 301 };
 const BLOCKS: Record<string, number[]> = {
   born: [4294967295, 4294967295, 0, 1, 3, 4, 5, 7, 8, 9, 1012, 1014, 1015, 1016, 1018],

@@ -40,7 +40,7 @@ pub(crate) fn check() -> Result<(), String> {
     }
     checked(npm(&["run", "--silent", "check"]).current_dir(folder()))?;
     checked(npm(&["run", "--silent", "test"]).current_dir(folder()))?;
-    let built = ["build", "--release", "-p", "heaptape", "--bins", "--example", "golden"];
+    let built = ["build", "--release", "-p", "heaptape", "--bins", "--examples"];
     succeed(&mut crate::command::cargo(&built))?;
     checked(npm(&["run", "--silent", "e2e"]).current_dir(folder()))
 }

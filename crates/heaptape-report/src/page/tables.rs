@@ -209,7 +209,7 @@ fn life(block: &Lifetime) -> u32 {
     if block.died == NEVER { 0 } else { block.died.wrapping_sub(block.born) }
 }
 
-/// The table `blocks`, as a story.
+/// The table `blocks`: as a story, or as columns where that would be too long.
 pub fn blocks<'a>(
     lifetimes: &'a Lifetimes,
     stacks: &'a Stacks,
@@ -219,8 +219,8 @@ pub fn blocks<'a>(
     let blocks = &lifetimes.blocks;
     let count = blocks.len();
     let any_high = |value: fn(&Lifetime) -> u64| blocks.iter().any(|block| value(block) >> 32 != 0);
-    let row = |row: u32| {
-        let block = &blocks[row as usize];
+    let row = |row: usize| {
+        let block = &blocks[row];
         Block {
             born: block.born,
             life: life(block),
@@ -236,14 +236,32 @@ pub fn blocks<'a>(
             leak: block.leak,
         }
     };
-    let (extent, story) = coded::blocks::write(count as u32, lifetimes.inherited as u32, &row);
-    let mut table = Table::new()
-        .meta("blocks", extent.blocks)
-        .meta("inherited", extent.inherited)
-        .meta("freed", extent.freed)
-        .meta("stacks", extent.stacks)
-        .meta("threads", extent.threads)
-        .bytes("story", story);
+    let inherited = lifetimes.inherited as u32;
+    let told = coded::blocks::write(count as u32, inherited, &|at| row(at as usize));
+    let mut table = match told {
+        Some((extent, story)) => Table::new()
+            .meta("blocks", extent.blocks)
+            .meta("inherited", extent.inherited)
+            .meta("freed", extent.freed)
+            .meta("stacks", extent.stacks)
+            .meta("threads", extent.threads)
+            .bytes("story", story),
+        None => Table::new()
+            .meta("inherited", inherited)
+            .near("born", count, move |at| row(at).born)
+            .u32("stack", count, move |at| row(at).stack)
+            .u32("life", count, move |at| row(at).life)
+            .u32("freed_stack", count, move |at| row(at).freed_stack)
+            .u32("size_lo", count, move |at| row(at).size)
+            .u32("usable", count, move |at| row(at).usable)
+            .u32("addr_lo", count, move |at| row(at).addr as u32)
+            .u32("addr_hi", count, move |at| (row(at).addr >> 32) as u32)
+            .u16("thread", count, move |at| row(at).thread)
+            .u16("freed_thread", count, move |at| row(at).freed_thread)
+            .u8("api", count, move |at| row(at).api)
+            .u8("flags", count, move |at| row(at).flags)
+            .u8("leak", count, move |at| row(at).leak),
+    };
     if any_high(|block| block.size) {
         table = table.u32("size_hi", count, |row| (blocks[row].size >> 32) as u32);
     }

@@ -15,8 +15,6 @@ const PLACES = 1 << 18;
 const WALK = 32;
 /** The rank of the event that began an inherited block. */
 const INHERITED = 0xffffffff;
-/** What stands at the end: after damage hardly. */
-const END = 0x54415045;
 /** Tokens of a thread that are remembered. */
 const PAST = 3;
 /** Events between two rests. */
@@ -52,6 +50,8 @@ class Story {
   readonly #extent: Extent;
   /** Rank of the last event; of the first one what is before 0. */
   #rank = 0xffffffff;
+  /** Of all that was said so far. */
+  #sum = 0;
   #begun = 0;
   /** The last two threads. */
   #last = 0;
@@ -141,9 +141,9 @@ class Story {
       life[row] = born[row]!;
     }
     for (let row = 0; row < life.length; row++) life[row]! -= born[row]!;
-    let end = 0;
-    for (let nth = 0; nth < 32; nth++) end = (end << 1) | this.#coder.toss();
-    if (end !== END) throw new Error('its story is damaged');
+    let sum = 0;
+    for (let nth = 0; nth < 32; nth++) sum = (sum << 1) | this.#coder.toss();
+    if (sum !== this.#sum) throw new Error('its story is damaged');
   }
 
   #readThread(): number {
@@ -313,6 +313,9 @@ class Story {
     const address = this.#heap.begin(coder, row, thread, room);
     columns.addr_lo[row] = address;
     columns.addr_hi[row] = address / 2 ** 32;
+    this.#add(this.#rank, stack, (thread << 8) | api);
+    this.#add(size, more, columns.addr_lo[row]!);
+    this.#sum = mix(this.#sum, columns.addr_hi[row]!);
     this.#live.begin(0, row);
     this.#liveOf.begin(stack, row);
     this.#words[row * WORDS + STACK] = stack;
@@ -330,6 +333,8 @@ class Story {
     if (freed < 0) freed = bits(this.#coder, this.#freedBits, 0, 32 - Math.clz32(this.#extent.stacks));
     this.#freed.learn(freed);
     if (freed !== 0) columns.freed_stack[row] = freed;
+    this.#add(this.#rank, row, freed);
+    this.#sum = mix(this.#sum, thread);
     this.#readEnd(row, stack, this.#lastBegun[own] === row ? 1 : 0);
     this.#live.end(0, row);
     this.#liveOf.end(stack, row);
@@ -337,11 +342,17 @@ class Story {
     this.#heap.end(row, thread);
   }
 
+  /** Adds what was said to the sum. */
+  #add(first: number, second: number, third: number): void {
+    this.#sum = mix(mix(mix(this.#sum, first), second), third);
+  }
+
   /** What is known when it has ended, or all has. `how`: 1 if it ended before anything else of its thread began. */
   #readEnd(row: number, stack: number, how: number): void {
     let end = this.#ends.read(this.#coder, slot(stack, how));
     if (end < 0) end = bits(this.#coder, this.#endBits, 0, 16);
     this.#ends.learn(end);
+    this.#sum = mix(this.#sum, end);
     if (end === 0) return;
     this.columns.flags[row] = end;
     this.columns.leak[row] = end >>> 8;

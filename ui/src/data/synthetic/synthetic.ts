@@ -47,7 +47,8 @@ export function synthesize({ blocks = 30_000, stacks = 0, seed = 1, contents = t
   };
   const samples: Samples = samplesOf(end_ns);
   const overview = overviewOf(info);
-  const process = new InPage(info, tables, samples, groundOf(4096, overview.info.processes[0]), overview.apis);
+  // Which makes of the columns what it needs.
+  const process = new InPage(info, structuredClone(tables), samples, groundOf(4096, overview.info.processes[0]), overview.apis);
   const peak = process.curve.peak(0, made.events);
   info.peak = { ...peak, time_ns: process.times.of(peak.position) };
   info.at_exit = process.curve.at(made.events);

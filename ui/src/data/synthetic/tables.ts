@@ -77,7 +77,8 @@ export function blockTables(count: number, ends: number[][], seed: number) {
     const { from, to, life, leaks } = PLACES[placeOf[block]!]!;
     const at = (when[block * 2] = from + random.share() * (to - from));
     const lasts = life === 0 ? 1e-9 : -Math.log(1 - random.share()) * life;
-    if (!random.chance(leaks) && at + lasts < 1.05) when[block * 2 + 1] = Math.min(0.9999 + 0.0001 * random.share(), at + lasts);
+    // Most of what is left is freed just before the end; nothing before it began.
+    if (!random.chance(leaks) && at + lasts < 1.05) when[block * 2 + 1] = Math.max(at + 1e-9, Math.min(0.9999 + 0.0001 * random.share(), at + lasts));
   }
   const order = orderOf(when);
   const events = order.findIndex((act) => when[act] === Infinity);

@@ -46,8 +46,16 @@ pub struct Extent {
 /// Bytes of memory for each block while its story is written.
 pub const WHILE_WRITTEN: u64 = 56;
 
-/// Writes the story of blocks in order of birth, inherited ones first.
-pub fn write(blocks: u32, inherited: u32, block: &dyn Fn(u32) -> Block) -> (Extent, Vec<u8>) {
+/// Decisions of a story at most: a page takes about 15 ns for each, and makes who opened it wait meanwhile. Programs stay
+/// below with a million blocks; what is random does not, and would save little.
+const MOST_DECISIONS: u64 = 48_000_000;
+
+/// Writes the story of blocks in order of birth, inherited ones first. `None`: it would take a page too long to read.
+pub fn write(
+    blocks: u32,
+    inherited: u32,
+    block: &dyn Fn(u32) -> Block,
+) -> Option<(Extent, Vec<u8>)> {
     let mut extent = Extent { blocks, inherited, freed: 0, stacks: 0, threads: 0 };
     let (mut deaths, mut ranks) = (Vec::new(), Vec::new());
     for row in 0..blocks {
@@ -71,7 +79,7 @@ pub fn write(blocks: u32, inherited: u32, block: &dyn Fn(u32) -> Block) -> (Exte
     let mut told = Told { block, deaths, ranks, begun: 0, told: 0, extent };
     let mut coder = Encoder::new();
     Story::new(extent).tell(&mut coder, &mut told).expect("blocks begin before they end");
-    (extent, coder.finish())
+    (coder.decisions <= MOST_DECISIONS).then(|| (extent, coder.finish()))
 }
 
 /// Reads it: the page's reader, once more.

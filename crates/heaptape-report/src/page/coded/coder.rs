@@ -49,12 +49,14 @@ pub(super) struct Encoder {
     held: u8,
     full: usize,
     bytes: Vec<u8>,
+    /// How many decisions were written.
+    pub(super) decisions: u64,
 }
 
 impl Encoder {
     /// Nothing yet.
     pub(super) fn new() -> Encoder {
-        Encoder { low: 0, range: WIDE, held: 0, full: 0, bytes: Vec::new() }
+        Encoder { low: 0, range: WIDE, held: 0, full: 0, bytes: Vec::new(), decisions: 0 }
     }
 
     /// What was written.
@@ -79,6 +81,7 @@ impl Encoder {
 
 impl Coder for Encoder {
     fn decide(&mut self, chance: &mut Chance, yes: bool) -> bool {
+        self.decisions += 1;
         let bound = (self.range >> 15) * (chance.of_yes() >> 1);
         if yes {
             self.range = bound;

@@ -26,14 +26,14 @@ const PLACES: usize = 1 << 18;
 const WALK: u64 = 32;
 /// The rank of the event that began an inherited block.
 const INHERITED: u32 = u32::MAX;
-/// What stands at the end: after damage hardly.
-const END: u32 = 0x5441_5045;
 
 /// What is known at a point of the story.
 pub(super) struct Story {
     extent: Extent,
     /// Rank of the last event; of the first one what is before 0.
     rank: u32,
+    /// Of all that was said so far.
+    sum: u32,
     /// Events that follow without a gap.
     run: u64,
     begun: u32,
@@ -104,6 +104,7 @@ impl Story {
         Story {
             extent,
             rank: u32::MAX,
+            sum: 0,
             begun: 0,
             pasts: vec![Past { tokens: [0; 3], narrow: 0, begun: NONE }; THREADS],
             stacks: vec![Stack::default(); stacks],
@@ -160,12 +161,12 @@ impl Story {
             blocks.set(row, block);
             row = self.live.younger(row);
         }
-        let mut end = 0;
+        let mut sum = 0;
         for nth in (0..32).rev() {
-            let yes = coder.decide(&mut Chance::EVEN.clone(), END >> nth & 1 == 1);
-            end = end << 1 | u32::from(yes);
+            let yes = coder.decide(&mut Chance::EVEN.clone(), self.sum >> nth & 1 == 1);
+            sum = sum << 1 | u32::from(yes);
         }
-        if end == END { Ok(()) } else { Err("it is damaged") }
+        if sum == self.sum { Ok(()) } else { Err("it is damaged") }
     }
 
     fn event(
@@ -401,6 +402,9 @@ impl Story {
 
         let room = room(block);
         block.addr = self.heap.begin(coder, row, (block.thread, room), block.addr);
+        let called = u32::from(block.thread) << 8 | api;
+        let (low, high) = (block.addr as u32, (block.addr >> 32) as u32);
+        self.add([self.rank, block.stack, called, block.size, more, low, high]);
         self.live.begin(0, row);
         self.live_of_stack.begin(stack, row);
         self.stack_of[row as usize] = block.stack;
@@ -418,11 +422,17 @@ impl Story {
         block.freed_stack =
             guess.unwrap_or_else(|| models.freed_stack.bits(coder, 0, bits, block.freed_stack));
         models.freed.learn(block.freed_stack);
+        self.add([self.rank, row, block.freed_stack, block.freed_thread.into()]);
         self.code_end(coder, block, u32::from(past.begun == row));
         self.live.end(0, row);
         self.live_of_stack.end(block.stack as usize, row);
         self.stack_of[row as usize] = NONE;
         self.heap.end(row, block.freed_thread);
+    }
+
+    /// Adds what was said to the sum.
+    fn add<const N: usize>(&mut self, words: [u32; N]) {
+        self.sum = words.into_iter().fold(self.sum, mix);
     }
 
     /// What is known when it has ended, or all has. `how`: 1 if it ended before anything else began.
@@ -431,6 +441,7 @@ impl Story {
         let guess = self.models.ends.guess(coder, [mix(block.stack, how)], end);
         let end = guess.unwrap_or_else(|| self.models.end.bits(coder, 0, 16, end));
         self.models.ends.learn(end);
+        self.add([end]);
         (block.flags, block.leak) = (end as u8, (end >> 8) as u8);
     }
 }

@@ -88,7 +88,7 @@ fn blocks_of(inherited: u32, acts: &[Act]) -> Vec<Block> {
 }
 
 fn story_of(inherited: u32, blocks: &[Block]) -> (Extent, Vec<u8>) {
-    write(blocks.len() as u32, inherited, &|row| blocks[row as usize])
+    write(blocks.len() as u32, inherited, &|row| blocks[row as usize]).expect("it is short")
 }
 
 proptest! {
@@ -103,7 +103,7 @@ proptest! {
     }
 
     #[test]
-    fn damage_is_an_error(
+    fn damage_is_an_error_or_none(
         acts in prop::collection::vec(act(), 20..200),
         at: prop::sample::Index,
         by in 1..=255_u8,
@@ -111,14 +111,15 @@ proptest! {
     ) {
         let blocks = blocks_of(2, &acts);
         let (extent, mut story) = story_of(2, &blocks);
-        // The first byte is always 0 and the last ones say little.
-        let at = 1 + at.index(story.len() - 5);
+        let at = at.index(story.len());
         if cut {
             story.truncate(at);
         } else {
             story[at] ^= by;
         }
-        prop_assert!(read(extent, &story).is_err());
+        // Of the first bytes and the last ones not all bits count.
+        let back = read(extent, &story);
+        prop_assert!(back.is_err() || back == Ok(blocks));
     }
 
     #[test]
@@ -170,4 +171,27 @@ fn the_bytes_are_these() {
 const STORY: &str = "\
     003ffffffd68b3e000027f1540fffffffbf7fd54ce1846cfe202b79800130aa13d58c4684fef107568971f7d4fbfcc429838\
     59ba104f83c0f68de13c7e41dfef8934f4a019b37264f44a1f0278c596f4d6ebd8956d4dd896cefc161bfebaae1e99040ac3\
-    0c5ebca7d12821472aefc652a54e03a66e6086fbdea6fc23de8a243faa365547ad45607970000000";
+    0c5ebca7d12821472aefc652a54e03a66e6086fbdea6fc23de8a243faa365547b226871e40000000";
+
+/// Two million such blocks took a page three seconds and a half.
+#[test]
+fn what_would_take_long_to_read_is_no_story() {
+    let mut random = 1_u64;
+    let mut below = |most: u32| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) as u32 % most
+    };
+    let blocks: Vec<Block> = (0..600_000)
+        .map(|row| Block {
+            born: row,
+            stack: below(180_000),
+            size: below(1 << 20),
+            usable: below(1 << 20),
+            addr: u64::from(below(1 << 30)) << 4,
+            ..Block::default()
+        })
+        .collect();
+    let told = |count: usize| write(count as u32, 0, &|row| blocks[row as usize]);
+    assert!(told(1000).is_some());
+    assert!(told(blocks.len()).is_none());
+}
