@@ -91,6 +91,9 @@ pub fn write(out: &mut dyn Write, overview: &Overview, blobs: &mut dyn Read) -> 
     writeln!(out, "<script>{LOADER_JS}</script>\n</body>\n</html>")
 }
 
+/// How hard deflate tries. The level above takes half as long again for columns of what is random, to no avail.
+const LEVEL: Compression = Compression::new(8);
+
 /// Writes what `content` writes as an element of the page: deflate-raw, as text.
 fn write_packed(
     out: &mut dyn Write,
@@ -98,7 +101,7 @@ fn write_packed(
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     write!(out, "<script type=\"application/octet-stream\" id=\"{id}\">")?;
-    let mut deflate = DeflateEncoder::new(SevenBits::new(&mut *out), Compression::best());
+    let mut deflate = DeflateEncoder::new(SevenBits::new(&mut *out), LEVEL);
     content(&mut deflate)?;
     deflate.finish()?.finish()?;
     writeln!(out, "</script>")

@@ -50,7 +50,8 @@ pub const WHILE_WRITTEN: u64 = 56;
 /// below with a million blocks; what is random does not, and would save little.
 const MOST_DECISIONS: u64 = 48_000_000;
 
-/// Writes the story of blocks in order of birth, inherited ones first. `None`: it would take a page too long to read.
+/// Writes the story of blocks in order of birth, inherited ones first. `None`: it would take a page too long to read,
+/// or they are not such blocks.
 pub fn write(
     blocks: u32,
     inherited: u32,
@@ -77,9 +78,9 @@ pub fn write(
     extent.freed = deaths.len() as u32;
     let deaths = deaths.into_iter().peekable();
     let mut told = Told { block, deaths, ranks, begun: 0, told: 0, extent };
-    let mut coder = Encoder::new();
-    Story::new(extent).tell(&mut coder, &mut told).expect("blocks begin before they end");
-    (coder.decisions <= MOST_DECISIONS).then(|| (extent, coder.finish()))
+    let mut coder = Encoder::new(MOST_DECISIONS);
+    Story::new(extent).tell(&mut coder, &mut told).ok()?;
+    Some((extent, coder.finish()))
 }
 
 /// Reads it: the page's reader, once more.

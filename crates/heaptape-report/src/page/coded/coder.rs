@@ -33,6 +33,11 @@ impl Chance {
 pub(super) trait Coder {
     /// A decision: `yes` when writing, what was written when reading.
     fn decide(&mut self, chance: &mut Chance, yes: bool) -> bool;
+
+    /// Whether that were too many decisions.
+    fn is_full(&self) -> bool {
+        false
+    }
 }
 
 /// The range is below 2^30: in JavaScript such numbers need no box.
@@ -49,14 +54,23 @@ pub(super) struct Encoder {
     held: u8,
     full: usize,
     bytes: Vec<u8>,
-    /// How many decisions were written.
-    pub(super) decisions: u64,
+    /// How many more decisions there may be.
+    left: u64,
+    too_many: bool,
 }
 
 impl Encoder {
-    /// Nothing yet.
-    pub(super) fn new() -> Encoder {
-        Encoder { low: 0, range: WIDE, held: 0, full: 0, bytes: Vec::new(), decisions: 0 }
+    /// Nothing yet, and so many decisions at most.
+    pub(super) fn new(most: u64) -> Encoder {
+        Encoder {
+            low: 0,
+            range: WIDE,
+            held: 0,
+            full: 0,
+            bytes: Vec::new(),
+            left: most,
+            too_many: false,
+        }
     }
 
     /// What was written.
@@ -81,7 +95,8 @@ impl Encoder {
 
 impl Coder for Encoder {
     fn decide(&mut self, chance: &mut Chance, yes: bool) -> bool {
-        self.decisions += 1;
+        self.too_many |= self.left == 0;
+        self.left = self.left.saturating_sub(1);
         let bound = (self.range >> 15) * (chance.of_yes() >> 1);
         if yes {
             self.range = bound;
@@ -95,6 +110,10 @@ impl Coder for Encoder {
         }
         chance.learn(yes);
         yes
+    }
+
+    fn is_full(&self) -> bool {
+        self.too_many
     }
 }
 

@@ -152,6 +152,9 @@ impl Story {
     ) -> Result<(), &'static str> {
         for _ in 0..u64::from(self.extent.blocks) + u64::from(self.extent.freed) {
             self.event(coder, blocks)?;
+            if coder.is_full() {
+                return Err("it is too long");
+            }
         }
         let mut row = self.live.oldest(0);
         while row != NONE {
