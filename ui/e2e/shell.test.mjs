@@ -601,8 +601,7 @@ test('a metric that a sample does not tell is mended in a link', async () => {
 test('the tall strip tells call sites apart: each layer is as high as what its site holds', async () => {
   await on('F1', { hash: '#/summary?v=1&tall=1' }, async (page) => {
     const names = (await page.getByTestId('strip-sites').locator('button').allTextContents()).map((it) => it.trim());
-    const before = await strip(page);
-    const { heights, share } = before;
+    const { heights, share } = await drawn(page, (heights) => heights.some((it) => it > 20));
     assert.ok(heights.some((it) => it > 20), `${heights}`);
     assert.ok(names.length >= heights.filter((it) => it > 0).length - 1);
     const at = await page.evaluate(async (share) => {
@@ -626,8 +625,8 @@ test('the tall strip tells call sites apart: each layer is as high as what its s
     await page.getByTestId('strip-shows').uncheck();
     await page.waitForFunction(() => !document.querySelector('[data-testid=strip-sites]'));
     assert.equal(await param(page, 'strip'), 'total');
-    await page.waitForFunction(() => document.querySelector('.strip-plot > canvas').width > 0);
-    assert.ok((await strip(page)).heights.every((it) => it === 0), 'now they are not');
+    const none = (heights) => heights.every((it) => it === 0);
+    assert.ok(none((await drawn(page, none)).heights), 'now they are not');
   });
   // Where sums are known at few moments only, it says why it does not.
   await on('F10', { hash: '#/summary?v=1&tall=1' }, async (page) => {
@@ -636,6 +635,16 @@ test('the tall strip tells call sites apart: each layer is as high as what its s
     assert.equal(await page.getByTestId('strip-sites').count(), 0);
   });
 });
+
+/** The strip once it looks so; after five seconds as it is. It is drawn a frame after what it shows has changed. */
+async function drawn(page, looksSo) {
+  let seen = await strip(page);
+  for (let tries = 0; tries < 100 && !looksSo(seen.heights); tries++) {
+    await page.waitForTimeout(50);
+    seen = await strip(page);
+  }
+  return seen;
+}
 
 /** Where the strip is highest, a little into the column: pixels of each layer's colour there, and the share of the run. */
 async function strip(page) {
