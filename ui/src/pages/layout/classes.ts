@@ -3,6 +3,7 @@
 // Ages and lifetimes are in decades below the length of the run, so that a run of a second and one of a day both use
 // all colours; which class is which colour never depends on T.
 
+import { upperBound } from '../../data/inpage/search.ts';
 import { FREED, NEVER, type GroupBy, type ProcessData } from '../../data/types.ts';
 import { OTHER, SIZE_CLASSES, category, mix, sequential, type Colour } from '../../ui/colour.ts';
 import { functionName, place } from '../../ui/name.tsx';
@@ -43,13 +44,6 @@ export interface Groups {
   classOf: (group: number) => number;
 }
 
-/** How many of `limits`, which ascend, are not above a number. */
-function reached(limits: readonly number[], number: number): number {
-  let count = 0;
-  while (count < limits.length && limits[count]! <= number) count++;
-  return count;
-}
-
 const DECADES = 5;
 /** How far down the scale ages go: the faintest colours are too much like the grey of what is older. */
 const AGED = 0.75;
@@ -88,7 +82,7 @@ export function classesOf(by: ColourBy, data: ProcessData, t: number, sites: Map
 function bySize(): Classes {
   const classes = SIZE_CLASSES.map(({ label }, index) => ({ label, colour: (theme: Theme) => scale(index / (SIZE_CLASSES.length - 1), theme) }));
   const limits = SIZE_CLASSES.slice(0, -1).map(({ most }) => most + 1);
-  return { classes, classify: ({ size }, index) => 1 + reached(limits, size[index]!), groups: { by: 'size', limits, classOf: (group) => 1 + group } };
+  return { classes, classify: ({ size }, index) => 1 + upperBound(limits, size[index]!), groups: { by: 'size', limits, classOf: (group) => 1 + group } };
 }
 
 function bySite(data: ProcessData, sites: Map<number, number>): Classes {
@@ -145,7 +139,7 @@ function byLifetime(data: ProcessData): Classes {
   const classify: Classify = ({ born, died }, index) => {
     if (died[index] === NEVER) return 2 + DECADES;
     const first = born[index] === NEVER ? data.info.start_ns : times.of(born[index]! + 1);
-    return 1 + reached(ends, times.of(died[index]! + 1) - first);
+    return 1 + upperBound(ends, times.of(died[index]! + 1) - first);
   };
   return { classes, classify, groups: { by: 'lifetime', limits: ends, classOf: (group) => 1 + group } };
 }

@@ -5,6 +5,7 @@
 //! guessed. Then which block of the stack it is, its sizes, its address (`heap`), and whatever else the table
 //! has.
 
+use super::super::tables::END_OF_ADDRESSES;
 use super::coder::{Decoder, Encoder};
 use super::story::{Blocks, Story};
 use std::iter::Peekable;
@@ -51,7 +52,7 @@ pub const WHILE_WRITTEN: u64 = 56;
 const MOST_DECISIONS: u64 = 48_000_000;
 
 /// Writes the story of blocks in order of birth, inherited ones first. `None`: it would take a page too long to read,
-/// or they are not such blocks.
+/// or they are not such blocks, or have addresses that a page does not know.
 pub fn write(
     blocks: u32,
     inherited: u32,
@@ -61,6 +62,9 @@ pub fn write(
     let (mut deaths, mut ranks) = (Vec::new(), Vec::new());
     for row in 0..blocks {
         let it = block(row);
+        if it.addr >= END_OF_ADDRESSES {
+            return None;
+        }
         extent.stacks = extent.stacks.max(it.stack + 1).max(it.freed_stack + 1);
         let thread = it.thread.max(it.freed_thread);
         extent.threads = extent.threads.max(u32::from(thread) + 1);

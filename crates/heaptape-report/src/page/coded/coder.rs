@@ -54,23 +54,15 @@ pub(super) struct Encoder {
     held: u8,
     full: usize,
     bytes: Vec<u8>,
-    /// How many more decisions there may be.
-    left: u64,
-    too_many: bool,
+    /// How many decisions were written, and how many there may be.
+    decisions: u64,
+    most: u64,
 }
 
 impl Encoder {
     /// Nothing yet, and so many decisions at most.
     pub(super) fn new(most: u64) -> Encoder {
-        Encoder {
-            low: 0,
-            range: WIDE,
-            held: 0,
-            full: 0,
-            bytes: Vec::new(),
-            left: most,
-            too_many: false,
-        }
+        Encoder { low: 0, range: WIDE, held: 0, full: 0, bytes: Vec::new(), decisions: 0, most }
     }
 
     /// What was written.
@@ -95,8 +87,7 @@ impl Encoder {
 
 impl Coder for Encoder {
     fn decide(&mut self, chance: &mut Chance, yes: bool) -> bool {
-        self.too_many |= self.left == 0;
-        self.left = self.left.saturating_sub(1);
+        self.decisions += 1;
         let bound = (self.range >> 15) * (chance.of_yes() >> 1);
         if yes {
             self.range = bound;
@@ -113,7 +104,7 @@ impl Coder for Encoder {
     }
 
     fn is_full(&self) -> bool {
-        self.too_many
+        self.decisions > self.most
     }
 }
 

@@ -1,5 +1,6 @@
 //! Addresses, guessed by a small model of an allocator: what was freed last is given again, else the next free memory.
 
+use super::super::tables::END_OF_ADDRESSES;
 use super::coder::Coder;
 use super::live::NONE;
 use super::models::{Chances, Numbers, mix};
@@ -12,8 +13,6 @@ const DEEP: usize = 8;
 const THREADS: usize = 256;
 /// Chances of what is tried: by the last four ways of its pool, the last two of its thread, and how full the pool is.
 const PLACES: usize = 1 << 16;
-/// All addresses are below.
-const END: u64 = 1 << 53;
 
 /// What is tried, in this order. After the last one come the others of the pool.
 const POOL: usize = 0;
@@ -177,7 +176,7 @@ impl Heap {
 /// Where the allocator's next block would begin; 0: nowhere.
 fn behind(address: u64, room: u32) -> u64 {
     let behind = address.wrapping_add(u64::from(room) + 8);
-    if behind < END { behind } else { 0 }
+    if behind < END_OF_ADDRESSES { behind } else { 0 }
 }
 
 fn pool_of(thread: u16, room: u32) -> usize {

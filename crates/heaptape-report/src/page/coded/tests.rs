@@ -195,3 +195,13 @@ fn what_would_take_long_to_read_is_no_story() {
     assert!(told(1000).is_some());
     assert!(told(blocks.len()).is_none());
 }
+
+/// Its address came back as another one: a story has no larger numbers than a page.
+#[test]
+fn an_address_that_no_story_can_tell_is_not_told() {
+    let told = |addr: u64| write(1, 0, &|_| Block { addr, ..Block::default() });
+    let (extent, story) = told((1 << 53) - 1).expect("it is the last one");
+    assert_eq!(read(extent, &story).map(|blocks| blocks[0].addr), Ok((1 << 53) - 1));
+    assert!(told(1 << 53).is_none());
+    assert!(told(u64::MAX - 15).is_none());
+}
