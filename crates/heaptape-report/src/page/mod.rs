@@ -1,6 +1,6 @@
 //! The page of `heaptape report` and `heaptape ui`: its data and the file they are put into (`docs/page.md`).
 //!
-//! * [`columns`]: tables as packed columns; [`coded`]: blocks as a file has them; [`seven`]: bytes as text.
+//! * [`columns`]: tables as packed columns; [`coded`]: as a file has them; [`seven`]: bytes as text.
 //! * [`tables`]: the tables of a process.
 //! * [`leaks`]: leaks with the numbers of their stacks.
 //! * [`source`]: source lines.

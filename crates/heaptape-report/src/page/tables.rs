@@ -1,6 +1,6 @@
 //! The tables of a process that a page is made of (`docs/page.md`), from what the analysis found.
 
-use super::coded::{self, blocks::Block};
+use super::coded::{self, blocks::Block, stacks::Node};
 use super::columns::Table;
 use heaptape_analysis::contents::captures::Captures;
 use heaptape_analysis::estimate::Sampling;
@@ -108,6 +108,18 @@ pub fn stacks(stacks: &Stacks) -> Table<'_> {
         .u32("frame", stacks.len(), |row| stacks.frame_of[row])
 }
 
+/// The same for a file: as a story, or as columns where that would be too long.
+pub fn told_stacks(of: &Stacks) -> Table<'_> {
+    let node = |row: u32| {
+        let at = row as usize;
+        Node { back: row.wrapping_sub(of.parents[at]), frame: of.frame_of[at] }
+    };
+    match coded::stacks::write(of.len() as u32, &node) {
+        Some(story) => Table::new().meta("stacks", of.len()).bytes("story", story),
+        None => stacks(of),
+    }
+}
+
 /// The table `times`.
 pub fn times(times: &Times) -> Table<'_> {
     let (positions, of) = (times.positions(), times.times());
@@ -116,6 +128,18 @@ pub fn times(times: &Times) -> Table<'_> {
         .near("position", positions.len(), |row| positions[row])
         .near("time_lo", of.len(), |row| of[row] as u32)
         .near("time_hi", of.len(), |row| (of[row] >> 32) as u32)
+}
+
+/// The same for a file: as a story, or as columns where that would be too long.
+pub fn told_times(of: &Times) -> Table<'_> {
+    match coded::times::write(of.positions(), of.times()) {
+        Some((extent, story)) => Table::new()
+            .meta("exact", of.are_exact())
+            .meta("changes", extent.changes)
+            .meta("unit_ns", extent.unit_ns)
+            .bytes("story", story),
+        None => times(of),
+    }
 }
 
 /// The table `samples`: what the kernel said of the process's memory.

@@ -106,8 +106,8 @@ impl ProcessTables {
         let frames = FrameColumns::of(&self.stacks);
         take("strings", &frames.strings.table())?;
         take("frames", &frames.table())?;
-        take("stacks", &tables::stacks(&self.stacks))?;
-        take("times", &tables::times(&self.lifetimes.times))?;
+        take("stacks", &tables::told_stacks(&self.stacks))?;
+        take("times", &tables::told_times(&self.lifetimes.times))?;
         take("samples", &tables::samples(recording.samples(process.id)))?;
         if let Some((flows, series, ends)) = &self.flows {
             take("timeline", &tables::timeline(series, ends))?;

@@ -56,6 +56,13 @@ export class Coder {
     return this.decide(this.#even, 0);
   }
 
+  /** Reads the sum of all that was said before, and compares. */
+  check(sum: number): void {
+    let read = 0;
+    for (let nth = 0; nth < 32; nth++) read = (read << 1) | this.toss();
+    if (read !== sum) throw new Error('its story is damaged');
+  }
+
   #widen(): void {
     do {
       this.#shift();

@@ -2,7 +2,7 @@
 
 import { chances, type Coder } from './coder.ts';
 import { BELOW, NONE, ROOM, WORDS } from './live.ts';
-import { mix, Numbers } from './models.ts';
+import { Guesses, mix, Numbers, slot } from './models.ts';
 
 /** Pools: blocks of one size that one thread freed. */
 const POOLS = 1 << 16;
@@ -25,6 +25,8 @@ const FAR = ENDED + DEEP;
 const OTHERWISE = 3;
 /** Distances are mostly multiples of this. */
 const UNIT = 16;
+/** A step that is none, or none of 32 bits. */
+const NO_STEP = 0;
 
 export class Heap {
   readonly #words: Uint32Array;
@@ -34,12 +36,17 @@ export class Heap {
   readonly #top = new Uint32Array(POOLS).fill(NONE);
   readonly #blocks = new Uint32Array(POOLS);
   readonly #poolWays = new Uint8Array(POOLS);
+  /** By pool: where its last block lay that was found in no way, and the last two steps from such a one to the next. */
+  readonly #last = new Float64Array(POOLS);
+  readonly #newerStep = new Int32Array(POOLS);
+  readonly #olderStep = new Int32Array(POOLS);
   /** By thread: behind the last block that took the place of none, behind such a one elsewhere, the last that it ended. */
   readonly #tops = new Float64Array(THREADS);
   readonly #otherTops = new Float64Array(THREADS);
   readonly #ended = new Float64Array(THREADS);
   readonly #threadWays = new Uint8Array(THREADS);
   readonly #chances = chances(FAR * PLACES + 2);
+  readonly #steps = new Guesses();
   readonly #far = new Numbers(4);
   readonly #wrong = new Float64Array(FAR);
   #address = 0;
@@ -55,7 +62,7 @@ export class Heap {
     const pool = poolOf(thread, room);
     const own = thread % THREADS;
     const found = this.#find(coder, pool, own);
-    if (found === FAR) this.#address = this.#readFar(coder, own);
+    if (found === FAR) this.#address = this.#readStep(coder, pool, own, room);
     const address = this.#address;
     const way = found < OTHERWISE ? found : OTHERWISE;
     this.#poolWays[pool] = (this.#poolWays[pool]! << 2) | way;
@@ -114,14 +121,30 @@ export class Heap {
     this.#blocks[pool]!--;
   }
 
+  /** An address by its step from the last such one of its pool. */
+  #readStep(coder: Coder, pool: number, own: number, room: number): number {
+    const last = this.#last[pool]!;
+    const newer = this.#newerStep[pool]!;
+    const older = this.#olderStep[pool]!;
+    const guess = this.#steps.read(coder, slot(mix(room, newer), older), slot(newer, older), slot(newer, 0));
+    // As a slot has them, values have no sign; -1 is none.
+    const address = guess > NO_STEP ? last + (guess | 0) * UNIT : this.#readFar(coder, own);
+    if (address < 0 || address >= END) throw new Error('its story is damaged');
+    const units = (address - last) / UNIT;
+    const step = units === (units | 0) ? units : NO_STEP;
+    this.#steps.learn(step >>> 0);
+    this.#last[pool] = address;
+    this.#olderStep[pool] = newer;
+    this.#newerStep[pool] = step;
+    return address;
+  }
+
   /** An address by its distance from the top. */
   #readFar(coder: Coder, own: number): number {
     const units = coder.decide(this.#chances, FAR * PLACES);
     const down = coder.decide(this.#chances, FAR * PLACES + 1);
     const distance = this.#far.read(coder, (units << 1) | down) * (units ? UNIT : 1);
-    const address = this.#tops[own]! + (down ? -distance : distance);
-    if (address < 0 || address >= END) throw new Error('its story is damaged');
-    return address;
+    return this.#tops[own]! + (down ? -distance : distance);
   }
 }
 

@@ -141,9 +141,7 @@ class Story {
       life[row] = born[row]!;
     }
     for (let row = 0; row < life.length; row++) life[row]! -= born[row]!;
-    let sum = 0;
-    for (let nth = 0; nth < 32; nth++) sum = (sum << 1) | this.#coder.toss();
-    if (sum !== this.#sum) throw new Error('its story is damaged');
+    this.#coder.check(this.#sum);
   }
 
   #readThread(): number {

@@ -71,7 +71,7 @@ async function required(place: Place, name: string): Promise<Columns> {
 
 async function table(place: Place, name: string): Promise<Columns | null> {
   const packed = text(place, name);
-  return packed === null ? null : readable(place, name, async () => finishInSlices(unfold(unpack(await unpacked(packed))), new Slices()));
+  return packed === null ? null : readable(place, name, async () => finishInSlices(unfold(name, unpack(await unpacked(packed))), new Slices()));
 }
 
 /** Its lines are JSON as it is: they can be searched in the file. */

@@ -3,7 +3,7 @@
 use super::super::tables::END_OF_ADDRESSES;
 use super::coder::Coder;
 use super::live::NONE;
-use super::models::{Chances, Numbers, mix};
+use super::models::{Chances, Guesses, Numbers, mix};
 
 /// Pools: blocks of one size that one thread freed.
 const POOLS: usize = 1 << 16;
@@ -25,6 +25,8 @@ const FAR: usize = ENDED + DEEP;
 const OTHERWISE: usize = 3;
 /// Distances are mostly multiples of this.
 const UNIT: u64 = 16;
+/// A step that is none, or none of 32 bits.
+const NO_STEP: u32 = 0;
 
 /// The model.
 #[derive(Debug)]
@@ -37,6 +39,7 @@ pub(super) struct Heap {
     threads: Vec<Thread>,
     /// Chances of what is tried, then two of what is far: whether in units, whether downwards.
     chances: Chances,
+    steps: Guesses<3>,
     far: Numbers,
 }
 
@@ -45,6 +48,13 @@ struct Pool {
     top: u32,
     blocks: usize,
     ways: usize,
+    /// Where its last block lay that was found in no way, and the last two steps from such a one to the next.
+    last: u64,
+    steps: [u32; 2],
+}
+
+impl Pool {
+    const EMPTY: Pool = Pool { top: NONE, blocks: 0, ways: 0, last: 0, steps: [NO_STEP; 2] };
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,9 +73,10 @@ impl Heap {
             addresses: vec![0; blocks],
             rooms: vec![0; blocks],
             below: vec![NONE; blocks],
-            pools: vec![Pool { top: NONE, blocks: 0, ways: 0 }; POOLS],
+            pools: vec![Pool::EMPTY; POOLS],
             threads: vec![Thread::default(); THREADS],
             chances: Chances::new(FAR * PLACES + 2),
+            steps: Guesses::new(),
             far: Numbers::new(4),
         }
     }
@@ -81,7 +92,7 @@ impl Heap {
         let (pool, own) = (pool_of(thread, room), usize::from(thread) % THREADS);
         let (found, address) = match self.find(coder, pool, own, address) {
             Some(found) => found,
-            None => (FAR, self.code_far(coder, own, address)),
+            None => (FAR, self.code_step(coder, (pool, own), room, address)),
         };
         let way = match found {
             POOL | TOP | OTHER_TOP => found,
@@ -108,7 +119,7 @@ impl Heap {
         own: usize,
         address: u64,
     ) -> Option<(usize, u64)> {
-        let Pool { top, blocks, ways } = self.pools[pool];
+        let Pool { top, blocks, ways, .. } = self.pools[pool];
         let thread = self.threads[own];
         let place = ways << 8 | thread.ways << 4 | blocks.min(9);
         let mut wrong = [0; FAR];
@@ -150,6 +161,29 @@ impl Heap {
         self.pools[pool].blocks -= 1;
     }
 
+    /// An address by its step from the last such one of its pool: memory in which blocks of one kind were freed has
+    /// holes at even distances.
+    fn code_step(
+        &mut self,
+        coder: &mut impl Coder,
+        (pool, own): (usize, usize),
+        room: u32,
+        address: u64,
+    ) -> u64 {
+        let Pool { last, steps: [newer, older], .. } = self.pools[pool];
+        let contexts = [mix(mix(room, newer), older), mix(newer, older), mix(newer, 0)];
+        let address = match self.steps.guess(coder, contexts, step(last, address)) {
+            Some(step) if step != NO_STEP => {
+                last.wrapping_add_signed(i64::from(step as i32) * UNIT as i64)
+            }
+            _ => self.code_far(coder, own, address),
+        };
+        let step = step(last, address);
+        self.steps.learn(step);
+        (self.pools[pool].last, self.pools[pool].steps) = (address, [step, newer]);
+        address
+    }
+
     /// An address by its distance from the top.
     fn code_far(&mut self, coder: &mut impl Coder, own: usize, address: u64) -> u64 {
         let top = self.threads[own].tops[0];
@@ -170,6 +204,15 @@ impl Heap {
         pool.top = block;
         pool.blocks += 1;
         self.threads[usize::from(thread) % THREADS].ended = self.addresses[block as usize];
+    }
+}
+
+/// How many units it is from one address to another, as a signed number.
+fn step(from: u64, to: u64) -> u32 {
+    let bytes = to.wrapping_sub(from) as i64;
+    match i32::try_from(bytes / UNIT as i64) {
+        Ok(units) if bytes % UNIT as i64 == 0 => units as u32,
+        _ => NO_STEP,
     }
 }
 

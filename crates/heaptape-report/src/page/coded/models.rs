@@ -8,6 +8,16 @@ pub(super) fn mix(a: u32, b: u32) -> u32 {
     (both ^ both >> 15).wrapping_mul(0x85eb_ca6b)
 }
 
+/// The sum of all that was said, as decisions of even chance: so damage is noticed.
+pub(super) fn code_sum(coder: &mut impl Coder, sum: u32) -> Result<(), &'static str> {
+    let mut read = 0;
+    for nth in (0..32).rev() {
+        let yes = coder.decide(&mut Chance::EVEN.clone(), sum >> nth & 1 == 1);
+        read = read << 1 | u32::from(yes);
+    }
+    if read == sum { Ok(()) } else { Err("it is damaged") }
+}
+
 /// Chances by number.
 #[derive(Debug)]
 pub(super) struct Chances(Vec<Chance>);

@@ -4,7 +4,7 @@ use super::blocks::{Block, Extent};
 use super::coder::{Chance, Coder};
 use super::heap::Heap;
 use super::live::{Chain, NONE};
-use super::models::{Chances, Guesses, Numbers, mix};
+use super::models::{Chances, Guesses, Numbers, code_sum, mix};
 
 /// Blocks that a story is told of, or read into.
 pub(super) trait Blocks {
@@ -164,12 +164,7 @@ impl Story {
             blocks.set(row, block);
             row = self.live.younger(row);
         }
-        let mut sum = 0;
-        for nth in (0..32).rev() {
-            let yes = coder.decide(&mut Chance::EVEN.clone(), self.sum >> nth & 1 == 1);
-            sum = sum << 1 | u32::from(yes);
-        }
-        if sum == self.sum { Ok(()) } else { Err("it is damaged") }
+        code_sum(coder, self.sum)
     }
 
     fn event(
