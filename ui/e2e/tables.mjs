@@ -9,9 +9,9 @@ import { build } from 'esbuild';
 const ARRAYS = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, f64: Float64Array };
 
 const here = fileURLToPath(new URL('..', import.meta.url));
-const exports = `export { tell } from './story.ts'; export { bytesOf } from '../packed.ts'; export { textOf } from '../synthetic/pack.ts';`;
+const exports = `export { unfold } from './unfold.ts'; export { bytesOf } from '../packed.ts'; export { textOf } from '../synthetic/pack.ts';`;
 const { outputFiles } = await build({ stdin: { contents: exports, resolveDir: `${here}src/data/coded` }, bundle: true, write: false, format: 'esm' });
-const { bytesOf, tell, textOf } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
+const { bytesOf, textOf, unfold } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 
 /** The report's overview; `other-overview`: that of the recording it is compared with. */
 export function overviewOf(path, id = 'overview') {
@@ -27,7 +27,7 @@ export function tableOf(path, id) {
   const packed = inflated(path, id);
   const length = packed.readUInt32LE(0);
   const { meta, columns } = JSON.parse(packed.subarray(4, 4 + length).toString());
-  const table = {};
+  const read = {};
   let at = 4 + length;
   for (const { name, type, length: count, delta, shuffle } of columns) {
     const width = ARRAYS[type].BYTES_PER_ELEMENT;
@@ -36,14 +36,12 @@ export function tableOf(path, id) {
     for (let i = 0; i < bytes.length; i++) bytes[shuffle ? (i % count) * width + Math.floor(i / count) : i] = raw[i];
     const values = new ARRAYS[type](bytes.buffer);
     if (delta) for (let i = 1; i < count; i++) values[i] += values[i - 1];
-    table[name] = values;
+    read[name] = values;
     at += Math.ceil((count * width) / 8) * 8;
   }
-  if (table.story) {
-    let step = { done: false };
-    for (const steps = tell(table.story, meta); !step.done; ) step = steps.next();
-    Object.assign(table, step.value);
-  }
+  let step = { done: false };
+  for (const steps = unfold(id.replace(/^.*-/, ''), { meta, columns: read }); !step.done; ) step = steps.next();
+  const table = { ...step.value.columns };
   if (table.back) table.parent = table.back.map((steps, i) => i - steps);
   if (table.life) table.died = table.life.map((life, i) => (life === 0 ? 0xffffffff : table.born[i] + life));
   return table;

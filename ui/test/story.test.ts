@@ -7,45 +7,62 @@ import type { Columns } from '../src/data/columns.ts';
 import { finish } from '../src/data/inpage/slices.ts';
 import { Random } from '../src/data/synthetic/random.ts';
 
-/** As crates/heaptape-report/src/page/coded/tests.rs has them. */
-const STORY =
-  '003ffffffd68b3e000027f1540fffffffbf7fd54ce1846cfe202b79800130aa13d58c4684fef107568971f7d4fbfcc42983859ba104f83c0f68de13c' +
-  '7e41dfef8934f4a019b37264f44a1f0278c596f4d6ebd8956d4dd896cefc161bfebaae1e99040ac30c5ebca7d12821472aefc652a54e03a66e6086fb' +
-  'dea6fc23de8a243faa365547b226871e40000000';
-const EXTENT = { blocks: 15, inherited: 2, freed: 6, stacks: 10, threads: 301 };
-const BLOCKS: Record<string, number[]> = {
-  born: [4294967295, 4294967295, 0, 1, 3, 4, 5, 7, 8, 9, 1012, 1014, 1015, 1016, 1018],
-  life: [1014, 3, 6, 1011, 7, 0, 0, 1010, 0, 0, 0, 0, 0, 0, 0],
-  stack: [0, 0, 1, 2, 3, 1, 2, 3, 1, 2, 2, 3, 1, 2, 3],
-  freed_stack: [0, 9, 9, 0, 9, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0],
-  usable: [0, 0, 32, 0, 0, 35, 0, 0, 38, 0, 0, 0, 41, 0, 0],
-  thread: [0, 0, 0, 1, 0, 1, 0, 1, 0, 1, 1, 0, 1, 0, 1],
-  freed_thread: [300, 1, 1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 1, 0, 1],
-  api: [0, 0, 7, 8, 9, 10, 11, 12, 13, 14, 8, 15, 16, 0, 1],
-  flags: [0, 5, 20, 0, 35, 0, 0, 50, 0, 0, 0, 0, 0, 0, 0],
-  leak: [0, 0, 1, 2, 3, 1, 2, 3, 1, 2, 2, 3, 1, 2, 3],
-  size_lo: [40, 40, 24, 25, 26, 27, 28, 29, 30, 31, 25, 32, 33, 34, 35],
-  addr_lo: [0, 48, 4096, 4176, 4416, 4816, 5376, 6096, 6976, 8016, 4176, 9216, 10576, 12096, 13776],
-  addr_hi: [32512, 32512, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845],
+interface Story {
+  hex: string;
+  meta: Record<string, number>;
+  columns: Record<string, number[]>;
+}
+
+/** By table, as the tests of crates/heaptape-report/src/page/coded/ have them. */
+const STORIES: Record<string, Story> = {
+  blocks: {
+    hex:
+      '003ffffffd68b3e000027f1540fffffffbf7fd54ce1846cfe05d2577000975b0ce43c8742c29ce30623a7a7dd24cdf08eed66343cfe344492d1fb11d' +
+      'edac16fa863ea714c02e1c2b9bc420ae16f93d2b2432d9094fd265a49df65bbfe1ceee9d4240175ae9e7540cc53930e134c7446cc84b1373591fb1f6' +
+      'adc057ab7a8bcbcc309f70000027ebe40abc5f079586f06272eae73af8a4909a68ec9e200000',
+    meta: { blocks: 21, inherited: 2, freed: 6, stacks: 10, threads: 301 },
+    columns: {
+      born: [4294967295, 4294967295, 0, 1, 3, 4, 5, 7, 8, 9, 1012, 1014, 1015, 1016, 1018, 1019, 1020, 1021, 1022, 1023, 1024],
+      life: [1014, 3, 6, 1011, 7, 0, 0, 1010, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+      stack: [0, 0, 1, 2, 3, 1, 2, 3, 1, 2, 2, 3, 1, 2, 3, 1, 1, 1, 1, 1, 1],
+      freed_stack: [0, 9, 9, 0, 9, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+      usable: [0, 0, 32, 0, 0, 35, 0, 0, 38, 0, 0, 0, 41, 0, 0, 0, 0, 0, 0, 0, 0],
+      thread: [0, 0, 0, 1, 0, 1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0],
+      freed_thread: [300, 1, 1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0],
+      api: [0, 0, 7, 8, 9, 10, 11, 12, 13, 14, 8, 15, 16, 0, 1, 3, 3, 3, 3, 3, 3],
+      flags: [0, 5, 20, 0, 35, 0, 0, 50, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+      leak: [0, 0, 1, 2, 3, 1, 2, 3, 1, 2, 2, 3, 1, 2, 3, 1, 1, 1, 1, 1, 1],
+      size_lo: [40, 40, 24, 25, 26, 27, 28, 29, 30, 31, 25, 32, 33, 34, 35, 20, 20, 20, 20, 20, 20],
+      addr_lo: [0, 48, 4096, 4176, 4416, 4816, 5376, 6096, 6976, 8016, 4176, 9216, 10576, 12096, 13776, 2097152, 2096320, 2095488, 2094656, 2093824, 2092992],
+      addr_hi: [32512, 32512, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845, 21845],
+    },
+  },
+  stacks: {
+    hex: '000f8aef1df924a03557582c1d9917710be69772f32289a2b8080000',
+    meta: { stacks: 21 },
+    columns: {
+      back: [0, 1, 1, 1, 2, 3, 1, 2, 3, 1, 2, 10, 1, 1, 2, 12, 1, 2, 3, 5, 1],
+      frame: [0, 1, 2, 3, 4, 5, 3, 4, 5, 3, 4, 9, 3, 7, 4, 2, 3, 4, 5, 300, 6],
+    },
+  },
+  times: {
+    hex: '003ef9b45c6bf4f9bc8141e7aacb45e1771e413a87502d941158092c000000',
+    meta: { changes: 9, unit_ns: 1000 },
+    columns: {
+      position: [1, 65, 129, 193, 194, 258, 322, 4000000, 4000064],
+      time_lo: [1000, 3000, 6000, 8000, 705040704, 705042704, 705045704, 705047704, 640942080],
+      time_hi: [0, 0, 0, 0, 1, 1, 1, 1, 1862645],
+    },
+  },
 };
 
-const bytes = () => Uint8Array.from(Buffer.from(STORY, 'hex'));
-const read = (story: Uint8Array, meta: Record<string, unknown> = EXTENT): Columns => finish(unfold({ meta, columns: { story } }));
-
-test('a story is read as Rust told it', () => {
-  const { columns } = read(bytes());
-  assert.deepEqual(Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, [...values]])), BLOCKS);
-});
-
-test('a table without a story stays as it is', () => {
-  const table = { meta: {}, columns: { born: new Uint32Array(3) } };
-  assert.equal(finish(unfold(table)), table);
-});
+const bytesOf = ({ hex }: Story): Uint8Array => Uint8Array.from(Buffer.from(hex, 'hex'));
+const read = (name: string, story: Uint8Array, meta: Record<string, unknown>): Columns => finish(unfold(name, { meta, columns: { story } }));
 
 /** What reading says, which must be a sentence. */
-function sentence(story: Uint8Array, meta: Record<string, unknown> = EXTENT): string {
+function sentence(name: string, story: Uint8Array, meta: Record<string, unknown>): string {
   try {
-    read(story, meta);
+    read(name, story, meta);
   } catch (error) {
     assert.ok(error instanceof Error && !(error instanceof TypeError), String(error));
     return error.message;
@@ -53,23 +70,42 @@ function sentence(story: Uint8Array, meta: Record<string, unknown> = EXTENT): st
   return assert.fail('it was read');
 }
 
-test('damage is an error with a sentence', () => {
-  const length = bytes().length;
-  for (let at = 5; at < length - 4; at++) {
-    assert.match(sentence(bytes().subarray(0, at)), /^its story is (damaged|cut off)$/);
-    const changed = bytes();
-    changed[at]! ^= 1 + (at % 255);
-    assert.match(sentence(changed), /^its story is (damaged|cut off)$/);
-  }
+for (const [name, story] of Object.entries(STORIES)) {
+  test(`the story of ${name} is read as Rust told it`, () => {
+    const { columns } = read(name, bytesOf(story), story.meta);
+    assert.deepEqual(Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, [...values]])), story.columns);
+  });
+
+  test(`damage to the story of ${name} is an error with a sentence`, () => {
+    const bytes = bytesOf(story);
+    for (let at = 5; at < bytes.length - 4; at++) {
+      assert.match(sentence(name, bytes.subarray(0, at), story.meta), /^its story is (damaged|cut off)$/);
+      const changed = bytes.slice();
+      changed[at]! ^= 1 + (at % 255);
+      assert.match(sentence(name, changed, story.meta), /^its story is (damaged|cut off)$/);
+    }
+  });
+}
+
+test('a table without a story stays as it is', () => {
+  const table = { meta: {}, columns: { born: new Uint32Array(3) } };
+  assert.equal(finish(unfold('blocks', table)), table);
 });
 
 test('whatever the bytes, there is an end', () => {
   for (let seed = 1; seed <= 300; seed++) {
     const random = new Random(seed);
     const story = Uint8Array.from({ length: random.below(300) }, () => random.below(256));
-    const meta = { blocks: random.below(5000), inherited: random.below(5000), freed: random.below(5000), stacks: random.below(50), threads: random.below(3) };
-    assert.match(sentence(story, meta), /^its story is (damaged|cut off)$/);
+    const blocks = { blocks: random.below(5000), inherited: random.below(5000), freed: random.below(5000), stacks: random.below(50), threads: random.below(3) };
+    for (const [name, meta] of Object.entries({ blocks, stacks: { stacks: 2 + random.below(5000) }, times: { changes: 1 + random.below(5000), unit_ns: random.below(5000) } }))
+      assert.match(sentence(name, story, meta), /^its story is (damaged|cut off)$/);
   }
-  assert.match(sentence(bytes(), { ...EXTENT, blocks: 2 ** 40 }), /^the story has no number of blocks$/);
-  assert.match(sentence(bytes(), { ...EXTENT, stacks: 'x' }), /^the story has no number of stacks$/);
+});
+
+test('what is said beside a story must be numbers', () => {
+  const { blocks, times } = STORIES as { blocks: Story; times: Story };
+  assert.match(sentence('blocks', bytesOf(blocks), { ...blocks.meta, blocks: 2 ** 40 }), /^the story has no number of blocks$/);
+  assert.match(sentence('blocks', bytesOf(blocks), { ...blocks.meta, stacks: 'x' }), /^the story has no number of stacks$/);
+  assert.match(sentence('times', bytesOf(times), { changes: 9 }), /^the story has no number of unit_ns$/);
+  assert.match(sentence('frames', bytesOf(times), {}), /^it has a story that nobody reads$/);
 });

@@ -2,8 +2,8 @@
 //! break out of its place in it.
 
 use crate::tapes::{TestTape, heaptape, run, write_exec_tape, write_processes};
-use heaptape_report::page::coded::blocks::{Block, Extent};
-use heaptape_report::page::{coded, seven};
+use heaptape_report::page::coded::{blocks, stacks, times};
+use heaptape_report::page::seven;
 use heaptape_tape::Ending;
 use serde_json::Value;
 use std::fs;
@@ -93,34 +93,51 @@ impl Page {
         if let (_, Some(column)) = self.table(table, wanted) {
             return column;
         }
-        let of = |block: &Block| match wanted {
-            "born" => block.born.into(),
-            "life" => block.life.into(),
-            "stack" => block.stack.into(),
-            "size_lo" => block.size.into(),
-            "addr_lo" => block.addr & 0xffff_ffff,
-            "thread" => block.thread.into(),
-            "freed_thread" => block.freed_thread.into(),
-            "flags" => block.flags.into(),
-            "leak" => block.leak.into(),
-            _ => panic!("{table} has no column {wanted}"),
-        };
-        self.blocks(table).iter().map(of).collect()
-    }
-
-    /// The blocks that a story tells of.
-    fn blocks(&self, table: &str) -> Vec<Block> {
         let (meta, story) = self.table(table, "story");
         let story: Vec<u8> = story.unwrap().into_iter().map(|byte| byte as u8).collect();
-        let of = |name: &str| meta[name].as_u64().unwrap() as u32;
-        let extent = Extent {
-            blocks: of("blocks"),
-            inherited: of("inherited"),
-            freed: of("freed"),
-            stacks: of("stacks"),
-            threads: of("threads"),
-        };
-        coded::blocks::read(extent, &story).unwrap()
+        let of = |name: &str| meta[name].as_u64().unwrap();
+        match table.split_once('-').unwrap().1 {
+            "blocks" => {
+                let extent = blocks::Extent {
+                    blocks: of("blocks") as u32,
+                    inherited: of("inherited") as u32,
+                    freed: of("freed") as u32,
+                    stacks: of("stacks") as u32,
+                    threads: of("threads") as u32,
+                };
+                let blocks = blocks::read(extent, &story).unwrap();
+                blocks.iter().map(|block| of_block(block, wanted)).collect()
+            }
+            "stacks" => {
+                assert_eq!(wanted, "back");
+                let nodes = stacks::read(of("stacks") as u32, &story).unwrap();
+                nodes.iter().map(|node| node.back.into()).collect()
+            }
+            "times" => {
+                assert_eq!(wanted, "position");
+                let extent =
+                    times::Extent { changes: of("changes") as u32, unit_ns: of("unit_ns") };
+                let changes = times::read(extent, &story).unwrap();
+                changes.iter().map(|(position, _)| u64::from(*position)).collect()
+            }
+            _ => panic!("{table} has no column {wanted}"),
+        }
+    }
+}
+
+/// What a column of `blocks` says of a block.
+fn of_block(block: &blocks::Block, column: &str) -> u64 {
+    match column {
+        "born" => block.born.into(),
+        "life" => block.life.into(),
+        "stack" => block.stack.into(),
+        "size_lo" => block.size.into(),
+        "addr_lo" => block.addr & 0xffff_ffff,
+        "thread" => block.thread.into(),
+        "freed_thread" => block.freed_thread.into(),
+        "flags" => block.flags.into(),
+        "leak" => block.leak.into(),
+        _ => panic!("blocks have no column {column}"),
     }
 }
 

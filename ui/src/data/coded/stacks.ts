@@ -36,7 +36,7 @@ class Tree {
   #news = 0;
   #highest = 0;
   /** Of all that was said so far. */
-  #sum = 0;
+  #sum: number;
   readonly #down = chances(1 << 16);
   readonly #climb = chances(1 << 14);
   readonly #far = new Numbers(1);
@@ -47,6 +47,7 @@ class Tree {
 
   constructor(bytes: Uint8Array, count: number) {
     this.#coder = new Coder(bytes);
+    this.#sum = count;
     const back = (this.#back = new Uint32Array(count));
     const frame = (this.#frame = new Uint32Array(count));
     this.#called = new Uint32Array(count);

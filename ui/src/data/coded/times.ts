@@ -20,7 +20,7 @@ export function* tellTimes(bytes: Uint8Array, changes: number, unit_ns: number):
   const gaps = new Guess();
   const gapNumbers = new Numbers(1);
   const steps = new Numbers(KINDS);
-  let [position, time, sum, gap, step] = [0, 0, 0, 0, 0];
+  let [position, time, sum, gap, step] = [0, 0, changes, 0, 0];
   for (let row = 0; row < changes; row++) {
     const guess = gaps.read(coder, slot(gap, 0));
     gap = guess < 0 ? gapNumbers.read32(coder, 0) : guess;

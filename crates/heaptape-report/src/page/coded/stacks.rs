@@ -16,6 +16,8 @@ pub struct Node {
 
 /// Decisions at most: a page takes about 15 ns for each. It is enough for a million backtraces.
 const MOST_DECISIONS: u64 = 12_000_000;
+/// Numbers of frames are below.
+const MOST_FRAMES: u32 = 1 << 25;
 /// So many callers of the one before are asked at most.
 const CLIMB: usize = 64;
 /// Places of chances of a frame that none of the guesses was, by the caller's; those beyond begin again.
@@ -23,23 +25,25 @@ const PLACES: usize = 1 << 20;
 
 /// Writes the story of so many backtraces. `None`: it would take a page too long to read, or they are no tree.
 pub fn write(count: u32, node: &dyn Fn(u32) -> Node) -> Option<Vec<u8>> {
-    if count == 0 || node(0) != Node::default() {
+    let fits = |row| node(row).frame < MOST_FRAMES;
+    if count == 0 || node(0) != Node::default() || !(0..count).all(fits) {
         return None;
     }
     let mut coder = Encoder::new(MOST_DECISIONS);
-    Tree::new().tell(&mut coder, count, node).ok()?;
+    Tree::new(count).tell(&mut coder, node).ok()?;
     Some(coder.finish())
 }
 
-/// Reads it: the page's reader, once more.
+/// Reads it: the page's reader, once more. There is a root at least.
 pub fn read(count: u32, bytes: &[u8]) -> Result<Vec<Node>, &'static str> {
     let mut coder = Decoder::new(bytes);
-    let nodes = Tree::new().tell(&mut coder, count, &|_| Node::default())?;
+    let nodes = Tree::new(count).tell(&mut coder, &|_| Node::default())?;
     if coder.cut { Err("it is cut off") } else { Ok(nodes) }
 }
 
 /// What is known at a point of the story.
 struct Tree {
+    count: u32,
     nodes: Vec<Node>,
     /// By backtrace: one more than the frame of the last one that it calls (0: it calls none yet), and how many it calls,
     /// up to 3.
@@ -61,16 +65,17 @@ struct Tree {
 }
 
 impl Tree {
-    /// The root, which stands for no backtrace.
-    fn new() -> Tree {
+    /// Of so many; the root, which stands for no backtrace, is there.
+    fn new(count: u32) -> Tree {
         Tree {
+            count,
             nodes: vec![Node::default()],
             called: vec![0],
             calls: vec![0],
             downs: 0,
             news: 0,
             highest: 0,
-            sum: 0,
+            sum: count,
             down: Chances::new(1 << 16),
             climb: Chances::new(1 << 14),
             far: Numbers::new(1),
@@ -85,10 +90,9 @@ impl Tree {
     fn tell(
         mut self,
         coder: &mut impl Coder,
-        count: u32,
         node: &dyn Fn(u32) -> Node,
     ) -> Result<Vec<Node>, &'static str> {
-        for row in 1..count {
+        for row in 1..self.count {
             let Node { back, frame } = node(row);
             let back = self.code_back(coder, row, back)?;
             let caller = (row - back) as usize;
@@ -169,5 +173,125 @@ impl Tree {
         });
         self.frames.learn(frame);
         frame
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Trees as recordings have them: mostly downwards or up the last path, frames by what calls them; and any others.
+    fn tree() -> impl Strategy<Value = Vec<Node>> {
+        let back = prop_oneof![4 => Just(1_u32), 3 => 1..9_u32, 1 => any::<u32>()];
+        let frame = prop_oneof![5 => 0..6_u32, 2 => 0..900_u32, 1 => 0..MOST_FRAMES];
+        prop::collection::vec((back, frame), 0..400).prop_map(|said| {
+            let node = |(row, (back, frame)): (usize, (u32, u32))| Node {
+                back: (back - 1) % (row as u32 + 1) + 1,
+                frame,
+            };
+            let others = said.into_iter().map(|(back, frame)| (back.max(1), frame));
+            [Node::default()].into_iter().chain(others.enumerate().map(node)).collect()
+        })
+    }
+
+    fn story_of(nodes: &[Node]) -> Option<Vec<u8>> {
+        write(nodes.len() as u32, &|row| nodes[row as usize])
+    }
+
+    proptest! {
+        #[test]
+        fn backtraces_are_read_as_they_were_told(nodes in tree()) {
+            let story = story_of(&nodes).expect("it is short");
+            prop_assert_eq!(read(nodes.len() as u32, &story), Ok(nodes));
+        }
+
+        #[test]
+        fn damage_is_an_error_or_none(
+            nodes in tree(),
+            at: prop::sample::Index,
+            by in 1..=255_u8,
+            cut: bool,
+        ) {
+            let mut story = story_of(&nodes).expect("it is short");
+            let at = at.index(story.len());
+            if cut {
+                story.truncate(at);
+            } else {
+                story[at] ^= by;
+            }
+            let back = read(nodes.len() as u32, &story);
+            prop_assert!(back.is_err() || back == Ok(nodes));
+        }
+
+        #[test]
+        fn whatever_the_bytes_there_is_an_end(
+            story in prop::collection::vec(any::<u8>(), 0..300),
+            count in 1..3000_u32,
+        ) {
+            prop_assert!(read(count, &story).is_err());
+        }
+    }
+
+    /// The page's reader is held to the same bytes (`ui/test/story.test.ts`).
+    #[test]
+    fn the_bytes_are_these() {
+        let nodes = golden();
+        let story = story_of(&nodes).unwrap();
+        let hex: String = story.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, STORY);
+    }
+
+    /// A loop that calls two functions in turn, a caller far away, a frame out of order, and one path twice.
+    fn golden() -> Vec<Node> {
+        let said = [
+            (1, 1),
+            (1, 2),
+            (1, 3),
+            (2, 4),
+            (3, 5),
+            (1, 3),
+            (2, 4),
+            (3, 5),
+            (1, 3),
+            (2, 4),
+            (10, 9),
+            (1, 3),
+            (1, 7),
+            (2, 4),
+            (12, 2),
+            (1, 3),
+            (2, 4),
+            (3, 5),
+            (5, 300),
+            (1, 6),
+        ];
+        let node = |(back, frame)| Node { back, frame };
+        [(0, 0)].into_iter().chain(said).map(node).collect()
+    }
+
+    const STORY: &str = "000f8aef1df924a03557582c1d9917710be69772f32289a2b8080000";
+
+    #[test]
+    fn what_is_no_tree_is_not_told() {
+        let told = |nodes: &[(u32, u32)]| {
+            story_of(&nodes.iter().map(|&(back, frame)| Node { back, frame }).collect::<Vec<_>>())
+        };
+        assert!(told(&[(0, 0), (1, 1)]).is_some());
+        assert!(told(&[]).is_none(), "the root is missing");
+        assert!(told(&[(0, 1)]).is_none(), "the root has a frame");
+        assert!(told(&[(0, 0), (0, 1)]).is_none(), "its own caller");
+        assert!(told(&[(0, 0), (2, 1)]).is_none(), "a caller before the root");
+        assert!(told(&[(0, 0), (1, MOST_FRAMES)]).is_none(), "a frame that no page numbers");
+    }
+
+    #[test]
+    fn what_would_take_long_to_read_is_no_story() {
+        let node = |row: u32| {
+            let random = mix(row, 1);
+            Node { back: if row == 0 { 0 } else { random % row + 1 }, frame: random % (row + 1) }
+        };
+        assert!(write(1000, &node).is_some());
+        assert!(write(1_000_000, &node).is_none());
     }
 }

@@ -160,18 +160,21 @@ fn the_bytes_are_these() {
             acts.extend([Act::Pass(1000), Act::Replace(1), Act::End(0, 300, 0)]);
         }
     }
+    // At even distances, downwards.
+    acts.extend((0..6).map(|nth| Act::Begin(1, 20, 0, 0x5555_0020_0000 - nth * 0x340)));
     let blocks = blocks_of(2, &acts);
     let (extent, story) = story_of(2, &blocks);
     let hex: String = story.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(extent, Extent { blocks: 15, inherited: 2, freed: 6, stacks: 10, threads: 301 });
+    assert_eq!(extent, Extent { blocks: 21, inherited: 2, freed: 6, stacks: 10, threads: 301 });
     assert_eq!(read(extent, &story), Ok(blocks));
     assert_eq!(hex, STORY);
 }
 
 const STORY: &str = "\
-    003ffffffd68b3e000027f1540fffffffbf7fd54ce1846cfe202b79800130aa13d58c4684fef107568971f7d4fbfcc429838\
-    59ba104f83c0f68de13c7e41dfef8934f4a019b37264f44a1f0278c596f4d6ebd8956d4dd896cefc161bfebaae1e99040ac3\
-    0c5ebca7d12821472aefc652a54e03a66e6086fbdea6fc23de8a243faa365547b226871e40000000";
+    003ffffffd68b3e000027f1540fffffffbf7fd54ce1846cfe05d2577000975b0ce43c8742c29ce30623a7a7dd24cdf08eed6\
+    6343cfe344492d1fb11dedac16fa863ea714c02e1c2b9bc420ae16f93d2b2432d9094fd265a49df65bbfe1ceee9d4240175a\
+    e9e7540cc53930e134c7446cc84b1373591fb1f6adc057ab7a8bcbcc309f70000027ebe40abc5f079586f06272eae73af8a4\
+    909a68ec9e200000";
 
 /// Two million such blocks took a page three seconds and a half.
 #[test]
