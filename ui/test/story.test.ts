@@ -17,9 +17,9 @@ interface Story {
 const STORIES: Record<string, Story> = {
   blocks: {
     hex:
-      '003ffffffd68b3e000027f1540fffffffbf7fd54ce1846cfe05d2577000975b0ce43c8742c29ce30623a7a7dd24cdf08eed66343cfe344492d1fb11d' +
-      'edac16fa863ea714c02e1c2b9bc420ae16f93d2b2432d9094fd265a49df65bbfe1ceee9d4240175ae9e7540cc53930e134c7446cc84b1373591fb1f6' +
-      'adc057ab7a8bcbcc309f70000027ebe40abc5f079586f06272eae73af8a4909a68ec9e200000',
+      '003ffffffd68b3e000027f1540fffffffbf7fd54ce17784c9572517a001888c5db4053b67433c887070a251f45e8b8680a6f814d6482c9b07cafe359' +
+      '4ba33c91ec01fb210dc8f3283d41febf0c9e3e43771545ba7d0cf501271400c687ea57d8c225d8d9b3568eea5c1a7e8d5b13825c32042f8c99a512b5' +
+      '74de8aafe1f658b1c2549b79e9a86c88c2b98e8fd8b286430824209804da8bbd5a0b800000',
     meta: { blocks: 21, inherited: 2, freed: 6, stacks: 10, threads: 301 },
     columns: {
       born: [4294967295, 4294967295, 0, 1, 3, 4, 5, 7, 8, 9, 1012, 1014, 1015, 1016, 1018, 1019, 1020, 1021, 1022, 1023, 1024],
@@ -38,7 +38,7 @@ const STORIES: Record<string, Story> = {
     },
   },
   stacks: {
-    hex: '000f8aef1df924a03557582c1d9917710be69772f32289a2b8080000',
+    hex: '000f8aef1df924a03557a347a144ec51ec1d7d407987931063fe000000',
     meta: { stacks: 21 },
     columns: {
       back: [0, 1, 1, 1, 2, 3, 1, 2, 3, 1, 2, 10, 1, 1, 2, 12, 1, 2, 3, 5, 1],

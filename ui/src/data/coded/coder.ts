@@ -4,7 +4,7 @@
 export type Chances = Int32Array;
 
 /** From here on old decisions count less and less. */
-const MOST = 30;
+const MOST = 20;
 /** How far a decision moves its chance, after so many before: 1 / (seen + 1.6), in 65536ths. */
 const STEPS = Int32Array.from({ length: MOST + 1 }, (_, seen) => Math.floor(655_360 / (10 * seen + 16)));
 const EVEN = 0x8000 << 8;
@@ -17,12 +17,21 @@ export function chances(count: number): Chances {
   return new Int32Array(count).fill(EVEN);
 }
 
+function learn(of: Chances, place: number, yes: number): void {
+  const chance = of[place]! >> 8;
+  const seen = of[place]! & 0xff;
+  const step = STEPS[seen]!;
+  const moved = yes ? chance + (Math.imul(65535 - chance, step) >>> 16) : chance - (Math.imul(chance, step) >>> 16);
+  of[place] = (moved << 8) | (seen < MOST ? seen + 1 : MOST);
+}
+
 export class Coder {
   readonly #bytes: Uint8Array;
   #at = 0;
   #range = WIDE;
   #code = 0;
-  readonly #even = chances(1);
+  /** Of a decision that has no place of its own. */
+  readonly #once = chances(1);
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -52,8 +61,21 @@ export class Coder {
 
   /** A decision of even chance, of which nothing is learnt. */
   toss(): number {
-    this.#even[0] = EVEN;
-    return this.decide(this.#even, 0);
+    this.#once[0] = EVEN;
+    return this.decide(this.#once, 0);
+  }
+
+  /** A decision by two places, the narrower first: that is believed once it knows something. They may be the same. */
+  decideBy(of: Chances, narrow: number, wide: number): number {
+    if (narrow === wide) return this.decide(of, narrow);
+    const known = of[narrow]!;
+    const seen = known & 0xff;
+    const chance = (Math.imul(known >> 8, seen) + (of[wide]! >> 8) * 2) / (seen + 2);
+    this.#once[0] = Math.floor(chance) << 8;
+    const yes = this.decide(this.#once, 0);
+    learn(of, narrow, yes);
+    learn(of, wide, yes);
+    return yes;
   }
 
   /** Reads the sum of all that was said before, and compares. */

@@ -10,7 +10,7 @@ const POOLS = 1 << 16;
 const DEEP = 8;
 /** Threads that are told apart. */
 const THREADS = 256;
-/** Chances of what is tried: by the last four ways of its pool, the last two of its thread, and how full the pool is. */
+/** Chances of what is tried: by the pool, its last four ways, the last two of its thread, and how full the pool is. */
 const PLACES = 1 << 16;
 /** All addresses are below. */
 const END = 2 ** 53;
@@ -25,6 +25,8 @@ const FAR = ENDED + DEEP;
 const OTHERWISE = 3;
 /** Distances are mostly multiples of this. */
 const UNIT = 16;
+/** Rooms by which far ones are told apart. */
+const ROOMS = 32;
 /** A step that is none, or none of 32 bits. */
 const NO_STEP = 0;
 
@@ -47,7 +49,7 @@ export class Heap {
   readonly #threadWays = new Uint8Array(THREADS);
   readonly #chances = chances(FAR * PLACES + 2);
   readonly #steps = new Guesses();
-  readonly #far = new Numbers(4);
+  readonly #far = new Numbers(4 + 4 * ROOMS);
   readonly #wrong = new Float64Array(FAR);
   #address = 0;
 
@@ -83,7 +85,7 @@ export class Heap {
 
   /** Tries what is likely: which it was; the address is left. What is of the pool is taken out of it. */
   #find(coder: Coder, pool: number, own: number): number {
-    const place = (this.#poolWays[pool]! << 8) | (this.#threadWays[own]! << 4) | Math.min(this.#blocks[pool]!, 9);
+    const place = slot((this.#poolWays[pool]! << 8) | (this.#threadWays[own]! << 4) | Math.min(this.#blocks[pool]!, 9), pool);
     const top = this.#top[pool]!;
     let above = NONE;
     let next = top;
@@ -128,7 +130,7 @@ export class Heap {
     const older = this.#olderStep[pool]!;
     const guess = this.#steps.read(coder, slot(mix(room, newer), older), slot(newer, older), slot(newer, 0));
     // As a slot has them, values have no sign; -1 is none.
-    const address = guess > NO_STEP ? last + (guess | 0) * UNIT : this.#readFar(coder, own);
+    const address = guess > NO_STEP ? last + (guess | 0) * UNIT : this.#readFar(coder, own, room);
     if (address < 0 || address >= END) throw new Error('its story is damaged');
     const units = (address - last) / UNIT;
     const step = units === (units | 0) ? units : NO_STEP;
@@ -140,10 +142,11 @@ export class Heap {
   }
 
   /** An address by its distance from the top. */
-  #readFar(coder: Coder, own: number): number {
+  #readFar(coder: Coder, own: number, room: number): number {
     const units = coder.decide(this.#chances, FAR * PLACES);
     const down = coder.decide(this.#chances, FAR * PLACES + 1);
-    const distance = this.#far.read(coder, (units << 1) | down) * (units ? UNIT : 1);
+    const kind = (units << 1) | down;
+    const distance = this.#far.read(coder, 4 + kind * ROOMS + Math.min(room >>> 4, ROOMS - 1), kind) * (units ? UNIT : 1);
     return this.#tops[own]! + (down ? -distance : distance);
   }
 }

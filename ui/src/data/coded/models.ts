@@ -13,11 +13,14 @@ export function slot(a: number, b: number): number {
   return mix(a, b) >>> 16;
 }
 
-/** A number of so many bits, each by those above it. `place`: where its chances begin, in a ring whose size is a power of 2. */
-export function bits(coder: Coder, of: Chances, place: number, count: number): number {
+/**
+ * A number of so many bits, each by those above it. `place`: where its chances begin, in a ring whose size is a power of 2;
+ * `wide`: the same of what is known less narrowly.
+ */
+export function bits(coder: Coder, of: Chances, place: number, count: number, wide = place): number {
   const ring = of.length - 1;
   let path = 1;
-  for (let nth = 0; nth < count; nth++) path = (path << 1) | coder.decide(of, (place + path) & ring);
+  for (let nth = 0; nth < count; nth++) path = (path << 1) | coder.decideBy(of, (place + path) & ring, (wide + path) & ring);
   return path - (1 << count);
 }
 
@@ -34,24 +37,26 @@ export class Numbers {
     this.#chances = chances(kinds * ROOM);
   }
 
-  read(coder: Coder, kind: number): number {
+  /** Of a kind, and of a less narrow one. */
+  read(coder: Coder, kind: number, wide = kind): number {
     const base = kind * ROOM;
+    const wideBase = wide * ROOM;
     let count = 1;
-    for (let nth = 0; nth < 6; nth++) count = (count << 1) | coder.decide(this.#chances, base + count);
+    for (let nth = 0; nth < 6; nth++) count = (count << 1) | coder.decideBy(this.#chances, base + count, wideBase + count);
     count -= 64;
     if (count > MOST_BITS) throw new Error('its story is damaged');
     if (count === 0) return 0;
     let number = 1;
     for (let nth = count - 2; nth >= 0; nth--) {
-      const place = count - 1 - nth <= 4 ? number : 16 + nth;
-      number = number * 2 + coder.decide(this.#chances, base + 64 + count * 64 + place);
+      const place = 64 + count * 64 + (count - 1 - nth <= 4 ? number : 16 + nth);
+      number = number * 2 + coder.decideBy(this.#chances, base + place, wideBase + place);
     }
     return number;
   }
 
   /** One of 32 bits. */
-  read32(coder: Coder, kind: number): number {
-    const number = this.read(coder, kind);
+  read32(coder: Coder, kind: number, wide = kind): number {
+    const number = this.read(coder, kind, wide);
     if (number > 0xffffffff) throw new Error('its story is damaged');
     return number;
   }

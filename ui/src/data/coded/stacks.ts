@@ -97,7 +97,7 @@ class Tree {
     const path = mix(below, this.#frame[caller - this.#back[caller]!]!);
     const before = this.#called[caller]!;
     let frame = this.#frames.read(coder, slot(mix(path, this.#frame[row - 1]!), before), slot(below, before), slot(before, 1));
-    if (frame < 0) frame = bits(coder, this.#frameBits, mix(below, 0) >>> 12, 32 - Math.clz32(this.#highest));
+    if (frame < 0) frame = bits(coder, this.#frameBits, mix(below, 0) >>> 12, 32 - Math.clz32(this.#highest), 0);
     this.#frames.learn(frame);
     return frame;
   }

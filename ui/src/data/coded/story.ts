@@ -11,6 +11,9 @@ import { bits, Guess, Guesses, mix, Numbers, slot } from './models.ts';
 const THREADS = 256;
 /** Places of chances that are many; those beyond begin again. */
 const PLACES = 1 << 18;
+/** Kinds of sizes: by how many bits the last one of the stack had; behind them, by stack. */
+const SIZES = 33;
+const SIZE_KINDS = 128;
 /** Longer ways are not walked. */
 const WALK = 32;
 /** The rank of the event that began an inherited block. */
@@ -95,7 +98,7 @@ class Story {
   readonly #apis = new Guess();
   readonly #apiBits = chances(1 << 8);
   readonly #sizeGuesses = new Guesses();
-  readonly #sizeNumbers = new Numbers(32);
+  readonly #sizeNumbers = new Numbers(SIZES + SIZE_KINDS);
   readonly #usables = new Guess();
   readonly #usable = new Numbers(1);
   readonly #freed = new Guesses();
@@ -227,9 +230,11 @@ class Story {
     }
     const count = 32 - Math.clz32(this.#highest);
     const low = Math.min(count, 8);
+    // By the last token, and by none.
     const place = mix(last, ends);
-    const high = bits(coder, this.#tokenBits, placeOf(place), count - low);
-    const stack = (high << low) | bits(coder, this.#tokenBits, placeOf(mix(place, high + 1)), low);
+    const wide = mix(0, ends);
+    const high = bits(coder, this.#tokenBits, placeOf(place), count - low, placeOf(wide));
+    const stack = (high << low) | bits(coder, this.#tokenBits, placeOf(mix(place, high + 1)), low, placeOf(mix(wide, high + 1)));
     return ((stack << 1) | ends) >>> 0;
   }
 
@@ -296,7 +301,7 @@ class Story {
     const ofStack = mix(stack, this.#sizes[stack]!);
     const past = mix(mix(this.#past[own * PAST + 1]!, this.#past[own * PAST + 2]!), this.#size);
     let size = this.#sizeGuesses.read(coder, slot(ofStack, past), ofStack >>> 16, slot(stack, 0));
-    if (size < 0) size = this.#sizeNumbers.read32(coder, stack % 32);
+    if (size < 0) size = this.#sizeNumbers.read32(coder, SIZES + (stack % SIZE_KINDS), 32 - Math.clz32(this.#sizes[stack]!));
     this.#sizeGuesses.learn(size);
     columns.size_lo[row] = this.#sizes[stack] = this.#size = size;
 

@@ -9,7 +9,7 @@ pub(super) struct Chance(u32);
 
 impl Chance {
     /// From here on old decisions count less and less.
-    const MOST: u32 = 30;
+    const MOST: u32 = 20;
     /// What is known of nothing.
     pub(super) const EVEN: Chance = Chance(0x8000 << 8);
 
@@ -17,7 +17,13 @@ impl Chance {
         self.0 >> 8
     }
 
-    fn learn(&mut self, yes: bool) {
+    /// What this and a chance of a wider place say together: the more, the more decisions there were here.
+    pub(super) fn beside(self, wide: Chance) -> Chance {
+        let seen = self.0 & 0xff;
+        Chance((self.of_yes() * seen + wide.of_yes() * 2) / (seen + 2) << 8)
+    }
+
+    pub(super) fn learn(&mut self, yes: bool) {
         let (chance, seen) = (self.0 >> 8, self.0 & 0xff);
         // A step of 1 / (seen + 1.6), in 65536ths.
         let step = 655_360 / (10 * seen + 16);

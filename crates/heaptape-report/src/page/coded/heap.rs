@@ -11,7 +11,7 @@ const POOLS: usize = 1 << 16;
 const DEEP: usize = 8;
 /// Threads that are told apart.
 const THREADS: usize = 256;
-/// Chances of what is tried: by the last four ways of its pool, the last two of its thread, and how full the pool is.
+/// Chances of what is tried: by the pool, its last four ways, the last two of its thread, and how full the pool is.
 const PLACES: usize = 1 << 16;
 
 /// What is tried, in this order. After the last one come the others of the pool.
@@ -25,6 +25,8 @@ const FAR: usize = ENDED + DEEP;
 const OTHERWISE: usize = 3;
 /// Distances are mostly multiples of this.
 const UNIT: u64 = 16;
+/// Rooms by which far ones are told apart.
+const ROOMS: usize = 32;
 /// A step that is none, or none of 32 bits.
 const NO_STEP: u32 = 0;
 
@@ -77,7 +79,7 @@ impl Heap {
             threads: vec![Thread::default(); THREADS],
             chances: Chances::new(FAR * PLACES + 2),
             steps: Guesses::new(),
-            far: Numbers::new(4),
+            far: Numbers::new(4 + 4 * ROOMS),
         }
     }
 
@@ -122,6 +124,7 @@ impl Heap {
         let Pool { top, blocks, ways, .. } = self.pools[pool];
         let thread = self.threads[own];
         let place = ways << 8 | thread.ways << 4 | blocks.min(9);
+        let place = (mix(place as u32, pool as u32) >> 16) as usize;
         let mut wrong = [0; FAR];
         // The one above the next of the pool.
         let (mut above, mut next) = (NONE, top);
@@ -176,7 +179,7 @@ impl Heap {
             Some(step) if step != NO_STEP => {
                 last.wrapping_add_signed(i64::from(step as i32) * UNIT as i64)
             }
-            _ => self.code_far(coder, own, address),
+            _ => self.code_far(coder, own, room, address),
         };
         let step = step(last, address);
         self.steps.learn(step);
@@ -185,7 +188,7 @@ impl Heap {
     }
 
     /// An address by its distance from the top.
-    fn code_far(&mut self, coder: &mut impl Coder, own: usize, address: u64) -> u64 {
+    fn code_far(&mut self, coder: &mut impl Coder, own: usize, room: u32, address: u64) -> u64 {
         let top = self.threads[own].tops[0];
         let distance = address.abs_diff(top);
         let whole = FAR * PLACES;
@@ -193,7 +196,8 @@ impl Heap {
         let down = self.chances.decide(coder, whole + 1, address < top);
         let kind = usize::from(units) << 1 | usize::from(down);
         let unit = if units { UNIT } else { 1 };
-        let distance = self.far.code(coder, kind, distance / unit).wrapping_mul(unit);
+        let kinds = [4 + kind * ROOMS + (room as usize >> 4).min(ROOMS - 1), kind];
+        let distance = self.far.code_by(coder, kinds, distance / unit).wrapping_mul(unit);
         if down { top.wrapping_sub(distance) } else { top.wrapping_add(distance) }
     }
 

@@ -169,7 +169,7 @@ impl Tree {
             [mix(mix(path, self.nodes[last].frame), before), mix(below, before), mix(before, 1)];
         let frame = self.frames.guess(coder, contexts, frame).unwrap_or_else(|| {
             let bits = 32 - self.highest.leading_zeros();
-            self.frame.bits(coder, (mix(below, 0) >> 12) as usize, bits, frame)
+            self.frame.bits_by(coder, [(mix(below, 0) >> 12) as usize, 0], bits, frame)
         });
         self.frames.learn(frame);
         frame
@@ -270,7 +270,7 @@ mod tests {
         [(0, 0)].into_iter().chain(said).map(node).collect()
     }
 
-    const STORY: &str = "000f8aef1df924a03557582c1d9917710be69772f32289a2b8080000";
+    const STORY: &str = "000f8aef1df924a03557a347a144ec51ec1d7d407987931063fe000000";
 
     #[test]
     fn what_is_no_tree_is_not_told() {

@@ -22,6 +22,9 @@ pub(super) trait Blocks {
 const THREADS: usize = 256;
 /// Places of chances that are many; those beyond begin again.
 const PLACES: usize = 1 << 18;
+/// Kinds of sizes: by how many bits the last one of the stack had; behind them, by stack.
+const SIZES: usize = 33;
+const SIZE_KINDS: usize = 128;
 /// Longer ways are not walked.
 const WALK: u64 = 32;
 /// The rank of the event that began an inherited block.
@@ -127,7 +130,7 @@ impl Story {
                 apis: Guesses::new(),
                 api: Chances::new(1 << 8),
                 sizes: Guesses::new(),
-                size: Numbers::new(32),
+                size: Numbers::new(SIZES + SIZE_KINDS),
                 usables: Guesses::new(),
                 usable: Numbers::new(1),
                 freed: Guesses::new(),
@@ -298,10 +301,13 @@ impl Story {
         }
         let bits = 32 - self.highest.leading_zeros();
         let low = bits.min(8);
-        let mut place = mix(last, ends.into());
-        let high = self.models.token.bits(coder, place_of(place), bits - low, stack >> low);
-        place = mix(place, high + 1);
-        let low = high << low | self.models.token.bits(coder, place_of(place), low, stack);
+        // By the last token, and by none.
+        let mut contexts = [last, 0].map(|last| mix(last, ends.into()));
+        let places = contexts.map(place_of);
+        let high = self.models.token.bits_by(coder, places, bits - low, stack >> low);
+        contexts = contexts.map(|context| mix(context, high + 1));
+        let low =
+            high << low | self.models.token.bits_by(coder, contexts.map(place_of), low, stack);
         low << 1 | u32::from(ends)
     }
 
@@ -385,9 +391,9 @@ impl Story {
         let own = mix(block.stack, last);
         let contexts = [mix(own, mix(mix(past[1], past[2]), self.size)), own, mix(block.stack, 0)];
         let guess = models.sizes.guess(coder, contexts, block.size);
-        let kind = stack % 32;
+        let kinds = [SIZES + stack % SIZE_KINDS, (u32::BITS - last.leading_zeros()) as usize];
         block.size =
-            guess.unwrap_or_else(|| models.size.code(coder, kind, block.size.into()) as u32);
+            guess.unwrap_or_else(|| models.size.code_by(coder, kinds, block.size.into()) as u32);
         models.sizes.learn(block.size);
         self.stacks[stack].size = block.size;
         self.size = block.size;
