@@ -17,12 +17,13 @@ export function chances(count: number): Chances {
   return new Int32Array(count).fill(EVEN);
 }
 
-function learn(of: Chances, place: number, yes: number): void {
-  const chance = of[place]! >> 8;
-  const seen = of[place]! & 0xff;
+/** A chance after a decision. */
+function moved(known: number, yes: boolean): number {
+  const chance = known >> 8;
+  const seen = known & 0xff;
   const step = STEPS[seen]!;
-  const moved = yes ? chance + (Math.imul(65535 - chance, step) >>> 16) : chance - (Math.imul(chance, step) >>> 16);
-  of[place] = (moved << 8) | (seen < MOST ? seen + 1 : MOST);
+  const to = yes ? chance + (Math.imul(65535 - chance, step) >>> 16) : chance - (Math.imul(chance, step) >>> 16);
+  return (to << 8) | (seen < MOST ? seen + 1 : MOST);
 }
 
 export class Coder {
@@ -69,13 +70,20 @@ export class Coder {
   decideBy(of: Chances, narrow: number, wide: number): number {
     if (narrow === wide) return this.decide(of, narrow);
     const known = of[narrow]!;
+    const beside = of[wide]!;
     const seen = known & 0xff;
-    const chance = (Math.imul(known >> 8, seen) + (of[wide]! >> 8) * 2) / (seen + 2);
-    this.#once[0] = Math.floor(chance) << 8;
-    const yes = this.decide(this.#once, 0);
-    learn(of, narrow, yes);
-    learn(of, wide, yes);
-    return yes;
+    const both = ((Math.imul(known >> 8, seen) + (beside >> 8) * 2) / (seen + 2)) | 0;
+    const bound = Math.imul(this.#range >> 15, both >> 1);
+    const yes = this.#code < bound;
+    of[narrow] = moved(known, yes);
+    of[wide] = moved(beside, yes);
+    if (yes) this.#range = bound;
+    else {
+      this.#code -= bound;
+      this.#range -= bound;
+    }
+    if (this.#range < NARROW) this.#widen();
+    return yes ? 1 : 0;
   }
 
   /** Reads the sum of all that was said before, and compares. */

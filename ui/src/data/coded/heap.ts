@@ -11,7 +11,9 @@ const DEEP = 8;
 /** Threads that are told apart. */
 const THREADS = 256;
 /** Chances of what is tried: by the pool, its last four ways, the last two of its thread, and how full the pool is. */
-const PLACES = 1 << 16;
+const PLACES = 1 << 14;
+/** Those of one place, which are asked for together, lie in one line of the cache. */
+const ROW = 16;
 /** All addresses are below. */
 const END = 2 ** 53;
 
@@ -25,9 +27,7 @@ const FAR = ENDED + DEEP;
 const OTHERWISE = 3;
 /** Distances are mostly multiples of this. */
 const UNIT = 16;
-/** Rooms by which far ones are told apart. */
-const ROOMS = 32;
-/** A step that is none, or none of 32 bits. */
+/** A step that is none, or too far. */
 const NO_STEP = 0;
 
 export class Heap {
@@ -47,9 +47,9 @@ export class Heap {
   readonly #otherTops = new Float64Array(THREADS);
   readonly #ended = new Float64Array(THREADS);
   readonly #threadWays = new Uint8Array(THREADS);
-  readonly #chances = chances(FAR * PLACES + 2);
+  readonly #chances = chances(PLACES * ROW + 2);
   readonly #steps = new Guesses();
-  readonly #far = new Numbers(4 + 4 * ROOMS);
+  readonly #far = new Numbers(4);
   readonly #wrong = new Float64Array(FAR);
   #address = 0;
 
@@ -85,7 +85,8 @@ export class Heap {
 
   /** Tries what is likely: which it was; the address is left. What is of the pool is taken out of it. */
   #find(coder: Coder, pool: number, own: number): number {
-    const place = slot((this.#poolWays[pool]! << 8) | (this.#threadWays[own]! << 4) | Math.min(this.#blocks[pool]!, 9), pool);
+    const ways = (this.#poolWays[pool]! << 8) | (this.#threadWays[own]! << 4);
+    const place = mix(ways | Math.min(this.#blocks[pool]!, 9), pool) >>> 18;
     const top = this.#top[pool]!;
     let above = NONE;
     let next = top;
@@ -96,7 +97,7 @@ export class Heap {
       else if (tried === OTHER_TOP) guess = this.#otherTops[own]!;
       else if (tried === ENDED) guess = this.#ended[own]!;
       else guess = next === NONE ? 0 : this.#addresses[next]!;
-      if (guess !== 0 && !this.#wasWrong(guess, tried) && coder.decide(this.#chances, tried * PLACES + place)) {
+      if (guess !== 0 && !this.#wasWrong(guess, tried) && coder.decide(this.#chances, place * ROW + tried)) {
         if (ofPool) this.#take(pool, above, next);
         else if (top !== NONE && this.#addresses[top] === guess) this.#take(pool, NONE, top);
         this.#address = guess;
@@ -129,12 +130,10 @@ export class Heap {
     const newer = this.#newerStep[pool]!;
     const older = this.#olderStep[pool]!;
     const guess = this.#steps.read(coder, slot(mix(room, newer), older), slot(newer, older), slot(newer, 0));
-    // As a slot has them, values have no sign; -1 is none.
-    const address = guess > NO_STEP ? last + (guess | 0) * UNIT : this.#readFar(coder, own, room);
+    const address = guess > NO_STEP ? last + (guess & 1 ? -((guess + 1) >> 1) : guess >> 1) * UNIT : this.#readFar(coder, own);
     if (address < 0 || address >= END) throw new Error('its story is damaged');
-    const units = (address - last) / UNIT;
-    const step = units === (units | 0) ? units : NO_STEP;
-    this.#steps.learn(step >>> 0);
+    const step = stepOf((address - last) / UNIT);
+    this.#steps.learn(step);
     this.#last[pool] = address;
     this.#olderStep[pool] = newer;
     this.#newerStep[pool] = step;
@@ -142,13 +141,18 @@ export class Heap {
   }
 
   /** An address by its distance from the top. */
-  #readFar(coder: Coder, own: number, room: number): number {
-    const units = coder.decide(this.#chances, FAR * PLACES);
-    const down = coder.decide(this.#chances, FAR * PLACES + 1);
-    const kind = (units << 1) | down;
-    const distance = this.#far.read(coder, 4 + kind * ROOMS + Math.min(room >>> 4, ROOMS - 1), kind) * (units ? UNIT : 1);
+  #readFar(coder: Coder, own: number): number {
+    const units = coder.decide(this.#chances, PLACES * ROW);
+    const down = coder.decide(this.#chances, PLACES * ROW + 1);
+    const distance = this.#far.read(coder, (units << 1) | down) * (units ? UNIT : 1);
     return this.#tops[own]! + (down ? -distance : distance);
   }
+}
+
+/** Upwards as even numbers, downwards as odd ones. They stay below 2^30: such numbers need no box. */
+function stepOf(units: number): number {
+  if (!Number.isInteger(units) || Math.abs(units) >= 1 << 29) return NO_STEP;
+  return units < 0 ? -2 * units - 1 : 2 * units;
 }
 
 /** Where the allocator's next block would begin; 0: nowhere. */

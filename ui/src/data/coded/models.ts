@@ -13,14 +13,19 @@ export function slot(a: number, b: number): number {
   return mix(a, b) >>> 16;
 }
 
-/**
- * A number of so many bits, each by those above it. `place`: where its chances begin, in a ring whose size is a power of 2;
- * `wide`: the same of what is known less narrowly.
- */
-export function bits(coder: Coder, of: Chances, place: number, count: number, wide = place): number {
+/** A number of so many bits, each by those above it. `place`: where its chances begin, in a ring whose size is a power of 2. */
+export function bits(coder: Coder, of: Chances, place: number, count: number): number {
   const ring = of.length - 1;
   let path = 1;
-  for (let nth = 0; nth < count; nth++) path = (path << 1) | coder.decideBy(of, (place + path) & ring, (wide + path) & ring);
+  for (let nth = 0; nth < count; nth++) path = (path << 1) | coder.decide(of, (place + path) & ring);
+  return path - (1 << count);
+}
+
+/** The same by two places, the narrower first. */
+export function bitsBy(coder: Coder, of: Chances, narrow: number, wide: number, count: number): number {
+  const ring = of.length - 1;
+  let path = 1;
+  for (let nth = 0; nth < count; nth++) path = (path << 1) | coder.decideBy(of, (narrow + path) & ring, (wide + path) & ring);
   return path - (1 << count);
 }
 
@@ -37,26 +42,24 @@ export class Numbers {
     this.#chances = chances(kinds * ROOM);
   }
 
-  /** Of a kind, and of a less narrow one. */
-  read(coder: Coder, kind: number, wide = kind): number {
+  read(coder: Coder, kind: number): number {
     const base = kind * ROOM;
-    const wideBase = wide * ROOM;
     let count = 1;
-    for (let nth = 0; nth < 6; nth++) count = (count << 1) | coder.decideBy(this.#chances, base + count, wideBase + count);
+    for (let nth = 0; nth < 6; nth++) count = (count << 1) | coder.decide(this.#chances, base + count);
     count -= 64;
     if (count > MOST_BITS) throw new Error('its story is damaged');
     if (count === 0) return 0;
     let number = 1;
     for (let nth = count - 2; nth >= 0; nth--) {
-      const place = 64 + count * 64 + (count - 1 - nth <= 4 ? number : 16 + nth);
-      number = number * 2 + coder.decideBy(this.#chances, base + place, wideBase + place);
+      const place = count - 1 - nth <= 4 ? number : 16 + nth;
+      number = number * 2 + coder.decide(this.#chances, base + 64 + count * 64 + place);
     }
     return number;
   }
 
   /** One of 32 bits. */
-  read32(coder: Coder, kind: number, wide = kind): number {
-    const number = this.read(coder, kind, wide);
+  read32(coder: Coder, kind: number): number {
+    const number = this.read(coder, kind);
     if (number > 0xffffffff) throw new Error('its story is damaged');
     return number;
   }
@@ -121,7 +124,9 @@ export class Guesses {
     const a = slots[first]!;
     const b = slots[second]!;
     const c = slots[third]!;
-    const [rightA, rightB, rightC] = [slots[first + 1]!, slots[second + 1]!, slots[third + 1]!];
+    const rightA = slots[first + 1]!;
+    const rightB = slots[second + 1]!;
+    const rightC = slots[third + 1]!;
     let wrongs = 0;
     this.#wrongs = 0;
     if (rightA !== 0) {

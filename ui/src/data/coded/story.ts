@@ -5,15 +5,12 @@ import type { Steps } from '../inpage/slices.ts';
 import { chances, Coder } from './coder.ts';
 import { Heap } from './heap.ts';
 import { Chain, NONE, ROOM, STACK, WORDS } from './live.ts';
-import { bits, Guess, Guesses, mix, Numbers, slot } from './models.ts';
+import { bits, bitsBy, Guess, Guesses, mix, Numbers, slot } from './models.ts';
 
 /** Threads whose past is told apart. */
 const THREADS = 256;
 /** Places of chances that are many; those beyond begin again. */
 const PLACES = 1 << 18;
-/** Kinds of sizes: by how many bits the last one of the stack had; behind them, by stack. */
-const SIZES = 33;
-const SIZE_KINDS = 128;
 /** Longer ways are not walked. */
 const WALK = 32;
 /** The rank of the event that began an inherited block. */
@@ -98,7 +95,7 @@ class Story {
   readonly #apis = new Guess();
   readonly #apiBits = chances(1 << 8);
   readonly #sizeGuesses = new Guesses();
-  readonly #sizeNumbers = new Numbers(SIZES + SIZE_KINDS);
+  readonly #sizeNumbers = new Numbers(32);
   readonly #usables = new Guess();
   readonly #usable = new Numbers(1);
   readonly #freed = new Guesses();
@@ -233,8 +230,8 @@ class Story {
     // By the last token, and by none.
     const place = mix(last, ends);
     const wide = mix(0, ends);
-    const high = bits(coder, this.#tokenBits, placeOf(place), count - low, placeOf(wide));
-    const stack = (high << low) | bits(coder, this.#tokenBits, placeOf(mix(place, high + 1)), low, placeOf(mix(wide, high + 1)));
+    const high = bitsBy(coder, this.#tokenBits, placeOf(place), placeOf(wide), count - low);
+    const stack = (high << low) | bitsBy(coder, this.#tokenBits, placeOf(mix(place, high + 1)), placeOf(mix(wide, high + 1)), low);
     return ((stack << 1) | ends) >>> 0;
   }
 
@@ -301,7 +298,7 @@ class Story {
     const ofStack = mix(stack, this.#sizes[stack]!);
     const past = mix(mix(this.#past[own * PAST + 1]!, this.#past[own * PAST + 2]!), this.#size);
     let size = this.#sizeGuesses.read(coder, slot(ofStack, past), ofStack >>> 16, slot(stack, 0));
-    if (size < 0) size = this.#sizeNumbers.read32(coder, SIZES + (stack % SIZE_KINDS), 32 - Math.clz32(this.#sizes[stack]!));
+    if (size < 0) size = this.#sizeNumbers.read32(coder, stack % 32);
     this.#sizeGuesses.learn(size);
     columns.size_lo[row] = this.#sizes[stack] = this.#size = size;
 

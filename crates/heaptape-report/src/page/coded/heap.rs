@@ -12,7 +12,9 @@ const DEEP: usize = 8;
 /// Threads that are told apart.
 const THREADS: usize = 256;
 /// Chances of what is tried: by the pool, its last four ways, the last two of its thread, and how full the pool is.
-const PLACES: usize = 1 << 16;
+const PLACES: usize = 1 << 14;
+/// Those of one place, which are asked for together, lie in one line of the cache.
+const ROW: usize = 16;
 
 /// What is tried, in this order. After the last one come the others of the pool.
 const POOL: usize = 0;
@@ -25,9 +27,7 @@ const FAR: usize = ENDED + DEEP;
 const OTHERWISE: usize = 3;
 /// Distances are mostly multiples of this.
 const UNIT: u64 = 16;
-/// Rooms by which far ones are told apart.
-const ROOMS: usize = 32;
-/// A step that is none, or none of 32 bits.
+/// A step that is none, or too far.
 const NO_STEP: u32 = 0;
 
 /// The model.
@@ -77,9 +77,9 @@ impl Heap {
             below: vec![NONE; blocks],
             pools: vec![Pool::EMPTY; POOLS],
             threads: vec![Thread::default(); THREADS],
-            chances: Chances::new(FAR * PLACES + 2),
+            chances: Chances::new(PLACES * ROW + 2),
             steps: Guesses::new(),
-            far: Numbers::new(4 + 4 * ROOMS),
+            far: Numbers::new(4),
         }
     }
 
@@ -124,7 +124,7 @@ impl Heap {
         let Pool { top, blocks, ways, .. } = self.pools[pool];
         let thread = self.threads[own];
         let place = ways << 8 | thread.ways << 4 | blocks.min(9);
-        let place = (mix(place as u32, pool as u32) >> 16) as usize;
+        let place = (mix(place as u32, pool as u32) >> 18) as usize;
         let mut wrong = [0; FAR];
         // The one above the next of the pool.
         let (mut above, mut next) = (NONE, top);
@@ -137,7 +137,7 @@ impl Heap {
                 _ => self.addresses[next as usize],
             };
             let known = guess == 0 || wrong[..tried].contains(&guess);
-            if !known && self.chances.decide(coder, tried * PLACES + place, guess == address) {
+            if !known && self.chances.decide(coder, place * ROW + tried, guess == address) {
                 match tried {
                     TOP | OTHER_TOP | ENDED
                         if top == NONE || self.addresses[top as usize] != guess => {}
@@ -176,10 +176,8 @@ impl Heap {
         let Pool { last, steps: [newer, older], .. } = self.pools[pool];
         let contexts = [mix(mix(room, newer), older), mix(newer, older), mix(newer, 0)];
         let address = match self.steps.guess(coder, contexts, step(last, address)) {
-            Some(step) if step != NO_STEP => {
-                last.wrapping_add_signed(i64::from(step as i32) * UNIT as i64)
-            }
-            _ => self.code_far(coder, own, room, address),
+            Some(step) if step != NO_STEP => stepped(last, step),
+            _ => self.code_far(coder, own, address),
         };
         let step = step(last, address);
         self.steps.learn(step);
@@ -188,16 +186,15 @@ impl Heap {
     }
 
     /// An address by its distance from the top.
-    fn code_far(&mut self, coder: &mut impl Coder, own: usize, room: u32, address: u64) -> u64 {
+    fn code_far(&mut self, coder: &mut impl Coder, own: usize, address: u64) -> u64 {
         let top = self.threads[own].tops[0];
         let distance = address.abs_diff(top);
-        let whole = FAR * PLACES;
+        let whole = PLACES * ROW;
         let units = self.chances.decide(coder, whole, distance.is_multiple_of(UNIT));
         let down = self.chances.decide(coder, whole + 1, address < top);
         let kind = usize::from(units) << 1 | usize::from(down);
         let unit = if units { UNIT } else { 1 };
-        let kinds = [4 + kind * ROOMS + (room as usize >> 4).min(ROOMS - 1), kind];
-        let distance = self.far.code_by(coder, kinds, distance / unit).wrapping_mul(unit);
+        let distance = self.far.code(coder, kind, distance / unit).wrapping_mul(unit);
         if down { top.wrapping_sub(distance) } else { top.wrapping_add(distance) }
     }
 
@@ -211,13 +208,21 @@ impl Heap {
     }
 }
 
-/// How many units it is from one address to another, as a signed number.
+/// From one address to another: units upwards as even numbers, downwards as odd ones. They stay below 2^30: in JavaScript
+/// such numbers need no box.
 fn step(from: u64, to: u64) -> u32 {
     let bytes = to.wrapping_sub(from) as i64;
-    match i32::try_from(bytes / UNIT as i64) {
-        Ok(units) if bytes % UNIT as i64 == 0 => units as u32,
-        _ => NO_STEP,
+    let units = bytes / UNIT as i64;
+    if bytes % UNIT as i64 != 0 || units.abs() >= 1 << 29 {
+        return NO_STEP;
     }
+    (units << 1 ^ units >> 63) as u32
+}
+
+/// An address by such a step from another one.
+fn stepped(from: u64, step: u32) -> u64 {
+    let units = i64::from(step >> 1) ^ -i64::from(step & 1);
+    from.wrapping_add_signed(units * UNIT as i64)
 }
 
 /// Where the allocator's next block would begin; 0: nowhere.

@@ -53,7 +53,12 @@ impl Chances {
         bits: u32,
         number: u32,
     ) -> u32 {
-        self.bits_by(coder, [place; 2], bits, number)
+        let mut path = 1;
+        for nth in (0..bits).rev() {
+            let at = (place + path as usize) % self.0.len();
+            path = path << 1 | u32::from(self.decide(coder, at, number >> nth & 1 == 1));
+        }
+        path & ((1_u64 << bits) - 1) as u32
     }
 
     /// The same by two places, the narrower first.
@@ -91,18 +96,8 @@ impl Numbers {
 
     /// A number below 2^53.
     pub(super) fn code(&mut self, coder: &mut impl Coder, kind: usize, number: u64) -> u64 {
-        self.code_by(coder, [kind; 2], number)
-    }
-
-    /// The same of two kinds at once, the narrower first.
-    pub(super) fn code_by(
-        &mut self,
-        coder: &mut impl Coder,
-        kinds: [usize; 2],
-        number: u64,
-    ) -> u64 {
-        let bases = kinds.map(|kind| kind * Numbers::ROOM);
-        let bits = self.0.bits_by(coder, bases, 6, 64 - number.leading_zeros());
+        let base = kind * Numbers::ROOM;
+        let bits = self.0.bits(coder, base, 6, 64 - number.leading_zeros());
         let bits = bits.min(Numbers::MOST_BITS);
         if bits == 0 {
             return 0;
@@ -112,8 +107,7 @@ impl Numbers {
             let bit = number >> nth & 1 == 1;
             let below = bits - 1 - nth;
             let place = if below <= 4 { read as usize } else { 16 + nth as usize };
-            let at = bases.map(|base| base + 64 + bits as usize * 64 + place);
-            let bit = self.0.decide_by(coder, at, bit);
+            let bit = self.0.decide(coder, base + 64 + bits as usize * 64 + place, bit);
             read = read << 1 | u64::from(bit);
         }
         read

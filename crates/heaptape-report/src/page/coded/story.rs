@@ -22,9 +22,6 @@ pub(super) trait Blocks {
 const THREADS: usize = 256;
 /// Places of chances that are many; those beyond begin again.
 const PLACES: usize = 1 << 18;
-/// Kinds of sizes: by how many bits the last one of the stack had; behind them, by stack.
-const SIZES: usize = 33;
-const SIZE_KINDS: usize = 128;
 /// Longer ways are not walked.
 const WALK: u64 = 32;
 /// The rank of the event that began an inherited block.
@@ -130,7 +127,7 @@ impl Story {
                 apis: Guesses::new(),
                 api: Chances::new(1 << 8),
                 sizes: Guesses::new(),
-                size: Numbers::new(SIZES + SIZE_KINDS),
+                size: Numbers::new(32),
                 usables: Guesses::new(),
                 usable: Numbers::new(1),
                 freed: Guesses::new(),
@@ -391,9 +388,9 @@ impl Story {
         let own = mix(block.stack, last);
         let contexts = [mix(own, mix(mix(past[1], past[2]), self.size)), own, mix(block.stack, 0)];
         let guess = models.sizes.guess(coder, contexts, block.size);
-        let kinds = [SIZES + stack % SIZE_KINDS, (u32::BITS - last.leading_zeros()) as usize];
+        let kind = stack % 32;
         block.size =
-            guess.unwrap_or_else(|| models.size.code_by(coder, kinds, block.size.into()) as u32);
+            guess.unwrap_or_else(|| models.size.code(coder, kind, block.size.into()) as u32);
         models.sizes.learn(block.size);
         self.stacks[stack].size = block.size;
         self.size = block.size;
