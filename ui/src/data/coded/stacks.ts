@@ -3,12 +3,12 @@
 import type { Columns } from '../columns.ts';
 import type { Steps } from '../inpage/slices.ts';
 import { chances, Coder } from './coder.ts';
-import { bitsBy, Guesses, mix, Numbers, slot } from './models.ts';
+import { bits, Guesses, mix, Numbers, slot } from './models.ts';
 
 /** So many callers of the one before are asked at most. */
 const CLIMB = 64;
 /** Places of chances of a frame that none of the guesses was; those beyond begin again. */
-const PLACES = 1 << 20;
+const PLACES = 1 << 18;
 /** Backtraces between two rests. */
 const STEP = 1 << 12;
 
@@ -97,7 +97,7 @@ class Tree {
     const path = mix(below, this.#frame[caller - this.#back[caller]!]!);
     const before = this.#called[caller]!;
     let frame = this.#frames.read(coder, slot(mix(path, this.#frame[row - 1]!), before), slot(below, before), slot(before, 1));
-    if (frame < 0) frame = bitsBy(coder, this.#frameBits, mix(below, 0) >>> 12, 0, 32 - Math.clz32(this.#highest));
+    if (frame < 0) frame = bits(coder, this.#frameBits, mix(below, 0) >>> 14, 32 - Math.clz32(this.#highest));
     this.#frames.learn(frame);
     return frame;
   }

@@ -21,7 +21,7 @@ const MOST_FRAMES: u32 = 1 << 25;
 /// So many callers of the one before are asked at most.
 const CLIMB: usize = 64;
 /// Places of chances of a frame that none of the guesses was, by the caller's; those beyond begin again.
-const PLACES: usize = 1 << 20;
+const PLACES: usize = 1 << 18;
 
 /// Writes the story of so many backtraces. `None`: it would take a page too long to read, or they are no tree.
 pub fn write(count: u32, node: &dyn Fn(u32) -> Node) -> Option<Vec<u8>> {
@@ -169,7 +169,7 @@ impl Tree {
             [mix(mix(path, self.nodes[last].frame), before), mix(below, before), mix(before, 1)];
         let frame = self.frames.guess(coder, contexts, frame).unwrap_or_else(|| {
             let bits = 32 - self.highest.leading_zeros();
-            self.frame.bits_by(coder, [(mix(below, 0) >> 12) as usize, 0], bits, frame)
+            self.frame.bits(coder, (mix(below, 0) >> 14) as usize, bits, frame)
         });
         self.frames.learn(frame);
         frame
@@ -270,7 +270,7 @@ mod tests {
         [(0, 0)].into_iter().chain(said).map(node).collect()
     }
 
-    const STORY: &str = "000f8aef1df924a03557a347a144ec51ec1d7d407987931063fe000000";
+    const STORY: &str = "000f8aef1df924a03557582c1d9917710be69772f32289a2b8080000";
 
     #[test]
     fn what_is_no_tree_is_not_told() {
