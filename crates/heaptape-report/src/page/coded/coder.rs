@@ -20,7 +20,8 @@ impl Chance {
     /// What this and a chance of a wider place say together: the more, the more decisions there were here.
     pub(super) fn beside(self, wide: Chance) -> Chance {
         let seen = self.0 & 0xff;
-        Chance((self.of_yes() * seen + wide.of_yes() * 2) / (seen + 2) << 8)
+        let chance = (self.of_yes() * seen + wide.of_yes() * 2) / (seen + 2);
+        Chance(chance << 8)
     }
 
     pub(super) fn learn(&mut self, yes: bool) {
