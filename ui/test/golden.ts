@@ -65,7 +65,7 @@ function open(overview: Overview, inflated: (id: string) => Uint8Array | null, n
   const info = overview.processes.find((it) => it.id === number)!;
   const table = (name: string): Columns | null => {
     const bytes = inflated(`p${number}-${name}`);
-    return bytes && finish(unfold(unpack(bytes)));
+    return bytes && finish(unfold(name, unpack(bytes)));
   };
   const none = new Float64Array(0);
   const tables = {
