@@ -1,4 +1,4 @@
-//! Numbers by id, in a table without holes: ids on a tape count from 0.
+//! Numbers by id, in pages: ids on a tape count from 0, over all processes; what concerns one process are few pages of them.
 
 use crate::recording::Recording;
 use heaptape_tape::{BacktraceId, ThreadId};
@@ -37,17 +37,21 @@ impl Place for ThreadId {
 /// Ids from here on are kept in a tree: a recording that is no tape may have any, and few of them.
 const DENSE: usize = 1 << 24;
 
-/// A value for every id up to the greatest one that was asked for.
+/// Values of a page.
+const PAGE: usize = 1 << 9;
+
+/// A value for every id.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<I, T> {
-    values: Vec<T>,
+    /// `None` where no id was asked for.
+    pages: Vec<Option<Box<[T; PAGE]>>>,
     beyond: BTreeMap<usize, T>,
     id: PhantomData<I>,
 }
 
 impl<I, T> Default for Table<I, T> {
     fn default() -> Table<I, T> {
-        Table { values: Vec::new(), beyond: BTreeMap::new(), id: PhantomData }
+        Table { pages: Vec::new(), beyond: BTreeMap::new(), id: PhantomData }
     }
 }
 
@@ -56,38 +60,48 @@ impl<I: Place, T: Clone + Default> Table<I, T> {
     #[inline]
     pub(crate) fn of(&mut self, id: I) -> &mut T {
         let place = id.place();
-        if place >= self.values.len() {
+        let page = place / PAGE;
+        if page >= self.pages.len() {
             if place >= DENSE {
                 return self.beyond.entry(place).or_default();
             }
-            self.grow(place);
+            self.pages.resize(page + 1, None);
         }
-        &mut self.values[place]
+        &mut self.pages[page].get_or_insert_with(open)[place % PAGE]
     }
 
-    /// The value of an id, if it was ever asked for.
+    /// The value of an id, if one near it was ever asked for.
     #[inline]
     pub(crate) fn get(&self, id: I) -> Option<&T> {
-        self.values.get(id.place()).or_else(|| self.beyond.get(&id.place()))
+        let place = id.place();
+        match self.pages.get(place / PAGE) {
+            Some(page) => page.as_ref().map(|page| &page[place % PAGE]),
+            None => self.beyond.get(&place),
+        }
     }
 
-    /// Ids and values, in the order of ids.
+    /// Ids that were asked for, and some near them, with their values; in the order of ids.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (I, &T)> {
         let beyond = self.beyond.iter().map(|(&place, value)| (place, value));
-        self.values.iter().enumerate().chain(beyond).map(|(place, value)| (I::at(place), value))
+        let pages = (0..).step_by(PAGE).zip(&self.pages);
+        let open = pages.filter_map(|(first, page)| Some((first, page.as_ref()?)));
+        let dense = open.flat_map(|(first, page)| (first..).zip(page.iter()));
+        dense.chain(beyond).map(|(place, value)| (I::at(place), value))
     }
 
     /// About the bytes that it takes.
     pub(crate) fn bytes(&self) -> u64 {
         // A node of a tree is half full at least, and has a head.
         let beyond = self.beyond.len() * (2 * size_of::<(usize, T)>() + 8);
-        (self.values.capacity() * size_of::<T>() + beyond) as u64
+        let open = self.pages.iter().flatten().count() * size_of::<[T; PAGE]>();
+        (self.pages.capacity() * size_of::<Option<Box<[T; PAGE]>>>() + open + beyond) as u64
     }
+}
 
-    #[cold]
-    fn grow(&mut self, place: usize) {
-        self.values.resize(place + 1, T::default());
-    }
+#[cold]
+fn open<T: Clone + Default>() -> Box<[T; PAGE]> {
+    let page: Box<[T]> = vec![T::default(); PAGE].into();
+    page.try_into().ok().expect("it has that length")
 }
 
 #[cfg(test)]

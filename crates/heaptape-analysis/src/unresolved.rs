@@ -6,7 +6,7 @@
 use crate::names::{self, Names};
 use crate::recording::Recording;
 use crate::table::Table;
-use heaptape_tape::{BacktraceId, BacktraceNode};
+use heaptape_tape::{BacktraceId, BacktraceNode, Module, ModuleId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -73,27 +73,42 @@ impl Unresolved {
 }
 
 /// A place of code: the file, if it is known, and the address.
-type Code = (Option<usize>, u64);
+type Code = (Option<ModuleId>, u64);
 
 /// Places of code by the path of their module, so that processes that share a file share them.
-struct Count {
-    /// By module: the first one of its path.
-    files: Vec<usize>,
+struct Count<'a> {
+    modules: &'a [Module],
+    /// Modules that were met: the first one of their path.
+    files: FxHashMap<ModuleId, ModuleId>,
+    of_path: FxHashMap<&'a [u8], ModuleId>,
     known: FxHashSet<Code>,
     unnamed: BTreeMap<(Option<String>, String), u64>,
 }
 
-impl Count {
-    fn new(recording: &dyn Recording) -> Count {
-        let mut first: FxHashMap<&[u8], usize> = FxHashMap::default();
-        let modules = recording.modules().iter().enumerate();
-        let files =
-            modules.map(|(index, module)| *first.entry(&module.path).or_insert(index)).collect();
-        Count { files, known: FxHashSet::default(), unnamed: BTreeMap::new() }
+impl<'a> Count<'a> {
+    fn new(recording: &'a dyn Recording) -> Count<'a> {
+        Count {
+            modules: recording.modules(),
+            files: FxHashMap::default(),
+            of_path: FxHashMap::default(),
+            known: FxHashSet::default(),
+            unnamed: BTreeMap::new(),
+        }
+    }
+
+    /// Stands for the file of a module.
+    fn file(&mut self, id: ModuleId) -> Option<ModuleId> {
+        if let Some(&known) = self.files.get(&id) {
+            return Some(known);
+        }
+        let path = &self.modules.get(id.0 as usize)?.path;
+        let file = *self.of_path.entry(path).or_insert(id);
+        self.files.insert(id, file);
+        Some(file)
     }
 
     fn node(&mut self, names: &dyn Names, id: BacktraceId, node: &BacktraceNode) {
-        let file = node.module.and_then(|id| self.files.get(id.0 as usize).copied());
+        let file = node.module.and_then(|id| self.file(id));
         if !self.known.insert((file, node.address)) {
             return;
         }

@@ -13,6 +13,7 @@ use crate::sys::{clock, fd, priority, spawn};
 use crate::workdir::Library;
 use heaptape_tape::*;
 use heaptape_wire::handshake::*;
+use heaptape_wire::layout::PROCESS_BYTES;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{self, File};
@@ -26,7 +27,8 @@ const TICK_NS: u64 = 1000;
 
 /// What cannot be done under a hard limit on file sizes, which counts memory as well.
 const SHARE_LIMITED: &str = "share memory with the program (the hard limit on file sizes, \
-    ulimit -Hf, must allow 2.2 GB of address space; a soft one, ulimit -Sf, may be lower)";
+    ulimit -Hf, must allow 18 GB of address space; a soft one, ulimit -Sf, may be lower)";
+const _: () = assert!(PROCESS_BYTES < 18_000_000_000);
 
 /// Which processes that the program starts are recorded too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,6 @@
 //! A queue holds words as the ring had them. The words are hostile: framing is checked here (a record
 //! lies within its queue and is as long as its kind says), meaning is checked by `convert`.
 
-use heaptape_wire::layout::RING_WORDS;
 use heaptape_wire::order::{SHARDS, WORLD};
 use heaptape_wire::record::*;
 use std::cmp::Reverse;
@@ -106,13 +105,14 @@ impl Limit {
     }
 }
 
-/// Words of a piece to which the next drain is still appended: a ring's worth more fits.
+/// Words of a piece to which the next drain is still appended. Another such drain fits; of a thread that was left alone
+/// for long, it grows.
 const SMALL_PIECE: usize = 1 << 13;
-/// Most empty pieces kept.
-const MAX_SPARES: usize = 16;
+/// Most empty pieces kept, of those that did not grow.
+const MAX_SPARES: usize = 64;
 
 fn new_piece() -> Vec<u64> {
-    Vec::with_capacity(SMALL_PIECE + RING_WORDS)
+    Vec::with_capacity(2 * SMALL_PIECE)
 }
 
 impl Default for Merge {
@@ -329,6 +329,7 @@ impl Merge {
         if queue.pieces.front().is_some_and(|piece| queue.at == piece.len()) {
             if let Some(mut piece) = queue.pieces.pop_front()
                 && self.spares.len() < MAX_SPARES
+                && piece.capacity() <= 2 * SMALL_PIECE
             {
                 piece.clear();
                 self.spares.push(piece);

@@ -21,7 +21,7 @@ use heaptape_wire::record::{self, Event, Head, Kind, ShortEvent};
 /// Words of a stream after which the clock is read in any case: some 64 events.
 const TIME_WORDS_APART: u64 = 128;
 /// Words of a stream between two looks at the collector.
-const LOOK_WORDS_APART: u64 = RING_WORDS as u64 / 4;
+const LOOK_WORDS_APART: u64 = RING_WORDS as u64 / 16;
 
 /// Records an event.
 #[inline(always)]
@@ -288,7 +288,7 @@ fn wait(thread: &mut Thread, words: u64) -> Option<u64> {
     }
 }
 
-/// Every quarter of a ring: wakes a sleeping collector when half is full, notices a closed gate.
+/// Now and then: wakes a sleeping collector when half is full, notices a closed gate.
 fn look_around(thread: &mut Thread) {
     thread.look_at = thread.cursor.position + LOOK_WORDS_APART;
     let ring = thread.ring();

@@ -10,9 +10,9 @@ use core::ops::Range;
 
 /// Bytes of a page on the machines we run on; areas of the shared memory are multiples of it.
 pub const PAGE: usize = 4096;
-/// 64-bit words of one ring; a power of two. 512 KiB stay in the L2 cache, and are a millisecond of a thread that does
-/// nothing but allocate and free.
-pub const RING_WORDS: usize = 1 << 16;
+/// 64-bit words of one ring; a power of two. 2 MiB are four milliseconds of a thread that does nothing but allocate and
+/// free: so long may the collector be kept from its processor by others without keeping the thread.
+pub const RING_WORDS: usize = 1 << 18;
 /// Bytes of one stream area.
 pub const STREAM_BYTES: usize = PAGE + RING_WORDS * 8;
 /// Most streams of one process: threads alive at once, plus one for each signal handler that

@@ -86,6 +86,7 @@ fn whole(results: &Results) -> Vec<Goal> {
         goal("tape bytes per event, geometric mean, all", 0.5, 0.3, mean_bytes(results, |_| true)),
         goal("collector, first stage, ns per event", 30.0, 8.0, first_stage),
         goal("collector, all of it, ns per event, worst", 80.0, 25.0, collector_ns(results)),
+        goal("a sample, app CPU ÷ bare, geometric mean", 1.01, 1.005, sampled(results)),
         goal("`summary` of 100 million events, s, worst", 5.0, 2.5, maximum(&seconds)),
         goal("faults: losses, wrong order, wrong backtraces", 0.0, 0.0, Some(faults)),
     ]
@@ -95,6 +96,13 @@ fn whole(results: &Results) -> Vec<Goal> {
 pub(super) fn mean_ratio(results: &Results, metric: Metric) -> Option<f64> {
     let ratios = results.workloads.iter().filter_map(|it| it.overhead_ratio(metric));
     geometric_mean(&ratios.map(|it| it.best).collect::<Vec<_>>())
+}
+
+/// How many times what programs take alone they take while a sample is recorded.
+fn sampled(results: &Results) -> Option<f64> {
+    let rows = results.workloads.iter();
+    let times = rows.filter_map(|row| row.times_bare(Mode::Sampled, Metric::AppCpu));
+    geometric_mean(&times.collect::<Vec<_>>())
 }
 
 fn mean_bytes(results: &Results, which: impl Fn(&str) -> bool) -> Option<f64> {

@@ -6,7 +6,7 @@ use super::memory;
 use super::needs::Programs;
 use super::options::Options;
 use super::process::Cost;
-use super::results::{Measured, Mode, Row};
+use super::results::{Measured, Mode, Row, SAMPLE};
 use super::workloads::Workload;
 use crate::command::success;
 use std::collections::BTreeMap;
@@ -79,7 +79,7 @@ fn attempt(
     match run(bench, workload, mode, watched) {
         Ok(run) => return Ok(Some(run)),
         Err(why) if mode == Mode::Bare => return Err(why),
-        Err(why) if mode == Mode::Heaptape => row.faults.push(why),
+        Err(why) if matches!(mode, Mode::Heaptape | Mode::Sampled) => row.faults.push(why),
         Err(why) => row.remarks.push(why),
     }
     Ok(None)
@@ -94,6 +94,11 @@ fn inspect(bench: &Bench, mode: Mode, row: &mut Row, events: &mut Vec<u64>) {
             Ok(count) => events.push(count),
             Err(why) => row.faults.push(format!("the tape could not be read: {why}")),
         },
+        Mode::Sampled => {
+            if let Err(why) = read(bench, mode, row) {
+                row.faults.push(format!("the tape of a sample could not be read: {why}"));
+            }
+        }
         Mode::Heaptrack => {
             if let Err(why) = read(bench, mode, row) {
                 row.remarks.push(format!("heaptrack's file could not be read: {why}"));
@@ -121,8 +126,8 @@ fn read(bench: &Bench, mode: Mode, row: &mut Row) -> Result<(), String> {
     let file = bench.recording(mode);
     let mut command = bench.measured("total");
     match mode {
-        Mode::Heaptape => command.arg(&bench.heaptape).args(["summary", "--json"]).arg(&file),
-        _ => command.args(["heaptrack_print", "-f"]).arg(&file),
+        Mode::Heaptrack => command.args(["heaptrack_print", "-f"]).arg(&file),
+        _ => command.arg(&bench.heaptape).args(["summary", "--json"]).arg(&file),
     };
     let out = bench.create("analysis")?;
     let status = command.stdout(out).stderr(Stdio::null()).status();
@@ -185,6 +190,10 @@ impl Bench {
             }
             Mode::Heaptape => {
                 command.arg(&self.heaptape).args(["run", "-qfo"]).arg(self.tape()).arg("--");
+            }
+            Mode::Sampled => {
+                command.arg(&self.heaptape).args(["run", "--sample", SAMPLE, "-qfo"]);
+                command.arg(self.tape()).arg("--");
             }
             Mode::Heaptrack => {
                 // It adds the extension itself.

@@ -37,6 +37,7 @@ do not count, and the memory of the tools is watched in it, every 4 ms.
 * Times are in seconds: minimum · median of the rounds (× how many times bare, of the minima).
 * *Overhead ÷ heaptrack's*: (heaptape − bare) ÷ (heaptrack − bare), of the minima; in parentheses its range over the
   rounds; – where heaptrack's own overhead is below 2 % or within the noise.
+* *A sample*: under `heaptape run --sample 512K`.
 * *Events*: allocations and frees on the tape; a realloc is both. *Calls*: what the counting library saw; a realloc is
   one call, and it knows fewer functions.
 * *Waited*: how long the program's threads waited for the recording, all together.
@@ -183,10 +184,19 @@ fn times(results: &Results, metric: Metric) -> String {
         String::new(),
         mean(Mode::Count),
         mean(Mode::Heaptape),
+        mean(Mode::Sampled),
         mean(Mode::Heaptrack),
         optional(goals::mean_ratio(results, metric)),
     ]);
-    let head = ["workload", "bare", "counted", "heaptape", "heaptrack", "overhead ÷ heaptrack's"];
+    let head = [
+        "workload",
+        "bare",
+        "counted",
+        "heaptape",
+        "a sample",
+        "heaptrack",
+        "overhead ÷ heaptrack's",
+    ];
     table(&head, rows)
 }
 
@@ -257,6 +267,7 @@ fn memory(results: &Results) -> String {
         "program, bare",
         "counted",
         "under heaptape",
+        "sampled",
         "under heaptrack",
         "heaptape itself",
         "heaptrack itself",
@@ -273,7 +284,9 @@ fn pairs(results: &Results) -> String {
         cells.push(optional(row.added_pair_ns(Mode::Heaptape)));
         cells
     });
-    table(&["workload", "bare", "counted", "heaptape", "heaptrack", "heaptape − bare"], rows)
+    let head =
+        ["workload", "bare", "counted", "heaptape", "a sample", "heaptrack", "heaptape − bare"];
+    table(&head, rows)
 }
 
 fn long_tapes(all: &[Winding]) -> String {

@@ -16,11 +16,17 @@ pub(super) enum Mode {
     /// With a library that counts calls (`bench/workloads/count.c`).
     Count,
     Heaptape,
+    /// By `heaptape run --sample` ([`SAMPLE`]).
+    Sampled,
     Heaptrack,
 }
 
+/// What a sample is made of: the size that the README advises.
+pub(super) const SAMPLE: &str = "512K";
+
 impl Mode {
-    pub(super) const ALL: [Self; 4] = [Self::Bare, Self::Count, Self::Heaptape, Self::Heaptrack];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Bare, Self::Count, Self::Heaptape, Self::Sampled, Self::Heaptrack];
 }
 
 /// What is measured in each round.
