@@ -19,9 +19,10 @@ impl Chance {
 
     /// What this and a chance of a wider place say together: the more, the more decisions there were here.
     pub(super) fn beside(self, wide: Chance) -> Chance {
-        let seen = self.0 & 0xff;
-        let chance = (self.of_yes() * seen + wide.of_yes() * 2) / (seen + 2);
-        Chance(chance << 8)
+        let seen = (self.0 & 0xff) as i32;
+        let share = (seen << 14) / (seen + 2);
+        let (own, wide) = (self.of_yes() as i32, wide.of_yes() as i32);
+        Chance(((wide + ((own - wide) * share >> 14)) as u32) << 8)
     }
 
     pub(super) fn learn(&mut self, yes: bool) {
