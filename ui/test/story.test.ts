@@ -38,7 +38,7 @@ const STORIES: Record<string, Story> = {
     },
   },
   stacks: {
-    hex: '000f8aef1df924a03557582c1d9917710be69772f32289a2b8080000',
+    hex: '000f95b4514eacff2d440300441847fcbd08d43e728e84000000',
     meta: { stacks: 21 },
     columns: {
       back: [0, 1, 1, 1, 2, 3, 1, 2, 3, 1, 2, 10, 1, 1, 2, 12, 1, 2, 3, 5, 1],

@@ -308,3 +308,22 @@ pub fn blocks<'a>(
     }
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heaptape_tape::TimeNs;
+
+    #[test]
+    fn what_no_story_can_tell_is_columns() {
+        let mut times = Times::default();
+        let has = |times: &Times, column: &str| {
+            let packed = told_times(times).packed();
+            packed.windows(column.len()).any(|it| it == column.as_bytes())
+        };
+        times.note(1, TimeNs(5_000));
+        assert!(has(&times, "\"story\"") && !has(&times, "\"position\""));
+        times.note(2, TimeNs(END_OF_ADDRESSES));
+        assert!(!has(&times, "\"story\"") && has(&times, "\"position\""));
+    }
+}

@@ -31,7 +31,7 @@ class Tree {
   /** By backtrace: one more than the frame of the last one that it calls (0: it calls none yet), and how many it calls, up to 3. */
   readonly #called: Uint32Array;
   readonly #calls: Uint8Array;
-  /** Whether the last ones were called by the one before; whether their frames were new; the highest frame. */
+  /** Whether the last ones were called by the one before; whether the last frames that were not guessed were new; the highest frame. */
   #downs = 0;
   #news = 0;
   #highest = 0;
@@ -89,16 +89,21 @@ class Tree {
   }
 
   #readFrame(row: number, caller: number): number {
-    const coder = this.#coder;
-    const isNew = coder.decide(this.#new, (caller === row - 1 ? 16 : 0) | (this.#news & 15));
-    this.#news = (this.#news << 1) | isNew;
-    if (isNew) return (this.#highest = (this.#highest + this.#above.read32(coder, 0)) >>> 0);
     const below = this.#frame[caller]!;
     const path = mix(below, this.#frame[caller - this.#back[caller]!]!);
     const before = this.#called[caller]!;
-    let frame = this.#frames.read(coder, slot(mix(path, this.#frame[row - 1]!), before), slot(below, before), slot(before, 1));
-    if (frame < 0) frame = bits(coder, this.#frameBits, mix(below, 0) >>> 14, 32 - Math.clz32(this.#highest));
+    let frame = this.#frames.read(this.#coder, slot(mix(path, this.#frame[row - 1]!), before), slot(below, before), slot(before, 1));
+    if (frame < 0) frame = this.#readOtherFrame(below, caller === row - 1);
     this.#frames.learn(frame);
     return frame;
+  }
+
+  /** A frame that none of the guesses was: one that is not there yet, or bit by bit. */
+  #readOtherFrame(below: number, down: boolean): number {
+    const coder = this.#coder;
+    const isNew = coder.decide(this.#new, (down ? 16 : 0) | (this.#news & 15));
+    this.#news = (this.#news << 1) | isNew;
+    if (isNew) return (this.#highest = (this.#highest + this.#above.read32(coder, 0)) >>> 0);
+    return bits(coder, this.#frameBits, mix(below, 0) >>> 14, 32 - Math.clz32(this.#highest));
   }
 }

@@ -49,7 +49,7 @@ struct Tree {
     /// up to 3.
     called: Vec<u32>,
     calls: Vec<u8>,
-    /// Whether the last ones were called by the one before; whether their frames were new; the highest frame.
+    /// Whether the last ones were called by the one before; whether the last frames that were not guessed were new; the highest frame.
     downs: usize,
     news: usize,
     highest: u32,
@@ -154,7 +154,27 @@ impl Tree {
     /// The frame of one that `caller` calls.
     fn code_frame(&mut self, coder: &mut impl Coder, caller: usize, frame: u32) -> u32 {
         let last = self.nodes.len() - 1;
-        let place = usize::from(caller == last) << 4 | self.news & 15;
+        let below = self.nodes[caller].frame;
+        let path = mix(below, self.nodes[self.caller(caller)].frame);
+        let before = self.called[caller];
+        let contexts =
+            [mix(mix(path, self.nodes[last].frame), before), mix(below, before), mix(before, 1)];
+        let guess = self.frames.guess(coder, contexts, frame);
+        let frame =
+            guess.unwrap_or_else(|| self.code_other_frame(coder, below, caller == last, frame));
+        self.frames.learn(frame);
+        frame
+    }
+
+    /// A frame that none of the guesses was: one that is not there yet, or bit by bit.
+    fn code_other_frame(
+        &mut self,
+        coder: &mut impl Coder,
+        below: u32,
+        down: bool,
+        frame: u32,
+    ) -> u32 {
+        let place = usize::from(down) << 4 | self.news & 15;
         let new = self.new.decide(coder, place, frame > self.highest);
         self.news = self.news << 1 | usize::from(new);
         if new {
@@ -162,17 +182,8 @@ impl Tree {
             self.highest = self.highest.wrapping_add(self.above.code(coder, 0, above) as u32);
             return self.highest;
         }
-        let below = self.nodes[caller].frame;
-        let path = mix(below, self.nodes[self.caller(caller)].frame);
-        let before = self.called[caller];
-        let contexts =
-            [mix(mix(path, self.nodes[last].frame), before), mix(below, before), mix(before, 1)];
-        let frame = self.frames.guess(coder, contexts, frame).unwrap_or_else(|| {
-            let bits = 32 - self.highest.leading_zeros();
-            self.frame.bits(coder, (mix(below, 0) >> 14) as usize, bits, frame)
-        });
-        self.frames.learn(frame);
-        frame
+        let bits = 32 - self.highest.leading_zeros();
+        self.frame.bits(coder, (mix(below, 0) >> 14) as usize, bits, frame)
     }
 }
 
@@ -270,7 +281,7 @@ mod tests {
         [(0, 0)].into_iter().chain(said).map(node).collect()
     }
 
-    const STORY: &str = "000f8aef1df924a03557582c1d9917710be69772f32289a2b8080000";
+    const STORY: &str = "000f95b4514eacff2d440300441847fcbd08d43e728e84000000";
 
     #[test]
     fn what_is_no_tree_is_not_told() {
