@@ -22,7 +22,8 @@ impl Chance {
         let seen = (self.0 & 0xff) as i32;
         let share = (seen << 14) / (seen + 2);
         let (own, wide) = (self.of_yes() as i32, wide.of_yes() as i32);
-        Chance(((wide + ((own - wide) * share >> 14)) as u32) << 8)
+        let both = wide + (((own - wide) * share) >> 14);
+        Chance((both as u32) << 8)
     }
 
     pub(super) fn learn(&mut self, yes: bool) {
