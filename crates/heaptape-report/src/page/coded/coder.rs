@@ -17,7 +17,7 @@ impl Chance {
         self.0 >> 8
     }
 
-    /// What this and a chance of a wider place say together: the more, the more decisions there were here.
+    /// What this and a chance of a wider place say together: this counts for as many decisions as it knows, that for two.
     pub(super) fn beside(self, wide: Chance) -> Chance {
         let seen = (self.0 & 0xff) as i32;
         let share = (seen << 14) / (seen + 2);
