@@ -17,12 +17,17 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
-use std::thread::{Builder, JoinHandle};
+use std::thread::{self, Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// Jobs that wait at most.
 const WAITING: usize = 32;
 /// Jobs from which on the caller should do something else.
 const MANY: usize = 24;
+/// How long jobs are done before others have their turn: whoever gives them may stand in line for the processor, and keep a
+/// recorded program waiting. Linux would let us go on for four ms; to yield more often would cost us our share where
+/// processors are wanted by many.
+const TURN: Duration = Duration::from_micros(500);
 /// Events of one job: a quarter of a MiB, so that few of them stay in the cache.
 pub(crate) const JOB_EVENTS: usize = 1 << 12;
 
@@ -152,6 +157,7 @@ struct Work<W: Write> {
 
 impl<W: Write> Work<W> {
     fn all(mut self, queue: &Receiver<Job>) -> io::Result<Option<W>> {
+        let mut turn = Instant::now();
         while let Ok(job) = queue.recv() {
             match job {
                 Job::Block(kind, key, body) => self.blocks.block(kind, &key, &body)?,
@@ -166,10 +172,10 @@ impl<W: Write> Work<W> {
                 Job::Tell(done) => drop(done.send(())),
                 Job::Finish(processes) => return self.blocks.finish(processes).map(Some),
             }
-            // Whoever gives jobs may stand in line for this processor, and keep a recorded program waiting: Linux
-            // would let us go on for milliseconds.
-            if self.waiting.fetch_sub(1, Ordering::Relaxed) < MANY / 2 {
-                std::thread::yield_now();
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            if turn.elapsed() >= TURN {
+                thread::yield_now();
+                turn = Instant::now();
             }
         }
         Ok(None)
