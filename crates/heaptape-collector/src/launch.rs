@@ -269,6 +269,8 @@ pub struct Outcome {
     pub warnings: Vec<String>,
     /// Most bytes of records that were out of the program's memory and not yet on the tape.
     pub most_behind: u64,
+    /// How long a process waited at its end to be looked at, at most: its history does not count that.
+    pub longest_end: Duration,
     /// What was copied of the program's memory.
     pub copied: Copied,
     /// How long the recording took.
@@ -549,6 +551,7 @@ fn conclude(
         overwrites,
         warnings: closing.warnings,
         most_behind: closing.most_behind as u64,
+        longest_end: closing.longest_end,
         copied: closing.copied,
         elapsed: ended.began.elapsed(),
     }

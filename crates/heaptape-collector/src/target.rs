@@ -55,6 +55,8 @@ pub(crate) struct Target {
     pub(crate) consists: Consists,
     /// Whether its last sample is taken: it ends, and what would be seen from now on is memory half given back.
     pub(crate) sampled_at_end: bool,
+    /// When it asked for a last look before it ends: since then it waits for us.
+    pub(crate) asked: Option<TimeNs>,
     facts: Facts,
     exe: Vec<u8>,
     joined: TimeNs,
@@ -145,6 +147,7 @@ impl Target {
             joined,
             consists: Consists::default(),
             sampled_at_end: false,
+            asked: None,
             memory,
             merge: Merge::default(),
             full: false,
@@ -557,6 +560,13 @@ impl Target {
         }
     }
 
+    /// When what is seen of it at `now` is true, and when it ended: the time for which it waits for a last look is ours, not
+    /// the program's. What threads record all the same, or destructors after the look, is in its time.
+    pub(crate) fn moment<W: Write>(&self, book: &Book<W>, now: TimeNs) -> TimeNs {
+        let last = self.id().and_then(|id| book.writer.last_time(id)).unwrap_or_default();
+        self.asked.map_or(now, |asked| asked.max(last).min(now))
+    }
+
     /// Ends its history: everything published is brought to the tape. Returns its losses and what its
     /// children may still ask for.
     pub(crate) fn end<W: Write>(
@@ -582,6 +592,7 @@ impl Target {
             }
         }
         if let Some(id) = id {
+            let time = self.moment(book, time);
             self.tell_cgroup(book, id, time, ending)?;
             book.writer.process_end(id, time, ending, &losses)?;
         }

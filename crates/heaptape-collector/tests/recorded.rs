@@ -443,7 +443,11 @@ fn target_freezes() {
     alloc(&mut stream, 16, 1000, 0);
     alloc(&mut stream, three_pages_of_which_one_is_closed() + 100, 3 * 4096 - 100, 0);
     fake.plead(FREEZE, &[]);
+    std::thread::sleep(LATE);
 }
+
+/// How long a target is still there after its last look.
+const LATE: Duration = Duration::from_millis(100);
 
 fn three_pages_of_which_one_is_closed() -> u64 {
     // SAFETY: a fresh mapping, never unmapped.
@@ -462,6 +466,10 @@ fn contents_at_exit_are_the_bytes_of_the_blocks() {
     assert_eq!(outcome.ending, Ending::Exited(0));
     let snapshot = *tape.snapshots(ProcessId(0)).next().unwrap();
     assert_eq!((snapshot.number, snapshot.reason), (1, SnapshotReason::Exit));
+    // The time that it waited for us was told as its own.
+    let end = tape.processes()[0].end;
+    assert!(snapshot.time <= end, "{snapshot:?} after {end:?}");
+    assert!(Duration::from_nanos(end.0) + LATE <= outcome.elapsed, "{end:?} of {outcome:?}");
     assert_eq!((snapshot.unreadable, snapshot.over_budget), (2 * 4096, 0));
     let live = tape.live_at(ProcessId(0), Moment::Event(snapshot.event)).unwrap();
     let mut memory = tape.memory_at(&snapshot, 0..u64::MAX).unwrap();

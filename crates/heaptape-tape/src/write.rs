@@ -355,6 +355,11 @@ impl<W: Write> TapeWriter<W> {
         }
     }
 
+    /// The time of the last event of a process; 0 where there was none.
+    pub fn last_time(&self, process: ProcessId) -> Option<TimeNs> {
+        self.processes.get(process.0 as usize).map(|track| track.last_time)
+    }
+
     /// The totals of a process as of the events written so far, or as of its end.
     pub fn totals(&self, process: ProcessId) -> Option<&Totals> {
         self.processes.get(process.0 as usize).map(Track::totals)

@@ -5,6 +5,7 @@ use crate::check::Checks;
 use crate::contents::Copied;
 use heaptape_tape::{Guarded, Losses, Unrecorded};
 use std::io;
+use std::time::Duration;
 
 /// What the session found, for the outcome.
 #[derive(Default)]
@@ -22,6 +23,8 @@ pub(crate) struct Closing {
     pub(crate) copied: Copied,
     /// Most bytes that waited for their turn in our memory.
     pub(crate) most_behind: usize,
+    /// How long a process waited at its end to be looked at, at most.
+    pub(crate) longest_end: Duration,
     /// Recorders of another build.
     pub(super) strangers: u64,
     /// Forked processes that were not searched for leaks.

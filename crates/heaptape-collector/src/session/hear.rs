@@ -243,6 +243,10 @@ impl Session {
             let target = &self.targets[at];
             let Some((purpose, payload)) = target.plea() else { continue };
             let (process, pid) = (target.number, target.pid);
+            if purpose == FREEZE {
+                self.targets[at].asked = Some(book.time(clock::monotonic_ns()));
+            }
+            let target = &self.targets[at];
             if purpose == FREEZE && self.is_too_busy_for(target) {
                 self.closing.unsearched += 1;
             // Killed while it waited: its pid may be another's by now.
@@ -278,25 +282,21 @@ impl Session {
         let since = Instant::now();
         self.catch_up(book, at, FREEZE_PATIENCE)?;
         let target = &mut self.targets[at];
-        let Some(id) = target.id() else { return Ok(()) };
+        let (pid, Some(id)) = (target.pid, target.id()) else { return Ok(()) };
         let report =
             if heard.purpose == CRASH { hello::crash_report(&heard.payload) } else { None };
-        let others = if report.is_some() { stacks::stop(stopper, target.pid) } else { None };
+        let others = if report.is_some() { stacks::stop(stopper, pid) } else { None };
+        let time = self.targets[at].moment(book, book.now());
         // What was resident; what lay where something that is no block was freed, or where it crashed.
-        let map = maps::with_residence(target.pid).ok();
-        let map = map.map(|(mappings, resident)| MemoryMap {
-            process: id,
-            time: book.now(),
-            mappings,
-            resident,
-        });
+        let map = maps::with_residence(pid).ok();
+        let map =
+            map.map(|(mappings, resident)| MemoryMap { process: id, time, mappings, resident });
         if let Some(map) = &map {
             book.writer.memory_map(map)?;
         }
         // Most processes end before a sample is due, and the last one is the one that is looked at.
         if !self.settings.sample_interval.is_zero()
-            && let Some(sample) =
-                sample::sample(target.pid, book.time(clock::monotonic_ns()), false)
+            && let Some(sample) = sample::sample(pid, time, false)
         {
             let known = map.as_ref().filter(|map| !map.resident.is_empty());
             let private = known.map(|map| maps::private(&map.mappings, &map.resident));
@@ -320,6 +320,9 @@ impl Session {
         match (report, others) {
             (Some(report), Some(others)) => self.see_it_die(at, report.tid, others),
             _ => self.targets[at].answer_plea(heard.purpose),
+        }
+        if heard.purpose == FREEZE {
+            self.closing.longest_end = self.closing.longest_end.max(since.elapsed());
         }
         searched.map_or(Ok(()), |searched| self.judge(book, searched).map(drop))
     }

@@ -143,7 +143,7 @@ impl Session {
         let scan = LeakScan {
             number: 0,
             process: id,
-            time: book.now(),
+            time: self.targets[at].moment(book, book.now()),
             event,
             pause_ns: 0,
             bytes_read: memory.bytes_read(),

@@ -335,7 +335,7 @@ impl Session {
         let Some(event) = book.writer.live(process).map(|live| live.totals().events) else {
             return Ok(None);
         };
-        let time = book.time(clock::monotonic_ns());
+        let time = self.targets[at].moment(book, book.time(clock::monotonic_ns()));
         let pid = self.targets[at].pid;
         let copy = self.copier.copy(book, process, pid, room)?;
         if self.due.wants_map(self.targets[at].number, reason, time)

@@ -415,6 +415,8 @@ fn launch(args: Args) -> Launch {
 
 /// Bytes that a recording may be behind its program without a word: some rings' worth.
 const WORTH_SAYING: u64 = 16 << 20;
+/// A program may wait so long at its end without a word.
+const LONG_END: Duration = Duration::from_millis(100);
 
 /// What was recorded, where it is.
 fn result_line(recorded: &heaptape_collector::Outcome, sampled: bool) -> String {
@@ -438,8 +440,15 @@ fn result_line(recorded: &heaptape_collector::Outcome, sampled: bool) -> String 
         little if little < WORTH_SAYING => String::new(),
         bytes => format!("; was at most {} behind", units::bytes(bytes)),
     };
+    let at_end = match recorded.longest_end {
+        short if short < LONG_END => String::new(),
+        long => {
+            let long = u64::try_from(long.as_nanos()).unwrap_or(u64::MAX);
+            format!("; waited {} at its end to be looked at", units::lifetime(long))
+        }
+    };
     format!(
-        "{sample}{}{others} in {} on {} ({}){copied}{behind}",
+        "{sample}{}{others} in {} on {} ({}){copied}{behind}{at_end}",
         units::counted(recorded.events, "event"),
         units::elapsed(u64::try_from(recorded.elapsed.as_nanos()).unwrap_or(u64::MAX)),
         shown(&recorded.tape),
