@@ -443,7 +443,7 @@ impl Session {
 
     fn sample(&mut self, book: &mut Book<TapeFile>, pss: bool) -> io::Result<()> {
         let time = book.time(clock::monotonic_ns());
-        let lives = |target: &&mut Target| target.is_here() && !target.sampled_at_end;
+        let lives = |target: &&mut Target| target.is_here() && target.asked.is_none();
         for target in self.targets.iter_mut().filter(lives) {
             if let Some(id) = target.id()
                 && let Some(sample) = sample::sample(target.pid, time, pss)

@@ -53,9 +53,8 @@ pub(crate) struct Target {
     /// Readable when it is dead; `None` when the kernel would not give one.
     pidfd: Option<OwnedFd>,
     pub(crate) consists: Consists,
-    /// Whether its last sample is taken: it ends, and what would be seen from now on is memory half given back.
-    pub(crate) sampled_at_end: bool,
-    /// When it asked for a last look before it ends: since then it waits for us.
+    /// When it asked for a last look before it ends. Since then it waits for us; then it ends, and what would be seen of
+    /// it is memory half given back.
     pub(crate) asked: Option<TimeNs>,
     facts: Facts,
     exe: Vec<u8>,
@@ -146,7 +145,6 @@ impl Target {
             facts,
             joined,
             consists: Consists::default(),
-            sampled_at_end: false,
             asked: None,
             memory,
             merge: Merge::default(),

@@ -240,17 +240,16 @@ impl Session {
     /// Looks at the processes that are about to end, and lets them.
     pub(super) fn hear_pleas(&mut self, book: &mut Book<TapeFile>) -> io::Result<()> {
         for at in 0..self.targets.len() {
-            let target = &self.targets[at];
+            let target = &mut self.targets[at];
             let Some((purpose, payload)) = target.plea() else { continue };
             let (process, pid) = (target.number, target.pid);
             if purpose == FREEZE {
-                self.targets[at].asked = Some(book.time(clock::monotonic_ns()));
+                target.asked = Some(book.time(clock::monotonic_ns()));
             }
-            let target = &self.targets[at];
-            if purpose == FREEZE && self.is_too_busy_for(target) {
+            if purpose == FREEZE && self.is_too_busy_for(&self.targets[at]) {
                 self.closing.unsearched += 1;
             // Killed while it waited: its pid may be another's by now.
-            } else if !target.is_dead() {
+            } else if !self.targets[at].is_dead() {
                 let heard = Heard { purpose, fork_serial: 0, process, payload, pid };
                 let mut stopper = std::mem::take(&mut self.stopper);
                 let result = self.freeze(book, at, &heard, &mut stopper);
@@ -301,7 +300,6 @@ impl Session {
             let known = map.as_ref().filter(|map| !map.resident.is_empty());
             let private = known.map(|map| maps::private(&map.mappings, &map.resident));
             book.writer.sample(id, &Sample { private, ..sample })?;
-            self.targets[at].sampled_at_end = heard.purpose == FREEZE;
         }
         if let Some(report) = &report {
             let mappings = map.as_ref().map_or(&[][..], |map| &map.mappings);
