@@ -78,6 +78,7 @@ fn whole(results: &Results) -> Vec<Goal> {
     let first_stage = stage(results, &["collector", "first"]);
     let seconds: Vec<f64> = results.winding.iter().map(|it| it.summary_seconds).collect();
     let faults = results.all_faults().len() as f64;
+    let sampled = mean_times_bare(results, Mode::Sampled, Metric::AppCpu);
     let studied = mean_bytes(results, |name| STUDIED.contains(&name));
     vec![
         goal(wall, 1.0 / 12.0, 1.0 / 40.0, mean(Metric::Wall)),
@@ -86,7 +87,7 @@ fn whole(results: &Results) -> Vec<Goal> {
         goal("tape bytes per event, geometric mean, all", 0.5, 0.3, mean_bytes(results, |_| true)),
         goal("collector, first stage, ns per event", 30.0, 8.0, first_stage),
         goal("collector, all of it, ns per event, worst", 80.0, 25.0, collector_ns(results)),
-        goal("a sample, app CPU ÷ bare, geometric mean", 1.01, 1.005, sampled(results)),
+        goal("a sample, app CPU ÷ bare, geometric mean", 1.01, 1.005, sampled),
         goal("`summary` of 100 million events, s, worst", 5.0, 2.5, maximum(&seconds)),
         goal("faults: losses, wrong order, wrong backtraces", 0.0, 0.0, Some(faults)),
     ]
@@ -98,10 +99,9 @@ pub(super) fn mean_ratio(results: &Results, metric: Metric) -> Option<f64> {
     geometric_mean(&ratios.map(|it| it.best).collect::<Vec<_>>())
 }
 
-/// How many times what programs take alone they take while a sample is recorded.
-fn sampled(results: &Results) -> Option<f64> {
-    let rows = results.workloads.iter();
-    let times = rows.filter_map(|row| row.times_bare(Mode::Sampled, Metric::AppCpu));
+/// The geometric mean of how many times what programs take alone they take under a mode.
+pub(super) fn mean_times_bare(results: &Results, mode: Mode, metric: Metric) -> Option<f64> {
+    let times = results.workloads.iter().filter_map(|row| row.times_bare(mode, metric));
     geometric_mean(&times.collect::<Vec<_>>())
 }
 

@@ -188,12 +188,12 @@ impl Bench {
                 command.env("LD_PRELOAD", self.scratch.join("count.so"));
                 command.env("COUNT_REPORT", self.scratch.join("counted"));
             }
-            Mode::Heaptape => {
-                command.arg(&self.heaptape).args(["run", "-qfo"]).arg(self.tape()).arg("--");
-            }
-            Mode::Sampled => {
-                command.arg(&self.heaptape).args(["run", "--sample", SAMPLE, "-qfo"]);
-                command.arg(self.tape()).arg("--");
+            Mode::Heaptape | Mode::Sampled => {
+                command.arg(&self.heaptape).args(["run", "-qfo"]).arg(self.tape());
+                if mode == Mode::Sampled {
+                    command.args(["--sample", SAMPLE]);
+                }
+                command.arg("--");
             }
             Mode::Heaptrack => {
                 // It adds the extension itself.

@@ -3,7 +3,7 @@
 use super::goals::{self, tool_ns};
 use super::guard;
 use super::results::{Metric, Mode, Results, Row, Winding};
-use super::samples::{geometric_mean, median, minimum};
+use super::samples::{median, minimum};
 use super::winding::LIMIT_KIB;
 use crate::command::root;
 use crate::markdown::table;
@@ -175,8 +175,7 @@ fn times(results: &Results, metric: Metric) -> String {
     let mut rows: Vec<Vec<String>> =
         results.workloads.iter().map(|row| time(row, metric)).collect();
     let mean = |mode| {
-        let times = results.workloads.iter().filter_map(|row| row.times_bare(mode, metric));
-        let mean = geometric_mean(&times.collect::<Vec<_>>());
+        let mean = goals::mean_times_bare(results, mode, metric);
         mean.map_or("–".into(), |it| format!("×{it:.2}"))
     };
     rows.push(vec![
