@@ -189,6 +189,7 @@ impl Tree {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::damaged;
     use super::*;
     use proptest::prelude::*;
 
@@ -224,14 +225,8 @@ mod tests {
             by in 1..=255_u8,
             cut: bool,
         ) {
-            let mut story = story_of(&nodes).expect("it is short");
-            let at = at.index(story.len());
-            if cut {
-                story.truncate(at);
-            } else {
-                story[at] ^= by;
-            }
-            let back = read(nodes.len() as u32, &story);
+            let story = story_of(&nodes).expect("it is short");
+            let back = read(nodes.len() as u32, &damaged(story, at, by, cut));
             prop_assert!(back.is_err() || back == Ok(nodes));
         }
 

@@ -90,6 +90,7 @@ fn common_divisor(mut a: u64, mut b: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::damaged;
     use super::*;
     use proptest::prelude::*;
 
@@ -128,15 +129,9 @@ mod tests {
             by in 1..=255_u8,
             cut: bool,
         ) {
-            let (extent, mut story) = story_of(&changes);
-            let at = at.index(story.len());
-            if cut {
-                story.truncate(at);
-            } else {
-                story[at] ^= by;
-            }
+            let (extent, story) = story_of(&changes);
             let expected: Vec<(u32, u64)> = changes.0.into_iter().zip(changes.1).collect();
-            let back = read(extent, &story);
+            let back = read(extent, &damaged(story, at, by, cut));
             prop_assert!(back.is_err() || back == Ok(expected));
         }
 
