@@ -84,14 +84,25 @@ impl Cgroup {
     /// The share of its limit that its memory takes, in percent: of every group from this one up to the root, that
     /// of the nearest to its limit. `None` where there is no limit or it cannot be read.
     pub(crate) fn percent_used(&self) -> Option<u64> {
-        let groups = self.folder.ancestors().take_while(|group| group.starts_with(&self.root));
-        let shares = groups.filter_map(|group| {
-            let used = number(&group.join(self.names.current))?;
-            let limit =
-                self.names.limits.iter().filter_map(|limit| number(&group.join(limit))).min()?;
-            used.checked_mul(100)?.checked_div(limit)
-        });
+        let shares =
+            self.usages().filter_map(|(used, limit)| used.checked_mul(100)?.checked_div(limit));
         shares.max()
+    }
+
+    /// Bytes that may still be used: of every group from this one up to the root, of the one with least left. `None` where
+    /// there is no limit or it cannot be read.
+    pub(crate) fn left(&self) -> Option<u64> {
+        self.usages().map(|(used, limit)| limit.saturating_sub(used)).min()
+    }
+
+    /// Memory used and the limit of it, in bytes: of every group that has one, from this one up to the root.
+    fn usages(&self) -> impl Iterator<Item = (u64, u64)> {
+        let groups = self.folder.ancestors().take_while(|group| group.starts_with(&self.root));
+        groups.filter_map(|group| {
+            let used = number(&group.join(self.names.current))?;
+            let limits = self.names.limits.iter().filter_map(|limit| number(&group.join(limit)));
+            Some((used, limits.min()?))
+        })
     }
 
     /// What the kernel says now.

@@ -8,6 +8,7 @@ mod child;
 mod closing;
 mod crash;
 mod hear;
+mod last_look;
 mod leaks;
 mod snapshots;
 
@@ -27,6 +28,7 @@ use child::Child;
 pub(crate) use closing::Closing;
 use heaptape_tape::*;
 use heaptape_wire::handshake::*;
+pub(crate) use last_look::LastLook;
 use rustc_hash::FxHashMap;
 use snapshots::Due;
 pub use snapshots::Snapshots;
@@ -225,6 +227,7 @@ impl Session {
         }
         let mut drained = self.drain(book)?;
         drained.hurry |= self.copier.store_some(book)?;
+        self.settle_looks(book)?;
         self.hear_pleas(book)?;
         if news || self.overdue || child.ending.is_some() {
             self.reap(book, child)?;
@@ -251,8 +254,9 @@ impl Session {
 
     /// The tape cannot be written any further: the targets run on unrecorded.
     fn give_up(&mut self, error: io::Error) {
-        for target in &self.targets {
+        for target in &mut self.targets {
             target.close_gate();
+            target.look = None;
         }
         self.copier.give_up();
         self.closing.broken = Some(error);
@@ -306,7 +310,7 @@ impl Session {
             let known = || if target.launched { child.ending } else { is_dead() };
             match target.over().or_else(known) {
                 // It may have lived and died before its parent's history has come to the fork.
-                Some(_) if target.is_behind() || self.waits_for_parent(target) => {
+                Some(_) if target.has_more_to_tell() || self.waits_for_parent(target) => {
                     self.overdue = true;
                     at += 1;
                 }
@@ -402,8 +406,10 @@ impl Session {
             target.close_gate();
         }
         // All that is known, of parents too, before anybody's end: who was forked where is told by them.
-        while self.targets.iter().any(Target::is_behind) {
-            if self.drain(book)?.words == 0 && book.writer.is_full() {
+        while self.targets.iter().any(Target::has_more_to_tell) {
+            let is_idle = self.drain(book)?.words == 0;
+            self.settle_looks(book)?;
+            if is_idle && (book.writer.is_full() || !self.targets.iter().any(Target::is_behind)) {
                 std::thread::sleep(BUSY_SLEEP);
             }
         }

@@ -7,6 +7,7 @@ use crate::convert::Converter;
 use crate::jit;
 use crate::order::{Limit, Merge, Missing};
 use crate::sample::{self, Consists, Facts, Image};
+use crate::session::LastLook;
 use crate::sys::memory::ProcessMemory;
 use crate::sys::{fd, futex};
 use heaptape_tape::*;
@@ -56,6 +57,8 @@ pub(crate) struct Target {
     /// When it asked for a last look before it ends. Since then it waits for us; then it ends, and what would be seen of
     /// it is memory half given back.
     pub(crate) asked: Option<TimeNs>,
+    /// What was copied of it then, until it is looked through.
+    pub(crate) look: Option<Box<LastLook>>,
     facts: Facts,
     exe: Vec<u8>,
     joined: TimeNs,
@@ -146,6 +149,7 @@ impl Target {
             joined,
             consists: Consists::default(),
             asked: None,
+            look: None,
             memory,
             merge: Merge::default(),
             full: false,
@@ -293,9 +297,10 @@ impl Target {
         }
     }
 
-    /// Whether a stream is not drained for now. Never while something is missing, which it may bring.
+    /// Whether a stream is not drained for now: all was, up to where a last look was taken; or as much waits as may, and
+    /// nothing is missing that it may bring.
     fn is_held_back(&self, stream: usize) -> bool {
-        self.full && self.merge.has_words(stream) && !self.stuck
+        self.look.is_some() || self.full && self.merge.has_words(stream) && !self.stuck
     }
 
     /// Whether a ring is more than half full, or the process asks for something: it may have rung before we
@@ -377,6 +382,11 @@ impl Target {
     /// Whether it is known now that more can be brought to the tape.
     pub(crate) fn is_behind(&self) -> bool {
         self.history.is_some() && self.merge.is_ready()
+    }
+
+    /// Whether it is behind, or has had a last look that is to be looked through.
+    pub(crate) fn has_more_to_tell(&self) -> bool {
+        self.is_behind() || self.look.is_some()
     }
 
     fn step<W: Write>(&mut self, book: &mut Book<W>, limit: Limit) -> io::Result<bool> {
@@ -485,9 +495,9 @@ impl Target {
         self.over
     }
 
-    /// Whether `/proc` tells of it under its pid.
+    /// Whether `/proc` tells of it under its pid, and it has not had its last look.
     pub(crate) fn is_here(&self) -> bool {
-        self.pid != 0 && self.over.is_none()
+        self.pid != 0 && self.over.is_none() && self.look.is_none()
     }
 
     /// The thread that has asked us to look at it before it ends.

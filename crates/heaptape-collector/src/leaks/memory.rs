@@ -89,6 +89,31 @@ impl ProcessReader {
         self.unreadable.load(Ordering::Relaxed)
     }
 
+    /// The parts of a range that are in memory or swapped out; `None` where the kernel does not tell.
+    pub(super) fn present(&self, range: Range<u64>) -> Option<Vec<Range<u64>>> {
+        let pagemap = self.pagemap.as_ref()?;
+        let mut parts: Vec<Range<u64>> = Vec::new();
+        let (mut page, last) = (range.start / PAGE, range.end.div_ceil(PAGE));
+        let mut buffer = Vec::new();
+        while page < last {
+            let asked = (last - page).min(PAGES_ASKED);
+            buffer.resize(asked as usize * 8, 0);
+            pagemap.read_exact_at(&mut buffer, page * 8).ok()?;
+            for (entry, at) in words(&buffer).zip(page..) {
+                if entry & PRESENT_OR_SWAPPED == 0 {
+                    continue;
+                }
+                let (start, end) = ((at * PAGE).max(range.start), ((at + 1) * PAGE).min(range.end));
+                match parts.last_mut() {
+                    Some(part) if part.end == start => part.end = end,
+                    _ => parts.push(start..end),
+                }
+            }
+            page += asked;
+        }
+        Some(parts)
+    }
+
     /// Reads some spans; how many bytes were read before one failed.
     fn read_some(&self, spans: &[(u64, usize)], buffer: &mut [u8]) -> usize {
         match (process::read_memory(self.pid, spans, buffer), &self.mem) {
@@ -145,31 +170,9 @@ impl Memory for ProcessReader {
     }
 
     fn written(&self, range: Range<u64>) -> Vec<Range<u64>> {
-        let Some(pagemap) = &self.pagemap else { return vec![range] };
         if range.end.saturating_sub(range.start) < LARGE {
             return vec![range];
         }
-        let mut parts: Vec<Range<u64>> = Vec::new();
-        let (mut page, last) = (range.start / PAGE, range.end.div_ceil(PAGE));
-        let mut buffer = Vec::new();
-        while page < last {
-            let asked = (last - page).min(PAGES_ASKED);
-            buffer.resize(asked as usize * 8, 0);
-            if pagemap.read_exact_at(&mut buffer, page * 8).is_err() {
-                return vec![range];
-            }
-            for (entry, at) in words(&buffer).zip(page..) {
-                if entry & PRESENT_OR_SWAPPED == 0 {
-                    continue;
-                }
-                let (start, end) = ((at * PAGE).max(range.start), ((at + 1) * PAGE).min(range.end));
-                match parts.last_mut() {
-                    Some(part) if part.end == start => part.end = end,
-                    _ => parts.push(start..end),
-                }
-            }
-            page += asked;
-        }
-        parts
+        self.present(range.clone()).unwrap_or_else(|| vec![range])
     }
 }

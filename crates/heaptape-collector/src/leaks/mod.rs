@@ -6,6 +6,7 @@
 
 mod blocks;
 mod classify;
+mod copy;
 mod graph;
 mod heuristics;
 mod memory;
@@ -20,9 +21,10 @@ mod tests;
 
 pub(crate) use blocks::Blocks;
 use classify::{Owner, Verdicts};
+pub(crate) use copy::MemoryCopy;
 pub(crate) use graph::Graph;
 use heaptape_tape::{LeakBlock, LeakKind, LeakOwner, LeakTotal};
-pub(crate) use memory::ProcessReader;
+pub(crate) use memory::{Memory, ProcessReader};
 pub(crate) use roots::{Process, Roots};
 pub(crate) use threads::Thread;
 

@@ -283,7 +283,8 @@ impl Roots {
     }
 }
 
-fn is_searched(mapping: &Mapping) -> bool {
+/// Whether there may be pointers in it.
+pub(super) fn is_searched(mapping: &Mapping) -> bool {
     let access = &mapping.access;
     let name = mapping.name.as_slice();
     let is_device =

@@ -246,10 +246,15 @@ impl Session {
             if purpose == FREEZE {
                 target.asked = Some(book.time(clock::monotonic_ns()));
             }
+            // Killed while it waited: its pid may be another's by now.
+            let is_dead = self.targets[at].is_dead();
+            if !is_dead && purpose == FREEZE && self.look_and_let_go(book, at)? {
+                continue;
+            }
             if purpose == FREEZE && self.is_too_busy_for(&self.targets[at]) {
                 self.closing.unsearched += 1;
-            // Killed while it waited: its pid may be another's by now.
-            } else if !self.targets[at].is_dead() {
+            } else if !is_dead {
+                self.conclude_look(book, at)?;
                 let heard = Heard { purpose, fork_serial: 0, process, payload, pid };
                 let mut stopper = std::mem::take(&mut self.stopper);
                 let result = self.freeze(book, at, &heard, &mut stopper);

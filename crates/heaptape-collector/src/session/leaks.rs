@@ -4,7 +4,9 @@ use super::snapshots::MOST_TRIES;
 use super::*;
 use crate::control::{LeaksAnswer, SearchMade};
 use crate::hello::Heard;
-use crate::leaks::{self, Blocks, Graph, Process, ProcessReader, Roots, Thread};
+use crate::leaks::{
+    self, Blocks, Graph, Memory, MemoryCopy, Process, ProcessReader, Roots, Thread,
+};
 use crate::stacks;
 use crate::stacks::image::Image;
 use crate::stacks::memory::ProcessMemory;
@@ -12,12 +14,58 @@ use crate::stacks::unwind::Images;
 use crate::sys::stop::{Stopped, StoppedThread};
 use crate::target::Origin;
 use crate::{headroom, maps};
+use std::ops::Range;
 use std::thread;
+
+/// What a search must know of a process that stands still, beside its memory and its blocks.
+pub(super) struct Standing {
+    mappings: Vec<Mapping>,
+    threads: Vec<Thread>,
+    /// The recorder's own memory in it.
+    recorder: Vec<Range<u64>>,
+    arena: Range<u64>,
+    /// What came of stopping it.
+    doubts: u32,
+}
+
+impl Standing {
+    /// The process with that address space, and its threads as far as they are stopped.
+    pub(super) fn of(
+        target: &Target,
+        mappings: Vec<Mapping>,
+        crashed: Option<&CrashReport>,
+        stopped: Option<&Stopped<'_>>,
+    ) -> Standing {
+        let mut stacks = (Images::new(&mappings), ProcessMemory::of(target.pid));
+        let leaving = target.ending_thread();
+        let thread = |stopped: &StoppedThread| match crashed {
+            Some(report) if report.tid == stopped.tid => {
+                let registers = stacks::registers_at_signal(&report.registers);
+                running(stopped, &registers)
+            }
+            None if stopped.tid == leaving => ending(stopped, &mut stacks),
+            _ => running(stopped, &stacks::registers_of(&stopped.registers)),
+        };
+        let threads = stopped.iter().flat_map(|stopped| stopped.iter()).map(thread).collect();
+        let doubts = match stopped {
+            None => LeakDoubts::NOT_STOPPED,
+            Some(stopped) if !stopped.missing().is_empty() => LeakDoubts::THREADS_MISSING,
+            Some(_) => 0,
+        };
+        let (recorder, arena) = (target.recorder_memory(), target.arena());
+        Standing { mappings, threads, recorder, arena, doubts }
+    }
+
+    /// Copies what a search looks at in the memory of the process, if that is not too much.
+    pub(super) fn copy(&self, pid: u32, most: u64) -> Option<MemoryCopy> {
+        MemoryCopy::of(&ProcessReader::new(pid), &self.mappings, &self.recorder, most)
+    }
+}
 
 /// What a search has read, from which the verdicts follow without the process.
 pub(super) struct Searched {
     /// Without its sums.
-    scan: LeakScan,
+    pub(super) scan: LeakScan,
     blocks: Blocks,
     graph: Graph,
 }
@@ -95,6 +143,25 @@ impl Session {
         at: usize,
         crashed: Option<&CrashReport>,
         stopped: Option<&Stopped<'_>>,
+        doubts: u32,
+    ) -> Option<Searched> {
+        let target = &self.targets[at];
+        let mappings = maps::of(target.pid).ok()?;
+        let standing = Standing::of(target, mappings, crashed, stopped);
+        let memory = ProcessReader::new(target.pid);
+        let mut searched = self.search_in(book, at, &standing, &memory, doubts)?;
+        searched.scan.bytes_read = memory.bytes_read();
+        searched.scan.bytes_unreadable = memory.bytes_unreadable();
+        Some(searched)
+    }
+
+    /// Searches memory for pointers to the blocks that are live by now on the tape.
+    pub(super) fn search_in(
+        &self,
+        book: &Book<TapeFile>,
+        at: usize,
+        standing: &Standing,
+        memory: &dyn Memory,
         mut doubts: u32,
     ) -> Option<Searched> {
         let target = &self.targets[at];
@@ -102,38 +169,18 @@ impl Session {
         let live = book.writer.live(id)?;
         let event = live.totals().events;
         let blocks = Blocks::new(live.blocks().map(|block| (block.addr, block.size)).collect());
-        doubts |= doubts_of(target, self.settings.sample_bytes);
-        if stopped.is_none() {
-            doubts |= LeakDoubts::NOT_STOPPED;
-        }
-        if stopped.is_some_and(|stopped| !stopped.missing().is_empty()) {
-            doubts |= LeakDoubts::THREADS_MISSING;
-        }
-        let mappings = maps::of(target.pid).ok()?;
-        let mut stacks = (Images::new(&mappings), ProcessMemory::of(target.pid));
-        let leaving = target.ending_thread();
-        let mut thread = |stopped: &StoppedThread| match crashed {
-            Some(report) if report.tid == stopped.tid => {
-                let registers = stacks::registers_at_signal(&report.registers);
-                running(stopped, &registers)
-            }
-            None if stopped.tid == leaving => ending(stopped, &mut stacks),
-            _ => running(stopped, &stacks::registers_of(&stopped.registers)),
-        };
-        let threads: Vec<Thread> =
-            stopped.iter().flat_map(|stopped| stopped.iter()).map(&mut thread).collect();
-        let memory = ProcessReader::new(target.pid);
+        doubts |= standing.doubts | doubts_of(target, self.settings.sample_bytes);
         let process = Process {
-            mappings: &mappings,
-            threads: &threads,
-            recorder: &target.recorder_memory(),
-            arena: target.arena(),
+            mappings: &standing.mappings,
+            threads: &standing.threads,
+            recorder: &standing.recorder,
+            arena: standing.arena.clone(),
             search_heap: doubts & (LeakDoubts::INHERITED_UNKNOWN | LeakDoubts::BLOCKS_MISSING) != 0,
         };
-        let roots = Roots::of(&process, &blocks, &memory);
+        let roots = Roots::of(&process, &blocks, memory);
         let of_roots = roots.ranges.iter().map(|root| root.range.end - root.range.start);
         let bytes = of_roots.fold(live.totals().live_bytes, u64::saturating_add);
-        let graph = Graph::read(&blocks, &roots, &memory, readers(bytes));
+        let graph = Graph::read(&blocks, &roots, memory, readers(bytes));
         if roots.foreign_allocator {
             doubts |= LeakDoubts::FOREIGN_ALLOCATOR;
         }
@@ -143,11 +190,11 @@ impl Session {
         let scan = LeakScan {
             number: 0,
             process: id,
-            time: self.targets[at].moment(book, book.now()),
+            time: target.moment(book, book.now()),
             event,
             pause_ns: 0,
-            bytes_read: memory.bytes_read(),
-            bytes_unreadable: memory.bytes_unreadable(),
+            bytes_read: 0,
+            bytes_unreadable: 0,
             doubts: LeakDoubts(doubts),
             totals: Default::default(),
             places: roots.places,
@@ -200,7 +247,7 @@ impl Session {
 }
 
 /// Whether our address space is limited to less than a search of this process may take.
-fn is_cramped(pid: u32, now: TimeNs) -> bool {
+pub(super) fn is_cramped(pid: u32, now: TimeNs) -> bool {
     headroom::left().is_some_and(|left| {
         let resident = sample::sample(pid, now, false).map_or(0, |sample| sample.rss_anon);
         left < SEARCH_NEEDS.saturating_add(resident)
