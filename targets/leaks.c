@@ -1,6 +1,7 @@
 // One leak, or one way to keep a block, by name; `all` is every one. Prints what became of each block, a line each:
 // the case, the size, the kind as `heaptape leaks` calls it. The blocks of one kind and case that are not told apart
-// have one size. The library for dlopen is the second argument.
+// have one size. The library for dlopen is the second argument. With a third there is much to record before, and 8 MiB of
+// memory that was given back lie in the heap.
 // build: gcc -O0 -g -pthread -ldl
 // Not optimised: what is in a register and what on the stack matters.
 
@@ -299,8 +300,24 @@ static const struct {
     CASE(after_wrong_count), CASE(results_of_threads), CASE(kept_by_many), CASE(in_forked_child),
 };
 
+/* So much that whoever records it is behind at the end. */
+static void be_busy(void) {
+    static void *volatile large[128], *volatile on_top;
+    for (size_t i = 0; i < 128; i++) large[i] = memset(malloc(65536), 1, 65536);
+    on_top = malloc(64);
+    for (size_t i = 0; i < 128; i++) {
+        free(large[i]);
+        large[i] = 0;
+    }
+    for (int i = 0; i < 500000; i++) {
+        void *volatile block = malloc(i % 900);
+        free(block);
+    }
+}
+
 int main(int argc, char **argv) {
     plugin = argc > 2 ? argv[2] : "";
+    if (argc > 3) call_clean(be_busy);
     for (size_t i = 0; argc > 1 && i < sizeof CASES / sizeof *CASES; i++)
         if (!strcmp(argv[1], CASES[i].name)) {
             now = CASES[i].name;

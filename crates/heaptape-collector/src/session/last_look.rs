@@ -5,12 +5,14 @@
 //! nothing that it has published after its plea is taken out of its rings: the blocks are those of that moment.
 
 use super::leaks::{Standing, is_cramped};
-use super::snapshots::FREEZE_PATIENCE;
+use super::snapshots::{FREEZE_PATIENCE, SHORT_SLEEP};
 use super::*;
 use crate::cgroup::Cgroup;
 use crate::leaks::MemoryCopy;
 use crate::target::Heads;
 use crate::{headroom, maps, stacks};
+use std::panic::resume_unwind;
+use std::thread;
 
 /// As much as is worth a copy waits for its turn: a few milliseconds' work.
 const WORTH_A_COPY: usize = 1 << 20;
@@ -60,8 +62,9 @@ impl Session {
             return Ok(false);
         }
         let mut stopper = std::mem::take(&mut self.stopper);
-        let look = self.look(at, most, since, &mut stopper);
+        let look = self.look(book, at, most, since, &mut stopper);
         self.stopper.absorb(stopper);
+        let look = look?;
         let is_done = look.is_some();
         if is_done {
             self.targets[at].look = look.map(Box::new);
@@ -83,27 +86,51 @@ impl Session {
 
     fn look(
         &mut self,
+        book: &mut Book<TapeFile>,
         at: usize,
         most: u64,
         since: Instant,
         stopper: &mut Stopper,
-    ) -> Option<LastLook> {
+    ) -> io::Result<Option<LastLook>> {
         let target = &mut self.targets[at];
         let pid = target.pid;
         let stopped = stacks::stop(stopper, pid);
         // A signal handler may have run while it waited.
         let heads = target.heads();
         target.drain(false);
-        let map = maps::with_residence(pid).ok()?;
+        let Ok(map) = maps::with_residence(pid) else { return Ok(None) };
         let standing = Standing::of(target, map.0.clone(), None, stopped.as_ref());
-        let memory = standing.copy(pid, most)?;
         let sample = sample::sample(pid, TimeNs(0), false);
+        let Some(memory) = self.meanwhile(book, || standing.copy(pid, most))?.flatten() else {
+            return Ok(None);
+        };
         // Killed meanwhile, it had no memory any more, or part of it.
-        if target.is_dead() {
-            return None;
+        if self.targets[at].is_dead() {
+            return Ok(None);
         }
         let now = Instant::now();
-        Some(LastLook { heads, map, sample, standing, memory, pause: now - since, moved: now })
+        Ok(Some(LastLook { heads, map, sample, standing, memory, pause: now - since, moved: now }))
+    }
+
+    /// Has something done by another thread, and brings to the tape what waits for its turn meanwhile. `None` where no thread
+    /// can be made.
+    fn meanwhile<T: Send>(
+        &mut self,
+        book: &mut Book<TapeFile>,
+        work: impl FnOnce() -> T + Send,
+    ) -> io::Result<Option<T>> {
+        thread::scope(|scope| {
+            let name = "heaptape-copy".to_string();
+            let Ok(working) = thread::Builder::new().name(name).spawn_scoped(scope, work) else {
+                return Ok(None);
+            };
+            while !working.is_finished() {
+                if !self.drain(book)?.hurry {
+                    thread::sleep(SHORT_SLEEP);
+                }
+            }
+            working.join().map(Some).or_else(|panic| resume_unwind(panic))
+        })
     }
 
     /// Looks through what was copied of processes whose histories have come so far.
@@ -130,7 +157,7 @@ impl Session {
             self.drain(book)?;
             self.settle_looks(book)?;
             if book.writer.is_full() || !self.targets[at].is_behind() {
-                std::thread::sleep(BUSY_SLEEP);
+                thread::sleep(BUSY_SLEEP);
             }
         }
         Ok(())

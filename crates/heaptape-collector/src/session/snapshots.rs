@@ -19,7 +19,7 @@ const FREEZE_LIMIT: Duration = Duration::from_secs(30);
 /// go on before we let it.
 const HOLD_PATIENCE: Duration = Duration::from_millis(2);
 /// Between two looks while a process stands still.
-const SHORT_SLEEP: Duration = Duration::from_micros(50);
+pub(super) const SHORT_SLEEP: Duration = Duration::from_micros(50);
 /// So little may wait for its turn when a process is stopped, and so long may it take until then: those who say
 /// hello wait, too.
 const NEAR_BYTES: usize = 1 << 20;

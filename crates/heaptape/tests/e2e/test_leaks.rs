@@ -2,6 +2,7 @@
 
 use super::build::target;
 use super::run::{Outcome, bare, recorded, script};
+use heaptape_tape::{ProcessId, Tape};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -63,6 +64,40 @@ fn way(leaks: &Value, size: u64) -> Vec<Value> {
     let records = leaks["records"].as_array().expect("records");
     let record = records.iter().find(|record| record["block"]["size"] == size).expect("a record");
     record["path"].as_array().expect("a way").clone()
+}
+
+/// Where we are far behind a process at its end, what it had in memory is copied, and the same is found: once it had to wait
+/// until we had caught up.
+#[test]
+fn in_a_copy_the_same_is_found() {
+    let names = [
+        "in_global",
+        "in_tls",
+        "lost",
+        "lost_tree",
+        "lost_circle",
+        "interior",
+        "hidden_pointer",
+        "in_mapping",
+        "in_shared_mapping",
+        "large_lost",
+        "thread_that_ended",
+        "results_of_threads",
+        "in_open_library",
+        "in_closed_library",
+        "old_string",
+    ];
+    for name in names {
+        let words = ["leaks".to_owned(), name.into(), "leaks_plugin".into(), "busy".into()];
+        let found = agrees(&words.map(|word| match word.as_str() {
+            "leaks" | "leaks_plugin" => target(&word).into(),
+            _ => word.into(),
+        }));
+        // What lies free in the heap is copied, but not searched.
+        let read = found["search"]["bytes_read"].as_u64().expect("bytes");
+        assert!(read > 8 << 20, "{name}: {read}");
+        assert_eq!(found["search"]["doubts"].as_array().map(Vec::len), Some(0), "{name}");
+    }
 }
 
 #[test]
@@ -251,6 +286,24 @@ fn what_a_sample_does_not_know_may_keep_a_block() {
     assert_eq!(kept, [(100_042, "reachable".to_owned())], "{found}");
 }
 
+/// What a process does after its last look, before that has been looked through, is recorded, and not in what was seen.
+#[test]
+fn what_comes_after_the_last_look() {
+    for (way, events) in [("nothing", 0), ("allocates", 600_000), ("crashes", 0), ("execs", 0)] {
+        let words = [target("late").into(), way.into()];
+        let run = recorded(&[], &words);
+        assert_eq!(run.status, bare(&words).status, "{way}: {}", run.stderr);
+        let found = leaks(&run, &["--process", "#0"]);
+        let searches = found["searches"].as_array().expect("searches");
+        assert_eq!(searches.len(), if way == "crashes" { 2 } else { 1 }, "{way}: {found}");
+        assert_eq!(blocks(&found).get(&(1045, "definite".to_owned())), Some(&1), "{way}: {found}");
+        assert_eq!(found["search"]["doubts"].as_array().map(Vec::len), Some(0), "{way}: {found}");
+        let tape = Tape::open(&run.tape()).expect("a tape");
+        let recorded = tape.event_count(ProcessId(0));
+        assert!((1_000_000 + events..1_000_100 + events).contains(&recorded), "{way}: {recorded}");
+    }
+}
+
 /// A forked process is told about its own blocks only, and loses none that hang on its parent's.
 #[test]
 fn of_a_forked_process_its_own_blocks_are_judged() {
@@ -261,4 +314,16 @@ fn of_a_forked_process_its_own_blocks_are_judged() {
     assert!(doubts.len() == 1 && doubts[0].as_str().unwrap().contains("only its own"), "{found}");
     let expected = [((1043, "definite".to_owned()), 1), ((1044, "reachable".to_owned()), 1)];
     assert_eq!(blocks(&found), expected.into(), "{found}");
+}
+
+/// One that ends when we are far behind was once let go without a search.
+#[test]
+fn a_forked_process_of_a_busy_one_is_searched() {
+    let words: Vec<OsString> =
+        vec![target("leaks").into(), "in_forked_child".into(), "".into(), "busy".into()];
+    let run = recorded(&["-q"], &words);
+    assert!(run.status.success() && run.stderr.is_empty(), "{}", run.stderr);
+    let found = blocks(&leaks(&run, &["--process", "#1"]));
+    let expected = [((1043, "definite".to_owned()), 1), ((1044, "reachable".to_owned()), 1)];
+    assert_eq!(found, expected.into());
 }
