@@ -110,6 +110,7 @@ fn inspect(bench: &Bench, mode: Mode, row: &mut Row, events: &mut Vec<u64>) {
 fn note(measured: &mut Measured, run: &Run) {
     measured.app_cpu.push(run.app.cpu_seconds());
     measured.total_cpu.push(run.total.cpu_seconds());
+    measured.app_wall.push(run.app.wall_seconds());
     measured.wall.push(run.total.wall_seconds());
     measured.pair_ns.extend(run.pair_ns);
 }

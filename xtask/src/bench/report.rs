@@ -30,7 +30,8 @@ do not count, and the memory of the tools is watched in it, every 4 ms.
 
 **Whose CPU time.** `workloads/measure.c`, a static program that no preloaded library gets into, stands at both ends:
 `measure total heaptape run … measure app PROGRAM`. The inner one waits for the program and reports what it alone used
-(**app CPU**); the outer one reports that and all of the tool, down to its last process (**total CPU**, **wall**).
+(**app CPU**) and how long it took (**app wall**: longer where it waits, for space or at its end); the outer one reports
+that and all of the tool, down to its last process (**total CPU**, **wall**).
 
 **Columns.**
 
@@ -126,6 +127,7 @@ pub(super) fn entry(results: &Results) -> String {
     }
     text += &titled("App CPU: the program alone", &times(results, Metric::AppCpu));
     text += &titled("Total CPU: the program and the tool", &times(results, Metric::TotalCpu));
+    text += &titled("App wall: until the program has ended", &times(results, Metric::AppWall));
     text += &titled("Wall, from start to the end of all", &times(results, Metric::Wall));
     text += &titled("Recordings", &recordings(results));
     text += &titled("Peak of resident memory, MiB", &memory(results));

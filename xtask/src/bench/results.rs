@@ -36,6 +36,8 @@ pub(super) enum Metric {
     AppCpu,
     /// CPU time of the program and the tool.
     TotalCpu,
+    /// From its start until the program has ended.
+    AppWall,
     /// From start to the end of all, the recording written.
     Wall,
 }
@@ -79,9 +81,11 @@ pub(super) struct Row {
 
 /// A workload under one mode: a number for each round, in seconds unless named otherwise.
 #[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Measured {
     pub(super) app_cpu: Vec<f64>,
     pub(super) total_cpu: Vec<f64>,
+    pub(super) app_wall: Vec<f64>,
     pub(super) wall: Vec<f64>,
     /// Reading the recording and printing what it holds.
     pub(super) analysis: Vec<f64>,
@@ -99,6 +103,7 @@ impl Measured {
         match metric {
             Metric::AppCpu => &self.app_cpu,
             Metric::TotalCpu => &self.total_cpu,
+            Metric::AppWall => &self.app_wall,
             Metric::Wall => &self.wall,
         }
     }
