@@ -309,7 +309,7 @@ static void be_busy(void) {
         free(large[i]);
         large[i] = 0;
     }
-    for (int i = 0; i < 500000; i++) {
+    for (int i = 0; i < 1000000; i++) {
         void *volatile block = malloc(i % 900);
         free(block);
     }

@@ -1,14 +1,16 @@
 //! The last look at a process that ends, where we are far behind it: what the search for leaks looks at is copied, and
 //! the process ends at once. When its history has come so far, the copy is searched.
 //!
-//! For a process with one thread: then nobody stands in the middle of a record. Until it has been searched,
-//! nothing that it has published after its plea is taken out of its rings: the blocks are those of that moment.
+//! Only where all other threads wait in system calls: then nobody stands in the middle of a record, which would not come
+//! before the process goes on. Until it has been searched, nothing that it has published after its plea is taken out
+//! of its rings: the blocks are those of that moment.
 
 use super::leaks::{Standing, is_cramped};
 use super::snapshots::{FREEZE_PATIENCE, SHORT_SLEEP};
 use super::*;
 use crate::cgroup::Cgroup;
 use crate::leaks::MemoryCopy;
+use crate::sys::stop::Stopped;
 use crate::target::Heads;
 use crate::{headroom, maps, stacks};
 use std::panic::resume_unwind;
@@ -47,10 +49,8 @@ impl Session {
         let since = Instant::now();
         self.conclude_look(book, at)?;
         let pid = self.targets[at].pid;
-        let is_wanted = self.settings.options & OPT_LEAKS != 0
-            && !self.settings.snapshots.at_exit
-            && pid != 0
-            && sample::is_alone(pid);
+        let is_wanted =
+            self.settings.options & OPT_LEAKS != 0 && !self.settings.snapshots.at_exit && pid != 0;
         if !is_wanted {
             return Ok(false);
         }
@@ -95,6 +95,13 @@ impl Session {
         let target = &mut self.targets[at];
         let pid = target.pid;
         let stopped = stacks::stop(stopper, pid);
+        let stands = match &stopped {
+            Some(stopped) => stands_between_records(stopped, target.ending_thread()),
+            None => sample::is_alone(pid),
+        };
+        if !stands {
+            return Ok(None);
+        }
         // A signal handler may have run while it waited.
         let heads = target.heads();
         target.drain(false);
@@ -142,7 +149,8 @@ impl Session {
             let may_come = target.is_behind() || self.waits_for_parent(target);
             let is_stuck = look.moved.elapsed() > FREEZE_PATIENCE;
             if is_known || is_stuck && !may_come {
-                let doubts = if is_known { 0 } else { LeakDoubts::BLOCKS_MISSING };
+                let is_whole = is_known && !self.is_moving(book, at);
+                let doubts = if is_whole { 0 } else { LeakDoubts::BLOCKS_MISSING };
                 self.look_through(book, at, doubts)?;
             } else if may_come && let Some(look) = &mut self.targets[at].look {
                 look.moved = Instant::now();
@@ -190,4 +198,11 @@ impl Session {
         drop(look.memory);
         self.judge(book, searched).map(drop)
     }
+}
+
+/// Whether no thread but the one that asks stands where it may be making a record: recorders call the kernel before and after
+/// that only.
+fn stands_between_records(stopped: &Stopped<'_>, asking: u32) -> bool {
+    stopped.missing().is_empty()
+        && stopped.iter().all(|thread| thread.tid == asking || thread.is_in_call())
 }

@@ -132,7 +132,7 @@ impl Session {
     }
 
     /// Whether a block is between its old and its new place.
-    fn is_moving(&self, book: &Book<TapeFile>, at: usize) -> bool {
+    pub(super) fn is_moving(&self, book: &Book<TapeFile>, at: usize) -> bool {
         let live = self.targets[at].id().and_then(|id| book.writer.live(id));
         live.is_some_and(|live| live.releasing().next().is_some())
     }

@@ -31,6 +31,16 @@ pub(crate) struct StoppedThread {
     signal: i32,
 }
 
+impl StoppedThread {
+    /// Whether it is in a system call, or just back from one.
+    pub(crate) fn is_in_call(&self) -> bool {
+        self.registers.orig_rax != NO_CALL
+    }
+}
+
+/// `orig_rax` of a thread that was not stopped at a system call.
+const NO_CALL: u64 = u64::MAX;
+
 /// Stops processes, one at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Stopper {
@@ -276,6 +286,24 @@ mod tests {
         assert_eq!(child.wait().expect("it is ours").code(), Some(7));
         stopper.tidy();
         assert!(stopper.late.is_empty());
+    }
+
+    #[test]
+    fn who_waits_in_a_call_is_told_from_who_computes() {
+        let stops = |script: &str, sought: bool| {
+            let mut child = shell(script);
+            let mut stopper = Stopper::default();
+            let mut is_seen = || {
+                thread::sleep(Duration::from_millis(1));
+                stopper.stop(child.id()).expect("we are its parent")[0].is_in_call() == sought
+            };
+            let found = (0..1000).any(|_| is_seen());
+            process::kill(child.id(), libc::SIGKILL);
+            child.wait().expect("it is ours");
+            found
+        };
+        assert!(stops("while :; do :; done", false));
+        assert!(stops("exec sleep 9", true));
     }
 
     #[test]

@@ -81,6 +81,7 @@ fn in_a_copy_the_same_is_found() {
         "in_mapping",
         "in_shared_mapping",
         "large_lost",
+        "on_stack_of_thread",
         "thread_that_ended",
         "results_of_threads",
         "in_open_library",
