@@ -1,5 +1,5 @@
 // Danger: much is recorded, then a block is lost; and when exit flushes the streams, after all destructors and the last
-// look, something more is done: nothing, much is allocated, it crashes, it becomes another program.
+// look, something more is done: nothing, much is allocated, it crashes, much is allocated and it becomes another program.
 // argument: which of these
 // build: gcc -O0 -g
 
@@ -13,7 +13,7 @@ static const char *way;
 
 static ssize_t when_flushed(void *cookie, const char *bytes, size_t length) {
     (void)cookie, (void)bytes;
-    if (!strcmp(way, "allocates"))
+    if (!strcmp(way, "allocates") || !strcmp(way, "execs"))
         for (int i = 0; i < 300000; i++) free(malloc(100 + i % 10));
     if (!strcmp(way, "crashes")) *(volatile int *)4099 = 1;
     if (!strcmp(way, "execs")) execl("/bin/true", "true", (char *)0);

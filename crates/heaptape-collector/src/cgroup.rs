@@ -85,23 +85,28 @@ impl Cgroup {
     /// of the nearest to its limit. `None` where there is no limit or it cannot be read.
     pub(crate) fn percent_used(&self) -> Option<u64> {
         let shares =
-            self.usages().filter_map(|(used, limit)| used.checked_mul(100)?.checked_div(limit));
+            self.usages().filter_map(|(_, used, limit)| used.checked_mul(100)?.checked_div(limit));
         shares.max()
     }
 
-    /// Bytes that may still be used: of every group from this one up to the root, of the one with least left. `None` where
-    /// there is no limit or it cannot be read.
+    /// Bytes that may still be used, cached files given up for them: of every group from this one up to the root, of the one
+    /// with least left. `None` where there is no limit or it cannot be read.
     pub(crate) fn left(&self) -> Option<u64> {
-        self.usages().map(|(used, limit)| limit.saturating_sub(used)).min()
+        let left = self.usages().map(|(group, used, limit)| {
+            let statistics = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
+            let needed = used.saturating_sub(cached(&statistics).unwrap_or(0));
+            limit.saturating_sub(needed)
+        });
+        left.min()
     }
 
     /// Memory used and the limit of it, in bytes: of every group that has one, from this one up to the root.
-    fn usages(&self) -> impl Iterator<Item = (u64, u64)> {
+    fn usages(&self) -> impl Iterator<Item = (&Path, u64, u64)> {
         let groups = self.folder.ancestors().take_while(|group| group.starts_with(&self.root));
         groups.filter_map(|group| {
             let used = number(&group.join(self.names.current))?;
             let limits = self.names.limits.iter().filter_map(|limit| number(&group.join(limit)));
-            Some((used, limits.min()?))
+            Some((group, used, limits.min()?))
         })
     }
 
@@ -143,7 +148,17 @@ fn path_in(text: &[u8], version_1: bool) -> Option<&[u8]> {
 
 /// The line `oom_kill 3`.
 fn oom_kills(text: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+    statistic(text, "oom_kill ")
+}
+
+/// Bytes of files that were not used lately, which the kernel gives up first; of a group with all below it.
+fn cached(statistics: &str) -> Option<u64> {
+    let version_1 = statistic(statistics, "total_inactive_file ");
+    version_1.or_else(|| statistic(statistics, "inactive_file "))
+}
+
+fn statistic(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -179,9 +194,17 @@ mod tests {
         assert_eq!(percent("0::/a/b\n"), Some(92));
         write("a/b/memory.high", "910\n");
         assert_eq!(percent("0::/a/b\n"), Some(98));
+        let left = |groups: &str| {
+            Cgroup::named_in(groups.as_bytes(), root.path()).and_then(|it| it.left())
+        };
+        assert_eq!(left("0::/a/b\n"), Some(10));
+        write("a/b/memory.stat", "anon 1\ninactive_file 300\n");
+        assert_eq!(left("0::/a/b\n"), Some(80), "the outer one has less");
         write("memory/c/memory.usage_in_bytes", "50\n");
         write("memory/c/memory.limit_in_bytes", "100\n");
         assert_eq!(percent("3:cpu:/c\n2:memory:/c\n"), Some(50));
+        write("memory/c/memory.stat", "inactive_file 1\ntotal_inactive_file 20\n");
+        assert_eq!(left("2:memory:/c\n"), Some(70));
         assert_eq!(percent("3:cpu:/c\nnonsense\n0::/../../..\n"), None);
     }
 

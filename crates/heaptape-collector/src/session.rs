@@ -28,7 +28,7 @@ use child::Child;
 pub(crate) use closing::Closing;
 use heaptape_tape::*;
 use heaptape_wire::handshake::*;
-pub(crate) use last_look::LastLook;
+use last_look::LastLook;
 use rustc_hash::FxHashMap;
 use snapshots::Due;
 pub use snapshots::Snapshots;
@@ -96,6 +96,8 @@ pub(crate) struct Session {
     /// A dead process waits for its parent's history; look again without news.
     overdue: bool,
     copier: Copier,
+    /// By number of the target: what was copied of one that has ended since, or is about to.
+    looks: FxHashMap<u64, LastLook>,
     due: Due,
     /// The tape's name, for those who ask.
     tape: PathBuf,
@@ -138,6 +140,7 @@ impl Session {
             accept_again: false,
             overdue: false,
             copier: Copier::new(settings.snapshots.budget)?,
+            looks: FxHashMap::default(),
             due: Due::new(&settings.snapshots),
             tape: PathBuf::new(),
             stopper: Stopper::default(),
@@ -227,7 +230,7 @@ impl Session {
         }
         let mut drained = self.drain(book)?;
         drained.hurry |= self.copier.store_some(book)?;
-        self.settle_looks(book)?;
+        self.search_copies(book)?;
         self.hear_pleas(book)?;
         if news || self.overdue || child.ending.is_some() {
             self.reap(book, child)?;
@@ -256,8 +259,9 @@ impl Session {
     fn give_up(&mut self, error: io::Error) {
         for target in &mut self.targets {
             target.close_gate();
-            target.look = None;
+            target.held = false;
         }
+        self.looks.clear();
         self.copier.give_up();
         self.closing.broken = Some(error);
     }
@@ -310,7 +314,7 @@ impl Session {
             let known = || if target.launched { child.ending } else { is_dead() };
             match target.over().or_else(known) {
                 // It may have lived and died before its parent's history has come to the fork.
-                Some(_) if target.has_more_to_tell() || self.waits_for_parent(target) => {
+                Some(_) if target.is_unfinished() || self.waits_for_parent(target) => {
                     self.overdue = true;
                     at += 1;
                 }
@@ -406,9 +410,9 @@ impl Session {
             target.close_gate();
         }
         // All that is known, of parents too, before anybody's end: who was forked where is told by them.
-        while self.targets.iter().any(Target::has_more_to_tell) {
+        while self.targets.iter().any(Target::is_unfinished) {
             let is_idle = self.drain(book)?.words == 0;
-            self.settle_looks(book)?;
+            self.search_copies(book)?;
             if is_idle && (book.writer.is_full() || !self.targets.iter().any(Target::is_behind)) {
                 std::thread::sleep(BUSY_SLEEP);
             }

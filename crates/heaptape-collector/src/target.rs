@@ -7,7 +7,6 @@ use crate::convert::Converter;
 use crate::jit;
 use crate::order::{Limit, Merge, Missing};
 use crate::sample::{self, Consists, Facts, Image};
-use crate::session::LastLook;
 use crate::sys::memory::ProcessMemory;
 use crate::sys::{fd, futex};
 use heaptape_tape::*;
@@ -57,8 +56,8 @@ pub(crate) struct Target {
     /// When it asked for a last look before it ends. Since then it waits for us; then it ends, and what would be seen of
     /// it is memory half given back.
     pub(crate) asked: Option<TimeNs>,
-    /// What was copied of it then, until it is looked through.
-    pub(crate) look: Option<Box<LastLook>>,
+    /// Nothing more is taken out of its rings: what was copied of it then is to be searched first.
+    pub(crate) held: bool,
     facts: Facts,
     exe: Vec<u8>,
     joined: TimeNs,
@@ -149,7 +148,7 @@ impl Target {
             joined,
             consists: Consists::default(),
             asked: None,
-            look: None,
+            held: false,
             memory,
             merge: Merge::default(),
             full: false,
@@ -297,10 +296,10 @@ impl Target {
         }
     }
 
-    /// Whether a stream is not drained for now: all was, up to where a last look was taken; or as much waits as may, and
-    /// nothing is missing that it may bring.
+    /// Whether a stream is not drained for now: the process is held, or as much waits as may and nothing is missing
+    /// that it may bring.
     fn is_held_back(&self, stream: usize) -> bool {
-        self.look.is_some() || self.full && self.merge.has_words(stream) && !self.stuck
+        self.held || self.full && self.merge.has_words(stream) && !self.stuck
     }
 
     /// Whether a ring is more than half full, or the process asks for something: it may have rung before we
@@ -384,9 +383,9 @@ impl Target {
         self.history.is_some() && self.merge.is_ready()
     }
 
-    /// Whether it is behind, or has had a last look that is to be looked through.
-    pub(crate) fn has_more_to_tell(&self) -> bool {
-        self.is_behind() || self.look.is_some()
+    /// Whether it is behind, or what was copied of it is to be searched yet.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.is_behind() || self.held
     }
 
     fn step<W: Write>(&mut self, book: &mut Book<W>, limit: Limit) -> io::Result<bool> {
@@ -403,6 +402,10 @@ impl Target {
     /// Gives up what is waited for and will never come. Called once after each drain whose words have had
     /// their turn.
     fn look_for_lost(&mut self) {
+        // What they had in hand no drain brings now.
+        if self.held {
+            return;
+        }
         let now = Instant::now();
         let is_late = self.merge.waits_since().is_some_and(|since| now - since >= GAP_PATIENCE);
         let Some(missing) = is_late.then(|| self.merge.missing()).flatten() else {
@@ -497,7 +500,7 @@ impl Target {
 
     /// Whether `/proc` tells of it under its pid, and it has not had its last look.
     pub(crate) fn is_here(&self) -> bool {
-        self.pid != 0 && self.over.is_none() && self.look.is_none()
+        self.pid != 0 && self.over.is_none() && !self.held
     }
 
     /// The thread that has asked us to look at it before it ends.

@@ -4,16 +4,16 @@ use super::memory::{Memory, ProcessReader};
 use super::{ranges, roots};
 use heaptape_tape::Mapping;
 use rustc_hash::FxHashSet;
+use std::iter;
 use std::ops::Range;
 
 const PAGE: u64 = 4096;
 
-/// A copy of memory. What was not copied reads as zero, as memory that was never written does.
+/// A copy of memory. What was not copied reads as zero.
 pub(crate) struct MemoryCopy {
     /// In order; no two touch.
     parts: Vec<Part>,
     bytes: Vec<u8>,
-    unreadable: u64,
 }
 
 struct Part {
@@ -23,8 +23,8 @@ struct Part {
 }
 
 impl MemoryCopy {
-    /// Copies a process that stands still, but for the recorder's own memory. `None` if that were more than `most` bytes,
-    /// or if it is not known which pages there are.
+    /// Copies a process that stands still, but for the recorder's own memory. `None` if that were more than `most` bytes, if
+    /// it is not known which pages there are, or if not all could be read: it may be dying.
     pub(crate) fn of(
         process: &ProcessReader,
         mappings: &[Mapping],
@@ -35,30 +35,26 @@ impl MemoryCopy {
         recorder.iter().for_each(|range| hidden.add(range.clone()));
         let (hidden, programs) = (hidden.merged(), programs(mappings));
         let mut parts: Vec<Part> = Vec::new();
-        let mut sum = 0;
-        for range in mappings.iter().filter_map(|mapping| of_interest(mapping, &programs)) {
-            let mut wanted = Vec::new();
-            ranges::without(range, &hidden, &mut |part| wanted.push(part));
-            for range in wanted {
-                for range in process.present(range)? {
+        let mut sum = 0u64;
+        for mapping in mappings {
+            for range in of_interest(mapping, &programs, process)? {
+                ranges::without(range, &hidden, &mut |range| {
                     let length = range.end - range.start;
                     match parts.last_mut().filter(|last| last.range.end == range.start) {
                         Some(last) => last.range.end = range.end,
                         None => parts.push(Part { range, at: sum as usize }),
                     }
                     sum += length;
-                    if sum > most {
-                        return None;
-                    }
-                }
+                });
+            }
+            if sum > most {
+                return None;
             }
         }
         let mut bytes = vec![0; sum as usize];
         let span = |part: &Part| (part.range.start, (part.range.end - part.range.start) as usize);
-        let before = process.bytes_unreadable();
         process.read(&parts.iter().map(span).collect::<Vec<_>>(), &mut bytes);
-        let unreadable = process.bytes_unreadable() - before;
-        Some(MemoryCopy { parts, bytes, unreadable })
+        (process.bytes_unreadable() == 0).then_some(MemoryCopy { parts, bytes })
     }
 
     /// Bytes that were copied.
@@ -66,13 +62,8 @@ impl MemoryCopy {
         self.bytes.len() as u64
     }
 
-    /// Bytes among them that could not be read.
-    pub(crate) fn bytes_unreadable(&self) -> u64 {
-        self.unreadable
-    }
-
     /// The parts of a range that were copied.
-    fn within(&self, range: Range<u64>) -> impl Iterator<Item = (Range<u64>, &[u8])> {
+    fn copied_in(&self, range: Range<u64>) -> impl Iterator<Item = (Range<u64>, &[u8])> {
         let first = self.parts.partition_point(|part| part.range.end <= range.start);
         let parts = self.parts[first..].iter().take_while(move |part| part.range.start < range.end);
         parts.map(move |part| {
@@ -89,7 +80,7 @@ impl Memory for MemoryCopy {
         for &(addr, length) in spans {
             let (these, after) = rest.split_at_mut(length);
             let mut filled = 0;
-            for (range, bytes) in self.within(addr..addr.saturating_add(length as u64)) {
+            for (range, bytes) in self.copied_in(addr..addr.saturating_add(length as u64)) {
                 let from = (range.start - addr) as usize;
                 these[filled..from].fill(0);
                 filled = from + bytes.len();
@@ -101,23 +92,33 @@ impl Memory for MemoryCopy {
     }
 
     fn written(&self, range: Range<u64>) -> Vec<Range<u64>> {
-        self.within(range).map(|(range, _)| range).collect()
+        self.copied_in(range).map(|(range, _)| range).collect()
     }
 }
 
-/// What a search looks at in a mapping: all of it where pointers may be, and of programs and libraries what says what they
-/// are and where their vtables lie.
-fn of_interest(mapping: &Mapping, programs: &FxHashSet<&[u8]>) -> Option<Range<u64>> {
-    let Mapping { start, end, .. } = *mapping;
+/// What a search looks at in a mapping: all that was written where pointers may be, and of programs and libraries what says
+/// what they are and where their vtables lie.
+fn of_interest(
+    mapping: &Mapping,
+    programs: &FxHashSet<&[u8]>,
+    process: &ProcessReader,
+) -> Option<Vec<Range<u64>>> {
+    let Mapping { start, end, access, .. } = mapping.clone();
     if roots::is_searched(mapping) {
-        return Some(start..end);
+        // What somebody else has written is in no page of this process.
+        return if access.shared {
+            Some(process.written(start..end))
+        } else {
+            process.present(start..end)
+        };
     }
-    if !mapping.access.read || !programs.contains(&mapping.name[..]) {
-        return None;
+    if !access.read || !programs.contains(&mapping.name[..]) {
+        return Some(Vec::new());
     }
+    let head = if mapping.offset == 0 { end.min(start + PAGE) } else { start };
     // Linkers once put the head of a file before its code.
-    let end = if mapping.access.execute { end.min(start + PAGE) } else { end };
-    (!mapping.access.execute || mapping.offset == 0).then_some(start..end)
+    let rest = if access.execute { Vec::new() } else { process.written(head..end) };
+    Some(iter::once(start..head).chain(rest).collect())
 }
 
 /// Files of which something can be executed.
@@ -176,6 +177,5 @@ mod tests {
         let has = |addr| written.iter().any(|part| part.contains(&addr));
         assert!([at + 8, page(1), page(2000), page(4001) - 9].into_iter().all(has), "{written:x?}");
         assert!(![at, page(9), page(10) - 1, page(4001) - 8].into_iter().any(has), "{written:x?}");
-        assert_eq!(copy.bytes_unreadable(), 0);
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Closing {
     pub(crate) longest_end: Duration,
     /// Recorders of another build.
     pub(super) strangers: u64,
-    /// Forked processes that were not searched for leaks.
+    /// Processes that were not searched for leaks.
     pub(super) unsearched: u64,
     /// Processes that were not searched for leaks: `ulimit -v` leaves us too little.
     pub(super) cramped: u64,
@@ -65,7 +65,7 @@ impl Closing {
         say(
             self.unsearched,
             format!(
-                "{} forked processes were not searched for leaks: the launcher was too far behind",
+                "{} processes were not searched for leaks: the launcher was too far behind",
                 self.unsearched
             ),
         );

@@ -228,6 +228,8 @@ impl Session {
         if let Some(at) = self.find(heard.process)
             && self.targets[at].pid == heard.pid
         {
+            // What it has said before does not speak against it.
+            self.conclude_copy(book, at)?;
             let path = heard.payload.clone();
             self.targets[at].may_leave(Leaving { path, named: obstacle.is_some() });
         }
@@ -246,18 +248,20 @@ impl Session {
             if purpose == FREEZE {
                 target.asked = Some(book.time(clock::monotonic_ns()));
             }
+            let since = Instant::now();
+            self.conclude_copy(book, at)?;
             // Killed while it waited: its pid may be another's by now.
-            let is_dead = self.targets[at].is_dead();
-            if !is_dead && purpose == FREEZE && self.look_and_let_go(book, at)? {
+            let is_dead = |session: &Session| session.targets[at].is_dead();
+            if purpose == FREEZE && !is_dead(self) && self.copy_and_let_go(book, at)? {
+                self.closing.longest_end = self.closing.longest_end.max(since.elapsed());
                 continue;
             }
             if purpose == FREEZE && self.is_too_busy_for(&self.targets[at]) {
                 self.closing.unsearched += 1;
-            } else if !is_dead {
-                self.conclude_look(book, at)?;
+            } else if !is_dead(self) {
                 let heard = Heard { purpose, fork_serial: 0, process, payload, pid };
                 let mut stopper = std::mem::take(&mut self.stopper);
-                let result = self.freeze(book, at, &heard, &mut stopper);
+                let result = self.freeze(book, at, &heard, since, &mut stopper);
                 self.stopper.absorb(stopper);
                 result?;
             }
@@ -281,9 +285,9 @@ impl Session {
         book: &mut Book<TapeFile>,
         at: usize,
         heard: &Heard,
+        since: Instant,
         stopper: &mut Stopper,
     ) -> io::Result<()> {
-        let since = Instant::now();
         self.catch_up(book, at, FREEZE_PATIENCE)?;
         let target = &mut self.targets[at];
         let (pid, Some(id)) = (target.pid, target.id()) else { return Ok(()) };
@@ -353,7 +357,7 @@ impl Session {
                 Some(parent) => {
                     let past = parent.is_past(&heads);
                     // Full, and not because its parent has much to tell.
-                    let stuck = full && !parent.is_behind() && parent.id().is_some();
+                    let stuck = full && !parent.is_unfinished() && parent.id().is_some();
                     let fork = parent.history().and_then(|history| {
                         history.take_fork(serial).map(|event| (history.process(), event))
                     });

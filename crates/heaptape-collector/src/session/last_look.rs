@@ -1,17 +1,17 @@
 //! The last look at a process that ends, where we are far behind it: what the search for leaks looks at is copied, and
 //! the process ends at once. When its history has come so far, the copy is searched.
 //!
-//! Only where all other threads wait in system calls: then nobody stands in the middle of a record, which would not come
-//! before the process goes on. Until it has been searched, nothing that it has published after its plea is taken out
-//! of its rings: the blocks are those of that moment.
+//! Only where all other threads wait in system calls: a record that one is making would not come before the process goes on.
+//! Until the copy has been searched nothing more is taken out of the rings of the process: the blocks are those of
+//! that moment.
 
-use super::leaks::{Standing, is_cramped};
-use super::snapshots::{FREEZE_PATIENCE, SHORT_SLEEP};
+use super::leaks::{Standing, is_cramped, lacks_room};
+use super::snapshots::{FREEZE_LIMIT, FREEZE_PATIENCE, SHORT_SLEEP};
 use super::*;
 use crate::cgroup::Cgroup;
 use crate::leaks::MemoryCopy;
 use crate::sys::stop::Stopped;
-use crate::target::Heads;
+use crate::target::{Heads, Origin};
 use crate::{headroom, maps, stacks};
 use std::panic::resume_unwind;
 use std::thread;
@@ -23,75 +23,83 @@ const COPIES_FASTER: u64 = 8;
 /// Most bytes of all copies together.
 const MOST_COPIED: u64 = 256 << 20;
 
-/// What was seen of a process when it asked, and is looked through later.
-pub(crate) struct LastLook {
+/// What was seen of a process when it asked, and is searched later.
+pub(super) struct LastLook {
     /// How far it had published its records.
     heads: Heads,
-    /// Its address space, with what was resident.
-    map: (Vec<Mapping>, Vec<u64>),
-    sample: Option<Sample>,
     standing: Standing,
     memory: MemoryCopy,
+    /// By mapping: resident bytes without a file.
+    resident: Vec<u64>,
+    sample: Option<Sample>,
     /// How long it stood still.
     pause: Duration,
     /// When its history last came nearer.
     moved: Instant,
 }
 
+impl LastLook {
+    fn bytes(&self) -> u64 {
+        self.memory.len() + self.standing.bytes()
+    }
+}
+
 impl Session {
-    /// Copies what is to be looked at in a process that asks for its last look, and lets it go; whether that was done. If
+    /// Copies what is to be searched in a process that asks for its last look, and lets it go; whether that was done. If
     /// not, it has to wait.
-    pub(super) fn look_and_let_go(
+    pub(super) fn copy_and_let_go(
         &mut self,
         book: &mut Book<TapeFile>,
         at: usize,
     ) -> io::Result<bool> {
-        let since = Instant::now();
-        self.conclude_look(book, at)?;
+        let is_wanted = self.settings.options & OPT_LEAKS != 0 && !self.settings.snapshots.at_exit;
         let pid = self.targets[at].pid;
-        let is_wanted =
-            self.settings.options & OPT_LEAKS != 0 && !self.settings.snapshots.at_exit && pid != 0;
-        if !is_wanted {
+        if !is_wanted || pid == 0 {
             return Ok(false);
         }
         self.targets[at].drain(false);
-        // What a forked process has follows from its parent's history, and everybody's comes in turn.
-        let behind = self.targets.iter().map(Target::behind).sum::<usize>();
+        let behind = match self.targets[at].origin {
+            Origin::Fresh => self.targets[at].behind(),
+            // What it has follows from its parent's history.
+            Origin::Forked { .. } => self.targets.iter().map(Target::behind).sum(),
+        };
+        if behind < WORTH_A_COPY {
+            return Ok(false);
+        }
         let most = self.room_for_copy(pid).min(behind as u64 * COPIES_FASTER);
-        if behind < WORTH_A_COPY || most == 0 || is_cramped(pid, book.now()) {
+        let sample = sample::sample(pid, TimeNs(0), false);
+        let is_large = sample.is_none_or(|sample| sample.rss_anon > most);
+        if is_large || is_cramped(pid, book.now()) {
             return Ok(false);
         }
         let mut stopper = std::mem::take(&mut self.stopper);
-        let look = self.look(book, at, most, since, &mut stopper);
+        let look = self.copy_stopped(book, at, most, &mut stopper);
         self.stopper.absorb(stopper);
-        let look = look?;
-        let is_done = look.is_some();
-        if is_done {
-            self.targets[at].look = look.map(Box::new);
-            self.targets[at].answer_plea(FREEZE);
-            self.closing.longest_end = self.closing.longest_end.max(since.elapsed());
-        }
-        Ok(is_done)
+        let Some(look) = look? else { return Ok(false) };
+        let target = &mut self.targets[at];
+        self.looks.insert(target.number, LastLook { sample, ..look });
+        target.held = true;
+        target.answer_plea(FREEZE);
+        Ok(true)
     }
 
     /// Bytes that may be copied of a process: there is a limit for all copies, and where memory is limited they take part of
     /// what the program has.
     fn room_for_copy(&self, pid: u32) -> u64 {
-        let held = self.targets.iter().filter_map(|target| target.look.as_ref());
-        let held = held.map(|look| look.memory.len()).sum::<u64>();
+        let held = self.looks.values().map(LastLook::bytes).sum();
         let left = [headroom::left(), Cgroup::of(pid).and_then(|cgroup| cgroup.left())];
         let least = left.into_iter().flatten().map(|left| left / 4).min().unwrap_or(u64::MAX);
         MOST_COPIED.saturating_sub(held).min(least)
     }
 
-    fn look(
+    fn copy_stopped(
         &mut self,
         book: &mut Book<TapeFile>,
         at: usize,
         most: u64,
-        since: Instant,
         stopper: &mut Stopper,
     ) -> io::Result<Option<LastLook>> {
+        let since = Instant::now();
         let target = &mut self.targets[at];
         let pid = target.pid;
         let stopped = stacks::stop(stopper, pid);
@@ -105,103 +113,114 @@ impl Session {
         // A signal handler may have run while it waited.
         let heads = target.heads();
         target.drain(false);
-        let Ok(map) = maps::with_residence(pid) else { return Ok(None) };
-        let standing = Standing::of(target, map.0.clone(), None, stopped.as_ref());
-        let sample = sample::sample(pid, TimeNs(0), false);
-        let Some(memory) = self.meanwhile(book, || standing.copy(pid, most))?.flatten() else {
-            return Ok(None);
-        };
-        // Killed meanwhile, it had no memory any more, or part of it.
-        if self.targets[at].is_dead() {
-            return Ok(None);
-        }
-        let now = Instant::now();
-        Ok(Some(LastLook { heads, map, sample, standing, memory, pause: now - since, moved: now }))
+        let Ok((mappings, resident)) = maps::with_residence(pid) else { return Ok(None) };
+        let standing = Standing::of(target, mappings, None, stopped.as_ref());
+        let copied = self.meanwhile(book, || standing.copy(pid, most))?;
+        // Killed meanwhile, it had no memory any more, or its pid is another's.
+        let Some(memory) = copied.filter(|_| !self.targets[at].is_dead()) else { return Ok(None) };
+        let (pause, moved) = (since.elapsed(), Instant::now());
+        Ok(Some(LastLook { heads, standing, memory, resident, sample: None, pause, moved }))
     }
 
-    /// Has something done by another thread, and brings to the tape what waits for its turn meanwhile. `None` where no thread
-    /// can be made.
+    /// Has something done by another thread, and brings to the tape what waits for its turn meanwhile. Does it here where no
+    /// thread can be made.
     fn meanwhile<T: Send>(
         &mut self,
         book: &mut Book<TapeFile>,
-        work: impl FnOnce() -> T + Send,
-    ) -> io::Result<Option<T>> {
+        work: impl Fn() -> T + Sync,
+    ) -> io::Result<T> {
+        let work = &work;
         thread::scope(|scope| {
             let name = "heaptape-copy".to_string();
             let Ok(working) = thread::Builder::new().name(name).spawn_scoped(scope, work) else {
-                return Ok(None);
+                return Ok(work());
             };
             while !working.is_finished() {
                 if !self.drain(book)?.hurry {
                     thread::sleep(SHORT_SLEEP);
                 }
             }
-            working.join().map(Some).or_else(|panic| resume_unwind(panic))
+            working.join().or_else(|panic| resume_unwind(panic))
         })
     }
 
-    /// Looks through what was copied of processes whose histories have come so far.
-    pub(super) fn settle_looks(&mut self, book: &mut Book<TapeFile>) -> io::Result<()> {
+    /// Searches what was copied of processes whose histories have come so far, or will not.
+    pub(super) fn search_copies(&mut self, book: &mut Book<TapeFile>) -> io::Result<()> {
         for at in 0..self.targets.len() {
             let target = &self.targets[at];
-            let Some(look) = &target.look else { continue };
+            let Some(look) = self.looks.get(&target.number) else { continue };
             let is_known = target.is_past(&look.heads);
-            let may_come = target.is_behind() || self.waits_for_parent(target);
-            let is_stuck = look.moved.elapsed() > FREEZE_PATIENCE;
-            if is_known || is_stuck && !may_come {
-                let is_whole = is_known && !self.is_moving(book, at);
-                let doubts = if is_whole { 0 } else { LeakDoubts::BLOCKS_MISSING };
-                self.look_through(book, at, doubts)?;
-            } else if may_come && let Some(look) = &mut self.targets[at].look {
-                look.moved = Instant::now();
+            // A parent that stands still for good is not waited for.
+            let comes = target.is_behind()
+                || self.waits_for_parent(target) && self.targets.iter().any(Target::is_behind);
+            if is_known {
+                let is_moving = self.is_moving(book, at);
+                let doubts = if is_moving { LeakDoubts::BLOCKS_MISSING } else { 0 };
+                self.search_copy(book, at, doubts)?;
+            } else if comes {
+                self.looks.entry(target.number).and_modify(|look| look.moved = Instant::now());
+            } else if look.moved.elapsed() > FREEZE_PATIENCE {
+                self.search_copy(book, at, LeakDoubts::BLOCKS_MISSING)?;
             }
         }
         Ok(())
     }
 
-    /// Brings the history of a process to where something was copied of it, and looks that through.
-    pub(super) fn conclude_look(&mut self, book: &mut Book<TapeFile>, at: usize) -> io::Result<()> {
-        while self.targets[at].look.is_some() {
+    /// Brings the history of a process to where something was copied of it, and searches that. What does not come in time is
+    /// missing.
+    pub(super) fn conclude_copy(&mut self, book: &mut Book<TapeFile>, at: usize) -> io::Result<()> {
+        let since = Instant::now();
+        while self.targets[at].held {
             self.drain(book)?;
-            self.settle_looks(book)?;
-            if book.writer.is_full() || !self.targets[at].is_behind() {
-                thread::sleep(BUSY_SLEEP);
+            self.search_copies(book)?;
+            if self.targets[at].held && since.elapsed() > FREEZE_LIMIT {
+                self.search_copy(book, at, LeakDoubts::BLOCKS_MISSING)?;
+            } else if book.writer.is_full() || !self.targets[at].is_behind() {
+                thread::sleep(SHORT_SLEEP);
             }
         }
         Ok(())
     }
 
-    fn look_through(
-        &mut self,
-        book: &mut Book<TapeFile>,
-        at: usize,
-        doubts: u32,
-    ) -> io::Result<()> {
+    /// Searches what was copied of a process. One whose history has not begun cannot be searched, nor one for whose search
+    /// there is no room any more.
+    fn search_copy(&mut self, book: &mut Book<TapeFile>, at: usize, doubts: u32) -> io::Result<()> {
         let target = &mut self.targets[at];
-        let (Some(look), Some(process)) = (target.look.take(), target.id()) else {
+        target.held = false;
+        let Some(mut look) = self.looks.remove(&target.number) else { return Ok(()) };
+        let Some(process) = target.id() else {
+            self.closing.unsearched += 1;
             return Ok(());
         };
         let time = target.moment(book, book.now());
-        let (mappings, resident) = look.map;
-        let private = (!resident.is_empty()).then(|| maps::private(&mappings, &resident));
-        book.writer.memory_map(&MemoryMap { process, time, mappings, resident })?;
         if !self.settings.sample_interval.is_zero()
             && let Some(sample) = look.sample
         {
+            let is_known = !look.resident.is_empty();
+            let private = is_known.then(|| maps::private(&look.standing.mappings, &look.resident));
             book.writer.sample(process, &Sample { time, private, ..sample })?;
         }
-        let searched = self.search_in(book, at, &look.standing, &look.memory, doubts);
+        let searched = if lacks_room(look.memory.len()) {
+            self.closing.cramped += 1;
+            None
+        } else {
+            let searched = self.search_in(book, at, &look.standing, &look.memory, doubts);
+            self.closing.unsearched += u64::from(searched.is_none());
+            searched
+        };
+        let mappings = std::mem::take(&mut look.standing.mappings);
+        let map = MemoryMap { process, time, mappings, resident: look.resident };
+        book.writer.memory_map(&map)?;
         let Some(mut searched) = searched else { return Ok(()) };
         searched.scan.pause_ns = look.pause.as_nanos() as u64;
         searched.scan.bytes_read = look.memory.len();
-        searched.scan.bytes_unreadable = look.memory.bytes_unreadable();
         drop(look.memory);
         self.judge(book, searched).map(drop)
     }
 }
 
-/// Whether no thread but the one that asks stands where it may be making a record: recorders call the kernel before and after
-/// that only.
+/// Whether no thread but the one that asks stands where it may be making a record: recorders do not call the kernel for that.
+/// One may be between the halves of a realloc all the same, which the blocks tell.
 fn stands_between_records(stopped: &Stopped<'_>, asking: u32) -> bool {
     stopped.missing().is_empty()
         && stopped.iter().all(|thread| thread.tid == asking || thread.is_in_call())

@@ -19,7 +19,7 @@ use std::thread;
 
 /// What a search must know of a process that stands still, beside its memory and its blocks.
 pub(super) struct Standing {
-    mappings: Vec<Mapping>,
+    pub(super) mappings: Vec<Mapping>,
     threads: Vec<Thread>,
     /// The recorder's own memory in it.
     recorder: Vec<Range<u64>>,
@@ -54,6 +54,12 @@ impl Standing {
         };
         let (recorder, arena) = (target.recorder_memory(), target.arena());
         Standing { mappings, threads, recorder, arena, doubts }
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> u64 {
+        let names = self.mappings.iter().map(|mapping| mapping.name.len()).sum::<usize>();
+        (names + self.mappings.len() * size_of::<Mapping>()) as u64
     }
 
     /// Copies what a search looks at in the memory of the process, if that is not too much.
@@ -248,13 +254,16 @@ impl Session {
 
 /// Whether our address space is limited to less than a search of this process may take.
 pub(super) fn is_cramped(pid: u32, now: TimeNs) -> bool {
-    headroom::left().is_some_and(|left| {
-        let resident = sample::sample(pid, now, false).map_or(0, |sample| sample.rss_anon);
-        left < SEARCH_NEEDS.saturating_add(resident)
-    })
+    headroom::left().is_some()
+        && lacks_room(sample::sample(pid, now, false).map_or(0, |sample| sample.rss_anon))
 }
 
-/// Threads that read so many bytes of a process that stands still: what it ran on is idle. One where address space is
+/// Whether our address space is limited to less than a search of so many bytes may take.
+pub(super) fn lacks_room(bytes: u64) -> bool {
+    headroom::left().is_some_and(|left| left < SEARCH_NEEDS.saturating_add(bytes))
+}
+
+/// Threads that read so many bytes of a process that stands still or has ended: what it ran on is idle. One where address space is
 /// limited: each takes much of that.
 fn readers(bytes: u64) -> usize {
     let worth = (bytes / WORTH_A_READER) as usize;

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 /// Patience for gaps while a process waits for our answer.
 pub(super) const FREEZE_PATIENCE: Duration = Duration::from_millis(500);
 /// And for everything that it has recorded before: less than it waits for our answer.
-const FREEZE_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const FREEZE_LIMIT: Duration = Duration::from_secs(30);
 /// Patience for gaps while we hold a process: a thread that we have stopped in the middle of a record will not
 /// go on before we let it.
 const HOLD_PATIENCE: Duration = Duration::from_millis(2);
@@ -372,6 +372,7 @@ impl Session {
         let mut stuck_since = since;
         loop {
             let drained = self.drain(book)?;
+            self.search_copies(book)?;
             if self.targets[at].is_past(&heads) {
                 return Ok(true);
             }

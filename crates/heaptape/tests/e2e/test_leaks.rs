@@ -2,7 +2,7 @@
 
 use super::build::target;
 use super::run::{Outcome, bare, recorded, script};
-use heaptape_tape::{ProcessId, Tape};
+use heaptape_tape::{Ending, ProcessId, Tape};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -290,7 +290,8 @@ fn what_a_sample_does_not_know_may_keep_a_block() {
 /// What a process does after its last look, before that has been looked through, is recorded, and not in what was seen.
 #[test]
 fn what_comes_after_the_last_look() {
-    for (way, events) in [("nothing", 0), ("allocates", 600_000), ("crashes", 0), ("execs", 0)] {
+    let ways = [("nothing", 0), ("allocates", 600_000), ("crashes", 0), ("execs", 600_000)];
+    for (way, events) in ways {
         let words = [target("late").into(), way.into()];
         let run = recorded(&[], &words);
         assert_eq!(run.status, bare(&words).status, "{way}: {}", run.stderr);
@@ -302,6 +303,9 @@ fn what_comes_after_the_last_look() {
         let tape = Tape::open(&run.tape()).expect("a tape");
         let recorded = tape.event_count(ProcessId(0));
         assert!((1_000_000 + events..1_000_100 + events).contains(&recorded), "{way}: {recorded}");
+        // What is said before an exec was once forgotten over what had been recorded before that.
+        let is_exec = tape.processes()[0].ending == Ending::Exec;
+        assert_eq!(is_exec, way == "execs", "{way}: {:?}", tape.processes()[0].ending);
     }
 }
 
