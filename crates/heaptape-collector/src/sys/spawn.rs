@@ -6,7 +6,7 @@
 
 use super::signals::Inherited;
 use super::{check, check_size, fd, inherit};
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -189,12 +189,21 @@ unsafe fn enter_program(
             libc::setrlimit(libc::RLIMIT_NOFILE, limit);
         }
         image.signals.restore();
-        libc::execve(image.path.as_ptr(), argv.as_ptr(), envp.as_ptr());
+        execve(&image.path, argv, envp);
         if *libc::__errno_location() == libc::ENOEXEC {
-            libc::execve(c"/bin/sh".as_ptr(), script.as_ptr(), envp.as_ptr());
+            execve(c"/bin/sh", script, envp);
         }
         *libc::__errno_location()
     }
+}
+
+/// Past libc's function: where the launcher is recorded itself, that would take the program for the outer recording.
+///
+/// # Safety
+/// With arrays that end with null.
+unsafe fn execve(path: &CStr, argv: &[*const libc::c_char], envp: &[*const libc::c_char]) {
+    // SAFETY: as for the function.
+    unsafe { libc::syscall(libc::SYS_execve, path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
 }
 
 /// Becomes the program in place of the launcher; returns only what kept it from that.

@@ -5,7 +5,7 @@ use super::check::{Check, Recorded, check, open, same_behaviour};
 use super::history::replay;
 use super::ledger;
 use super::run;
-use heaptape_tape::{Ending, Losses, ProcessId};
+use heaptape_tape::{Ending, Losses, ProcessId, Tape};
 use std::collections::BTreeSet;
 
 fn endings(recorded: &Recorded) -> Vec<Ending> {
@@ -43,6 +43,24 @@ fn fork_within_forks() {
 #[test]
 fn fork_of_a_multithreaded_process() {
     assert_eq!(check("fork_threads").tape.processes().len(), 51);
+}
+
+/// A program that a recorded launcher records belongs to that recording: the outer one once took it, and the inner one saw
+/// nothing.
+#[test]
+fn a_recording_within_a_recording() {
+    let heaptape = env!("CARGO_BIN_EXE_heaptape");
+    let inner = format!("{heaptape} run -o inner.tape -- {}", build::target("fork").display());
+    let run = run::script(&format!("$W {inner} >/dev/null"), true);
+    assert!(run.status.success(), "{}", run.stderr);
+    let programs = |tape: &str| -> Vec<String> {
+        let tape = Tape::open(&run.folder.path().join(tape)).expect("a tape");
+        let name = |exe: &Vec<u8>| String::from_utf8_lossy(exe).into_owned();
+        tape.processes().iter().map(|process| name(&process.exe)).collect()
+    };
+    let (outer, inner) = (programs("T.tape"), programs("inner.tape"));
+    assert!(outer.len() == 1 && outer[0].ends_with("/heaptape"), "{outer:?}");
+    assert!(inner.len() == 2 && inner.iter().all(|exe| exe.ends_with("/fork")), "{inner:?}");
 }
 
 #[test]
