@@ -52,7 +52,7 @@ fn a_recording_within_a_recording() {
     let heaptape = env!("CARGO_BIN_EXE_heaptape");
     let inner = format!("{heaptape} run -o inner.tape -- {}", build::target("fork").display());
     let run = run::script(&format!("$W {inner} >/dev/null"), true);
-    assert!(run.status.success(), "{}", run.stderr);
+    assert_eq!(run.status, run::bare(&[build::target("fork").into()]).status, "{}", run.stderr);
     let programs = |tape: &str| -> Vec<String> {
         let tape = Tape::open(&run.folder.path().join(tape)).expect("a tape");
         let name = |exe: &Vec<u8>| String::from_utf8_lossy(exe).into_owned();
