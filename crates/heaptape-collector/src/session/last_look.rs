@@ -31,7 +31,7 @@ pub(super) struct LastLook {
     memory: MemoryCopy,
     /// By mapping: resident bytes without a file.
     resident: Vec<u64>,
-    sample: Option<Sample>,
+    sample: Sample,
     /// How long it stood still.
     pause: Duration,
     /// When its history last came nearer.
@@ -67,17 +67,16 @@ impl Session {
             return Ok(false);
         }
         let most = self.room_for_copy(pid).min(behind as u64 * COPIES_FASTER);
-        let sample = sample::sample(pid, TimeNs(0), false);
-        let is_large = sample.is_none_or(|sample| sample.rss_anon > most);
-        if is_large || is_cramped(pid, book.now()) {
+        let Some(sample) = sample::sample(pid, TimeNs(0), false) else { return Ok(false) };
+        if sample.rss_anon > most || is_cramped(pid, book.now()) {
             return Ok(false);
         }
         let mut stopper = std::mem::take(&mut self.stopper);
-        let look = self.copy_stopped(book, at, most, &mut stopper);
+        let look = self.copy_stopped(book, at, most, sample, &mut stopper);
         self.stopper.absorb(stopper);
         let Some(look) = look? else { return Ok(false) };
         let target = &mut self.targets[at];
-        self.looks.insert(target.number, LastLook { sample, ..look });
+        self.looks.insert(target.number, look);
         target.held = true;
         target.answer_plea(FREEZE);
         Ok(true)
@@ -97,6 +96,7 @@ impl Session {
         book: &mut Book<TapeFile>,
         at: usize,
         most: u64,
+        sample: Sample,
         stopper: &mut Stopper,
     ) -> io::Result<Option<LastLook>> {
         let since = Instant::now();
@@ -119,7 +119,7 @@ impl Session {
         // Killed meanwhile, it had no memory any more, or its pid is another's.
         let Some(memory) = copied.filter(|_| !self.targets[at].is_dead()) else { return Ok(None) };
         let (pause, moved) = (since.elapsed(), Instant::now());
-        Ok(Some(LastLook { heads, standing, memory, resident, sample: None, pause, moved }))
+        Ok(Some(LastLook { heads, standing, memory, resident, sample, pause, moved }))
     }
 
     /// Has something done by another thread, and brings to the tape what waits for its turn meanwhile. Does it here where no
@@ -193,12 +193,10 @@ impl Session {
             return Ok(());
         };
         let time = target.moment(book, book.now());
-        if !self.settings.sample_interval.is_zero()
-            && let Some(sample) = look.sample
-        {
+        if !self.settings.sample_interval.is_zero() {
             let is_known = !look.resident.is_empty();
             let private = is_known.then(|| maps::private(&look.standing.mappings, &look.resident));
-            book.writer.sample(process, &Sample { time, private, ..sample })?;
+            book.writer.sample(process, &Sample { time, private, ..look.sample })?;
         }
         let searched = if lacks_room(look.memory.len()) {
             self.closing.cramped += 1;
