@@ -195,7 +195,7 @@ impl<'a> TextMatch<'a> {
             let has = |text: &Option<std::sync::Arc<str>>| {
                 text.as_deref().is_some_and(|text| text.contains(self.text))
             };
-            found = self.names.frames(id, node).iter().any(|frame| {
+            found = self.names.frames(id, &node).iter().any(|frame| {
                 frame.function.contains(self.text) || has(&frame.file) || has(&frame.module)
             });
             if found {

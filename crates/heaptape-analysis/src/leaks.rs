@@ -520,7 +520,7 @@ impl<'a> Found<'a> {
     fn step(&self, at: usize, offset: u64) -> Step {
         let backtrace = self.live(&self.blocks[at]).map_or(BacktraceId::NONE, |b| b.backtrace);
         let frames = names::walk(self.recording, backtrace).flat_map(|(id, node)| {
-            let frames = self.names.frames(id, node);
+            let frames = self.names.frames(id, &node);
             (0..frames.len()).map(move |at| frames[at].clone())
         });
         let site = frames.into_iter().find(|frame| !crate::wrappers::is_wrapper(frame));

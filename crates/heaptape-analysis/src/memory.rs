@@ -5,8 +5,8 @@
 use crate::recording::{ReadMemory, Recording};
 use heaptape_tape::{
     BacktraceId, BacktraceNode, Bytes, CgroupMemory, Condition, Crash, Event, EventIndex, Guarded,
-    Header, LeakBlock, LeakScan, LiveSet, MemoryMap, Module, Moment, Overwrite, Process, ProcessId,
-    Run, Sample, Snapshot, Stack, Take, TapeError, Thread, Totals, Unrecorded,
+    Header, LeakBlock, LeakScan, LiveSet, MemoryMap, Module, Moment, Nodes, Overwrite, Process,
+    ProcessId, Run, Sample, Snapshot, Stack, Take, TapeError, Thread, Totals, Unrecorded,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -24,8 +24,8 @@ pub struct MemoryRecording {
     pub threads: Vec<Thread>,
     /// The modules, by id.
     pub modules: Vec<Module>,
-    /// The backtrace nodes, in order of id from 1.
-    pub nodes: Vec<BacktraceNode>,
+    /// The backtrace nodes.
+    pub nodes: Nodes,
     /// The memory samples.
     pub samples: BTreeMap<ProcessId, Vec<Sample>>,
     /// Children that could not be recorded.
@@ -55,8 +55,7 @@ pub struct MemoryRecording {
 impl MemoryRecording {
     /// Adds a node and returns its id.
     pub fn add_node(&mut self, node: BacktraceNode) -> BacktraceId {
-        self.nodes.push(node);
-        BacktraceId(u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes"))
+        self.nodes.push(node)
     }
 
     fn own_events(&self, process: ProcessId) -> &[Event] {
@@ -101,7 +100,7 @@ impl Recording for MemoryRecording {
     fn modules(&self) -> &[Module] {
         &self.modules
     }
-    fn nodes(&self) -> &[BacktraceNode] {
+    fn nodes(&self) -> &Nodes {
         &self.nodes
     }
     fn samples(&self, process: ProcessId) -> &[Sample] {

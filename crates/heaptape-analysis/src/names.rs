@@ -84,12 +84,12 @@ pub trait Names {
 pub fn walk<'a>(
     recording: &'a dyn Recording,
     leaf: BacktraceId,
-) -> impl Iterator<Item = (BacktraceId, &'a BacktraceNode)> + 'a {
+) -> impl Iterator<Item = (BacktraceId, BacktraceNode)> + 'a {
     let nodes = recording.nodes();
     let mut next = leaf;
     std::iter::from_fn(move || {
         let id = next;
-        let node = nodes.get((id.0 as usize).checked_sub(1)?)?;
+        let node = nodes.get(id)?;
         // Parents are smaller; a tape that says otherwise must not hang us.
         next = if node.parent < id { node.parent } else { BacktraceId::NONE };
         Some((id, node))
@@ -99,7 +99,7 @@ pub fn walk<'a>(
 /// All frames of a backtrace, innermost first.
 pub fn backtrace(recording: &dyn Recording, names: &dyn Names, leaf: BacktraceId) -> Vec<Frame> {
     walk(recording, leaf)
-        .flat_map(|(id, node)| names.frames(id, node).iter().cloned().collect::<Vec<_>>())
+        .flat_map(|(id, node)| names.frames(id, &node).iter().cloned().collect::<Vec<_>>())
         .collect()
 }
 

@@ -1,8 +1,8 @@
 //! Where events and facts come from: a tape, or anything that can answer the same questions.
 
 use heaptape_tape::{
-    BacktraceNode, Bytes, CgroupMemory, Condition, Crash, EventIndex, Guarded, Header, LeakBlock,
-    LeakScan, LiveSet, Memory, MemoryMap, Module, Moment, Overwrite, Process, ProcessId, Sample,
+    Bytes, CgroupMemory, Condition, Crash, EventIndex, Guarded, Header, LeakBlock, LeakScan,
+    LiveSet, Memory, MemoryMap, Module, Moment, Nodes, Overwrite, Process, ProcessId, Sample,
     Snapshot, Stack, Take, Tape, TapeError, Thread, Totals, Unrecorded,
 };
 use std::ops::Range;
@@ -31,8 +31,8 @@ pub trait Recording {
     fn threads(&self) -> &[Thread];
     /// The modules, by id.
     fn modules(&self) -> &[Module];
-    /// The backtrace nodes: `nodes()[id - 1]`.
-    fn nodes(&self) -> &[BacktraceNode];
+    /// The backtrace nodes.
+    fn nodes(&self) -> &Nodes;
     /// The memory samples of a process, by time.
     fn samples(&self, process: ProcessId) -> &[Sample];
     /// Children that could not be recorded.
@@ -98,7 +98,7 @@ impl Recording for Tape {
     fn modules(&self) -> &[Module] {
         self.modules()
     }
-    fn nodes(&self) -> &[BacktraceNode] {
+    fn nodes(&self) -> &Nodes {
         self.nodes()
     }
     fn samples(&self, process: ProcessId) -> &[Sample] {

@@ -117,7 +117,7 @@ impl<'a> Sites<'a> {
     fn find(&self, backtrace: BacktraceId) -> Site {
         let mut leaf: Option<Frame> = None;
         for (id, node) in names::walk(self.recording, backtrace) {
-            for frame in self.names.frames(id, node).iter() {
+            for frame in self.names.frames(id, &node).iter() {
                 if !wrappers::is_wrapper(frame) {
                     return Site { frame: Some(frame.clone()) };
                 }
@@ -130,7 +130,7 @@ impl<'a> Sites<'a> {
     /// The innermost function of a backtrace, where it is not the call site itself.
     fn called(&self, backtrace: BacktraceId, site: &Site) -> Option<Arc<str>> {
         let (id, node) = names::walk(self.recording, backtrace).next()?;
-        let frames = self.names.frames(id, node);
+        let frames = self.names.frames(id, &node);
         let innermost = frames.first()?;
         let is_site = site.frame.as_ref().is_some_and(|f| f.function == innermost.function);
         (!is_site).then(|| Arc::clone(&innermost.short))

@@ -72,13 +72,13 @@ impl Stacks {
         }
         let mut builder = Builder::new(used.len());
         // Parents have smaller numbers: they come first.
-        for (id, node) in (1..).map(BacktraceId).zip(recording.nodes()) {
+        for (id, node) in (1..).map(BacktraceId).zip(recording.nodes().iter()) {
             if !used[id.0 as usize] {
                 continue;
             }
             let parent = if node.parent < id { node.parent.0 as usize } else { 0 };
             let mut stack = builder.stacks.by_node[parent];
-            for frame in names.frames(id, node).iter().rev() {
+            for frame in names.frames(id, &node).iter().rev() {
                 stack = builder.child(stack, frame);
             }
             builder.stacks.by_node[id.0 as usize] = stack;

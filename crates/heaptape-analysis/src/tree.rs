@@ -259,7 +259,7 @@ impl<'a> Builder<'a> {
         let mut path = std::mem::take(&mut self.path);
         path.clear();
         for (id, node) in names::walk(self.recording, backtrace) {
-            let met = self.meet(id, node);
+            let met = self.meet(id, &node);
             let frames = self.met[met as usize].functions.len() as u32;
             path.extend((0..frames).map(|frame| Step { met, frame }));
         }

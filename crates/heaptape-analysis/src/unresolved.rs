@@ -41,8 +41,8 @@ impl Unresolved {
     /// Of every backtrace of the recording.
     pub fn of_all(recording: &dyn Recording, names: &dyn Names) -> Unresolved {
         let mut count = Count::new(recording);
-        for (id, node) in (1..).map(BacktraceId).zip(recording.nodes()) {
-            count.node(names, id, node);
+        for (id, node) in (1..).map(BacktraceId).zip(recording.nodes().iter()) {
+            count.node(names, id, &node);
         }
         count.finish()
     }
@@ -60,7 +60,7 @@ impl Unresolved {
                 if std::mem::replace(passed.of(id), true) {
                     break;
                 }
-                count.node(names, id, node);
+                count.node(names, id, &node);
             }
         }
         count.finish()

@@ -103,7 +103,7 @@ fn made_up() -> (Vec<BacktraceNode>, Vec<Event>) {
     let events = (0..EVENTS).map(|_| program.event()).collect();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), tape.finish().unwrap()).unwrap();
-    (Tape::open(file.path()).unwrap().nodes().to_vec(), events)
+    (Tape::open(file.path()).unwrap().nodes().iter().collect(), events)
 }
 
 fn on_the_wire(event: &Event) -> record::Event {

@@ -89,7 +89,7 @@ fn one_thread_is_on_the_tape_event_for_event() {
         quality: FrameQuality::Exact,
     };
     assert_eq!(
-        tape.nodes(),
+        tape.nodes().iter().collect::<Vec<_>>(),
         [node(0, Some(0), 0x1000), node(1, Some(0), 0x2000), node(1, None, 0xa000)]
     );
     let events = events(&tape, 0);

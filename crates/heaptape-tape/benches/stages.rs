@@ -32,7 +32,7 @@ enum Stream {
 struct Recording {
     threads: Vec<Thread>,
     modules: Vec<Module>,
-    nodes: Vec<BacktraceNode>,
+    nodes: Nodes,
     events: Vec<Event>,
 }
 
@@ -56,7 +56,7 @@ fn made_up(kind: Kind) -> Recording {
     Recording {
         threads: tape.threads().to_vec(),
         modules: tape.modules().to_vec(),
-        nodes: tape.nodes().to_vec(),
+        nodes: tape.nodes().clone(),
         events,
     }
 }
@@ -64,7 +64,12 @@ fn made_up(kind: Kind) -> Recording {
 /// The main process of a tape.
 fn recorded() -> Recording {
     let Some(path) = std::env::var_os("HEAPTAPE_BENCH_TAPE") else {
-        return Recording { threads: vec![], modules: vec![], nodes: vec![], events: vec![] };
+        return Recording {
+            threads: vec![],
+            modules: vec![],
+            nodes: Nodes::default(),
+            events: vec![],
+        };
     };
     let tape = Tape::open(path.as_ref()).unwrap();
     let of_main = |process: ProcessId| if process == MAIN { process } else { MAIN };
@@ -73,7 +78,7 @@ fn recorded() -> Recording {
     Recording {
         threads: tape.threads().iter().map(thread).collect(),
         modules: tape.modules().iter().map(module).collect(),
-        nodes: tape.nodes().to_vec(),
+        nodes: tape.nodes().clone(),
         events: tape.events(MAIN, 0).map(Result::unwrap).collect(),
     }
 }
@@ -94,8 +99,8 @@ fn begin<W: Write + Send + 'static>(out: W, recording: &Recording) -> TapeWriter
     tape.process_start(&Process { pid: 1, ..Process::unknown(MAIN) }).unwrap();
     recording.threads.iter().for_each(|thread| tape.thread_start(thread).unwrap());
     recording.modules.iter().for_each(|module| tape.module_load(module).unwrap());
-    for node in &recording.nodes {
-        tape.backtrace_node(node).unwrap();
+    for node in recording.nodes.iter() {
+        tape.backtrace_node(&node).unwrap();
     }
     tape
 }

@@ -8,9 +8,10 @@ use crate::columns;
 use crate::crash::{CgroupMemory, Crash, Registers, Stack};
 use crate::index;
 use crate::leaks::{self, LeakDoubts, LeakPlace, LeakScan, LeakTotal};
-use crate::limits::Limits;
+use crate::limits::{self, Limits};
 use crate::meta::{access_of, tag};
 use crate::model::*;
+use crate::nodes::Nodes;
 use crate::varint::{Cursor, Malformed, unzigzag};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -21,8 +22,6 @@ const PLACEHOLDERS_PER_BYTE: u64 = 4;
 /// Most placeholders, whatever was lost.
 const MAX_PLACEHOLDERS: u64 = 1 << 20;
 
-/// Bytes of a node, with its depth.
-const NODE_BYTES: usize = size_of::<BacktraceNode>() + size_of::<u16>();
 /// Bytes of a text beside its own: where it is and how long, and what the allocator adds.
 const TEXT_BYTES: usize = size_of::<Vec<u8>>() + 32;
 /// A node's name in the tree of them, the name itself aside.
@@ -41,8 +40,8 @@ pub(crate) struct Facts {
     pub(crate) ended: Vec<bool>,
     pub(crate) threads: Vec<Thread>,
     pub(crate) modules: Vec<Module>,
-    pub(crate) nodes: Vec<BacktraceNode>,
-    /// By node: how many nodes there are from it to the outermost.
+    pub(crate) nodes: Nodes,
+    /// By node, while facts are read: how many nodes there are from it to the outermost.
     depths: Vec<u16>,
     pub(crate) samples: Vec<Vec<Sample>>,
     pub(crate) unrecorded: Vec<Unrecorded>,
@@ -72,7 +71,7 @@ impl Facts {
             ended: Vec::new(),
             threads: Vec::new(),
             modules: Vec::new(),
-            nodes: Vec::new(),
+            nodes: Nodes::default(),
             depths: Vec::new(),
             samples: Vec::new(),
             unrecorded: Vec::new(),
@@ -97,7 +96,8 @@ impl Facts {
     /// About the bytes that the facts take.
     pub(crate) fn bytes(&self) -> u64 {
         let of_a_process = size_of::<Process>() + size_of::<Vec<Sample>>() + 1;
-        let tables = self.nodes.capacity() * NODE_BYTES
+        let tables = self.nodes.bytes()
+            + self.depths.capacity() * size_of::<u16>()
             + self.threads.capacity() * size_of::<Thread>()
             + self.modules.capacity() * size_of::<Module>()
             + self.processes.capacity() * of_a_process
@@ -110,10 +110,16 @@ impl Facts {
         self.others.saturating_add(tables as u64)
     }
 
-    /// Sees to it that so many things of one record may be kept. If not, they count as if they were:
-    /// then the facts are more than [`Limits`] allow, and reading ends.
-    fn room_for(&mut self, count: usize, bytes: usize) -> Result<(), Malformed> {
-        let more = (count as u64).saturating_mul(bytes as u64);
+    /// All facts are there: drops what only served to read more of them.
+    pub(crate) fn settle(&mut self) {
+        self.nodes.settle();
+        self.depths = Vec::new();
+    }
+
+    /// Sees to it that so many bytes more may be kept. If not, they count as if they were: then the facts
+    /// are more than [`Limits`] allow, and reading ends.
+    fn room_for(&mut self, bytes: usize) -> Result<(), Malformed> {
+        let more = bytes as u64;
         if self.limits.afford(self.bytes().saturating_add(more)).is_ok() {
             return Ok(());
         }
@@ -124,8 +130,9 @@ impl Facts {
     /// The number of texts, or pairs of them, that follow.
     fn texts(&mut self, f: &mut Cursor<'_>, bytes: usize) -> Result<usize, Malformed> {
         let count = f.count()?;
-        self.room_for(count, bytes)?;
-        self.others += (count * bytes) as u64;
+        let bytes = count.saturating_mul(bytes);
+        self.room_for(bytes)?;
+        self.others += bytes as u64;
         Ok(count)
     }
 
@@ -307,13 +314,19 @@ impl Facts {
         let (first, count) = (f.number32()?, f.count()?);
         let [mut parents, mut places, mut addresses] = columns::split::<3>(f.take_all())?;
         let known = self.nodes.len() as u64;
-        self.spend(u64::from(first).saturating_sub(known + 1))?;
+        let missing = u64::from(first).saturating_sub(known + 1);
+        self.spend(missing)?;
         if u64::from(first) <= known || first.checked_add(count as u32).is_none() {
             return Err(Malformed("nodes are given twice"));
         }
-        self.room_for(count, NODE_BYTES)?;
-        self.nodes.resize(first as usize - 1, LOST_NODE);
-        self.depths.resize(first as usize - 1, 1);
+        let more = count.saturating_add(missing as usize);
+        self.room_for(self.nodes.growth(more).saturating_add(limits::growth(&self.depths, more)))?;
+        self.nodes.reserve(more);
+        limits::reserve(&mut self.depths, more);
+        (0..missing).for_each(|_| {
+            self.nodes.push(LOST_NODE);
+        });
+        self.depths.resize(self.nodes.len(), 1);
         let mut cut = false;
         let mut address = 0;
         for id in (first..).take(count) {
@@ -458,7 +471,7 @@ impl Facts {
 
     fn node_name(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
         let name = f.bytes()?;
-        self.room_for(1, name.len() + TEXT_BYTES)?;
+        self.room_for(name.len() + TEXT_BYTES)?;
         self.others += (name.len() + TEXT_BYTES) as u64;
         let name: Arc<[u8]> = name.into();
         let count = self.texts(f, NODE_NAME_BYTES)?;

@@ -33,6 +33,7 @@ pub mod lineage;
 mod live;
 mod meta;
 pub mod model;
+mod nodes;
 mod open;
 mod packer;
 mod pages;
@@ -57,6 +58,7 @@ pub use leaks::{
 pub use limits::{Limits, live_bytes};
 pub use live::{Effect, FORESEEN, LiveBlock, LiveSet, Totals};
 pub use model::*;
+pub use nodes::Nodes;
 pub use pages::{MAX_PAGES, Pages};
 pub use read::{Condition, Moment, Tape, TapeError};
 pub use run::{Run, Stretch};

@@ -63,6 +63,26 @@ pub fn live_bytes(blocks: u64) -> u64 {
     blocks.saturating_mul(LIVE_BLOCK_BYTES)
 }
 
+/// The bytes by which a list grows if room for so many more things is [`reserve`]d. A large one is not there twice
+/// while it grows: the kernel moves its pages.
+pub(crate) fn growth<T>(list: &Vec<T>, more: usize) -> usize {
+    (grown(list, more) - list.capacity()).saturating_mul(size_of::<T>())
+}
+
+/// Makes room for so many more things: an eighth of what there is at least, and not as much again, as a list would
+/// itself.
+pub(crate) fn reserve<T>(list: &mut Vec<T>, more: usize) {
+    list.reserve_exact(grown(list, more) - list.len());
+}
+
+/// For how many things there is room then.
+fn grown<T>(list: &Vec<T>, more: usize) -> usize {
+    if list.capacity() - list.len() >= more {
+        return list.capacity();
+    }
+    list.len().saturating_add(more.max(list.len() / 8))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +105,25 @@ mod tests {
         let over = limits.afford((100 << 20) - RUN_BYTES + 1);
         let Err(TapeError::Memory { needed, allowed }) = over else { panic!("{over:?}") };
         assert_eq!((needed, allowed), ((100 << 20) + 1, 100 << 20));
+    }
+
+    #[test]
+    fn a_list_grows_by_what_was_foreseen() {
+        let mut list: Vec<u32> = Vec::new();
+        let mut moves = 0;
+        for more in (0..2000).map(|at| at % 7) {
+            let (before, foreseen) = (list.capacity(), growth(&list, more));
+            reserve(&mut list, more);
+            assert_eq!((list.capacity() - before) * size_of::<u32>(), foreseen);
+            moves += usize::from(list.capacity() > before);
+            list.extend((0..more).map(|thing| thing as u32));
+            assert_eq!(list.capacity(), before + foreseen / size_of::<u32>());
+        }
+        assert!(list.capacity() <= list.len() + list.len() / 8 + 6);
+        assert!(moves < 100, "{moves}");
+        assert_eq!(
+            growth(&list, usize::MAX / 8),
+            (usize::MAX / 8 + list.len() - list.capacity()) * 4
+        );
     }
 }

@@ -147,6 +147,7 @@ impl Opening {
                 process.end = process.start.max(TimeNs(last_event)).max(last_sample);
             }
         }
+        self.facts.settle();
         let places: u64 = self.catalog.histories.iter().map(History::bytes).sum();
         let own_bytes = self.facts.bytes() + places;
         let version = u32::from(FORMAT_MAJOR);

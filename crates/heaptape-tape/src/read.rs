@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use crate::lineage::Remembered;
 use crate::live::Totals;
 use crate::model::*;
+use crate::nodes::Nodes;
 use crate::run::Run;
 use crate::salvage::{Scan, Source, damaged_at};
 use crate::varint::{Cursor, Malformed};
@@ -150,9 +151,9 @@ impl Tape {
         &self.facts.modules
     }
 
-    /// The backtrace nodes: `nodes()[id - 1]`. One that was lost to damage has address 0 and no caller;
+    /// The backtrace nodes. One that was lost to damage has address 0 and no caller;
     /// events that refer to nodes after the last one have [`BacktraceId::NONE`].
-    pub fn nodes(&self) -> &[BacktraceNode] {
+    pub fn nodes(&self) -> &Nodes {
         &self.facts.nodes
     }
 

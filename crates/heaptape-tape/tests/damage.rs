@@ -50,7 +50,7 @@ fn exercise(tape: &Tape) -> u64 {
     }
     let accesses = tape.crashes().iter().map(Crash::access).count();
     assert!(accesses + tape.overwrites().len() + tape.guarded().len() + tape.cgroups().len() < 99);
-    for (id, node) in (1u32..).zip(tape.nodes()) {
+    for (id, node) in (1u32..).zip(tape.nodes().iter()) {
         assert!(node.parent.0 < id);
         assert!(node.module.is_none_or(|module| (module.0 as usize) < tape.modules().len()));
     }
@@ -315,7 +315,7 @@ fn a_backtrace_deeper_than_any_recorded_is_cut_and_counted() {
     let deeper = 2 * deepest + 1000;
     let tape = chain(deeper);
     assert_eq!((tape.nodes().len(), tape.condition().damaged_blocks), (deeper as usize, 1));
-    for (id, node) in (1..).zip(tape.nodes()) {
+    for (id, node) in (1..).zip(tape.nodes().iter()) {
         let cut = id > 1 && id % deepest == 1;
         assert_eq!(node.parent, BacktraceId(if cut { 0 } else { id - 1 }));
         assert_eq!(node.quality == FrameQuality::Truncated, cut);

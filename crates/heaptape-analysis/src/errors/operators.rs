@@ -110,7 +110,7 @@ impl<'a> Operators<'a> {
     fn of_site(&self, id: BacktraceId, operator: &str, raw: [&str; 2]) -> Side {
         let mut seen = None;
         for (id, node) in names::walk(self.recording, id) {
-            let frames = self.names.frames(id, node);
+            let frames = self.names.frames(id, &node);
             let rest = frames.iter().find_map(|frame| frame.function.strip_prefix(operator));
             if let Some(rest) = rest {
                 if rest.starts_with("[]") {
@@ -119,7 +119,7 @@ impl<'a> Operators<'a> {
                 seen = Some(Side::ANY_NEW);
                 continue;
             }
-            let called = self.names.called(node);
+            let called = self.names.called(&node);
             let called = called.as_deref().unwrap_or_default();
             if called.starts_with(raw[0]) {
                 return Side::NEW;
@@ -131,7 +131,7 @@ impl<'a> Operators<'a> {
             // Here it ends: in a function that is no operator if it has a name. An `operator delete` that
             // jumped to `free` left no frame, but then the call is not one of `free`.
             let jumped = operator == "operator delete" && called != "free";
-            let is_plain = (frames[0].named && !jumped) || self.cannot_be_own(node);
+            let is_plain = (frames[0].named && !jumped) || self.cannot_be_own(&node);
             return if is_plain { Side::MALLOC } else { Side::UNKNOWN };
         }
         seen.unwrap_or(if self.present { Side::UNKNOWN } else { Side::MALLOC })

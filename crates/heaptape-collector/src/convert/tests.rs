@@ -145,7 +145,7 @@ fn a_node_lies_in_the_module_that_was_there_when_it_was_announced() {
     let (_dir, tape) = bench.tape();
     let places: Vec<(Option<u32>, u64)> = events(&tape)
         .iter()
-        .map(|event| tape.nodes()[event.backtrace.0 as usize - 1])
+        .map(|event| tape.nodes().get(event.backtrace).unwrap())
         .map(|node| (node.module.map(|id| id.0), node.address))
         .collect();
     let first = (Some(0), 0x500);
@@ -177,7 +177,8 @@ fn a_return_address_right_after_a_module_belongs_to_it() {
     bench.thread(0, 1, 0);
     bench.alloc(0, 1, 1);
     let (_dir, tape) = bench.tape();
-    assert_eq!((tape.nodes()[0].module, tape.nodes()[0].address), (Some(ModuleId(0)), 0x1000));
+    let node = tape.nodes().get(BacktraceId(1)).unwrap();
+    assert_eq!((node.module, node.address), (Some(ModuleId(0)), 0x1000));
 }
 
 #[test]

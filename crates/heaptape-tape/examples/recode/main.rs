@@ -73,8 +73,8 @@ fn recode(tape: &Tape, clock: u64) -> Result<(Vec<u8>, Cost), Box<dyn Error>> {
     for module in tape.modules() {
         writer.module_load(module)?;
     }
-    for node in tape.nodes() {
-        writer.backtrace_node(node)?;
+    for node in tape.nodes().iter() {
+        writer.backtrace_node(&node)?;
     }
     let events: Vec<(&Process, Vec<Event>)> = tape
         .processes()

@@ -4,9 +4,9 @@ use crate::terminal;
 use heaptape_analysis::Recording;
 use heaptape_analysis::recording::ReadMemory;
 use heaptape_tape::{
-    BacktraceNode, CgroupMemory, Condition, Crash, EventIndex, Guarded, Header, LeakBlock,
-    LeakScan, LiveSet, MemoryMap, Module, Moment, Overwrite, Process, ProcessId, Sample, Snapshot,
-    Stack, Take, Tape, TapeError, Thread, Totals, Unrecorded,
+    CgroupMemory, Condition, Crash, EventIndex, Guarded, Header, LeakBlock, LeakScan, LiveSet,
+    MemoryMap, Module, Moment, Nodes, Overwrite, Process, ProcessId, Sample, Snapshot, Stack, Take,
+    Tape, TapeError, Thread, Totals, Unrecorded,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::ops::Range;
@@ -36,7 +36,7 @@ impl Recording for WatchedTape {
     fn modules(&self) -> &[Module] {
         self.0.modules()
     }
-    fn nodes(&self) -> &[BacktraceNode] {
+    fn nodes(&self) -> &Nodes {
         self.0.nodes()
     }
     fn samples(&self, process: ProcessId) -> &[Sample] {

@@ -44,7 +44,7 @@ impl<'a> Names<'a> {
 pub(crate) fn walk(tape: &Tape, leaf: BacktraceId) -> impl Iterator<Item = BacktraceId> + '_ {
     let on_tape = |&id: &BacktraceId| id != BacktraceId::NONE;
     std::iter::successors(Some(leaf).filter(on_tape), move |&id| {
-        let parent = tape.nodes()[id.0 as usize - 1].parent;
+        let parent = tape.nodes().get(id).unwrap().parent;
         assert!(parent < id, "a node before its parent");
         Some(parent).filter(on_tape)
     })
@@ -52,7 +52,7 @@ pub(crate) fn walk(tape: &Tape, leaf: BacktraceId) -> impl Iterator<Item = Backt
 
 /// The nodes of a backtrace, innermost first.
 pub(crate) fn nodes(tape: &Tape, leaf: BacktraceId) -> Vec<BacktraceNode> {
-    walk(tape, leaf).map(|id| tape.nodes()[id.0 as usize - 1]).collect()
+    walk(tape, leaf).map(|id| tape.nodes().get(id).unwrap()).collect()
 }
 
 /// Whether the walk of this backtrace came to its end.
