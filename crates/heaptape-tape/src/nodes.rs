@@ -47,8 +47,8 @@ impl Code {
     fn place(self) -> usize {
         /// The fraction of the golden ratio: it spreads neighbours.
         const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-        let module = u64::from(self.module).wrapping_mul(SPREAD).rotate_left(32);
-        ((self.address ^ module).wrapping_mul(SPREAD) >> (u64::BITS - MEMO_BITS)) as usize
+        let both = self.address ^ (u64::from(self.module) << u32::BITS);
+        (both.wrapping_mul(SPREAD) >> (u64::BITS - MEMO_BITS)) as usize
     }
 }
 
@@ -57,6 +57,7 @@ impl Nodes {
     ///
     /// # Panics
     /// If there are 2^32 - 1 already.
+    #[inline]
     pub fn push(&mut self, node: BacktraceNode) -> BacktraceId {
         let id = u32::try_from(self.nodes.len() + 1).expect("fewer than 2^32 nodes");
         let code = self.code(Code::of(&node));
@@ -120,18 +121,26 @@ impl Nodes {
     }
 
     /// The number of a code.
+    #[inline]
     fn code(&mut self, code: Code) -> u32 {
+        let place = code.place();
+        match self.memo.get(place) {
+            // A place where none was remembered names the first code; it is as good a guess as any.
+            Some(&known) if self.codes.get(known as usize) == Some(&code) => known,
+            _ => self.new_code(code, place),
+        }
+    }
+
+    #[cold]
+    fn new_code(&mut self, code: Code, place: usize) -> u32 {
         if self.memo.is_empty() {
             self.memo.resize(MEMO, 0);
         }
-        let known = &mut self.memo[code.place()];
-        // A place where none was remembered names the first code; it is as good a guess as any.
-        if self.codes.get(*known as usize) != Some(&code) {
-            // There are no more codes than nodes.
-            *known = self.codes.len() as u32;
-            self.codes.push(code);
-        }
-        *known
+        // There are no more codes than nodes.
+        let number = self.codes.len() as u32;
+        self.codes.push(code);
+        self.memo[place] = number;
+        number
     }
 }
 
