@@ -47,8 +47,8 @@ impl Code {
     fn place(self) -> usize {
         /// The fraction of the golden ratio: it spreads neighbours.
         const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-        let both = self.address ^ (u64::from(self.module) << u32::BITS);
-        (both.wrapping_mul(SPREAD) >> (u64::BITS - MEMO_BITS)) as usize
+        let module = u64::from(self.module).wrapping_mul(SPREAD).rotate_left(u32::BITS);
+        ((self.address ^ module).wrapping_mul(SPREAD) >> (u64::BITS - MEMO_BITS)) as usize
     }
 }
 
