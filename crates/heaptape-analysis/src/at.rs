@@ -8,13 +8,9 @@ use crate::process::ProcessName;
 use crate::ranking::Ranking;
 use crate::recording::Recording;
 use crate::sites::Sites;
-use crate::table;
-use crate::unresolved::{self, Unresolved};
+use crate::unresolved::Unresolved;
 use heaptape_tape::{Process, TapeError};
 use serde::Serialize;
-
-/// Bytes of tables by backtrace node: weights, sites, and what was looked at.
-const BYTES_BY_NODE: u64 = 16 + 8 + unresolved::BYTES_BY_NODE;
 
 /// What is live at a moment, who allocated it, and where it lies.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -43,17 +39,17 @@ impl HeapAt {
     ) -> Result<HeapAt, TapeError> {
         let instant = when.resolve(recording, process.id)?;
         let live = recording.live_at(process.id, instant.moment)?;
-        let tables = table::bytes_by_node(recording, BYTES_BY_NODE);
+        let weights = Weights::of_live(recording, &live)?;
+        let tables = weights.bytes() + weights.places() * Sites::BYTES_BY_BACKTRACE;
         recording.afford(live.bytes().saturating_add(tables))?;
         let mut sites = Sites::new(recording, names);
-        let weights = Weights::of_live(recording, &live);
         let ranking = Ranking::of(&weights, &mut sites, Unit::Bytes, top);
         Ok(HeapAt {
             process: ProcessName::of(recording, process),
             instant,
             live: ranking,
             layout: Layout::of(recording, process.id, &live, &mut sites),
-            unresolved: Unresolved::of(recording, names, weights.iter().map(|(id, _)| id)),
+            unresolved: Unresolved::of(recording, names, weights.iter().map(|(id, _)| id))?,
         })
     }
 }

@@ -114,6 +114,11 @@ impl<W: Weigh> Growth<W> {
         self.rows.iter().filter(|(_, row)| row.begun > 0).map(|(id, _)| id)
     }
 
+    /// How many backtraces it has room for.
+    pub(crate) fn places(&self) -> u64 {
+        self.rows.places()
+    }
+
     /// Bytes that it takes.
     pub fn bytes(&self) -> u64 {
         let moments = self.moments.iter().map(|moment| moment.capacity() as u64);

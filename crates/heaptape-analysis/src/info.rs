@@ -6,7 +6,7 @@ use crate::names::{self, Names};
 use crate::process::ProcessName;
 use crate::recording::Recording;
 use crate::unresolved::Unresolved;
-use heaptape_tape::{Losses, ProcessId, Snapshot, SnapshotReason};
+use heaptape_tape::{Losses, ProcessId, Snapshot, SnapshotReason, TapeError};
 use serde::Serialize;
 
 /// [`Losses`], for results.
@@ -241,10 +241,10 @@ impl CrashInfo {
 }
 
 impl Info {
-    /// Gathers the facts.
-    pub fn compute(recording: &dyn Recording, names: &dyn Names) -> Info {
+    /// Gathers the facts. Fails as soon as memory would not do.
+    pub fn compute(recording: &dyn Recording, names: &dyn Names) -> Result<Info, TapeError> {
         let header = recording.header();
-        Info {
+        Ok(Info {
             command: header.command.iter().map(|argument| names::text(argument)).collect(),
             host: header.host.clone(),
             cwd: names::text(&header.cwd),
@@ -262,8 +262,8 @@ impl Info {
                 .collect(),
             unrecorded: UnrecordedChild::all(recording),
             backtrace_nodes: recording.nodes().len() as u64,
-            unresolved: Unresolved::of_all(recording, names),
-        }
+            unresolved: Unresolved::of_all(recording, names)?,
+        })
     }
 }
 

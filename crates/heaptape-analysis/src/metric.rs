@@ -4,7 +4,7 @@ use crate::estimate::{Sampling, Variance};
 use crate::moment::{Instant, When};
 use crate::recording::Recording;
 use crate::replay;
-use crate::table::Table;
+use crate::table::{BETWEEN_LOOKS, Table};
 use crate::temporary::Temporaries;
 use heaptape_tape::{
     BacktraceId, BlockId, Effect, Event, LiveBlock, LiveSet, ProcessId, TapeError, Totals,
@@ -47,6 +47,9 @@ pub struct Weights {
 }
 
 impl Weights {
+    /// What it takes for a backtrace, at most.
+    pub(crate) const BYTES_BY_BACKTRACE: u64 = (size_of::<Weight>() + size_of::<Variance>()) as u64;
+
     /// Nothing yet of a recording.
     pub fn new(recording: &dyn Recording) -> Weights {
         Weights { sample: Sampling::of(recording), ..Weights::default() }
@@ -76,13 +79,21 @@ impl Weights {
         sampling.weight(size, id)
     }
 
-    /// The blocks of a live set.
-    pub fn of_live(recording: &dyn Recording, live: &LiveSet) -> Weights {
+    /// The blocks of a live set. Fails as soon as memory would not do.
+    pub fn of_live(recording: &dyn Recording, live: &LiveSet) -> Result<Weights, TapeError> {
         let mut weights = Weights::new(recording);
-        for block in live.blocks() {
+        for (block, number) in live.blocks().zip(1_usize..) {
             weights.add(block.backtrace, block.size, block.id);
+            if number.is_multiple_of(BETWEEN_LOOKS) {
+                recording.afford(live.bytes().saturating_add(weights.bytes()))?;
+            }
         }
-        weights
+        Ok(weights)
+    }
+
+    /// How many backtraces it has room for.
+    pub(crate) fn places(&self) -> u64 {
+        self.by_backtrace.places()
     }
 
     /// The variance of the weight of a backtrace; `None` where weights are exact.
@@ -179,7 +190,7 @@ impl Metric {
         }
         let instant = when.resolve(recording, process)?;
         let live = recording.live_at(process, instant.moment)?;
-        Ok((Weights::of_live(recording, &live), Some(instant)))
+        Ok((Weights::of_live(recording, &live)?, Some(instant)))
     }
 
     fn accumulate(
@@ -193,11 +204,14 @@ impl Metric {
         let mut weights = Weights::new(recording);
         let mut id = BlockId(0);
         recording.runs(process, 0..recording.event_count(process), &mut |events| {
-            for event in events.iter().filter(|event| event.action.begins_block()) {
-                id.0 += 1;
-                weights.add(event.backtrace, event.size, id);
+            for some in events.chunks(BETWEEN_LOOKS) {
+                for event in some.iter().filter(|event| event.action.begins_block()) {
+                    id.0 += 1;
+                    weights.add(event.backtrace, event.size, id);
+                }
+                recording.afford(weights.bytes())?;
             }
-            recording.afford(weights.bytes()).map(ControlFlow::Continue)
+            Ok(ControlFlow::Continue(()))
         })?;
         Ok(weights)
     }

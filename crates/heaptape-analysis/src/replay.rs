@@ -2,6 +2,7 @@
 
 use crate::estimate::{Estimate, Exact, Sampling, Weigh};
 use crate::recording::Recording;
+use crate::table::BETWEEN_LOOKS;
 use heaptape_tape::{Effect, Event, LiveBlock, LiveSet, ProcessId, TapeError, Totals, live_bytes};
 use std::ops::ControlFlow;
 
@@ -49,8 +50,17 @@ pub fn whole_weighed(
     // Better now than after minutes: so many blocks were live at once.
     recording.afford(live_bytes(recording.totals(process).peak_blocks))?;
     let mut estimate = weigh.sampling().map(|sampling| Estimate::new(sampling, live));
+    let (mut over, mut until_look) = (None, BETWEEN_LOOKS);
     recording.runs(process, 0..recording.event_count(process), &mut |events| {
         live.replay(events, |event, effect, totals| {
+            until_look -= 1;
+            if until_look == 0 {
+                until_look = BETWEEN_LOOKS;
+                over = over.take().or_else(|| recording.afford(gather.bytes()).err());
+            }
+            if over.is_some() {
+                return;
+            }
             // Never true of `Exact`, and not asked then.
             if weigh.sampling().is_some()
                 && let Some(estimate) = &mut estimate
@@ -61,6 +71,9 @@ pub fn whole_weighed(
                 gather.note(event, effect, totals);
             }
         });
+        if let Some(over) = over.take() {
+            return Err(over);
+        }
         let bytes = live.bytes().saturating_add(gather.bytes());
         recording.afford(bytes).map(ControlFlow::Continue)
     })?;

@@ -11,7 +11,6 @@ use crate::process;
 use crate::recording::Recording;
 use crate::replay::{self, Gather};
 use crate::sites::{Site, SiteId, Sites};
-use crate::table;
 use heaptape_tape::{BacktraceId, Effect, Event, LiveBlock, Process, TapeError, Totals};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -19,9 +18,6 @@ use std::cmp::Reverse;
 
 /// Most points that are computed.
 pub const MOST_POINTS: usize = 1024;
-
-/// Bytes of tables by backtrace node: growth and sites.
-const BYTES_BY_NODE: u64 = 16 + 8;
 
 /// Live bytes of some call sites over the time of a recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -63,7 +59,6 @@ impl SiteSeries {
         most: usize,
     ) -> Result<SiteSeries, TapeError> {
         let points = points.clamp(1, MOST_POINTS);
-        recording.afford(table::bytes_by_node(recording, BYTES_BY_NODE))?;
         let (start, end) = process::span(recording, process.id);
         let mut live = recording.live_at_start(process.id)?;
         let growth = Growth::at_moments(weigh, start.0, end.0, points, &live);
@@ -71,6 +66,8 @@ impl SiteSeries {
         replay::whole_weighed(weigh, recording, process.id, &mut live, &mut follow)?;
         drop(live);
         follow.0.finish();
+        let sites = follow.0.places() * Sites::BYTES_BY_BACKTRACE;
+        recording.afford(follow.0.bytes() + sites)?;
         SiteSeries::of(recording, &follow.0, &mut Sites::new(recording, names), points, most)
     }
 

@@ -77,6 +77,9 @@ pub struct SiteWeight {
 }
 
 impl<'a> Sites<'a> {
+    /// What it takes for a backtrace.
+    pub(crate) const BYTES_BY_BACKTRACE: u64 = size_of::<Option<SiteId>>() as u64;
+
     /// No site known yet.
     pub fn new(recording: &'a dyn Recording, names: &'a dyn Names) -> Sites<'a> {
         Sites {

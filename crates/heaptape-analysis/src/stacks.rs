@@ -6,7 +6,6 @@
 
 use crate::names::{self, Frame, Names};
 use crate::recording::Recording;
-use crate::table;
 use crate::wrappers;
 use heaptape_tape::{BacktraceId, TapeError};
 use rustc_hash::FxHashMap;
@@ -61,7 +60,7 @@ impl Stacks {
         backtraces: impl Iterator<Item = BacktraceId>,
         named: &[&Frame],
     ) -> Result<Stacks, TapeError> {
-        recording.afford(table::bytes_by_node(recording, BYTES_BY_NODE))?;
+        recording.afford(BYTES_BY_NODE.saturating_mul(recording.nodes().len() as u64))?;
         let mut used = vec![false; recording.nodes().len() + 1];
         for backtrace in backtraces {
             for (id, _) in names::walk(recording, backtrace) {

@@ -17,9 +17,8 @@ use crate::rss::{self, Residence, RssWatch};
 use crate::series::{Series, SeriesBuilder};
 use crate::sites::{SiteId, Sites};
 use crate::sizes::Sizes;
-use crate::table;
 use crate::temporary::Temporaries;
-use crate::unresolved::{self, Unresolved};
+use crate::unresolved::Unresolved;
 use heaptape_tape::{
     Action, Effect, Event, LiveBlock, LiveSet, Losses, Moment, Process, ProcessId, TapeError,
     Totals,
@@ -32,9 +31,6 @@ pub const SERIES_BUCKETS: usize = 240;
 
 /// Errors that are listed in a summary at most.
 const ERRORS: usize = 10;
-
-/// Bytes of tables by backtrace node: growth, temporary blocks, weights, sites, and what was looked at.
-const BYTES_BY_NODE: u64 = 16 + 16 + 16 + 8 + unresolved::BYTES_BY_NODE;
 
 /// The summary of one process.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -155,13 +151,15 @@ impl Summary {
         process: &Process,
         (top, limit): (usize, usize),
     ) -> Result<(Summary, Errors), TapeError> {
-        let tables = table::bytes_by_node(recording, BYTES_BY_NODE);
-        recording.afford(tables)?;
         let name = ProcessName::of(recording, process);
         let (live, totals, pass) = Pass::over(weigh, recording, names, &name)?;
+        // What comes now has no other backtraces.
+        let by_backtrace = Weights::BYTES_BY_BACKTRACE + Sites::BYTES_BY_BACKTRACE;
+        let tables = pass.bytes() + pass.growth.places() * by_backtrace;
+        recording.afford(live.bytes().saturating_add(tables))?;
         let mut sites = Sites::new(recording, names);
         let never_freed = NeverFreed {
-            live: pass.never_freed(recording, &live, &mut sites, top),
+            live: pass.never_freed(recording, &live, &mut sites, top)?,
             inherited: inherited(weigh, recording, process.id, &live),
         };
         let allocated = pass.allocated(&totals);
@@ -177,7 +175,7 @@ impl Summary {
         layout.blocks = Vec::new();
         drop(live);
         let at_peak = recording.live_at(process.id, Moment::Event(totals.peak_event))?;
-        let weights = Weights::of_live(recording, &at_peak);
+        let weights = Weights::of_live(recording, &at_peak)?;
         let peak = Ranking::of(&weights, &mut sites, Unit::Bytes, top);
         gathered.at_peak(&weights, &at_peak, &mut sites);
         drop((at_peak, weights));
@@ -199,7 +197,7 @@ impl Summary {
             layout,
             leaks: LeakSummary::last(recording, process.id),
             errors: own,
-            unresolved: Unresolved::of(recording, names, pass.growth.backtraces()),
+            unresolved: Unresolved::of(recording, names, pass.growth.backtraces())?,
             series: pass.series.finish(),
             residence,
             findings: Findings::default(),
@@ -350,8 +348,8 @@ impl<'a, W: Weigh> Pass<'a, W> {
         live: &LiveSet,
         sites: &mut Sites<'_>,
         top: usize,
-    ) -> Ranking {
-        let weights = Weights::of_live(recording, live);
+    ) -> Result<Ranking, TapeError> {
+        let weights = Weights::of_live(recording, live)?;
         let mut ranking = Ranking::of(&weights, sites, Unit::Bytes, top);
         let shown: FxHashMap<SiteId, usize> = (0..)
             .zip(&ranking.sites)
@@ -363,6 +361,6 @@ impl<'a, W: Weigh> Pass<'a, W> {
         for (entry, series) in ranking.sites.iter_mut().zip(series) {
             entry.growing = Some(growth::only_grew(&series));
         }
-        ranking
+        Ok(ranking)
     }
 }

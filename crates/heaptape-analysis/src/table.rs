@@ -1,14 +1,8 @@
 //! Numbers by id, in pages: ids on a tape count from 0, over all processes; what concerns one process are few pages of them.
 
-use crate::recording::Recording;
 use heaptape_tape::{BacktraceId, ThreadId};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
-
-/// Bytes of tables that have `bytes` for every backtrace node of a recording.
-pub(crate) fn bytes_by_node(recording: &dyn Recording, bytes: u64) -> u64 {
-    bytes.saturating_mul(recording.nodes().len() as u64)
-}
 
 /// An id that is a place in a table.
 pub(crate) trait Place: Copy {
@@ -40,18 +34,23 @@ const DENSE: usize = 1 << 24;
 /// Values of a page.
 const PAGE: usize = 1 << 9;
 
+/// Ids between two looks at the memory taken: each may open a page of a table.
+pub(crate) const BETWEEN_LOOKS: usize = 1 << 12;
+
 /// A value for every id.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<I, T> {
     /// `None` where no id was asked for.
     pages: Vec<Option<Box<[T; PAGE]>>>,
+    /// Pages that are there.
+    open: usize,
     beyond: BTreeMap<usize, T>,
     id: PhantomData<I>,
 }
 
 impl<I, T> Default for Table<I, T> {
     fn default() -> Table<I, T> {
-        Table { pages: Vec::new(), beyond: BTreeMap::new(), id: PhantomData }
+        Table { pages: Vec::new(), open: 0, beyond: BTreeMap::new(), id: PhantomData }
     }
 }
 
@@ -67,7 +66,8 @@ impl<I: Place, T: Clone + Default> Table<I, T> {
             }
             self.pages.resize(page + 1, None);
         }
-        &mut self.pages[page].get_or_insert_with(open)[place % PAGE]
+        let open = &mut self.open;
+        &mut self.pages[page].get_or_insert_with(|| new_page(open))[place % PAGE]
     }
 
     /// The value of an id, if one near it was ever asked for.
@@ -89,17 +89,23 @@ impl<I: Place, T: Clone + Default> Table<I, T> {
         dense.chain(beyond).map(|(place, value)| (I::at(place), value))
     }
 
+    /// How many ids there is a value for: what another table by the same ids takes follows.
+    pub(crate) fn places(&self) -> u64 {
+        (self.open * PAGE + self.beyond.len()) as u64
+    }
+
     /// About the bytes that it takes.
     pub(crate) fn bytes(&self) -> u64 {
         // A node of a tree is half full at least, and has a head.
         let beyond = self.beyond.len() * (2 * size_of::<(usize, T)>() + 8);
-        let open = self.pages.iter().flatten().count() * size_of::<[T; PAGE]>();
+        let open = self.open * size_of::<[T; PAGE]>();
         (self.pages.capacity() * size_of::<Option<Box<[T; PAGE]>>>() + open + beyond) as u64
     }
 }
 
 #[cold]
-fn open<T: Clone + Default>() -> Box<[T; PAGE]> {
+fn new_page<T: Clone + Default>(open: &mut usize) -> Box<[T; PAGE]> {
+    *open += 1;
     let page: Box<[T]> = vec![T::default(); PAGE].into();
     page.try_into().ok().expect("it has that length")
 }

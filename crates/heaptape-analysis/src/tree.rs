@@ -8,8 +8,8 @@ use crate::metric::{MetricAndUnit, Unit, Weight};
 use crate::names::{self, Frame, Names};
 use crate::process::ProcessName;
 use crate::recording::Recording;
-use crate::table::{self, Table};
-use crate::unresolved::{self, Unresolved};
+use crate::table::Table;
+use crate::unresolved::Unresolved;
 use heaptape_tape::{BacktraceId, BacktraceNode, Process, TapeError};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -100,7 +100,6 @@ impl Tree {
         inverted: bool,
         min_per_mille: u64,
     ) -> Result<Tree, TapeError> {
-        recording.afford(table::bytes_by_node(recording, BYTES_BY_NODE))?;
         let (weights, instant) = measure.metric.measure(recording, process.id)?;
         let mut builder = Builder::new(recording, names);
         builder.other_bytes = weights.bytes();
@@ -121,14 +120,12 @@ impl Tree {
                 roots: Vec::new(),
                 nodes: Vec::new(),
                 functions: Vec::new(),
-                unresolved: Unresolved::of(recording, names, weights.iter().map(|(id, _)| id)),
+                unresolved: Unresolved::of(recording, names, weights.iter().map(|(id, _)| id))?,
             },
         )
     }
 }
 
-/// Bytes of tables by backtrace node: weights, what was met, and what was looked at.
-const BYTES_BY_NODE: u64 = 16 + 4 + unresolved::BYTES_BY_NODE;
 /// Backtraces, and nodes, between two looks at the memory taken.
 const BETWEEN_CHECKS: usize = 1 << 12;
 /// Bytes of a node of a finished tree with a frame of its own and its place among its caller's children.

@@ -5,15 +5,11 @@
 
 use crate::names::{self, Names};
 use crate::recording::Recording;
-use crate::table::Table;
-use heaptape_tape::{BacktraceId, BacktraceNode, Module, ModuleId};
+use crate::table::{BETWEEN_LOOKS, Table};
+use heaptape_tape::{BacktraceId, BacktraceNode, Module, ModuleId, TapeError};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use std::collections::BTreeMap;
-
-/// Bytes for every node that is looked at: what was passed, and a place of code in a hash table that is half
-/// empty, and is copied to one of twice its size when it grows.
-pub(crate) const BYTES_BY_NODE: u64 = 1 + 3 * (size_of::<Code>() as u64 + 1);
 
 /// How many frames have no function name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -38,22 +34,26 @@ pub struct UnresolvedIn {
 }
 
 impl Unresolved {
-    /// Of every backtrace of the recording.
-    pub fn of_all(recording: &dyn Recording, names: &dyn Names) -> Unresolved {
+    /// Of every backtrace of the recording. Fails as soon as memory would not do.
+    pub fn of_all(recording: &dyn Recording, names: &dyn Names) -> Result<Unresolved, TapeError> {
         let mut count = Count::new(recording);
         for (id, node) in (1..).map(BacktraceId).zip(recording.nodes().iter()) {
             count.node(names, id, &node);
+            if (id.0 as usize).is_multiple_of(BETWEEN_LOOKS) {
+                recording.afford(count.bytes())?;
+            }
         }
-        count.finish()
+        Ok(count.finish())
     }
 
-    /// Of these backtraces.
+    /// Of these backtraces. Fails as soon as memory would not do, as [`Unresolved::of_all`].
     pub fn of(
         recording: &dyn Recording,
         names: &dyn Names,
         backtraces: impl Iterator<Item = BacktraceId>,
-    ) -> Unresolved {
+    ) -> Result<Unresolved, TapeError> {
         let mut count = Count::new(recording);
+        let mut until_look = BETWEEN_LOOKS;
         let mut passed: Table<BacktraceId, bool> = Table::default();
         for backtrace in backtraces {
             for (id, node) in names::walk(recording, backtrace) {
@@ -61,9 +61,14 @@ impl Unresolved {
                     break;
                 }
                 count.node(names, id, &node);
+                until_look -= 1;
+                if until_look == 0 {
+                    until_look = BETWEEN_LOOKS;
+                    recording.afford(passed.bytes().saturating_add(count.bytes()))?;
+                }
             }
         }
-        count.finish()
+        Ok(count.finish())
     }
 
     /// Whether so many are unresolved that a reader of names should know: 1 of 10.
@@ -119,6 +124,11 @@ impl<'a> Count<'a> {
         *self.unnamed.entry((module, why)).or_default() += 1;
     }
 
+    /// About the bytes that it takes or is about to: when it grows it is there twice, the second time double.
+    fn bytes(&self) -> u64 {
+        3 * (self.known.capacity() * (size_of::<Code>() + 1)) as u64
+    }
+
     fn finish(self) -> Unresolved {
         let in_module = |((module, why), frames)| UnresolvedIn { module, why, frames };
         let mut modules: Vec<UnresolvedIn> = self.unnamed.into_iter().map(in_module).collect();
@@ -171,12 +181,12 @@ mod tests {
         let root = add(BacktraceId::NONE, 1);
         let (a, b) = (add(root, 2), add(root, 3));
         let same = add(a, 3);
-        let all = Unresolved::of_all(&recording, &EvenNames);
+        let all = Unresolved::of_all(&recording, &EvenNames).unwrap();
         assert_eq!((all.frames, all.unresolved), (3, 2));
         let why = "odd".to_owned();
         assert_eq!(all.modules, [UnresolvedIn { module: None, why, frames: 2 }]);
         let of = |ids: &[BacktraceId]| {
-            let found = Unresolved::of(&recording, &EvenNames, ids.iter().copied());
+            let found = Unresolved::of(&recording, &EvenNames, ids.iter().copied()).unwrap();
             (found.frames, found.unresolved)
         };
         assert_eq!(of(&[a, a]), (2, 1));

@@ -344,7 +344,7 @@ impl Truth<'_> {
         let live = self.live(position)?;
         let sum = self.sum(live.blocks().map(|block| (block, 1)));
         // The sums of the text views are the same.
-        let theirs = Weights::of_live(self.tape, &live).total();
+        let theirs = Weights::of_live(self.tape, &live).expect("memory does").total();
         assert_eq!((sum.bytes, sum.blocks), (theirs.bytes.into(), theirs.blocks.into()));
         Ok(Instant { position, sum })
     }

@@ -105,7 +105,7 @@ impl Gathered {
         (growth, watched): (&Growth<W>, Watched),
         sites: &mut Sites<'_>,
     ) -> Result<Gathered, TapeError> {
-        let weights = Weights::of_live(recording, live);
+        let weights = Weights::of_live(recording, live)?;
         let never_freed = by_site(weights.iter(), sites);
         let temporaries = watched.temporaries.iter().filter(|(_, weight)| weight.blocks > 0);
         let temporary = by_site(temporaries.map(|(id, weight)| (id, *weight)), sites);

@@ -48,34 +48,19 @@ impl Closing {
                 self.warnings.push(sentence);
             }
         };
-        say(
-            self.strangers,
-            format!(
-                "{} processes carried the recorder of another heaptape and were not recorded",
-                self.strangers
+        let of_processes = [
+            (self.strangers, "not recorded: the recorder of another heaptape was in the way"),
+            (self.orphans, "left without inherited blocks: the fork was not seen"),
+            (self.unsearched, "not searched for leaks: the launcher was too far behind"),
+            (
+                self.cramped,
+                "not searched for leaks: the limit of address space (ulimit -v) is too low",
             ),
-        );
-        say(
-            self.orphans,
-            format!(
-                "{} forked processes are without the blocks they inherited: the fork was not seen",
-                self.orphans
-            ),
-        );
-        say(
-            self.unsearched,
-            format!(
-                "{} processes were not searched for leaks: the launcher was too far behind",
-                self.unsearched
-            ),
-        );
-        say(
-            self.cramped,
-            format!(
-                "{} processes were not searched for leaks: the limit of address space (ulimit -v) is too low",
-                self.cramped
-            ),
-        );
+        ];
+        for (count, what) in of_processes {
+            let who = if count == 1 { "process was" } else { "processes were" };
+            say(count, format!("{count} {who} {what}"));
+        }
         say(self.unnamed, format!("{} more programs could not be recorded", self.unnamed));
         say(
             copied.over_budget,

@@ -211,7 +211,7 @@ pub(crate) fn views(
     let history = AddressHistory::compute(recording, names, process, address, 100).unwrap();
     let wrong = Errors::compute(recording, names, process, 100).unwrap();
     let detail = errors::Detail { depth: 8, undecided: true };
-    let facts = Info::compute(recording, names);
+    let facts = Info::compute(recording, names).expect("memory does");
     let mut sites = Sites::new(recording, names);
     type View<'v> = Box<dyn FnOnce(&mut Vec<u8>) -> std::io::Result<()> + 'v>;
     let views: Vec<(&'static str, View<'_>)> = vec![

@@ -27,7 +27,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Outcome {
     let reading = Reading::open(args.tape)?;
-    let info = Info::compute(reading.recording(), &reading.names());
+    let info = Info::compute(reading.recording(), &reading.names())
+        .map_err(|error| reading.unreadable(error))?;
     if args.json {
         return json_results("info", &[info]);
     }

@@ -101,7 +101,7 @@ impl Gathered {
     fn of(reading: &Reading, chosen: &[&Process], memory: u64) -> Result<Gathered, Failure> {
         let names = reading.names();
         let recording = reading.recording();
-        let info = Info::compute(recording, &names);
+        let info = Info::compute(recording, &names).map_err(|error| reading.unreadable(error))?;
         let mut overview = Overview::of(recording, &reading.file_name(), info);
         let mut all_ready = Vec::new();
         for process in reading.tape().processes() {

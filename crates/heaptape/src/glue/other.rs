@@ -64,7 +64,7 @@ fn overview_of(
     tables: &ProcessTables,
 ) -> Result<Overview, Failure> {
     let recording = other.recording();
-    let info = Info::compute(recording, &other.names());
+    let info = Info::compute(recording, &other.names()).map_err(|error| other.unreadable(error))?;
     let mut overview = Overview::of(recording, &other.file_name(), info);
     overview.first = process.id.0;
     overview.left_out = tables.left_out;

@@ -49,6 +49,7 @@ impl Report {
         let names = reading.names();
         let chosen = reading.processes_of_page()?;
         let info = Info::compute(reading.recording(), &names);
+        let info = info.map_err(|error| reading.unreadable(error))?;
         let mut overview = Overview::of(reading.recording(), &reading.file_name(), info);
         let file = tempfile::tempfile().map_err(spooled)?;
         let blobs = Blobs::new(BufWriter::new(file));

@@ -1,6 +1,6 @@
 //! Manners of a command-line tool: streams, colour, exit codes, hostile input.
 
-use crate::tapes::{TestTape, heaptape, run, write_exec_tape};
+use crate::tapes::{TestTape, heaptape, run, write_backtraces_tape, write_exec_tape};
 use std::io::Read;
 use std::process::Stdio;
 
@@ -234,4 +234,37 @@ fn memory_is_bounded_and_the_bound_is_told() {
     let least = with("summary", "63M");
     assert_eq!(least.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&least.stderr).contains("64M is the least"));
+}
+
+/// A view of one process was once refused for what the backtraces of all would take. It takes what its own do, and is refused
+/// as soon as that is too much.
+#[test]
+fn a_view_takes_memory_for_its_own_backtraces() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("many.tape");
+    write_backtraces_tape(&path, 1_500_000);
+    for command in ["summary", "at", "tree", "info"] {
+        let with = |process: &str| {
+            let path = path.to_str().unwrap();
+            let mut args = vec![command, path, "--memory", "128M"];
+            if command != "info" {
+                args.extend(["--process", process]);
+            }
+            if command == "tree" {
+                args.extend(["--metric", "allocated"]);
+            }
+            run(&args)
+        };
+        let few = with("#1");
+        let why = String::from_utf8_lossy(&few.stderr).into_owned();
+        // All frames of the tape are looked at for `info`.
+        assert_eq!(few.status.success(), command != "info", "{command}: {why}");
+        // Nothing is live at the end of #0.
+        if command == "summary" || command == "tree" {
+            let many = with("#0");
+            let why = String::from_utf8_lossy(&many.stderr).into_owned();
+            assert_eq!(many.status.code(), Some(1), "{command}: {why}");
+            assert!(why.contains("128 MiB") && why.contains("--memory"), "{command}: {why}");
+        }
+    }
 }

@@ -125,6 +125,38 @@ pub(crate) fn write_processes(path: &Path, programs: &[(u32, &str, Ending, u64)]
     tape.finish().unwrap();
 }
 
+/// Two processes on a tape with so many backtraces: #0 has a block by every one, #1 a block by the last ten.
+pub(crate) fn write_backtraces_tape(path: &Path, backtraces: u32) {
+    let header = Header { tick_ns: 1000, page_size: 4096, ..Header::default() };
+    let mut tape = TapeWriter::new(std::fs::File::create(path).unwrap(), &header).unwrap();
+    let ids: Vec<BacktraceId> = (0..backtraces)
+        .map(|address| BacktraceNode {
+            parent: BacktraceId::NONE,
+            module: None,
+            address: u64::from(address),
+            quality: FrameQuality::Exact,
+        })
+        .map(|node| tape.backtrace_node(&node).unwrap())
+        .collect();
+    for (id, own) in [(0, &ids[..]), (1, &ids[ids.len() - 10..])] {
+        let process = process(id, b"many");
+        tape.process_start(&process).unwrap();
+        let (thread, start, process) = (ThreadId(id), TimeNs(0), process.id);
+        tape.thread_start(&Thread { id: thread, process, tid: id, name: Vec::new(), start })
+            .unwrap();
+        for (&backtrace, addr) in own.iter().zip((0x1000..).step_by(0x100)) {
+            // Freed at once: the blocks take no memory, the backtraces do.
+            let begun = Event { thread, ..event(1, Action::Alloc, addr, 8, backtrace) };
+            let ended = Event { action: Action::Free, api: Api::Free, ..begun };
+            tape.event(process, &begun).unwrap();
+            tape.event(process, &ended).unwrap();
+        }
+        tape.process_end(process, TimeNs(5_000_000), Ending::Exited(0), &Losses::default())
+            .unwrap();
+    }
+    tape.finish().unwrap();
+}
+
 /// A process with two snapshots: of block 1 (64 bytes), of block 3 (9000 bytes, whose second page is not known
 /// at the second snapshot), with pointers of all kinds; block 2 was freed between.
 fn write_contents_tape(path: &Path) {
