@@ -94,7 +94,7 @@ fn line(line: &[u8]) -> Option<Mapping> {
     };
     let offset = hex(field()?)?;
     let (_device, _inode) = (field()?, field()?);
-    let name = rest.trim_ascii_start().to_vec();
+    let name = rest.trim_ascii_start().into();
     (start < end).then_some(Mapping { start, end, access, offset, name })
 }
 

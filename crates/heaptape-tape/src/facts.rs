@@ -14,7 +14,7 @@ use crate::model::*;
 use crate::nodes::Nodes;
 use crate::varint::{Cursor, Malformed, unzigzag};
 use rustc_hash::FxHashMap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// A packed fact takes hardly less than a quarter of a byte.
@@ -24,6 +24,8 @@ const MAX_PLACEHOLDERS: u64 = 1 << 20;
 
 /// Bytes of a text beside its own: where it is and how long, and what the allocator adds.
 const TEXT_BYTES: usize = size_of::<Vec<u8>>() + 32;
+/// Bytes of a name that mappings share beside its own: its counts, its place in the table, and what the allocator adds.
+const SHARED_NAME_BYTES: usize = 96;
 /// A node's name in the tree of them, the name itself aside.
 const NODE_NAME_BYTES: usize = 48;
 
@@ -49,6 +51,8 @@ pub(crate) struct Facts {
     pub(crate) overwrites: Vec<Overwrite>,
     pub(crate) guarded: Vec<Guarded>,
     pub(crate) memory_maps: Vec<MemoryMap>,
+    /// Names of mappings, while facts are read. Whoever wrote them must not know the hash: it is not a fast one.
+    mapping_names: HashSet<Arc<[u8]>>,
     pub(crate) leak_scans: Vec<LeakScan>,
     /// By process: its snapshots, each with the number of PAGES blocks it is made of.
     pub(crate) snapshots: FxHashMap<ProcessId, Vec<(Snapshot, u64)>>,
@@ -79,6 +83,7 @@ impl Facts {
             overwrites: Vec::new(),
             guarded: Vec::new(),
             memory_maps: Vec::new(),
+            mapping_names: HashSet::new(),
             leak_scans: Vec::new(),
             snapshots: FxHashMap::default(),
             stacks: Vec::new(),
@@ -114,6 +119,7 @@ impl Facts {
     pub(crate) fn settle(&mut self) {
         self.nodes.settle();
         self.depths = Vec::new();
+        self.mapping_names = HashSet::new();
     }
 
     /// Sees to it that so many bytes more may be kept. If not, they count as if they were: then the facts
@@ -150,8 +156,9 @@ impl Facts {
     /// Takes in one record.
     pub(crate) fn apply(&mut self, tag: u64, f: &mut Cursor<'_>) -> Result<(), Malformed> {
         if tag != tag::NODES && tag != tag::SAMPLE {
-            // No record has more than two texts beside those in lists.
-            self.others += (f.len() + 2 * TEXT_BYTES) as u64;
+            // No record has more than two texts beside those in lists. Names of mappings are shared.
+            let texts = if tag == tag::MEMORY_MAP { 0 } else { f.len() };
+            self.others += (texts + 2 * TEXT_BYTES) as u64;
         }
         match tag {
             tag::HEADER => self.header(f),
@@ -514,22 +521,39 @@ impl Facts {
     fn memory_map(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {
         let process = self.known_process(f)?;
         let time = self.time(f)?;
-        let count = self.texts(f, size_of::<Mapping>() + size_of::<u64>() + TEXT_BYTES)?;
+        let count = self.texts(f, size_of::<Mapping>() + size_of::<u64>())?;
         let mut mappings = Vec::with_capacity(count);
         let mut before = 0u64;
         for _ in 0..count {
             let start =
                 before.checked_add(f.number()?).ok_or(Malformed("a mapping past the end"))?;
             let end = start.checked_add(f.number()?).ok_or(Malformed("a mapping past the end"))?;
-            let (access, offset, name) = (access_of(f.number()?), f.number()?, f.bytes()?.to_vec());
+            let (access, offset) = (access_of(f.number()?), f.number()?);
+            let name = self.mapping_name(f.bytes()?)?;
             mappings.push(Mapping { start, end, access, offset, name });
             before = end;
         }
         // The first tapes end here.
         let known = if f.is_empty() { 0 } else { count };
-        let resident = (0..known).map(|_| f.number()).collect::<Result<_, _>>()?;
+        let mut resident = Vec::with_capacity(known);
+        for _ in 0..known {
+            resident.push(f.number()?);
+        }
         self.memory_maps.push(MemoryMap { process, time, mappings, resident });
         Ok(())
+    }
+
+    /// A mapping's name; equal ones are one.
+    fn mapping_name(&mut self, name: &[u8]) -> Result<Arc<[u8]>, Malformed> {
+        if let Some(known) = self.mapping_names.get(name) {
+            return Ok(Arc::clone(known));
+        }
+        let bytes = name.len() + SHARED_NAME_BYTES;
+        self.room_for(bytes)?;
+        self.others += bytes as u64;
+        let name: Arc<[u8]> = name.into();
+        self.mapping_names.insert(Arc::clone(&name));
+        Ok(name)
     }
 
     fn overwrite(&mut self, f: &mut Cursor<'_>) -> Result<(), Malformed> {

@@ -5,6 +5,7 @@
 //! ([`TimeNs`]); sizes are bytes.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Nanoseconds since the recording began (`CLOCK_MONOTONIC` of the recording machine).
 ///
@@ -408,7 +409,8 @@ pub struct Mapping {
     /// Where in the file it begins; 0 without a file.
     pub offset: u64,
     /// The file's path, or what the kernel calls it (`[heap]`, `[stack]`); empty for anonymous memory.
-    pub name: Vec<u8>,
+    /// Shared: a tape has the same names in map after map.
+    pub name: Arc<[u8]>,
 }
 
 /// glibc's arenas other than the first lie in stretches of this size that begin at a multiple of it.
@@ -755,7 +757,7 @@ mod tests {
         assert!(!used.is_arena(Some(&rest(start + ARENA_BYTES / 2, closed))));
         assert!(!mapping(start + 4096, start + 8192, open).is_arena(None));
         let file =
-            Mapping { name: b"/bin/a".to_vec(), ..mapping(start, start + ARENA_BYTES, open) };
+            Mapping { name: b"/bin/a"[..].into(), ..mapping(start, start + ARENA_BYTES, open) };
         assert!(!file.is_arena(None));
     }
 }

@@ -70,7 +70,7 @@ fn what_went_wrong_comes_back_as_it_was_told() {
     assert_eq!((tape.stacks()[0].backtrace, tape.stacks()[0].crash), (BacktraceId(2), Some(0)));
     assert_eq!((tape.overwrites()[0].offset, &tape.overwrites()[0].seen[..]), (-8, &[1, 2, 3][..]));
     assert_eq!(tape.guarded()[0].mechanism, GuardMechanism::RedZones);
-    assert_eq!(tape.memory_maps()[0].at(0x7800).unwrap().name, b"[stack]");
+    assert_eq!(tape.memory_maps()[0].at(0x7800).unwrap().name[..], *b"[stack]");
     assert_eq!((tape.cgroups()[0].max, tape.cgroups()[0].high), (Some(1 << 20), None));
 }
 
@@ -288,14 +288,40 @@ fn whatever_facts_there_are_many_of_is_weighed() {
     assert_eq!(tape.processes()[0].argv.len(), 1000);
     let (unrecorded, crash) = (record(10, &[5, 0, 0, 0]), record(11, &[0; 8]));
     let process = arguments(1);
+    // Names that differ take as much as they are, and equal ones nothing.
+    let mappings = |name: &dyn Fn(u32) -> [u8; 4]| {
+        let count = 400_000;
+        let of = |at| [&[0, 1, 0, 0, 4][..], &name(at)].concat();
+        let all: Vec<u8> = (0..count as u32).flat_map(of).collect();
+        [process.clone(), record(12, &[&[0, 0], &number(count)[..], &all].concat())].concat()
+    };
+    assert_eq!(open(&mappings(&|_| *b"name"), 40 << 20).unwrap().memory_maps().len(), 1);
     for many in [
+        mappings(&u32::to_le_bytes),
         arguments(4_000_000),
         unrecorded.repeat(700_000),
-        [process, crash.repeat(1_000_000)].concat(),
+        [process.clone(), crash.repeat(1_000_000)].concat(),
     ] {
         let refused = open(&many, 64 << 20).err();
         assert!(matches!(refused, Some(TapeError::Memory { .. })), "{refused:?}");
     }
+}
+
+#[test]
+fn backtrace_nodes_are_weighed() {
+    let mut tape = TapeWriter::new(Vec::new(), &Header::default()).unwrap();
+    for address in 0..1_000_000 {
+        let (parent, quality) = (BacktraceId::NONE, FrameQuality::Exact);
+        let node = BacktraceNode { parent, module: None, address, quality };
+        tape.backtrace_node(&node).unwrap();
+    }
+    let bytes = tape.finish().unwrap();
+    let open = |memory| small::open_within(&bytes, Limits { memory, readers: 0 });
+    let refused = open(30 << 20).err();
+    assert!(matches!(refused, Some(TapeError::Memory { .. })), "{refused:?}");
+    let tape = open(48 << 20).unwrap();
+    assert_eq!(tape.nodes().len(), 1_000_000);
+    assert!((24_000_000..25_000_000).contains(&tape.nodes().bytes()), "{}", tape.nodes().bytes());
 }
 
 /// One chain of 65,536 nodes, with an allocation by each, made a tree of them take minutes.

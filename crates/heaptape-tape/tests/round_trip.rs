@@ -7,6 +7,7 @@ mod small;
 use heaptape_tape::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// One step of a random history: which process, which thread of it, what, and two random numbers.
 type Step = (u8, u8, u8, u32, u32);
@@ -226,7 +227,7 @@ fn what_is_said_of_a_process_comes_back() {
         end,
         access: MappingAccess { read: true, write: start == 0x3000, ..MappingAccess::default() },
         offset: start / 2,
-        name: name.to_vec(),
+        name: name.into(),
     };
     let mappings = vec![
         mapping(0x1000, 0x3000, b"/bin/a"),
@@ -235,13 +236,18 @@ fn what_is_said_of_a_process_comes_back() {
     ];
     let resident = vec![4096; mappings.len()];
     let map = MemoryMap { process: ProcessId(0), time: TimeNs(5000), mappings, resident };
+    let later = MemoryMap { time: TimeNs(7000), ..map.clone() };
     tape.memory_map(&map).unwrap();
+    tape.memory_map(&later).unwrap();
     let private = Private { heap: 1, arenas: 2, stack: 3, files: 4, other: 5 };
     let sample = Sample { time: TimeNs(6000), rss: 15, rss_peak: 16, ..Sample::default() };
     let samples = [sample, Sample { private: Some(private), ..sample }];
     samples.iter().for_each(|sample| tape.sample(ProcessId(0), sample).unwrap());
     let tape = small::open_bytes(&tape.finish().unwrap());
-    assert_eq!(tape.memory_maps(), std::slice::from_ref(&map));
+    let [one, other] = tape.memory_maps() else { panic!("{:?}", tape.memory_maps()) };
+    assert_eq!((one, other), (&map, &later));
+    let shared = |(a, b): (&Mapping, &Mapping)| Arc::ptr_eq(&a.name, &b.name);
+    assert!(one.mappings.iter().zip(&other.mappings).all(shared));
     assert_eq!(tape.samples(ProcessId(0)), samples);
     let name = |addr| map.at(addr).map(|mapping| &mapping.name[..]);
     let expected = [None, Some(&b"/bin/a"[..]), Some(b"/bin/a"), Some(b"[heap]"), None, None];

@@ -75,7 +75,7 @@ impl Complaint {
         let message = names::text(&crash.message);
         let said = |words: &str| message.contains(words);
         if said(TOP) {
-            let heap = map?.mappings.iter().find(|mapping| mapping.name == b"[heap]")?;
+            let heap = map?.mappings.iter().find(|mapping| *mapping.name == *b"[heap]")?;
             return Some(Complaint::Top(heap.end));
         }
         let freeing = last.filter(|row| matches!(row.action, "free" | "realloc-release"));

@@ -494,7 +494,7 @@ fn stack_overflow(evidence: &Evidence<'_>) -> Option<Drawn> {
         None => map.mappings.get(place),
     }
     .filter(|mapping| mapping.access.read && mapping.access.write)?;
-    let is_main = stack.name == b"[stack]";
+    let is_main = *stack.name == *b"[stack]";
     // The stack pointer is still in the stack, or has gone where the address is: into the guard or the gap before it.
     let is_inside = (stack.start..stack.end).contains(&sp);
     let is_beside = map.mappings.partition_point(|mapping| mapping.end <= sp) == place

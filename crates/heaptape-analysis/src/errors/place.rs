@@ -150,11 +150,11 @@ impl<'a> Places<'a> {
     }
 
     fn mapped(&self, map: &MemoryMap, at: &Mapping) -> Place {
-        if at.name == b"[stack]" {
+        if *at.name == *b"[stack]" {
             let pid = self.recording.processes().get(self.process.0 as usize).map(|p| p.pid);
             return Place::Stack { tid: pid, likely: false };
         }
-        if at.name == b"[heap]" {
+        if *at.name == *b"[heap]" {
             return Place::Heap;
         }
         if at.name.is_empty() {

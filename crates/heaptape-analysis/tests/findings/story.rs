@@ -159,7 +159,7 @@ impl Story {
             end: start + 64 * MIB,
             access,
             offset: 0,
-            name: name.to_vec(),
+            name: name.into(),
         };
         let heap_mapping = Mapping { end: HEAP + 1024 * MIB, ..mapping(HEAP, b"[heap]") };
         let far = (0..).map(|i| mapping(0x7f00_0000_0000 + i * 128 * MIB, b""));

@@ -71,7 +71,7 @@ fn beside_a_live_block_it_is_not_a_use_after_free() {
 
 fn mapping(start: u64, end: u64, is_open: bool, name: &str) -> Mapping {
     let access = MappingAccess { read: is_open, write: is_open, ..MappingAccess::default() };
-    Mapping { start, end, access, offset: 0, name: name.into() }
+    Mapping { start, end, access, offset: 0, name: name.as_bytes().into() }
 }
 
 /// A guard page at 0x10000 with a stack above it, and far away the main thread's stack.

@@ -44,7 +44,7 @@ impl Module<'_> {
     /// Whether a mapping is a part of it.
     pub(super) fn holds(&self, mapping: &Mapping) -> bool {
         let is_inside = self.start <= mapping.start && mapping.start < self.end;
-        is_inside && (mapping.name.is_empty() || mapping.name == self.path)
+        is_inside && (mapping.name.is_empty() || *mapping.name == *self.path)
     }
 
     pub(super) fn is_recorder(&self) -> bool {

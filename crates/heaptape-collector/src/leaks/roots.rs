@@ -107,7 +107,7 @@ impl Roots {
         let hidden = hidden.merged();
         let search = Search { process, modules: &modules, memory, hidden: &hidden };
         for mapping in process.mappings.iter().filter(|mapping| is_searched(mapping)) {
-            if mapping.name != b"[heap]" || process.search_heap {
+            if *mapping.name != *b"[heap]" || process.search_heap {
                 roots.mapping(mapping, &search);
             }
         }
@@ -154,9 +154,9 @@ impl Roots {
         }
         let is_file = mapping.name.first().is_some_and(|&first| first != b'[');
         if is_file {
-            let place = LeakPlace::memory(range.start, mapping.name.clone());
+            let place = LeakPlace::memory(range.start, mapping.name.to_vec());
             self.search(range, place, search);
-        } else if mapping.name == b"[stack]" {
+        } else if *mapping.name == *b"[stack]" {
             self.first_stack(range, search);
         } else if !range.is_empty() {
             self.anonymous(range, search);
@@ -258,7 +258,7 @@ impl Roots {
         }
         let in_heap: Vec<Range<u64>> = hidden.merged();
         hidden.add(arena.clone());
-        for mapping in mappings.iter().filter(|m| m.access.write && m.name != b"[heap]") {
+        for mapping in mappings.iter().filter(|m| m.access.write && *m.name != *b"[heap]") {
             let mut block = blocks.first_from(mapping.start);
             while (block as usize) < blocks.len() && blocks.start(block) < mapping.end {
                 let start = blocks.start(block);
@@ -286,7 +286,7 @@ impl Roots {
 /// Whether there may be pointers in it.
 pub(super) fn is_searched(mapping: &Mapping) -> bool {
     let access = &mapping.access;
-    let name = mapping.name.as_slice();
+    let name = &mapping.name[..];
     let is_device =
         name.starts_with(DEVICES) && !name.starts_with(ZERO) && !name.starts_with(SHARED);
     let is_ours = access.shared && name.starts_with(b"/memfd:heaptape");

@@ -78,7 +78,7 @@ impl Image {
         Some(Image {
             tables: Tables::read(memory, &segments, bias),
             build_id: build_id(memory, &segments, bias).unwrap_or_default(),
-            path: here.name.clone(),
+            path: here.name.to_vec(),
             range,
             bias,
             segments,

@@ -156,7 +156,7 @@ fn memory_map() -> MemoryMap {
         end: start + bytes,
         access: MappingAccess { read: true, write: true, ..MappingAccess::default() },
         offset: 0,
-        name: name.to_vec(),
+        name: name.into(),
     };
     MemoryMap {
         process: ProcessId(0),

@@ -107,8 +107,9 @@ pub fn diagnosed() -> Vec<u8> {
     })
     .unwrap();
     let access = MappingAccess { read: true, write: true, ..MappingAccess::default() };
-    let heap = Mapping { start: 0x1000, end: 0x3000, access, offset: 0, name: b"[heap]".to_vec() };
-    let stack = Mapping { start: 0x7000, end: 0x9000, name: b"[stack]".to_vec(), ..heap.clone() };
+    let heap =
+        Mapping { start: 0x1000, end: 0x3000, access, offset: 0, name: b"[heap]"[..].into() };
+    let stack = Mapping { start: 0x7000, end: 0x9000, name: b"[stack]"[..].into(), ..heap.clone() };
     let map = MemoryMap {
         process: main,
         time: TimeNs(1_600),

@@ -23,7 +23,7 @@ fn what_is_resident_is_told_apart() {
 
     let map = tape.memory_maps().last().expect("a map at the end");
     assert_eq!(map.mappings.len(), map.resident.len());
-    let heap = map.mappings.iter().position(|mapping| mapping.name == b"[heap]").expect("a heap");
+    let heap = map.mappings.iter().position(|mapping| *mapping.name == *b"[heap]").expect("a heap");
     assert_eq!(map.resident[heap], private.heap);
 }
 

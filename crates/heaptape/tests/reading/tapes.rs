@@ -219,7 +219,7 @@ fn write_contents_tape(path: &Path) {
         end: 0x7001_0000,
         access,
         offset: 0,
-        name: b"[stack]".to_vec(),
+        name: b"[stack]"[..].into(),
     };
     tape.memory_map(&MemoryMap {
         process: main,
