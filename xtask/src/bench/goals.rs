@@ -99,9 +99,10 @@ pub(super) fn mean_ratio(results: &Results, metric: Metric) -> Option<f64> {
     geometric_mean(&ratios.map(|it| it.best).collect::<Vec<_>>())
 }
 
-/// The geometric mean of how many times what programs take alone they take under a mode.
+/// The geometric mean of how many times what programs take alone they take under a mode, of those that are steady.
 pub(super) fn mean_times_bare(results: &Results, mode: Mode, metric: Metric) -> Option<f64> {
-    let times = results.workloads.iter().filter_map(|row| row.times_bare(mode, metric));
+    let steady = results.workloads.iter().filter(|row| row.is_steady(metric));
+    let times = steady.filter_map(|row| row.times_bare(mode, metric));
     geometric_mean(&times.collect::<Vec<_>>())
 }
 

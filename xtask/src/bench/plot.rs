@@ -48,6 +48,7 @@ fn section(results: &Results) -> String {
             row.name.clone(),
             pair(row, Metric::AppCpu),
             pair(row, Metric::TotalCpu),
+            pair(row, Metric::AppWall),
             pair(row, Metric::Wall),
             bytes.join(" / "),
         ]
@@ -56,6 +57,7 @@ fn section(results: &Results) -> String {
         "heaptape / heaptrack",
         "CPU of the program",
         "CPU, with the tool",
+        "wall, until it has ended",
         "wall, to the end of all",
         "file bytes per event",
     ];

@@ -36,6 +36,7 @@ that and all of the tool, down to its last process (**total CPU**, **wall**).
 **Columns.**
 
 * Times are in seconds: minimum · median of the rounds (× how many times bare, of the minima).
+* *Geometric mean* of times bare: of the workloads whose bare rounds agree (the median at most 1.25 times the minimum).
 * *Overhead ÷ heaptrack's*: (heaptape − bare) ÷ (heaptrack − bare), of the minima; in parentheses its range over the
   rounds; – where heaptrack's own overhead is below 2 % or within the noise.
 * *A sample*: under `heaptape run --sample 512K`.

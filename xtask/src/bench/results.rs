@@ -1,7 +1,7 @@
 //! What a bench found, as numbers: kept in `bench/results.json`, from which every table and plot is made.
 
 use super::keep::{self, Conditions};
-use super::samples::{Ratio, minimum, overhead_ratio};
+use super::samples::{Ratio, median, minimum, overhead_ratio};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -23,6 +23,9 @@ pub(super) enum Mode {
 
 /// What a sample is made of: the size that the README advises.
 pub(super) const SAMPLE: &str = "512K";
+
+/// So many times the least that rounds take may the middle one take where they agree.
+const STEADY: f64 = 1.25;
 
 impl Mode {
     pub(super) const ALL: [Self; 5] =
@@ -141,6 +144,13 @@ impl Row {
     /// How many times what the program takes alone.
     pub(super) fn times_bare(&self, mode: Mode, metric: Metric) -> Option<f64> {
         Some(self.best(mode, metric)? / self.best(Mode::Bare, metric)?)
+    }
+
+    /// Whether the rounds of the program alone agree: else what it takes is luck, and a few percent more say nothing.
+    pub(super) fn is_steady(&self, metric: Metric) -> bool {
+        let bare = self.modes.get(&Mode::Bare).map(|it| it.samples(metric)).unwrap_or_default();
+        let (least, middle) = (minimum(bare), median(bare));
+        least.zip(middle).is_some_and(|(least, middle)| middle <= STEADY * least)
     }
 
     /// Our overhead as a share of heaptrack's.
