@@ -6,6 +6,7 @@
 
 use crate::names::{self, Frame, Names};
 use crate::recording::Recording;
+use crate::table::BETWEEN_LOOKS;
 use crate::wrappers;
 use heaptape_tape::{BacktraceId, TapeError};
 use rustc_hash::FxHashMap;
@@ -81,7 +82,7 @@ impl Stacks {
                 stack = builder.child(stack, frame);
             }
             builder.stacks.by_node[id.0 as usize] = stack;
-            if id.0.is_multiple_of(4096) {
+            if (id.0 as usize).is_multiple_of(BETWEEN_LOOKS) {
                 recording.afford(builder.bytes())?;
             }
         }

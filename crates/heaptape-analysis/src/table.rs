@@ -34,7 +34,7 @@ const DENSE: usize = 1 << 24;
 /// Values of a page.
 const PAGE: usize = 1 << 9;
 
-/// Ids between two looks at the memory taken: each may open a page of a table.
+/// Ids, and nodes of trees, between two looks at the memory taken: each id may open a page of a table.
 pub(crate) const BETWEEN_LOOKS: usize = 1 << 12;
 
 /// A value for every id.

@@ -8,7 +8,7 @@ use crate::metric::{MetricAndUnit, Unit, Weight};
 use crate::names::{self, Frame, Names};
 use crate::process::ProcessName;
 use crate::recording::Recording;
-use crate::table::Table;
+use crate::table::{BETWEEN_LOOKS, Table};
 use crate::unresolved::Unresolved;
 use heaptape_tape::{BacktraceId, BacktraceNode, Process, TapeError};
 use rustc_hash::FxHashMap;
@@ -126,8 +126,6 @@ impl Tree {
     }
 }
 
-/// Backtraces, and nodes, between two looks at the memory taken.
-const BETWEEN_CHECKS: usize = 1 << 12;
 /// Bytes of a node of a finished tree with a frame of its own and its place among its caller's children.
 const NODE_BYTES: usize = size_of::<TreeNode>() + size_of::<Frame>() + 64;
 
@@ -276,7 +274,7 @@ impl<'a> Builder<'a> {
         if self.by_place.capacity() - self.by_place.len() < nodes {
             self.afford(2 * self.places_bytes())?;
             self.by_place.reserve(nodes);
-        } else if (self.backtraces as usize).is_multiple_of(BETWEEN_CHECKS) {
+        } else if (self.backtraces as usize).is_multiple_of(BETWEEN_LOOKS) {
             self.afford(0)?;
         }
         Ok(())
@@ -387,7 +385,7 @@ impl<'a> Builder<'a> {
                 continue;
             }
             let place = tree.nodes.len();
-            if place.is_multiple_of(BETWEEN_CHECKS) {
+            if place.is_multiple_of(BETWEEN_LOOKS) {
                 self.afford(places.len() * size_of::<u32>() + place * NODE_BYTES)?;
             }
             places[index] = place as u32;

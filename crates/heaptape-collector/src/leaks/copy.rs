@@ -103,7 +103,7 @@ fn of_interest(
     programs: &FxHashSet<&[u8]>,
     process: &ProcessReader,
 ) -> Option<Vec<Range<u64>>> {
-    let Mapping { start, end, access, .. } = mapping.clone();
+    let Mapping { start, end, access, .. } = *mapping;
     if roots::is_searched(mapping) {
         // What somebody else has written is in no page of this process.
         return if access.shared {

@@ -299,17 +299,7 @@ impl Session {
         let map = maps::with_residence(pid).ok();
         let map =
             map.map(|(mappings, resident)| MemoryMap { process: id, time, mappings, resident });
-        if let Some(map) = &map {
-            book.writer.memory_map(map)?;
-        }
-        // Most processes end before a sample is due, and the last one is the one that is looked at.
-        if !self.settings.sample_interval.is_zero()
-            && let Some(sample) = sample::sample(pid, time, false)
-        {
-            let known = map.as_ref().filter(|map| !map.resident.is_empty());
-            let private = known.map(|map| maps::private(&map.mappings, &map.resident));
-            book.writer.sample(id, &Sample { private, ..sample })?;
-        }
+        self.tell_residence(book, id, map.as_ref(), sample::sample(pid, time, false))?;
         if let Some(report) = &report {
             let mappings = map.as_ref().map_or(&[][..], |map| &map.mappings);
             self.crash(book, at, report, mappings, others.as_deref())?;
@@ -332,6 +322,28 @@ impl Session {
             self.closing.longest_end = self.closing.longest_end.max(since.elapsed());
         }
         searched.map_or(Ok(()), |searched| self.judge(book, searched).map(drop))
+    }
+
+    /// Puts on the tape what was mapped and resident at a last look, or at a crash.
+    pub(super) fn tell_residence(
+        &self,
+        book: &mut Book<TapeFile>,
+        process: ProcessId,
+        map: Option<&MemoryMap>,
+        sample: Option<Sample>,
+    ) -> io::Result<()> {
+        if let Some(map) = map {
+            book.writer.memory_map(map)?;
+        }
+        // Most processes end before a sample is due, and the last one is the one that is looked at.
+        if !self.settings.sample_interval.is_zero()
+            && let Some(sample) = sample
+        {
+            let known = map.filter(|map| !map.resident.is_empty());
+            let private = known.map(|map| maps::private(&map.mappings, &map.resident));
+            book.writer.sample(process, &Sample { private, ..sample })?;
+        }
+        Ok(())
     }
 
     /// Whether a forked process is to begin on the tape when its parent has told where it forked.

@@ -5,7 +5,7 @@
 //! Until the copy has been searched nothing more is taken out of the rings of the process: the blocks are those of
 //! that moment.
 
-use super::leaks::{Standing, is_cramped, lacks_room};
+use super::leaks::{Standing, lacks_room};
 use super::snapshots::{FREEZE_LIMIT, FREEZE_PATIENCE, SHORT_SLEEP};
 use super::*;
 use crate::cgroup::Cgroup;
@@ -68,7 +68,7 @@ impl Session {
         }
         let most = self.room_for_copy(pid).min(behind as u64 * COPIES_FASTER);
         let Some(sample) = sample::sample(pid, TimeNs(0), false) else { return Ok(false) };
-        if sample.rss_anon > most || is_cramped(pid, book.now()) {
+        if sample.rss_anon > most || lacks_room(sample.rss_anon) {
             return Ok(false);
         }
         let mut stopper = std::mem::take(&mut self.stopper);
@@ -193,11 +193,6 @@ impl Session {
             return Ok(());
         };
         let time = target.moment(book, book.now());
-        if !self.settings.sample_interval.is_zero() {
-            let is_known = !look.resident.is_empty();
-            let private = is_known.then(|| maps::private(&look.standing.mappings, &look.resident));
-            book.writer.sample(process, &Sample { time, private, ..look.sample })?;
-        }
         let searched = if lacks_room(look.memory.len()) {
             self.closing.cramped += 1;
             None
@@ -208,7 +203,7 @@ impl Session {
         };
         let mappings = std::mem::take(&mut look.standing.mappings);
         let map = MemoryMap { process, time, mappings, resident: look.resident };
-        book.writer.memory_map(&map)?;
+        self.tell_residence(book, process, Some(&map), Some(Sample { time, ..look.sample }))?;
         let Some(mut searched) = searched else { return Ok(()) };
         searched.scan.pause_ns = look.pause.as_nanos() as u64;
         searched.scan.bytes_read = look.memory.len();

@@ -253,7 +253,7 @@ impl Session {
 }
 
 /// Whether our address space is limited to less than a search of this process may take.
-pub(super) fn is_cramped(pid: u32, now: TimeNs) -> bool {
+fn is_cramped(pid: u32, now: TimeNs) -> bool {
     headroom::left().is_some()
         && lacks_room(sample::sample(pid, now, false).map_or(0, |sample| sample.rss_anon))
 }
